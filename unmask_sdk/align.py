@@ -1,0 +1,104 @@
+"""The canonical crop: where a face lies in the 256x256 picture that the networks see.
+
+The crop is placed by the eye centres alone, so that the masked and the unmasked picture of one
+face align alike. Coordinates are pixels, x to the right and y down, with whole numbers at pixel
+centres (OpenCV's convention). "Left" and "right" are the picture's, not the person's.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from .errors import InvalidInputError
+
+CROP_SIZE = 256
+CROP_EYES = np.array([[98.0, 112.0], [158.0, 112.0]])
+
+# Closer than this, two "eye centres" give no usable direction or scale.
+MIN_EYE_DISTANCE = 1.0
+
+
+def crop_matrix(eyes: npt.ArrayLike, size: int = CROP_SIZE) -> npt.NDArray[np.float64]:
+    """Gives the similarity transform from picture to canonical crop.
+
+    Args:
+        eyes: `[2, 2]`, the (x, y) centres of the picture-left and picture-right eye in pixels.
+        size: Side of the crop in pixels; the eyes' places scale with it.
+
+    Returns:
+        `[2, 3]` float64 matrix for `cv2.warpAffine`.
+
+    Raises:
+        InvalidInputError: If the eyes are not two finite points at least one pixel apart.
+    """
+    points = np.asarray(eyes, dtype=np.float64)
+    if points.shape != (2, 2) or not np.isfinite(points).all():
+        raise InvalidInputError(
+            f"eyes must be two finite (x, y) points, shape (2, 2); got {points.tolist()}"
+        )
+    (ax, ay), (bx, by) = points
+    dx, dy = bx - ax, by - ay
+    squared = dx * dx + dy * dy
+    if squared < MIN_EYE_DISTANCE**2:
+        raise InvalidInputError(
+            f"eyes must be at least {MIN_EYE_DISTANCE:g} px apart; got {points.tolist()}"
+        )
+    # Eye places keep their position relative to the crop's edges (pixel edges, not centres) as
+    # the size changes, so a crop at 128 is exactly the crop at 256 halved.
+    target = (CROP_EYES + 0.5) * (size / CROP_SIZE) - 0.5
+    tx, ty = target[1] - target[0]
+    a = (tx * dx + ty * dy) / squared
+    b = (ty * dx - tx * dy) / squared
+    return np.array(
+        [
+            [a, -b, target[0, 0] - a * ax + b * ay],
+            [b, a, target[0, 1] - b * ax - a * ay],
+        ]
+    )
+
+
+def transform_points(matrix: npt.ArrayLike, points: npt.ArrayLike) -> npt.NDArray[np.float64]:
+    """Applies a `[2, 3]` affine matrix to `[..., 2]` points."""
+    m = np.asarray(matrix, dtype=np.float64)
+    return np.asarray(points, dtype=np.float64) @ m[:, :2].T + m[:, 2]
+
+
+def warp_crop(
+    image: npt.NDArray[np.uint8], matrix: npt.NDArray[np.float64], size: int = CROP_SIZE
+) -> npt.NDArray[np.uint8]:
+    """Cuts the canonical crop out of a picture.
+
+    Pictures that are larger than the crop are averaged over, not sampled, so that fine detail
+    does not alias. Pixels from outside the picture repeat its border.
+
+    Args:
+        image: `[H, W, C]` or `[H, W]` uint8.
+        matrix: From `crop_matrix`, with the same `size`.
+        size: Side of the crop in pixels.
+
+    Returns:
+        `[size, size, C]` uint8.
+    """
+    import cv2
+
+    scale = float(np.hypot(matrix[0, 0], matrix[1, 0]))
+    source: Any = image
+    warp = matrix
+    factor = int(1.0 / scale) if scale < 0.5 else 1
+    if factor > 1:
+        height, width = image.shape[:2]
+        shrunk = (max(1, width // factor), max(1, height // factor))
+        source = cv2.resize(image, shrunk, interpolation=cv2.INTER_AREA)
+        fx, fy = width / shrunk[0], height / shrunk[1]
+        # Pixel x of the shrunk picture lies at fx * (x + 0.5) - 0.5 in the original.
+        grow = np.array([[fx, 0, 0.5 * fx - 0.5], [0, fy, 0.5 * fy - 0.5], [0, 0, 1]])
+        warp = matrix @ grow
+    return np.asarray(
+        cv2.warpAffine(
+            source, warp, (size, size), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+        ),
+        dtype=np.uint8,
+    )

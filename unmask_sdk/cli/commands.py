@@ -1,0 +1,7 @@
+"""The table of commands: name on the command line to function."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+COMMANDS: dict[str, Callable[..., None]] = {}
