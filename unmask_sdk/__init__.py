@@ -1,1 +1,82 @@
-"""unmask-sdk."""
+"""unmask-sdk takes the face mask off a face picture, on the device.
+
+    import unmask_sdk
+
+    model = unmask_sdk.load()
+    result = model("photo.jpg")
+
+Importing this is quick and imports no engine; what is heavy loads when it is first used.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from .errors import (
+    ArtifactError,
+    ConfigError,
+    DataError,
+    DeviceMismatchError,
+    ExportError,
+    ImageReadError,
+    ImageWriteError,
+    InvalidInputError,
+    MissingDependencyError,
+    NoFaceError,
+    RuntimeUnavailableError,
+    UnmaskError,
+    VerificationError,
+)
+
+if TYPE_CHECKING:
+    from .result import Face, Result
+    from .selection import load
+    from .unmasker import Unmasker
+
+    __version__: str
+
+__all__ = [
+    "ArtifactError",
+    "ConfigError",
+    "DataError",
+    "DeviceMismatchError",
+    "ExportError",
+    "Face",
+    "ImageReadError",
+    "ImageWriteError",
+    "InvalidInputError",
+    "MissingDependencyError",
+    "NoFaceError",
+    "Result",
+    "RuntimeUnavailableError",
+    "UnmaskError",
+    "Unmasker",
+    "VerificationError",
+    "__version__",
+    "load",
+]
+
+_LAZY = {
+    "Face": "result",
+    "Result": "result",
+    "Unmasker": "unmasker",
+    "load": "selection",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib.metadata import version
+
+        value: Any = version("unmask-sdk")
+    elif name in _LAZY:
+        value = getattr(importlib.import_module(f"{__name__}.{_LAZY[name]}"), name)
+    else:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,199 @@
+"""The interface that every runtime stands behind.
+
+A runtime opens one artifact and runs it. Subclasses write two methods, `_open` and `_run`; the
+checks are here, once.
+
+Threads: one runtime may be run by many threads at once, and closed by any of them. Runs that have
+begun finish; later ones raise. Outputs are fresh arrays that belong to the caller.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from unmask_sdk.errors import ArtifactError, InvalidInputError, RuntimeUnavailableError
+from unmask_sdk.manifest import Artifact, TensorSpec
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+Array = npt.NDArray[Any]
+Pixels = npt.NDArray[np.uint8]
+Handle = TypeVar("Handle")
+
+
+@dataclass(frozen=True)
+class RuntimeInfo:
+    """What a runtime actually runs on, asked of the engine after opening.
+
+    Attributes:
+        runtime: Name in the registry.
+        provider: The engine's own name for its backend, with its version.
+        device: `cpu` or `cuda`.
+        precision: Precision of the artifact that runs.
+        threads: Threads for one run; None where the engine decides.
+    """
+
+    runtime: str
+    provider: str
+    device: str
+    precision: str
+    threads: int | None
+
+
+class Runtime(ABC, Generic[Handle]):
+    """One opened artifact.
+
+    Args:
+        path: The artifact's file, its digest already checked.
+        artifact: Its manifest entry.
+        device: `cpu` or `cuda`.
+        threads: Threads for one run, at least 1; None leaves it to the engine.
+
+    Raises:
+        RuntimeUnavailableError: If the engine cannot open the artifact on this device.
+        ArtifactError: If the file's inputs and outputs are not those of the entry.
+    """
+
+    def __init__(
+        self, path: Path, artifact: Artifact, *, device: str = "cpu", threads: int | None = None
+    ) -> None:
+        if threads is not None and threads < 1:
+            raise InvalidInputError(f"threads must be at least 1, or None; got {threads}")
+        self.artifact = artifact
+        # The handle is handed to each run, so closing never pulls it away from under one.
+        self._handle: Handle | None
+        self._handle, self.info = self._open(path, device, threads)
+
+    @abstractmethod
+    def _open(self, path: Path, device: str, threads: int | None) -> tuple[Handle, RuntimeInfo]:
+        """Opens the file, and gives the engine's object and what it actually runs on."""
+
+    @abstractmethod
+    def _run(self, handle: Handle, inputs: Sequence[Array]) -> Sequence[Array]:
+        """Runs checked, contiguous inputs; gives fresh arrays in the order of the outputs."""
+
+    def run_named(self, **inputs: Array) -> dict[str, Array]:
+        """Runs the graph on named arrays.
+
+        Args:
+            **inputs: One array for each input of `artifact.inputs`, with its dtype and shape.
+                An array that is not C-contiguous is copied. With no pictures in the batch the
+                outputs are empty (and 0 wherever the entry leaves a dimension open).
+
+        Returns:
+            Output names to fresh arrays.
+
+        Raises:
+            InvalidInputError: If names, dtypes or shapes are not those of the artifact.
+            RuntimeUnavailableError: If the runtime is closed, or the engine fails.
+            ArtifactError: If an output is not as the entry says.
+        """
+        handle = self._handle
+        if handle is None:
+            raise RuntimeUnavailableError(
+                f"this {self.info.runtime} runtime is closed; open another with unmask_sdk.load()"
+            )
+        specs = self.artifact.inputs
+        if inputs.keys() != {spec.name for spec in specs}:
+            raise InvalidInputError(
+                f"{self.artifact.name} takes the inputs {[s.name for s in specs]}; "
+                f"got {sorted(inputs)}"
+            )
+        arrays = [_checked(spec, inputs[spec.name]) for spec in specs]
+        if any(array.shape[0] == 0 for array in arrays):
+            return {
+                s.name: np.zeros([0, *(d or 0 for d in s.shape[1:])], s.dtype)
+                for s in self.artifact.outputs
+            }
+        outputs = self._run(handle, arrays)
+        for spec, output in zip(self.artifact.outputs, outputs, strict=True):
+            if not _fits(spec, output):
+                raise ArtifactError(
+                    f"{self.artifact.name} gave {output.dtype} {list(output.shape)} for "
+                    f"{describe(spec)}: file and manifest do not belong together"
+                )
+        return {s.name: o for s, o in zip(self.artifact.outputs, outputs, strict=True)}
+
+    def run(
+        self, images: Pixels, *, out: tuple[Pixels, Pixels] | None = None
+    ) -> tuple[Pixels, Pixels]:
+        """Takes the masks off aligned crops; for artifacts of the role `unmasker`.
+
+        Args:
+            images: uint8 `[N, 256, 256, 3]` RGB canonical crops; N may be 0.
+            out: Two arrays to write into and return instead of fresh ones, shaped like the
+                results.
+
+        Returns:
+            The unmasked crops, uint8 `[N, 256, 256, 3]`, and the masks, uint8 `[N, 256, 256, 1]`
+            from 0 (as it was) to 255 (replaced).
+
+        Raises:
+            InvalidInputError: If `images` or `out` have another dtype or shape, or this is not
+                an unmasker.
+            RuntimeUnavailableError: If the runtime is closed, or the engine fails.
+        """
+        if self.artifact.role != "unmasker":
+            raise InvalidInputError(
+                f"{self.artifact.name} is a {self.artifact.role}, not an unmasker; use run_named"
+            )
+        named = self.run_named(image=images)
+        results = named["unmasked"], named["mask"]
+        if out is None:
+            return results
+        for target, result in zip(out, results, strict=True):
+            if target.dtype != result.dtype or target.shape != result.shape:
+                raise InvalidInputError(
+                    f"out must be {result.dtype} {list(result.shape)}; "
+                    f"got {target.dtype} {list(target.shape)}"
+                )
+            np.copyto(target, result)
+        return out
+
+    def close(self) -> None:
+        """Lets go of the engine. May be called twice."""
+        self._handle = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def describe(spec: TensorSpec) -> str:
+    """Gives a spec as text, such as `image: uint8 [*, 256, 256, 3]`."""
+    dims = ", ".join("*" if d is None else str(d) for d in spec.shape)
+    return f"{spec.name}: {spec.dtype} [{dims}]"
+
+
+def _fits(spec: TensorSpec, array: Array) -> bool:
+    return (
+        array.dtype == spec.dtype
+        and array.ndim == len(spec.shape)
+        and all(d is None or d == size for d, size in zip(spec.shape, array.shape, strict=True))
+    )
+
+
+def _checked(spec: TensorSpec, array: Array) -> Array:
+    if not isinstance(array, np.ndarray):
+        raise InvalidInputError(f"{spec.name} must be a NumPy array, got {type(array).__name__}")
+    if not _fits(spec, array):
+        raise InvalidInputError(
+            f"the graph takes {describe(spec)}; got {array.dtype} {list(array.shape)}"
+        )
+    return np.ascontiguousarray(array)

@@ -1,0 +1,82 @@
+"""ONNX Runtime on the CPU."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import onnxruntime as ort
+from onnxruntime.capi import onnxruntime_pybind11_state as engine
+
+from unmask_sdk.errors import ArtifactError, DeviceMismatchError, RuntimeUnavailableError
+from unmask_sdk.runtimes.base import Array, Runtime, RuntimeInfo
+
+PROVIDER = "CPUExecutionProvider"
+
+# ONNX Runtime's own exceptions share no base class but RuntimeError's.
+_OPEN_ERRORS = (
+    engine.Fail,
+    engine.InvalidArgument,
+    engine.InvalidGraph,
+    engine.InvalidProtobuf,
+    engine.NotImplemented,
+    engine.RuntimeException,
+)
+_RUN_ERRORS = (engine.Fail, engine.InvalidArgument, engine.RuntimeException)
+
+
+class OnnxRuntime(Runtime[ort.InferenceSession]):
+    """Runs an ONNX file with ONNX Runtime's CPU provider.
+
+    Threads: a session takes runs from many threads at once; `threads` is the number that work on
+    one run (None: as many as there are physical cores).
+    """
+
+    def _open(
+        self, path: Path, device: str, threads: int | None
+    ) -> tuple[ort.InferenceSession, RuntimeInfo]:
+        options = ort.SessionOptions()
+        options.log_severity_level = 3
+        options.intra_op_num_threads = threads or 0
+        options.inter_op_num_threads = 1
+        try:
+            session = ort.InferenceSession(path, options, providers=[PROVIDER])
+        except _OPEN_ERRORS as error:
+            raise RuntimeUnavailableError(
+                f"ONNX Runtime {ort.__version__} does not open {path.name} ({_line(error)}); "
+                "pip install --upgrade onnxruntime"
+            ) from error
+        providers = session.get_providers()
+        if providers != [PROVIDER]:
+            raise DeviceMismatchError(f"asked ONNX Runtime for {PROVIDER}, got {providers}")
+        for kind, nodes, specs in (
+            ("inputs", session.get_inputs(), self.artifact.inputs),
+            ("outputs", session.get_outputs(), self.artifact.outputs),
+        ):
+            actual = [node.name for node in nodes]
+            expected = [spec.name for spec in specs]
+            if actual != expected:
+                raise ArtifactError(f"{path.name} has {kind} {actual}, its entry says {expected}")
+        info = RuntimeInfo(
+            runtime="onnx",
+            provider=f"ONNX Runtime {ort.__version__} {PROVIDER}",
+            device="cpu",
+            precision=self.artifact.precision,
+            threads=threads,
+        )
+        return session, info
+
+    def _run(self, handle: ort.InferenceSession, inputs: Sequence[Array]) -> Sequence[Array]:
+        named = {spec.name: array for spec, array in zip(self.artifact.inputs, inputs, strict=True)}
+        try:
+            outputs: Sequence[Array] = handle.run(None, named)
+        except _RUN_ERRORS as error:
+            shapes = [list(array.shape) for array in inputs]
+            raise RuntimeUnavailableError(
+                f"ONNX Runtime failed on inputs {shapes}: {_line(error)}"
+            ) from error
+        return outputs
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split())

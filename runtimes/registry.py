@@ -1,0 +1,248 @@
+"""Which runtimes there are, as plain data. Only `resolve` imports one.
+
+Other packages add runtimes through the entry-point group `unmask_sdk.runtimes`: each entry point
+names a `RuntimeEntry`. They are used when asked for by name; `auto` never picks one.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import sys
+from dataclasses import dataclass
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any
+
+from unmask_sdk.errors import (
+    InvalidInputError,
+    MissingDependencyError,
+    RuntimeUnavailableError,
+    UnmaskError,
+)
+from unmask_sdk.runtimes.base import Runtime
+
+GROUP = "unmask_sdk.runtimes"
+
+
+@dataclass(frozen=True)
+class RuntimeEntry:
+    """What is known of a runtime without importing it.
+
+    Attributes:
+        name: What `load()` calls it.
+        title: What people call it.
+        module: Python module that holds its class; None if this version has none.
+        class_name: The class in it, a `Runtime`.
+        requires: Packages that it imports, looked for without importing them.
+        formats: Artifact formats that it opens.
+        precisions: Precisions that it runs, the one that `auto` prefers first.
+        devices: Devices that it runs on, its default first.
+        platforms: Values of `sys.platform` that it exists for.
+        mend: Command that makes it usable.
+    """
+
+    name: str
+    title: str
+    module: str | None
+    class_name: str
+    requires: tuple[str, ...]
+    formats: tuple[str, ...]
+    precisions: tuple[str, ...]
+    devices: tuple[str, ...]
+    platforms: tuple[str, ...]
+    mend: str
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Why something cannot be used, and what mends it (None if nothing does here)."""
+
+    error: type[UnmaskError]
+    reason: str
+    mend: str | None
+
+    def as_error(self) -> UnmaskError:
+        """Gives the problem as an error to raise."""
+        return self.error(f"{self.reason}; {self.mend}" if self.mend else self.reason)
+
+
+_DESKTOP = ("linux", "darwin", "win32")
+_UPGRADE = "pip install --upgrade unmask-sdk"
+
+# In the order in which `auto` tries them: fastest first.
+ENTRIES: tuple[RuntimeEntry, ...] = (
+    RuntimeEntry(
+        name="trt",
+        title="TensorRT",
+        module=None,
+        class_name="TensorRTRuntime",
+        requires=("tensorrt",),
+        formats=("onnx",),
+        precisions=("fp16", "int8", "fp32"),
+        devices=("cuda",),
+        platforms=("linux",),
+        mend="pip install 'unmask-sdk[trt]'",
+    ),
+    RuntimeEntry(
+        name="cuda",
+        title="ONNX Runtime, CUDA",
+        module=None,
+        class_name="OnnxCudaRuntime",
+        requires=("onnxruntime",),
+        formats=("onnx",),
+        precisions=("fp16", "fp32"),
+        devices=("cuda",),
+        platforms=("linux", "win32"),
+        mend="pip install 'unmask-sdk[cuda]'",
+    ),
+    RuntimeEntry(
+        name="coreml",
+        title="Core ML",
+        module=None,
+        class_name="CoreMLRuntime",
+        requires=("coremltools",),
+        formats=("mlpackage",),
+        precisions=("fp16", "fp32"),
+        devices=("cpu",),
+        platforms=("darwin",),
+        mend="pip install 'unmask-sdk[coreml]'",
+    ),
+    RuntimeEntry(
+        name="openvino",
+        title="OpenVINO",
+        module=None,
+        class_name="OpenVINORuntime",
+        requires=("openvino",),
+        formats=("onnx",),
+        precisions=("fp32", "int8"),
+        devices=("cpu",),
+        platforms=_DESKTOP,
+        mend="pip install 'unmask-sdk[openvino]'",
+    ),
+    RuntimeEntry(
+        name="onnx",
+        title="ONNX Runtime, CPU",
+        module="unmask_sdk.runtimes.onnx",
+        class_name="OnnxRuntime",
+        requires=("onnxruntime",),
+        formats=("onnx",),
+        precisions=("fp32",),
+        devices=("cpu",),
+        platforms=_DESKTOP,
+        mend="pip install 'unmask-sdk[cpu]'",
+    ),
+    RuntimeEntry(
+        name="tflite",
+        title="LiteRT (TensorFlow Lite)",
+        module=None,
+        class_name="TFLiteRuntime",
+        requires=("ai_edge_litert",),
+        formats=("tflite",),
+        precisions=("fp32", "fp16", "int8"),
+        devices=("cpu",),
+        platforms=_DESKTOP,
+        mend="pip install 'unmask-sdk[tflite]'",
+    ),
+    RuntimeEntry(
+        name="torch",
+        title="PyTorch, the reference",
+        module="unmask_sdk.runtimes.torch",
+        class_name="TorchRuntime",
+        requires=("torch", "safetensors"),
+        formats=("safetensors",),
+        precisions=("fp32",),
+        devices=("cpu", "cuda"),
+        platforms=_DESKTOP,
+        mend="pip install 'unmask-sdk[train]'",
+    ),
+)
+
+ALIASES = {"cpu": "onnx", "onnxruntime": "onnx", "tensorrt": "trt", "litert": "tflite"}
+
+
+def find(name: str) -> RuntimeEntry:
+    """Gives the entry of a runtime: built in, or from another package.
+
+    Raises:
+        InvalidInputError: If no runtime has this name.
+        RuntimeUnavailableError: If another package names one that does not load.
+    """
+    wanted = ALIASES.get(name, name)
+    for entry in ENTRIES:
+        if entry.name == wanted:
+            return entry
+    others = third_party()
+    for point in others:
+        if point.name == wanted:
+            return load_entry(point)
+    known = [e.name for e in ENTRIES] + list(ALIASES) + [p.name for p in others]
+    raise InvalidInputError(f"unknown runtime {name!r}; known are auto, {', '.join(known)}")
+
+
+def third_party() -> tuple[EntryPoint, ...]:
+    """Gives the runtimes that other packages add, not loaded."""
+    return tuple(entry_points(group=GROUP))
+
+
+def load_entry(point: EntryPoint) -> RuntimeEntry:
+    """Loads the `RuntimeEntry` that an entry point names.
+
+    Raises:
+        RuntimeUnavailableError: If it does not load, or is not a `RuntimeEntry`.
+    """
+    try:
+        entry: Any = point.load()
+    except (ImportError, AttributeError) as error:
+        raise RuntimeUnavailableError(
+            f"runtime {point.name!r} ({point.value}) does not load: {error}; "
+            "reinstall or remove the package that adds it"
+        ) from error
+    if not isinstance(entry, RuntimeEntry):
+        raise RuntimeUnavailableError(
+            f"runtime {point.name!r} ({point.value}) is not a RuntimeEntry but "
+            f"{type(entry).__name__}; upgrade or remove the package that adds it"
+        )
+    return entry
+
+
+def problem(entry: RuntimeEntry, device: str | None = None) -> Problem | None:
+    """Says why a runtime cannot be used here, without importing it; None if nothing speaks so.
+
+    Args:
+        entry: The runtime.
+        device: Device asked for; None for the runtime's default.
+    """
+    if sys.platform not in entry.platforms:
+        where = ", ".join(entry.platforms)
+        reason = f"{entry.title} exists on {where}, this is {sys.platform}"
+        return Problem(RuntimeUnavailableError, reason, None)
+    if entry.module is None:
+        reason = f"{entry.title} is not in this version yet"
+        return Problem(RuntimeUnavailableError, reason, _UPGRADE)
+    missing = [name for name in entry.requires if importlib.util.find_spec(name) is None]
+    if missing:
+        reason = f"{entry.title} needs {' and '.join(missing)}, which is not installed"
+        return Problem(MissingDependencyError, reason, entry.mend)
+    if device is not None and device not in entry.devices:
+        reason = f"{entry.title} runs on {' and '.join(entry.devices)}, not on {device!r}"
+        return Problem(RuntimeUnavailableError, reason, f"ask for device={entry.devices[0]!r}")
+    return None
+
+
+def resolve(entry: RuntimeEntry) -> type[Runtime[Any]]:
+    """Imports a runtime's class. Ask `problem` first.
+
+    Raises:
+        RuntimeUnavailableError: If its engine is installed but does not import.
+    """
+    if entry.module is None:
+        raise RuntimeUnavailableError(f"{entry.title} is not in this version yet; {_UPGRADE}")
+    try:
+        module = importlib.import_module(entry.module)
+        cls: type[Runtime[Any]] = getattr(module, entry.class_name)
+    # An engine whose shared library does not load raises OSError on some platforms.
+    except (ImportError, OSError, AttributeError) as error:
+        raise RuntimeUnavailableError(
+            f"{entry.title} is installed but does not import ({error}); {entry.mend}"
+        ) from error
+    return cls

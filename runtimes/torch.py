@@ -1,0 +1,49 @@
+"""PyTorch: the reference that every other runtime is compared with."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+
+from unmask_sdk.errors import DeviceMismatchError, RuntimeUnavailableError
+from unmask_sdk.runtimes.base import Array, Runtime, RuntimeInfo
+from unmask_sdk.training.checkpoint import load_network
+
+
+class TorchRuntime(Runtime[torch.nn.Module]):
+    """Runs the reference network from its weights.
+
+    Threads: may be run by many threads at once. PyTorch has one thread count for the whole
+    process, so `threads` changes it for everything else that runs torch there.
+    """
+
+    def _open(
+        self, path: Path, device: str, threads: int | None
+    ) -> tuple[torch.nn.Module, RuntimeInfo]:
+        if device == "cuda" and not torch.cuda.is_available():
+            raise RuntimeUnavailableError(
+                f"PyTorch {torch.__version__} finds no CUDA device; install the NVIDIA driver "
+                "and a CUDA build of torch, or ask for device='cpu'"
+            )
+        if threads is not None:
+            torch.set_num_threads(threads)
+        network: torch.nn.Module = load_network(path).eval().to(device)
+        actual = next(network.parameters()).device.type
+        if actual != device:
+            raise DeviceMismatchError(f"asked PyTorch for {device}, got {actual}")
+        info = RuntimeInfo(
+            runtime="torch",
+            provider=f"PyTorch {torch.__version__}",
+            device=actual,
+            precision=self.artifact.precision,
+            threads=torch.get_num_threads() if actual == "cpu" else None,
+        )
+        return network, info
+
+    def _run(self, handle: torch.nn.Module, inputs: Sequence[Array]) -> Sequence[Array]:
+        tensors = [torch.from_numpy(array).to(self.info.device) for array in inputs]
+        with torch.inference_mode():
+            outputs: Sequence[torch.Tensor] = handle(*tensors)
+        return [output.contiguous().cpu().numpy() for output in outputs]

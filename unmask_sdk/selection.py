@@ -1,0 +1,206 @@
+"""`load()`: from "auto" or a name to an opened model, with the reasons for the choice."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .errors import ArtifactError, DeviceMismatchError, RuntimeUnavailableError
+from .manifest import Artifact, Manifest, read_manifest
+from .runtimes.registry import ENTRIES, Problem, RuntimeEntry, find, problem, resolve
+
+if TYPE_CHECKING:
+    from .runtimes.base import Runtime
+    from .unmasker import Unmasker
+
+AUTO = "auto"
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A runtime that was considered.
+
+    Attributes:
+        name: The runtime's name.
+        usable: Whether it could be used. `load()` takes the first that is.
+        reason: Why not, or what it runs.
+        mend: Command or argument that would make it usable; None if it is, or none is known.
+    """
+
+    name: str
+    usable: bool
+    reason: str
+    mend: str | None = None
+
+
+def load(
+    runtime: str = AUTO,
+    precision: str = AUTO,
+    *,
+    device: str | None = None,
+    threads: int | None = None,
+    artifacts: str | Path | None = None,
+) -> Unmasker:
+    """Opens the model.
+
+    Args:
+        runtime: Name or alias of a runtime: it works or raises. `auto` takes the first that is
+            usable here, and says in `model.selection` why it passed over the others.
+        precision: Such as `fp32`; `auto` takes the one that the runtime prefers.
+        device: `cpu` or `cuda`; None takes the runtime's default.
+        threads: Threads for one run, at least 1; None leaves it to the engine.
+        artifacts: Folder that holds a `manifest.json`, as `unmask export` writes. Networks that
+            it lacks, and all of them by default, come from the package.
+
+    Raises:
+        InvalidInputError: If no runtime has this name, or `threads` is below 1.
+        RuntimeUnavailableError: If the runtime, or with `auto` every runtime, cannot be used.
+        MissingDependencyError: If a package that the runtime needs is not installed.
+        DeviceMismatchError: If it opened on another device or precision than asked for.
+        ArtifactError: If a model file is missing, was changed, or lacks the precision.
+    """
+    from .locator import Locator
+    from .unmasker import Unmasker
+
+    manifests = _manifests(artifacts)
+    unmasker, selection = choose(manifests, runtime, precision, device=device, threads=threads)
+    # The locator goes where the unmasker went. Its precision is its own: being asked for an int8
+    # unmasker says nothing of it.
+    entry = find(selection[-1].name)
+    detector, aligner = (
+        open_role(manifests, role, entry, device=unmasker.info.device, threads=threads)
+        for role in ("detector", "aligner")
+    )
+    return Unmasker(unmasker, Locator(detector, aligner), selection)
+
+
+def open_runtime(
+    role: str = "unmasker",
+    runtime: str = AUTO,
+    precision: str = AUTO,
+    *,
+    device: str | None = None,
+    threads: int | None = None,
+    artifacts: str | Path | None = None,
+) -> Runtime[Any]:
+    """Opens one network alone, for measuring and testing; arguments and errors as for `load`."""
+    manifests = _manifests(artifacts)
+    opened, _ = choose(manifests, runtime, precision, role=role, device=device, threads=threads)
+    return opened
+
+
+def choose(
+    manifests: tuple[Manifest, ...],
+    runtime: str,
+    precision: str,
+    *,
+    role: str = "unmasker",
+    device: str | None = None,
+    threads: int | None = None,
+) -> tuple[Runtime[Any], tuple[Candidate, ...]]:
+    """Opens one network on the runtime asked for, or on the first usable one.
+
+    A file that does not match its digest is an error even with `auto`: that is damage, and no
+    reason to quietly take another.
+
+    Returns:
+        The opened runtime, and every candidate up to the one taken.
+    """
+    explicit = runtime != AUTO
+    considered: list[Candidate] = []
+    for entry in (find(runtime),) if explicit else ENTRIES:
+        trouble = hindrance(manifests, role, entry, precision, device)
+        if trouble is not None:
+            if explicit:
+                raise trouble.as_error()
+            considered.append(Candidate(entry.name, False, trouble.reason, trouble.mend))
+            continue
+        try:
+            opened = open_role(manifests, role, entry, precision, device=device, threads=threads)
+        except RuntimeUnavailableError as error:
+            if explicit:
+                raise
+            considered.append(Candidate(entry.name, False, str(error), entry.mend))
+            continue
+        found = f"{opened.artifact.name} {opened.info.precision} on {opened.info.provider}"
+        considered.append(Candidate(entry.name, True, found))
+        return opened, tuple(considered)
+    reasons = "; ".join(f"{c.name}: {c.reason} ({c.mend})" for c in considered)
+    raise RuntimeUnavailableError(
+        f"no runtime is usable here; pip install 'unmask-sdk[cpu]'. Considered: {reasons}"
+    )
+
+
+def hindrance(
+    manifests: tuple[Manifest, ...],
+    role: str,
+    entry: RuntimeEntry,
+    precision: str = AUTO,
+    device: str | None = None,
+) -> Problem | None:
+    """Says why a runtime cannot serve, as far as can be known without importing it."""
+    trouble = problem(entry, device)
+    if trouble is None and _pick(manifests, role, entry, precision) is None:
+        wanted = "" if precision == AUTO else f" {precision}"
+        trouble = Problem(
+            ArtifactError,
+            f"there is no{wanted} {role} that {entry.title} opens",
+            f"unmask export {entry.formats[0]}",
+        )
+    return trouble
+
+
+def open_role(
+    manifests: tuple[Manifest, ...],
+    role: str,
+    entry: RuntimeEntry,
+    precision: str = AUTO,
+    *,
+    device: str | None = None,
+    threads: int | None = None,
+) -> Runtime[Any]:
+    """Opens a role's artifact on one runtime, and compares what was asked for with what came."""
+    found = _pick(manifests, role, entry, precision)
+    if found is None:
+        raise ArtifactError(f"there is no {role} that {entry.title} opens")
+    return open_artifact(*found, entry, device=device, threads=threads)
+
+
+def open_artifact(
+    manifest: Manifest,
+    artifact: Artifact,
+    entry: RuntimeEntry,
+    *,
+    device: str | None = None,
+    threads: int | None = None,
+) -> Runtime[Any]:
+    """Opens one artifact on one runtime, and compares what was asked for with what came."""
+    path = manifest.path(artifact)
+    wanted = device or entry.devices[0]
+    opened = resolve(entry)(path, artifact, device=wanted, threads=threads)
+    actual = opened.info
+    if (actual.device, actual.precision) != (wanted, artifact.precision):
+        opened.close()
+        raise DeviceMismatchError(
+            f"asked {entry.title} for {artifact.precision} on {wanted}, "
+            f"got {actual.precision} on {actual.device}"
+        )
+    return opened
+
+
+def _manifests(artifacts: str | Path | None) -> tuple[Manifest, ...]:
+    shipped = read_manifest()
+    return (shipped,) if artifacts is None else (read_manifest(artifacts), shipped)
+
+
+def _pick(
+    manifests: tuple[Manifest, ...], role: str, entry: RuntimeEntry, precision: str
+) -> tuple[Manifest, Artifact] | None:
+    for manifest in manifests:
+        found = manifest.find(role=role, formats=entry.formats)
+        for wanted in entry.precisions if precision == AUTO else (precision,):
+            for artifact in found:
+                if artifact.precision == wanted and wanted in entry.precisions:
+                    return manifest, artifact
+    return None

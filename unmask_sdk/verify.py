@@ -1,0 +1,186 @@
+"""Running golden vectors again: does this device compute what the reference computed?
+
+Needs the artifact's own engine only; no torch, no network.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from .errors import ArtifactError, VerificationError
+from .manifest import Artifact, Manifest, Parity, read_manifest
+from .runtimes.base import Runtime
+from .runtimes.registry import ENTRIES, RuntimeEntry, find, problem
+from .selection import open_artifact
+
+Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Check:
+    """What became of one artifact on one runtime.
+
+    Attributes:
+        artifact: Name of the network.
+        role: Its role.
+        format: Its format.
+        precision: Its precision.
+        runtime: Runtime that it was run on.
+        ok: Whether every output was within tolerance; None if it could not be run here.
+        error: Largest error, in the unit of `compare`; None if it could not be run.
+        tolerance: Largest error allowed.
+        note: What it ran on, or why it was not run.
+    """
+
+    artifact: str
+    role: str
+    format: str
+    precision: str
+    runtime: str
+    ok: bool | None
+    error: float | None
+    tolerance: float
+    note: str
+
+
+def compare(name: str, expected: Array, actual: Array, reference: str) -> Parity:
+    """Measures how far an output is from the reference.
+
+    Differences are in the output's own unit: 1 of 255 for uint8. The peak of the PSNR is 255 for
+    uint8, and the largest magnitude of `expected` (at least 1) for floats.
+
+    Args:
+        name: Name of the output.
+        expected: `[N, ...]`, the reference's output.
+        actual: Array of the same shape.
+        reference: What `expected` came from.
+
+    Raises:
+        VerificationError: If the shapes differ, or `actual` holds a value that is not finite.
+    """
+    if expected.shape != actual.shape:
+        raise VerificationError(
+            f"output {name} has shape {list(actual.shape)}, expected {list(expected.shape)}"
+        )
+    if not np.isfinite(actual).all():
+        raise VerificationError(f"output {name} holds values that are not finite")
+    difference = np.abs(expected.astype(np.float64) - actual.astype(np.float64))
+    mean_square = float(np.mean(difference**2))
+    peak = peak_of(expected)
+    return Parity(
+        output=name,
+        reference=reference,
+        images=len(expected),
+        max_abs=float(difference.max()),
+        mean_abs=float(difference.mean()),
+        psnr_db=float(10 * np.log10(peak**2 / mean_square)) if mean_square else None,
+    )
+
+
+def peak_of(expected: Array) -> float:
+    """Gives the scale of an output: 255 for uint8, else its largest magnitude, at least 1."""
+    return 255.0 if expected.dtype == np.uint8 else max(1.0, float(np.abs(expected).max()))
+
+
+def error_of(parity: Parity, expected: Array) -> float:
+    """Gives an error that a tolerance is set against.
+
+    For uint8 it is the largest difference in steps of 1 of 255; for floats the largest difference
+    over the peak.
+    """
+    return parity.max_abs if expected.dtype == np.uint8 else parity.max_abs / peak_of(expected)
+
+
+def run_golden(runtime: Runtime[Any], file: Path) -> float:
+    """Runs an artifact's golden inputs, and gives its largest error.
+
+    Raises:
+        ArtifactError: If the file does not hold the arrays that it should.
+        VerificationError: If an output has another shape, or is not finite.
+    """
+    artifact = runtime.artifact
+    try:
+        with np.load(file, allow_pickle=False) as data:
+            arrays = {name: data[name] for name in data.files}
+        inputs = {spec.name: arrays[f"in_{spec.name}"] for spec in artifact.inputs}
+        expected = {spec.name: arrays[f"out_{spec.name}"] for spec in artifact.outputs}
+    except (KeyError, ValueError) as error:
+        raise ArtifactError(f"{file} does not hold golden vectors: {error}") from error
+    outputs = runtime.run_named(**inputs)
+    return max(
+        error_of(compare(name, value, outputs[name], "golden"), value)
+        for name, value in expected.items()
+    )
+
+
+def verify(
+    artifacts: str | Path | None = None,
+    runtime: str | None = None,
+    *,
+    device: str | None = None,
+    threads: int | None = None,
+) -> Iterator[Check]:
+    """Runs the golden vectors of every artifact on every runtime that opens it.
+
+    Args:
+        artifacts: Folder that holds a `manifest.json`; the package's own by default.
+        runtime: Checks this runtime only, which then has to be usable.
+        device: `cpu` or `cuda`; None takes each runtime's default.
+        threads: Threads for one run; None leaves it to the engine.
+
+    Yields:
+        One record for each artifact and runtime, as each is done.
+
+    Raises:
+        ArtifactError: If a file is missing or was changed.
+        UnmaskError: If the runtime that was asked for cannot be used.
+    """
+    manifest = read_manifest(artifacts)
+    entries = tuple(e for e in ENTRIES if e.module) if runtime is None else (find(runtime),)
+    for artifact in manifest.artifacts:
+        for entry in entries:
+            if artifact.format in entry.formats and artifact.precision in entry.precisions:
+                trouble = problem(entry, device)
+                if trouble is None:
+                    yield _check(manifest, artifact, entry, device, threads)
+                elif runtime is not None:
+                    raise trouble.as_error()
+                else:
+                    yield _record(artifact, entry, None, f"{trouble.reason}; {trouble.mend}")
+
+
+def _check(
+    manifest: Manifest,
+    artifact: Artifact,
+    entry: RuntimeEntry,
+    device: str | None,
+    threads: int | None,
+) -> Check:
+    golden = manifest.golden_path(artifact)
+    with open_artifact(manifest, artifact, entry, device=device, threads=threads) as opened:
+        try:
+            error = run_golden(opened, golden)
+        except VerificationError as failure:
+            return _record(artifact, entry, float("inf"), str(failure))
+        return _record(artifact, entry, error, f"{opened.info.provider}, {opened.info.device}")
+
+
+def _record(artifact: Artifact, entry: RuntimeEntry, error: float | None, note: str) -> Check:
+    tolerance = artifact.golden.tolerance
+    return Check(
+        artifact=artifact.name,
+        role=artifact.role,
+        format=artifact.format,
+        precision=artifact.precision,
+        runtime=entry.name,
+        ok=None if error is None else error <= tolerance,
+        error=error,
+        tolerance=tolerance,
+        note=note,
+    )
