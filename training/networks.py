@@ -1,0 +1,254 @@
+"""The reference unmasker: segmentation branch, M-CSAM generator, and the graph that is shipped.
+
+After Yang, *Face Mask Removal with Region-attentive Face Inpainting*: a segmentation network finds
+the mask (stage one), a generator built of Multi-scale Channel-Spatial Attention Modules fills it
+in (stage two). Shapes are chosen for edge runtimes: plain and dilated 3x3 convolutions with batch
+norm that folds, ReLU, additive skips, nearest upsampling, a pixel-shuffle head at half resolution.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from unmask_sdk.errors import ConfigError
+
+# Batch statistics of masked pictures swing from batch to batch; a slow average is steadier.
+BN_MOMENTUM = 0.02
+
+
+@dataclass(frozen=True)
+class UnmaskerConfig:
+    """Sizes of the unmasker.
+
+    Attributes:
+        size: Side of the square crop in pixels, a multiple of 8.
+        channels: Generator channels at 1/2, 1/4 and 1/8 of the size.
+        blocks: Number of M-CSAM blocks at 1/8 of the size.
+        dilations: Dilation of each M-CSAM branch.
+        branch_channels: Channels of each M-CSAM branch.
+        segmentation_channels: Channels at 1/2, 1/4, 1/8 and 1/16 of the size.
+        attention: Whether M-CSAM blocks gate channels and positions; off only in the ablation.
+    """
+
+    size: int = 256
+    channels: tuple[int, int, int] = (32, 64, 128)
+    blocks: int = 8
+    dilations: tuple[int, ...] = (1, 2, 4)
+    branch_channels: int = 48
+    segmentation_channels: tuple[int, int, int, int] = (16, 24, 32, 48)
+    attention: bool = True
+
+    def __post_init__(self) -> None:
+        if self.size < 32 or self.size % 16:
+            raise ConfigError(f"size must be a multiple of 16, at least 32; got {self.size}")
+        widths = (*self.channels, *self.segmentation_channels, self.branch_channels, self.blocks)
+        if len(self.channels) != 3 or len(self.segmentation_channels) != 4 or min(widths) < 1:
+            raise ConfigError(
+                "channels takes 3 and segmentation_channels 4 positive numbers, blocks and "
+                f"branch_channels one each; got {self}"
+            )
+        if not self.dilations or min(self.dilations) < 1:
+            raise ConfigError(f"dilations takes positive numbers; got {self.dilations}")
+
+
+def conv_bn(
+    inputs: int, outputs: int, kernel: int = 3, stride: int = 1, dilation: int = 1, relu: bool = True
+) -> nn.Sequential:
+    """A convolution that keeps the size (over stride), its batch norm, and ReLU if asked."""
+    layers: list[nn.Module] = [
+        nn.Conv2d(
+            inputs,
+            outputs,
+            kernel,
+            stride=stride,
+            padding=dilation * (kernel // 2),
+            dilation=dilation,
+            bias=False,
+        ),
+        nn.BatchNorm2d(outputs, momentum=BN_MOMENTUM),
+    ]
+    if relu:
+        layers.append(nn.ReLU(inplace=True))
+    return nn.Sequential(*layers)
+
+
+class Residual(nn.Module):
+    """Two 3x3 convolutions with a shortcut."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.body = nn.Sequential(conv_bn(channels, channels), conv_bn(channels, channels, relu=False))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.relu(x + self.body(x))
+
+
+class MCSAM(nn.Module):
+    """Multi-scale Channel-Spatial Attention Module (paper, section on the generator).
+
+    Parallel 3x3 convolutions of several dilations see the surroundings at several scales and are
+    fused by a 1x1 convolution. Channel attention then says what matters, spatial attention where;
+    the result is added to the input. The 1x1 reduction before each branch keeps the 3x3
+    convolutions dense and narrow, which CPUs and GPUs run several times faster than depthwise.
+    """
+
+    def __init__(
+        self, channels: int, branch_channels: int, dilations: tuple[int, ...], attention: bool
+    ) -> None:
+        super().__init__()
+        self.branches = nn.ModuleList(
+            nn.Sequential(
+                conv_bn(channels, branch_channels, kernel=1),
+                conv_bn(branch_channels, branch_channels, dilation=dilation),
+            )
+            for dilation in dilations
+        )
+        self.fuse = conv_bn(branch_channels * len(dilations), channels, kernel=1, relu=False)
+        self.attention = attention
+        if attention:
+            hidden = max(8, channels // 8)
+            self.what = nn.Sequential(
+                nn.Conv2d(2 * channels, hidden, 1), nn.ReLU(inplace=True), nn.Conv2d(hidden, channels, 1)
+            )
+            self.where = nn.Conv2d(2, 1, 7, padding=3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.fuse(torch.cat([branch(x) for branch in self.branches], 1))
+        if self.attention:
+            pooled = torch.cat([y.mean((2, 3), keepdim=True), y.amax((2, 3), keepdim=True)], 1)
+            y = y * torch.sigmoid(self.what(pooled))
+            flat = torch.cat([y.mean(1, keepdim=True), y.amax(1, keepdim=True)], 1)
+            y = y * torch.sigmoid(self.where(flat))
+        return F.relu(x + y)
+
+
+def _upsample(x: Tensor) -> Tensor:
+    return F.interpolate(x, scale_factor=2, mode="nearest")
+
+
+class Segmenter(nn.Module):
+    """Stage one: a light encoder-decoder that predicts the mask.
+
+    `forward` takes `[N, 3, S, S]` in -1..1 and gives logits `[N, 1, S, S]`.
+    """
+
+    def __init__(self, channels: tuple[int, int, int, int]) -> None:
+        super().__init__()
+        a, b, c, d = channels
+        self.down1 = conv_bn(3, a, stride=2)
+        self.down2 = nn.Sequential(conv_bn(a, b, stride=2), conv_bn(b, b))
+        self.down3 = nn.Sequential(conv_bn(b, c, stride=2), Residual(c))
+        self.down4 = nn.Sequential(conv_bn(c, d, stride=2), Residual(d), Residual(d))
+        self.up3 = conv_bn(d, c, kernel=1, relu=False)
+        self.up2 = nn.Sequential(conv_bn(c, c), conv_bn(c, b, kernel=1, relu=False))
+        self.up1 = nn.Sequential(conv_bn(b, b), conv_bn(b, a, kernel=1, relu=False))
+        self.head = nn.Sequential(conv_bn(a, a), nn.Conv2d(a, 4, 3, padding=1), nn.PixelShuffle(2))
+
+    def forward(self, x: Tensor) -> Tensor:
+        half = self.down1(x)
+        quarter = self.down2(half)
+        eighth = self.down3(quarter)
+        y = F.relu(eighth + _upsample(self.up3(self.down4(eighth))))
+        y = F.relu(quarter + _upsample(self.up2(y)))
+        y = F.relu(half + _upsample(self.up1(y)))
+        logits: Tensor = self.head(y)
+        return logits
+
+
+class Generator(nn.Module):
+    """Stage two: fills the hole.
+
+    `forward` takes the picture with the hole emptied `[N, 3, S, S]` in -1..1 and the mask
+    `[N, 1, S, S]` in 0..1, and gives a whole picture `[N, 3, S, S]`, nominally in -1..1.
+    """
+
+    def __init__(self, config: UnmaskerConfig) -> None:
+        super().__init__()
+        a, b, c = config.channels
+        self.down1 = conv_bn(4, a, stride=2)
+        self.down2 = nn.Sequential(conv_bn(a, b, stride=2), conv_bn(b, b))
+        self.down3 = conv_bn(b, c, stride=2)
+        self.blocks = nn.Sequential(
+            *(
+                MCSAM(c, config.branch_channels, config.dilations, config.attention)
+                for _ in range(config.blocks)
+            )
+        )
+        self.up2 = conv_bn(c, b, kernel=1, relu=False)
+        self.up1 = nn.Sequential(conv_bn(b, b), conv_bn(b, a, kernel=1, relu=False))
+        self.head = nn.Sequential(conv_bn(a, a), nn.Conv2d(a, 12, 3, padding=1), nn.PixelShuffle(2))
+
+    def forward(self, emptied: Tensor, mask: Tensor) -> Tensor:
+        half = self.down1(torch.cat([emptied, mask], 1))
+        quarter = self.down2(half)
+        y = self.blocks(self.down3(quarter))
+        y = F.relu(quarter + _upsample(self.up2(y)))
+        y = F.relu(half + _upsample(self.up1(y)))
+        picture: Tensor = self.head(y)
+        return picture
+
+
+def harden(probability: Tensor) -> Tensor:
+    """Turns mask probability into opacity that is exactly 0 outside and exactly 1 inside.
+
+    A probability of 0.97 inside the mask would let 3 % of its colour through. Opacity reaches 1 at
+    0.5 and 0 at 0.1, so the soft edge lies on the outer side and no rim of mask is left.
+    """
+    return ((probability - 0.1) * 2.5).clamp(0.0, 1.0)
+
+
+def grow(mask: Tensor) -> Tensor:
+    """Widens a mask by one pixel, so that the generator never sees the mask's soft edge."""
+    return F.max_pool2d(mask, 3, stride=1, padding=1)
+
+
+class Unmasker(nn.Module):
+    """Both stages on normalised pictures; what training works with."""
+
+    def __init__(self, config: UnmaskerConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.segmenter = Segmenter(config.segmentation_channels)
+        self.generator = Generator(config)
+
+    def fill(self, image: Tensor, mask: Tensor) -> Tensor:
+        """Fills `mask` (`[N, 1, S, S]`, 0..1) of `image` (`[N, 3, S, S]`, -1..1)."""
+        hole = grow(mask)
+        picture: Tensor = self.generator(image * (1.0 - hole), hole)
+        return picture
+
+    def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
+        """Gives the generated picture (-1..1, not composited) and the mask's opacity (0..1)."""
+        mask = harden(torch.sigmoid(self.segmenter(image)))
+        return self.fill(image, mask), mask
+
+
+class UnmaskerGraph(nn.Module):
+    """The graph that is exported: uint8 NHWC in and out, everything else inside.
+
+    `image` uint8 `[N, S, S, 3]` RGB gives `unmasked` uint8 `[N, S, S, 3]` and `mask` uint8
+    `[N, S, S, 1]`. Where `mask` is 0 the picture comes back bit for bit: the composite is made on
+    the 0..255 scale, where whole numbers times one plus zero are exact in float32, and opacities
+    too small to show in the 8-bit mask are dropped first.
+    """
+
+    def __init__(self, unmasker: Unmasker) -> None:
+        super().__init__()
+        self.unmasker = unmasker
+
+    def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
+        # Cast before permuting: TensorRT refuses uint8 into Transpose.
+        pixels = image.to(torch.float32).permute(0, 3, 1, 2).contiguous()
+        picture, opacity = self.unmasker(pixels * (1.0 / 127.5) - 1.0)
+        mask = torch.round(opacity.to(torch.float32) * 255.0)
+        opacity = mask * (1.0 / 255.0)
+        generated = ((picture.to(torch.float32) + 1.0) * 127.5).clamp(0.0, 255.0)
+        blended = torch.round(pixels * (1.0 - opacity) + generated * opacity)
+        return (
+            blended.permute(0, 2, 3, 1).to(torch.uint8),
+            mask.permute(0, 2, 3, 1).to(torch.uint8),
+        )

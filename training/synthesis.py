@@ -1,0 +1,215 @@
+"""Masked-Faces: puts a synthetic mask on a face picture (paper, section on the data set).
+
+Five types: surgical, cloth, N95/KN95, plain dark, and a scarf that also covers the neck.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from unmask_sdk.errors import InvalidInputError
+
+from .fabrics import Field, base_colour, print_pattern, relief, shade
+from .mask_shapes import MASK_TYPES, MaskShape, draw_shape
+from .mesh import SKIN, Array, FaceMap, check_landmarks, mean_face
+
+__all__ = ["MASK_TYPES", "MaskedFace", "synthesise"]
+
+Image = npt.NDArray[np.uint8]
+_SHIFT = 4  # cv2 draws at 1/16 pixel
+
+
+@dataclass(frozen=True, eq=False)
+class MaskedFace:
+    """One synthetic pair's masked side.
+
+    Attributes:
+        image: uint8 `[H, W, 3]` RGB with the mask on.
+        mask: uint8 `[H, W]`, 0..255: how much of each pixel the mask covers.
+        kind: One of `MASK_TYPES`.
+    """
+
+    image: Image
+    mask: Image
+    kind: str
+
+
+def _fixed(points: Array) -> npt.NDArray[np.int32]:
+    return np.round(points * (1 << _SHIFT)).astype(np.int32)
+
+
+def _strap_sides(landmarks: Array) -> tuple[bool, bool]:
+    """Whether the picture-left and picture-right ear are in sight (a turned head hides one)."""
+    nose = landmarks[4]
+    left = np.linalg.norm(landmarks[234] - nose)
+    right = np.linalg.norm(landmarks[454] - nose)
+    return bool(left > 0.45 * right), bool(right > 0.45 * left)
+
+
+def _coverage(
+    shape: MaskShape, face: FaceMap, landmarks: Array, box: tuple[int, int, int, int]
+) -> tuple[Image, Image]:
+    """Antialiased coverage of the body and of the straps inside `box`: two uint8 `[H, W]`."""
+    x0, y0, x1, y1 = box
+    body = np.zeros((y1 - y0, x1 - x0), np.uint8)
+    straps = np.zeros_like(body)
+    outline = face.to_picture(shape.outline) - [x0, y0]
+    cv2.fillPoly(body, [_fixed(outline)], 255, cv2.LINE_AA, _SHIFT)
+    left, right = _strap_sides(landmarks)
+    width = max(1, round(shape.strap_width * face.pixels_per_unit))
+    for strap in shape.straps:
+        if (strap[0, 0] < 128 and left) or (strap[0, 0] >= 128 and right):
+            line = _fixed(face.to_picture(strap) - [x0, y0])
+            cv2.polylines(straps, [line], False, 255, width, cv2.LINE_AA, _SHIFT)
+    return body, straps
+
+
+@dataclass(frozen=True)
+class _Light:
+    """How the face is lit: mean level, and its change across mean-face units."""
+
+    level: float
+    across: float
+    down: float
+    skin: Array  # mean skin colour, 0..1 RGB
+
+
+def _measure_light(image: Image, landmarks: Array) -> _Light:
+    points = landmarks[list(SKIN)]
+    height, width = image.shape[:2]
+    inside = (points >= 0).all(1) & (points[:, 0] < width) & (points[:, 1] < height)
+    x = np.clip(points[:, 0].round().astype(int), 0, width - 1)
+    y = np.clip(points[:, 1].round().astype(int), 0, height - 1)
+    small = cv2.blur(image, (5, 5))
+    colours = small[y, x].astype(np.float64)[inside if inside.sum() >= 6 else slice(None)] / 255
+    luma = colours @ [0.299, 0.587, 0.114]
+    where = (mean_face()[list(SKIN)] - [128.0, 150.0]) / 70.0
+    where = where[inside if inside.sum() >= 6 else slice(None)]
+    # A plane through log brightness; damped, since a cheek's blush or a beard is not light.
+    terms = np.c_[np.ones(len(where)), where]
+    plane = np.linalg.solve(
+        terms.T @ terms + np.diag([0, 1.0, 2.0]), terms.T @ np.log(luma + 0.03)
+    )
+    bright = float(np.percentile(small[::4, ::4].max(-1), 90)) / 255
+    level = 0.25 + 0.45 * min(1.0, float(np.exp(plane[0])) * 1.6) + 0.45 * bright
+    across, down = np.clip(plane[1:], -0.6, 0.6)
+    return _Light(level, float(across), float(down), np.median(colours, 0))
+
+
+def _cloth_colour(
+    shape: MaskShape, light: _Light, u: Field, v: Field, pixel: float, rng: np.random.Generator
+) -> Field:
+    """The lit cloth, `[H, W, 3]` on the 0..255 scale."""
+    colour = base_colour(shape.kind, light.skin, rng)
+    albedo = np.broadcast_to(colour, (*u.shape, 3)).astype(np.float32)
+    if shape.kind in ("cloth", "scarf"):
+        pattern = print_pattern(u, v, pixel, rng)
+        if pattern is not None:
+            cover, ink = pattern
+            albedo = albedo + cover[..., None] * (ink - colour).astype(np.float32)
+    height = relief(shape, u, v, pixel, rng)
+    direction = (-1.2 * light.across + rng.normal(0, 0.15), -0.35 - 1.2 * light.down * 0.5)
+    lit = shade(height, pixel, direction, rng)
+    lit *= np.exp(light.across * (u - 128) / 70 + 0.5 * light.down * (v - 150) / 70)
+    # Light bounced off the surroundings tints the mask as it tints the skin.
+    grey = image_tint(light.skin)
+    strength = light.level * rng.uniform(0.85, 1.12)
+    return (albedo * (lit * strength * 255)[..., None] * grey).astype(np.float32)
+
+
+def image_tint(skin: Array) -> npt.NDArray[np.float32]:
+    """Colour cast of the light, guessed from how far skin is from a usual skin tone; mean 1."""
+    usual = np.array([0.66, 0.51, 0.43])
+    cast = (skin / max(float(skin.mean()), 1e-3)) / (usual / usual.mean())
+    cast = np.clip(cast, 0.6, 1.6) ** 0.5
+    return (cast / cast.mean()).astype(np.float32)
+
+
+def _grain(image: Image, box: tuple[int, int, int, int]) -> float:
+    """Standard deviation of the picture's own noise (median of its finest detail)."""
+    x0, y0, x1, y1 = box
+    grey = image[y0:y1, x0:x1, 1].astype(np.float32)
+    if grey.shape[0] < 8 or grey.shape[1] < 8:
+        return 0.0
+    detail = grey - cv2.GaussianBlur(grey, (0, 0), 1.0)
+    return float(min(6.0, np.median(np.abs(detail)) * 1.1))
+
+
+def synthesise(
+    image: Image, landmarks: npt.ArrayLike, *, kind: str | None = None, seed: int = 0
+) -> MaskedFace:
+    """Puts a mask on the face of a picture.
+
+    Args:
+        image: uint8 `[H, W, 3]` RGB.
+        landmarks: `[468, 2]` MediaPipe mesh points (x, y) in pixels of `image`.
+        kind: One of `MASK_TYPES`; None draws one.
+        seed: Same arguments, same result.
+
+    Returns:
+        The masked picture, the exact coverage, and the kind.
+
+    Raises:
+        InvalidInputError: If the picture or the kind is not valid.
+        DataError: If the landmarks are not 468 finite points.
+    """
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
+        raise InvalidInputError(
+            f"image must be uint8 [H, W, 3] RGB; got {image.dtype} {list(image.shape)}"
+        )
+    if kind is not None and kind not in MASK_TYPES:
+        raise InvalidInputError(f"kind must be one of {', '.join(MASK_TYPES)}; got {kind!r}")
+    points = check_landmarks(landmarks)
+    rng = np.random.default_rng(seed)
+    kind = kind or MASK_TYPES[rng.integers(len(MASK_TYPES))]
+    shape = draw_shape(kind, rng)
+    face = FaceMap(points)
+    height, width = image.shape[:2]
+
+    reach = np.concatenate([face.to_picture(shape.outline), *map(face.to_picture, shape.straps)])
+    margin = 12 * face.pixels_per_unit + 3
+    x0, y0 = np.clip(np.floor(reach.min(0) - margin), 0, [width, height]).astype(int)
+    x1, y1 = np.clip(np.ceil(reach.max(0) + margin), 0, [width, height]).astype(int)
+    empty = np.zeros((height, width), np.uint8)
+    if x1 - x0 < 2 or y1 - y0 < 2:
+        return MaskedFace(image.copy(), empty, kind)
+    box = (int(x0), int(y0), int(x1), int(y1))
+
+    body, straps = _coverage(shape, face, points, box)
+    grid_u, grid_v = face.face_grid(*box)
+    u, v = grid_u.astype(np.float32), grid_v.astype(np.float32)
+    unit = face.pixels_per_unit
+    light = _measure_light(image, points)
+    cloth = _cloth_colour(shape, light, u, v, 1 / unit, rng)
+
+    # The rim turns away from the light, or is a sewn border.
+    inside = cv2.distanceTransform((body > 127).astype(np.uint8), cv2.DIST_L2, 3) / unit
+    rim = 1 - rng.uniform(0.05, 0.3) * np.exp(-inside / rng.uniform(0.8, 2.0))
+    if kind in ("surgical", "cloth") and rng.random() < 0.6:
+        seam = rng.uniform(3, 7)
+        rim = rim * (1 - rng.uniform(0.03, 0.15) * np.exp(-(((inside - seam) / 0.8) ** 2)))
+    cloth *= rim[..., None]
+    strap_tone = rng.uniform(0.75, 1.05) if kind != "n95" else rng.uniform(0.5, 1.05)
+    strap_colour = np.median(cloth[body > 127], 0) if (body > 127).any() else cloth.mean((0, 1))
+    cloth[straps > body] = strap_colour * strap_tone
+    cloth += rng.normal(0, _grain(image, box) + 0.4, (*cloth.shape[:2], 1)).astype(np.float32)
+
+    cover = np.maximum(body, straps).astype(np.float32) / 255
+    # Contact shadow: close and soft, a little below the cloth and away from the light.
+    blur = max(0.6, rng.uniform(1.2, 3.5) * unit)
+    shift = np.float32([[1, 0, -4 * light.across * unit], [0, 1, rng.uniform(0, 2.5) * unit]])
+    fallen = cv2.warpAffine(cover, shift, (cover.shape[1], cover.shape[0]))
+    shadow = 1 - rng.uniform(0.08, 0.38) * cv2.GaussianBlur(fallen, (0, 0), blur)
+    # Cloth as soft as the picture: one light blur takes off the drawn look.
+    cloth = cv2.GaussianBlur(cloth, (0, 0), rng.uniform(0.35, 0.8))
+
+    result = image.copy()
+    patch = result[y0:y1, x0:x1].astype(np.float32) * shadow[..., None]
+    patch += (np.clip(cloth, 0, 255) - patch) * cover[..., None]
+    result[y0:y1, x0:x1] = np.clip(patch + 0.5, 0, 255).astype(np.uint8)
+    empty[y0:y1, x0:x1] = np.maximum(body, straps)
+    return MaskedFace(result, empty, kind)
