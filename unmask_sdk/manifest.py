@@ -135,7 +135,13 @@ class Manifest:
         Raises:
             ArtifactError: If the file lies outside its folder, is missing, or was changed.
         """
-        root = self.folder if artifact.package is None else _package_folder(artifact.package)
+        root = self.folder
+        if artifact.package is not None:
+            if artifact.package != WEIGHTS_PACKAGE:
+                raise ArtifactError(
+                    f"artifacts may lie in {WEIGHTS_PACKAGE}, not in {artifact.package!r}"
+                )
+            root = weights_root()
         return _checked(root, artifact.file, artifact.sha256, artifact.bytes)
 
     def golden_path(self, artifact: Artifact) -> Path:
@@ -150,6 +156,21 @@ class Manifest:
 def shipped_folder() -> Path:
     """Gives the folder of the artifacts that came with the package."""
     return Path(__file__).parent / "artifacts"
+
+
+def weights_root() -> Path:
+    """Gives the folder of `WEIGHTS_PACKAGE`, which holds the reference weights.
+
+    The package is looked up and not imported: this works editable, from a wheel, and in a process
+    that must not import torch.
+
+    Raises:
+        ArtifactError: If the package is not installed.
+    """
+    spec = importlib.util.find_spec(WEIGHTS_PACKAGE)
+    if spec is None or not spec.submodule_search_locations:
+        raise ArtifactError(f"package {WEIGHTS_PACKAGE} is not installed; {_MEND}")
+    return Path(next(iter(spec.submodule_search_locations)))
 
 
 def read_manifest(folder: str | Path | None = None) -> Manifest:
@@ -201,17 +222,6 @@ def inside(root: Path, file: str) -> Path:
     if odd or not path.resolve().is_relative_to(root.resolve()):
         raise ArtifactError(f"artifact path {file!r} leads out of {root}; {_MEND}")
     return path
-
-
-def _package_folder(package: str) -> Path:
-    if package != WEIGHTS_PACKAGE:
-        raise ArtifactError(f"artifacts may lie in {WEIGHTS_PACKAGE}, not in {package!r}")
-    # Looks the package up without importing it, so it works editable, from a wheel, and in a
-    # process that must not import torch.
-    spec = importlib.util.find_spec(package)
-    if spec is None or not spec.submodule_search_locations:
-        raise ArtifactError(f"package {package} is not installed; {_MEND}")
-    return Path(next(iter(spec.submodule_search_locations)))
 
 
 def _checked(root: Path, file: str, sha256: str, size: int | None = None) -> Path:

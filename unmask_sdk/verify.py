@@ -49,7 +49,9 @@ class Check:
     note: str
 
 
-def compare(name: str, expected: Array, actual: Array, reference: str) -> Parity:
+def compare(
+    name: str, expected: Array, actual: Array, *, images: int, reference: str = "golden"
+) -> Parity:
     """Measures how far an output is from the reference.
 
     Differences are in the output's own unit: 1 of 255 for uint8. The peak of the PSNR is 255 for
@@ -57,8 +59,9 @@ def compare(name: str, expected: Array, actual: Array, reference: str) -> Parity
 
     Args:
         name: Name of the output.
-        expected: `[N, ...]`, the reference's output.
+        expected: The reference's output, any shape.
         actual: Array of the same shape.
+        images: Number of pictures that they hold.
         reference: What `expected` came from.
 
     Raises:
@@ -70,15 +73,15 @@ def compare(name: str, expected: Array, actual: Array, reference: str) -> Parity
         )
     if not np.isfinite(actual).all():
         raise VerificationError(f"output {name} holds values that are not finite")
-    difference = np.abs(expected.astype(np.float64) - actual.astype(np.float64))
-    mean_square = float(np.mean(difference**2))
+    difference = np.abs(np.subtract(expected, actual, dtype=np.float32))
+    mean_square = float(np.mean(difference**2, dtype=np.float64))
     peak = peak_of(expected)
     return Parity(
         output=name,
         reference=reference,
-        images=len(expected),
+        images=images,
         max_abs=float(difference.max()),
-        mean_abs=float(difference.mean()),
+        mean_abs=float(difference.mean(dtype=np.float64)),
         psnr_db=float(10 * np.log10(peak**2 / mean_square)) if mean_square else None,
     )
 
@@ -114,7 +117,7 @@ def run_golden(runtime: Runtime[Any], file: Path) -> float:
         raise ArtifactError(f"{file} does not hold golden vectors: {error}") from error
     outputs = runtime.run_named(**inputs)
     return max(
-        error_of(compare(name, value, outputs[name], "golden"), value)
+        error_of(compare(name, value, outputs[name], images=len(value)), value)
         for name, value in expected.items()
     )
 

@@ -1,0 +1,84 @@
+"""Writing `manifest.json` and the files beside it, all or nothing."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict
+from pathlib import Path
+
+from unmask_sdk.errors import ExportError
+from unmask_sdk.manifest import MANIFEST_NAME, SCHEMA, Artifact, inside, read_manifest
+
+
+def merge(folder: Path, new: Sequence[Artifact]) -> tuple[Artifact, ...]:
+    """Gives a folder's artifacts with the new ones added.
+
+    A new one takes the place of one with the same role, format and precision.
+
+    Raises:
+        ArtifactError: If the folder has a manifest that cannot be read.
+    """
+    old = read_manifest(folder).artifacts if (folder / MANIFEST_NAME).exists() else ()
+    replaced = {_key(artifact) for artifact in new}
+    kept = [artifact for artifact in old if _key(artifact) not in replaced]
+    return tuple(sorted((*kept, *new), key=_key))
+
+
+def write(folder: Path, artifacts: Sequence[Artifact], files: Mapping[str, bytes]) -> None:
+    """Writes the files, then the manifest that lists them.
+
+    Everything is written beside its place first and moved in at the end, the manifest last: an
+    export that is broken off leaves the old files or the new, never a half of one.
+
+    Args:
+        folder: Folder to write to; made if missing.
+        artifacts: All entries of the new manifest.
+        files: Paths relative to the folder, and what goes in them.
+
+    Raises:
+        ExportError: If the folder cannot be written to.
+        ArtifactError: If a path leads out of the folder.
+    """
+    text = json.dumps(
+        {"schema": SCHEMA, "artifacts": [asdict(artifact) for artifact in artifacts]},
+        indent=2,
+        ensure_ascii=False,
+    )
+    contents = {**files, MANIFEST_NAME: f"{text}\n".encode()}
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with ExitStack() as undo:
+            moves = []
+            for name, content in contents.items():
+                target = inside(folder, name)
+                target.parent.mkdir(parents=True, exist_ok=True)
+                temporary = _write_beside(target, content)
+                undo.callback(temporary.unlink, missing_ok=True)
+                moves.append((temporary, target))
+            for temporary, target in moves:
+                os.replace(temporary, target)
+    except OSError as error:
+        raise ExportError(f"cannot write to {folder}: {error.strerror}") from error
+
+
+def _write_beside(target: Path, content: bytes) -> Path:
+    with tempfile.NamedTemporaryFile(
+        dir=target.parent, prefix=f".{target.name}.", delete=False
+    ) as stream:
+        temporary = Path(stream.name)
+        try:
+            stream.write(content)
+            # Temporary files are private by default; artifacts are for everyone.
+            os.chmod(temporary, 0o644)
+        except OSError:
+            temporary.unlink(missing_ok=True)
+            raise
+    return temporary
+
+
+def _key(artifact: Artifact) -> tuple[str, str, str]:
+    return artifact.role, artifact.format, artifact.precision

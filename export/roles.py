@@ -1,0 +1,91 @@
+"""What the exporters need to know of each network: names, shapes, sample pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from torch import nn
+
+from unmask_sdk.errors import ExportError
+from unmask_sdk.locator import ALIGN_SIZE
+from unmask_sdk.manifest import TensorSpec
+from unmask_sdk.training.locator_networks import AlignerGraph, DetectorGraph
+from unmask_sdk.training.networks import UnmaskerGraph
+
+# Detectors halve the picture five times.
+DETECTOR_STEP = 32
+
+
+@dataclass(frozen=True)
+class Role:
+    """One kind of network.
+
+    Attributes:
+        name: The role in the manifest.
+        artifact: Name of the artifact; `{size}` stands for the side of its input.
+        size: Gives the side of the square input; None where any height and width go.
+        outputs: The outputs; their first dimension is the batch.
+        tolerance: Largest error of the golden vectors in fp32; see `unmask_sdk.verify.error_of`.
+    """
+
+    name: str
+    artifact: str
+    size: Callable[[Any], int | None]
+    outputs: Callable[[int | None], tuple[TensorSpec, ...]]
+    tolerance: float
+
+    def inputs(self, size: int | None) -> tuple[TensorSpec, ...]:
+        """Gives the inputs: one picture batch, uint8 NHWC."""
+        return (TensorSpec("image", "uint8", (None, size, size, 3)),)
+
+
+# Floats are compared with their largest magnitude: one thousandth of a crop is a ninth of a pixel.
+_FLOAT_TOLERANCE = 1e-3
+
+ROLES: dict[type[nn.Module], Role] = {
+    UnmaskerGraph: Role(
+        name="unmasker",
+        artifact="unmask-{size}",
+        size=lambda graph: int(graph.unmasker.config.size),
+        outputs=lambda size: (
+            TensorSpec("unmasked", "uint8", (None, size, size, 3)),
+            TensorSpec("mask", "uint8", (None, size, size, 1)),
+        ),
+        tolerance=1.0,
+    ),
+    DetectorGraph: Role(
+        name="detector",
+        artifact="detector",
+        size=lambda graph: None,
+        outputs=lambda size: (
+            TensorSpec("heat", "float32", (None, None, None)),
+            TensorSpec("box", "float32", (None, None, None, 4)),
+        ),
+        tolerance=_FLOAT_TOLERANCE,
+    ),
+    AlignerGraph: Role(
+        name="aligner",
+        artifact="aligner-{size}",
+        size=lambda graph: ALIGN_SIZE,
+        outputs=lambda size: (
+            TensorSpec("points", "float32", (None, 5, 2)),
+            TensorSpec("score", "float32", (None,)),
+        ),
+        tolerance=_FLOAT_TOLERANCE,
+    ),
+}
+
+
+def role_of(network: nn.Module) -> Role:
+    """Gives the role of a network.
+
+    Raises:
+        ExportError: If it is none of the exportable networks.
+    """
+    role = ROLES.get(type(network))
+    if role is None:
+        known = ", ".join(kind.__name__ for kind in ROLES)
+        raise ExportError(f"cannot export {type(network).__name__}; exportable are {known}")
+    return role
