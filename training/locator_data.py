@@ -73,8 +73,8 @@ def load_faces(
         landmarks: An npz with `name` `[N]`, `split` `[N]` and `landmarks` `[N, 468, 2]` in pixels.
         split: `train` or `val`.
         limit: Most faces taken from each top-level folder, chosen at random.
-        per_person: Most pictures from one folder, unless it holds pictures only of its own name
-            level (people have folders; a flat set is not capped).
+        per_person: Most pictures from one folder below a top-level folder, where people have
+            their own; pictures that lie in a top-level folder itself are not capped.
         seed: Decides the choice, and the masks.
 
     Returns:
@@ -154,16 +154,14 @@ def load_backgrounds(faces: list[Face], *, limit: int, seed: int) -> list[Image]
     rng = np.random.default_rng(seed)
     margins: list[Image] = []
     for i in rng.permutation(len(faces)):
-        height, width = faces[i].plain.shape[:2]
         x0, y0, x1, y1 = mesh_box(faces[i].mesh)
         w, h = x1 - x0, y1 - y0
         # Hair and ears reach about a quarter of the face beyond the mesh; a neck is no face.
-        left, right = int(x0 - 0.25 * w), int(x1 + 0.25 * w)
-        below = int(y1 + 0.1 * h)
+        left, right = max(0, int(x0 - 0.25 * w)), max(0, int(x1 + 0.25 * w))
+        below = max(0, int(y1 + 0.1 * h))
         picture = faces[i].plain
-        parts = [picture[:, :left] if left > 0 else None, picture[:, max(0, right) :]]
-        parts.append(picture[max(0, below) :])
-        margins += [p for p in parts if p is not None and min(p.shape[:2]) >= 48]
+        parts = (picture[:, :left], picture[:, right:], picture[below:])
+        margins += [part for part in parts if min(part.shape[:2]) >= 48]
         if len(margins) >= limit:
             break
     return margins[:limit] + _photos(TRAIN_PHOTOS)

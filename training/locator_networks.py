@@ -140,8 +140,13 @@ class DetectorGraph(nn.Module):
         self.config = config
         self.detector = Detector(config)
 
+    def maps(self, image: Tensor) -> Tensor:
+        """Gives `[N, 5, H/8, W/8]`, the detector's answer as the loss takes it."""
+        answer: Tensor = self.detector(_planes(image))
+        return answer
+
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
-        maps = self.detector(_planes(image)).to(torch.float32)
+        maps = self.maps(image).to(torch.float32)
         return torch.sigmoid(maps[:, 0]), maps[:, 1:].permute(0, 2, 3, 1).contiguous()
 
 
@@ -157,6 +162,11 @@ class AlignerGraph(nn.Module):
         self.config = config
         self.aligner = Aligner(config)
 
+    def values(self, image: Tensor) -> Tensor:
+        """Gives `[N, 11]`, the aligner's answer as the loss takes it."""
+        answer: Tensor = self.aligner(_planes(image))
+        return answer
+
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
-        values = self.aligner(_planes(image)).to(torch.float32)
+        values = self.values(image).to(torch.float32)
         return values[:, :10].reshape(-1, 5, 2) + 0.5, torch.sigmoid(values[:, 10])

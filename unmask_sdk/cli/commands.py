@@ -4,4 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-COMMANDS: dict[str, Callable[..., None]] = {}
+from .train_locator import train_locator
+
+COMMANDS: dict[str, Callable[..., None]] = {
+    "train-locator": train_locator,
+}
