@@ -66,12 +66,12 @@ def draw_mosaic(scene: Scene, size: int, rng: np.random.Generator) -> tuple[Imag
         sides = np.exp(rng.uniform(np.log(12), np.log(110), count))
     for side in np.sort(sides)[::-1]:
         picture, mesh = scene.face(rng)
-        matrix, moved = _throw(mesh, float(side), size, rng)
+        matrix, moved = throw(mesh, float(side), size, rng)
         box = mesh_box(moved)
         grown = box + (box[2:] - box[:2]).mean() * np.array([-0.1, -0.1, 0.1, 0.1])
         if boxes and overlaps(grown, np.array(boxes)).max() > 0.02:
             continue
-        _paste(canvas, picture, mesh, matrix, rng)
+        paste(canvas, picture, mesh, matrix, rng)
         boxes.append(box)
     canvas = degrade(canvas, rng)
     if rng.random() < 0.3:
@@ -110,7 +110,7 @@ def draw_crop(scene: Scene, rng: np.random.Generator) -> tuple[Image, Floats, bo
         spin = _about(ALIGN_SIZE / 2, rng.normal(0, 5), np.exp(rng.normal(0, 0.05)))
         place = compose(spin, place)
     crop = draw_background(scene, ALIGN_SIZE, rng)
-    _paste(crop, picture, mesh, compose(place, matrix), rng)
+    paste(crop, picture, mesh, compose(place, matrix), rng)
     seen = (transform_points(place, points) + 0.5) / ALIGN_SIZE
     return degrade(crop, rng), seen.astype(np.float32), is_face
 
@@ -128,7 +128,7 @@ def draw_background(scene: Scene, size: int, rng: np.random.Generator) -> Image:
         canvas = _patch(scene, size, rng)
         for _ in range(int(rng.integers(0, 3))):
             # A patch with hard edges, so that a pasted rectangle alone does not mean "face".
-            side = int(rng.integers(size // 8, size // 1.5))
+            side = int(rng.integers(size // 8, 2 * size // 3))
             x, y = rng.integers(0, size - side, 2)
             canvas[y : y + side, x : x + side] = _patch(scene, side, rng)
     for _ in range(int(rng.integers(0, 4))):
@@ -191,7 +191,7 @@ def _about(centre: float, degrees: float, scale: float) -> npt.NDArray[np.float6
     return np.asarray(cv2.getRotationMatrix2D((centre - 0.5, centre - 0.5), degrees, scale))
 
 
-def _throw(
+def throw(
     mesh: Floats, side: float, size: int, rng: np.random.Generator
 ) -> tuple[npt.NDArray[np.float64], Floats]:
     """Gives a transform that puts a face of `side` px somewhere on the canvas, and its mesh."""
@@ -206,7 +206,7 @@ def _throw(
     return matrix, transform_points(matrix, mesh).astype(np.float32)
 
 
-def _paste(
+def paste(
     canvas: Image,
     picture: Image,
     mesh: Floats,

@@ -252,3 +252,8 @@ class UnmaskerGraph(nn.Module):
             blended.permute(0, 2, 3, 1).to(torch.uint8),
             mask.permute(0, 2, 3, 1).to(torch.uint8),
         )
+
+
+def build_unmasker(config: UnmaskerConfig) -> UnmaskerGraph:
+    """The exported graph with fresh weights."""
+    return UnmaskerGraph(Unmasker(config))

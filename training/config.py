@@ -1,0 +1,159 @@
+"""What `unmask train` reads: one YAML file, checked before any work."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields, is_dataclass
+from pathlib import Path
+from typing import Any, get_type_hints
+
+from unmask_sdk.errors import ConfigError
+
+from .networks import UnmaskerConfig
+
+
+@dataclass(frozen=True)
+class LossWeights:
+    """Weight of each term; 0 switches a term off and saves its cost.
+
+    `seam` and `context` weigh pixels of the reconstruction relative to the hole's 1.
+    """
+
+    reconstruction: float = 1.0
+    seam: float = 1.0
+    context: float = 0.02
+    segmentation: float = 1.0
+    perceptual: float = 0.0
+    identity: float = 0.0
+    adversarial: float = 0.0
+    feature_matching: float = 0.0
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One leg of training.
+
+    Attributes:
+        size: Side of the crops in pixels; training at 128 first is four times cheaper.
+        steps: Optimiser steps.
+        batch: Pictures a step.
+        rate: Learning rate at the start.
+        final_rate: Learning rate at the end (cosine).
+        variants: Different masks rendered for each face.
+        losses: Loss weights.
+    """
+
+    size: int
+    steps: int
+    batch: int = 32
+    rate: float = 3e-4
+    final_rate: float = 3e-5
+    variants: int = 1
+    losses: LossWeights = field(default_factory=LossWeights)
+
+    def __post_init__(self) -> None:
+        if self.size % 16 or min(self.size, self.steps, self.batch, self.variants) < 1:
+            raise ConfigError(
+                f"a stage needs size a multiple of 16 and positive steps, batch, variants; got {self}"
+            )
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """A whole training run.
+
+    Attributes:
+        name: Name of the weight file to write.
+        stages: Run in order.
+        network: Sizes of the unmasker.
+        per_person: At most this many pictures of one person.
+        limit: At most this many faces in all; None for no limit.
+        empty_share: Share of samples without a mask, so that bare faces get an empty mask.
+        predicted_share: Share of samples filled through the predicted instead of the true mask.
+        ema: Decay of the weights' moving average, which is what is evaluated and shipped.
+        interval: Steps between evaluations, sample sheets and checkpoints.
+        validation: Number of validation faces.
+        seed: For weights and batches.
+        compile: Whether to compile the networks (slow start, about a third faster on CPU).
+        perceptual_weights: Path of the VGG16 weight file (see `training/perceptual.py`).
+        identity_weights: Path of the face-recognition weight folder (see `training/identity.py`).
+    """
+
+    name: str
+    stages: tuple[Stage, ...]
+    network: UnmaskerConfig = field(default_factory=UnmaskerConfig)
+    per_person: int | None = 12
+    limit: int | None = None
+    empty_share: float = 0.06
+    predicted_share: float = 0.5
+    ema: float = 0.999
+    interval: int = 500
+    validation: int = 200
+    seed: int = 0
+    compile: bool = True
+    perceptual_weights: str | None = None
+    identity_weights: str | None = None
+
+    def __post_init__(self) -> None:
+        if not self.stages:
+            raise ConfigError("stages is empty; give at least one stage with size and steps")
+        for term, path in (("perceptual", self.perceptual_weights), ("identity", self.identity_weights)):
+            if path is None and any(getattr(stage.losses, term) for stage in self.stages):
+                raise ConfigError(
+                    f"a stage uses the {term} loss but {term}_weights is not set; "
+                    f"set it, or pass --{term}-weights, or set the weight of {term} to 0"
+                )
+
+    @property
+    def steps(self) -> int:
+        return sum(stage.steps for stage in self.stages)
+
+
+def _build(kind: type, value: Any, where: str) -> Any:
+    """Builds a (nested) dataclass from plain YAML data, naming the place of any mistake."""
+    if not isinstance(value, dict):
+        raise ConfigError(f"{where}: expected a mapping, got {value!r}")
+    hints = get_type_hints(kind)
+    known = {f.name for f in fields(kind)}
+    unknown = sorted(set(value) - known)
+    if unknown:
+        raise ConfigError(f"{where}: unknown key {unknown[0]!r}; known keys: {', '.join(sorted(known))}")
+    built = {}
+    for key, item in value.items():
+        hint = hints[key]
+        if is_dataclass(hint):
+            item = _build(hint, item, f"{where}.{key}")
+        elif hint == tuple[Stage, ...]:
+            if not isinstance(item, list):
+                raise ConfigError(f"{where}.{key}: expected a list of stages, got {item!r}")
+            item = tuple(_build(Stage, stage, f"{where}.{key}[{i}]") for i, stage in enumerate(item))
+        elif isinstance(item, list):
+            item = tuple(item)
+        built[key] = item
+    try:
+        return kind(**built)
+    except TypeError as error:
+        raise ConfigError(f"{where}: {error}") from None
+
+
+def read_config(path: Path, **overrides: Any) -> TrainConfig:
+    """Reads and checks a training configuration.
+
+    Args:
+        path: YAML file.
+        overrides: Top-level values that replace the file's; None leaves the file's.
+
+    Raises:
+        ConfigError: If the file is missing, is not YAML, or has unknown or impossible values.
+    """
+    import yaml
+
+    try:
+        value = yaml.safe_load(path.read_text())
+    except OSError as error:
+        raise ConfigError(f"cannot read configuration {path}: {error.strerror}") from None
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path} is not valid YAML: {error}") from None
+    if isinstance(value, dict):
+        value.update({k: v for k, v in overrides.items() if v is not None})
+    config: TrainConfig = _build(TrainConfig, value, path.name)
+    return config

@@ -1,0 +1,65 @@
+"""Region-attentive supervision: every term looks only at the hole and the band round its seam.
+
+All pictures are `[N, 3, S, S]` in -1..1, all masks `[N, 1, S, S]` in 0..1. `valid` is 1 where the
+source picture has data; nothing outside it counts.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+_EPS = 1e-6
+
+
+def seam_band(hole: Tensor, width: int) -> Tensor:
+    """The band outside the hole, `width` pixels wide."""
+    size = 2 * width + 1
+    return F.max_pool2d(hole, size, stride=1, padding=width) - hole
+
+
+def region_weight(
+    hole: Tensor, valid: Tensor, *, seam: float, context: float, band: int | None = None
+) -> Tensor:
+    """Weight per pixel: 1 in the hole, `seam` in the band round it, `context` elsewhere."""
+    band = band or max(2, hole.shape[-1] // 32)
+    return valid * (hole + seam * seam_band(hole, band) + context * (1 - hole))
+
+
+def reconstruction(picture: Tensor, truth: Tensor, weight: Tensor) -> Tensor:
+    """Weighted mean absolute error."""
+    return ((picture - truth).abs() * weight).sum() / (3 * weight.sum() + _EPS)
+
+
+def segmentation(logits: Tensor, mask: Tensor, valid: Tensor) -> Tensor:
+    """Binary cross-entropy plus soft Dice."""
+    entropy = F.binary_cross_entropy_with_logits(logits, mask, reduction="none")
+    probability = torch.sigmoid(logits) * valid
+    target = mask * valid
+    overlap = (probability * target).sum((1, 2, 3))
+    total = probability.sum((1, 2, 3)) + target.sum((1, 2, 3))
+    # A picture without a mask has no overlap to score; entropy alone teaches it.
+    dice = (1 - (2 * overlap + 1) / (total + 1)) * (target.sum((1, 2, 3)) > 0)
+    return (entropy * valid).sum() / (valid.sum() + _EPS) + dice.mean()
+
+
+def discriminator_hinge(real: Tensor, fake: Tensor, weight: Tensor) -> Tensor:
+    """Hinge loss of the discriminator on patch scores, weighted by patch."""
+    score = F.relu(1 - real) + F.relu(1 + fake)
+    return (score * weight).sum() / (weight.sum() + _EPS)
+
+
+def generator_hinge(fake: Tensor, weight: Tensor) -> Tensor:
+    """Hinge loss of the generator on patch scores, weighted by patch."""
+    return -(fake * weight).sum() / (weight.sum() + _EPS)
+
+
+def feature_matching(real: list[Tensor], fake: list[Tensor], weight: Tensor) -> Tensor:
+    """Mean absolute difference of feature maps, inside the weighted region only."""
+    total = weight.new_zeros(())
+    for r, f in zip(real, fake, strict=True):
+        w = F.interpolate(weight, size=r.shape[-2:], mode="area")
+        difference = (r.detach().float() - f.float()).abs().mean(1, keepdim=True)
+        total = total + (difference * w).sum() / (w.sum() + _EPS)
+    return total / len(real)

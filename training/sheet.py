@@ -1,0 +1,40 @@
+"""Contact sheets: what people look at."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+
+from .batches import read_batch
+from .data import Pack
+from .networks import Unmasker
+
+
+def write_picture(path: Path, picture: np.ndarray) -> None:
+    """Writes a uint8 RGB array; the suffix chooses the format."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    cv2.imwrite(str(path), picture[..., ::-1])
+
+
+def grid(rows: list[list[np.ndarray]]) -> np.ndarray:
+    """Joins equally sized pictures into one."""
+    return np.vstack([np.hstack(row) for row in rows])
+
+
+def _pixels(x: torch.Tensor) -> np.ndarray:
+    return ((x.float().clamp(-1, 1) + 1) * 127.5).round().byte().permute(0, 2, 3, 1).cpu().numpy()
+
+
+@torch.inference_mode()
+def write_sheet(net: Unmasker, pack: Pack, path: Path, device: torch.device, count: int = 10) -> None:
+    """Draws `count` validation faces: masked, mask found, result, truth."""
+    rows = np.linspace(0, len(pack) - 1, min(count, len(pack))).round().astype(int)
+    sample = read_batch(pack, rows, 0, device)
+    picture, mask = net(sample.masked)
+    filled = torch.lerp(sample.masked, picture.float(), mask)
+    found = mask.expand(-1, 3, -1, -1) * 2 - 1
+    columns = [_pixels(x) for x in (sample.masked, found, filled, sample.truth)]
+    write_picture(path, grid([list(column) for column in columns]))

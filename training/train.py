@@ -1,0 +1,278 @@
+"""`unmask train`: trains the unmasker, on CPU or CUDA, resuming where it stopped."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from torch import Tensor
+
+from . import losses
+from .batches import Batch, Batches
+from .checkpoint import save_network
+from .config import Stage, TrainConfig
+from .data import Pack, PackPlan, open_pack
+from .discriminator import PatchDiscriminator
+from .networks import Unmasker, UnmaskerGraph, grow, harden
+from .sheet import write_sheet
+from .validate import validate
+
+
+class Trainer:
+    """Holds what changes during training: networks, averages, optimisers, step."""
+
+    def __init__(self, config: TrainConfig, device: torch.device) -> None:
+        torch.manual_seed(config.seed)
+        self.config = config
+        self.device = device
+        layout = torch.channels_last
+        self.net = Unmasker(config.network).to(device, memory_format=layout)
+        self.average = Unmasker(config.network).to(device, memory_format=layout).eval()
+        self.average.load_state_dict(self.net.state_dict())
+        self.critic = PatchDiscriminator().to(device, memory_format=layout)
+        self.optimiser = torch.optim.AdamW(self.net.parameters(), betas=(0.9, 0.99), weight_decay=1e-4)
+        self.critic_optimiser = torch.optim.AdamW(
+            self.critic.parameters(), betas=(0.5, 0.99), weight_decay=1e-4
+        )
+        self.step = 0
+        self.best = float("-inf")
+        compiled = torch.compile if config.compile else (lambda f: f)
+        self.segmenter = compiled(self.net.segmenter)
+        self.generator = compiled(self.net.generator)
+        self.score = compiled(self.critic)
+        # Frozen networks of the perceptual terms, loaded when a stage first asks for them.
+        self.frozen: dict[str, torch.nn.Module] = {}
+
+    def parts(self) -> dict[str, torch.nn.Module | torch.optim.Optimizer]:
+        return {
+            "net": self.net,
+            "average": self.average,
+            "critic": self.critic,
+            "optimiser": self.optimiser,
+            "critic_optimiser": self.critic_optimiser,
+        }
+
+    def save(self, path: Path) -> None:
+        state = {name: part.state_dict() for name, part in self.parts().items()}
+        temporary = path.with_suffix(".tmp")
+        torch.save({**state, "step": self.step, "best": self.best}, temporary)
+        os.replace(temporary, path)
+
+    def resume(self, path: Path) -> None:
+        state = torch.load(path, map_location=self.device, weights_only=True)
+        for name, part in self.parts().items():
+            part.load_state_dict(state[name])
+        self.step, self.best = state["step"], state["best"]
+
+    def frozen_network(self, term: str) -> torch.nn.Module:
+        """The fixed network of the perceptual or identity term."""
+        if term not in self.frozen:
+            if term == "perceptual":
+                from .perceptual import load_perceptual as load
+
+                path = self.config.perceptual_weights
+            else:
+                from .identity import load_identity as load
+
+                path = self.config.identity_weights
+            network = load(Path(str(path))).to(self.device, memory_format=torch.channels_last)
+            self.frozen[term] = network
+        return self.frozen[term]
+
+    def _average(self) -> None:
+        # Early weights are worth little: the average's memory grows with the steps.
+        decay = min(self.config.ema, (1 + self.step) / (10 + self.step))
+        with torch.no_grad():
+            mine, live = self.average.state_dict(), self.net.state_dict()
+            pairs = [(a, live[k]) for k, a in mine.items() if a.dtype.is_floating_point]
+            torch._foreach_lerp_([a for a, _ in pairs], [b for _, b in pairs], 1 - decay)
+
+    def train_step(self, stage: Stage, batch: Batch, rng: np.random.Generator) -> dict[str, Tensor]:
+        """One optimiser step of the generator side, and of the discriminator if it is on."""
+        weights = stage.losses
+        on_cuda = self.device.type == "cuda"
+        with torch.autocast(self.device.type, dtype=torch.bfloat16):
+            logits = self.segmenter(batch.masked)
+        logits = logits.float()
+        use_predicted = torch.from_numpy(rng.random(len(batch.mask)) < self.config.predicted_share)
+        predicted = harden(torch.sigmoid(logits.detach()))
+        chosen = torch.where(use_predicted.to(self.device).view(-1, 1, 1, 1), predicted, batch.mask)
+        opening = grow(chosen)
+        with torch.autocast(self.device.type, dtype=torch.bfloat16):
+            picture = self.generator(batch.masked * (1 - opening), opening)
+        picture = picture.float()
+
+        # What the predicted mask missed must still count as hole.
+        hole = torch.maximum(opening, batch.mask)
+        weight = losses.region_weight(hole, batch.valid, seam=weights.seam, context=weights.context)
+        terms = {
+            "reconstruction": losses.reconstruction(picture, batch.truth, weight),
+            "segmentation": losses.segmentation(logits, batch.mask, batch.valid),
+        }
+        filled = torch.lerp(batch.truth, picture, hole * batch.valid)
+        if weights.adversarial or weights.feature_matching:
+            terms |= self._adversarial_terms(batch, filled, hole)
+        for term in ("perceptual", "identity"):
+            if getattr(weights, term):
+                terms[term] = self.frozen_network(term)(filled, batch.truth, hole * batch.valid)
+        total = sum(getattr(weights, name) * value for name, value in terms.items())
+        for group in self.optimiser.param_groups:
+            group["lr"] = self._rate(stage)
+        self.optimiser.zero_grad(set_to_none=True)
+        total.backward()
+        torch.nn.utils.clip_grad_norm_(self.net.parameters(), 1.0)
+        self.optimiser.step()
+        if weights.adversarial or weights.feature_matching:
+            terms["critic"] = self._critic_step(stage, batch, filled.detach(), hole)
+        self._average()
+        self.step += 1
+        if on_cuda and self.step % 50 == 0:
+            torch.cuda.synchronize()
+        return {name: value.detach() for name, value in terms.items()}
+
+    def _patch_weight(self, batch: Batch, hole: Tensor) -> Tensor:
+        return torch.nn.functional.avg_pool2d(hole * batch.valid, 8)
+
+    def _adversarial_terms(self, batch: Batch, filled: Tensor, hole: Tensor) -> dict[str, Tensor]:
+        self.critic.requires_grad_(False)
+        with torch.autocast(self.device.type, dtype=torch.bfloat16):
+            fake, fake_features = self.score(filled, hole)
+            with torch.no_grad():
+                _, real_features = self.score(batch.truth, hole)
+        return {
+            "adversarial": losses.generator_hinge(fake.float(), self._patch_weight(batch, hole)),
+            "feature_matching": losses.feature_matching(
+                real_features, fake_features, hole * batch.valid
+            ),
+        }
+
+    def _critic_step(self, stage: Stage, batch: Batch, filled: Tensor, hole: Tensor) -> Tensor:
+        self.critic.requires_grad_(True)
+        for group in self.critic_optimiser.param_groups:
+            group["lr"] = 2 * self._rate(stage)
+        with torch.autocast(self.device.type, dtype=torch.bfloat16):
+            real, _ = self.score(batch.truth, hole)
+            fake, _ = self.score(filled, hole)
+        loss = losses.discriminator_hinge(
+            real.float(), fake.float(), self._patch_weight(batch, hole)
+        )
+        self.critic_optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        self.critic_optimiser.step()
+        return loss
+
+    def _rate(self, stage: Stage) -> float:
+        done = self.step - self.stage_start(stage)
+        warm = min(1.0, (done + 1) / 200)
+        cosine = 0.5 * (1 + np.cos(np.pi * min(1.0, done / stage.steps)))
+        return float(warm * (stage.final_rate + (stage.rate - stage.final_rate) * cosine))
+
+    def stage_start(self, stage: Stage) -> int:
+        """Steps before a stage begins."""
+        index = next(i for i, other in enumerate(self.config.stages) if other is stage)
+        return sum(other.steps for other in self.config.stages[:index])
+
+
+def _packs(
+    config: TrainConfig, stage: Stage, faces: Path, landmarks: Path, cache: Path, workers: int
+) -> tuple[Pack, Pack]:
+    plan = PackPlan(stage.size, stage.variants, "train", config.per_person, config.limit)
+    held_out = replace(plan, split="val", variants=1, per_person=None, limit=config.validation)
+    train = open_pack(faces, landmarks, plan, cache, workers)
+    return train, open_pack(faces, landmarks, held_out, cache, workers)
+
+
+def _log(run: Path, entry: dict[str, object]) -> None:
+    with (run / "metrics.jsonl").open("a") as file:
+        file.write(json.dumps(entry) + "\n")
+
+
+def train(
+    config: TrainConfig,
+    *,
+    faces: Path,
+    landmarks: Path,
+    run: Path,
+    device: str = "cpu",
+    workers: int = 1,
+) -> Path:
+    """Trains to the end of the configuration, resuming from `run` if it holds a checkpoint.
+
+    Args:
+        config: From `config.read_config`.
+        faces: Folder of pictures that `landmarks` names.
+        landmarks: Landmark file (see `data.read_landmarks`).
+        run: Folder for packs, checkpoint, `metrics.jsonl`, sample sheets and weights.
+        device: `cpu` or `cuda`.
+        workers: Processes that render the packs.
+
+    Returns:
+        The weight file of the averaged network, fp16 safetensors.
+    """
+    run.mkdir(parents=True, exist_ok=True)
+    trainer = Trainer(config, torch.device(device))
+    checkpoint = run / "checkpoint.pt"
+    if checkpoint.exists():
+        trainer.resume(checkpoint)
+    weights = run / f"{config.name}.safetensors"
+    for stage in config.stages:
+        start = trainer.stage_start(stage)
+        if trainer.step >= start + stage.steps:
+            continue
+        pack, held_out = _packs(config, stage, faces, landmarks, run / "packs", workers)
+        batches = Batches(pack, stage.batch, config.seed, config.empty_share, trainer.device)
+        trainer.net.train()
+        _run_stage(trainer, stage, batches, held_out, run, weights)
+    return weights
+
+
+def _run_stage(
+    trainer: Trainer, stage: Stage, batches: Batches, held_out: Pack, run: Path, weights: Path
+) -> None:
+    config = trainer.config
+    end = trainer.stage_start(stage) + stage.steps
+    sums: dict[str, Tensor] = {}
+    since = trainer.step
+    clock = time.monotonic()
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[note]}"),
+    )
+    with Progress(*columns) as progress:
+        task = progress.add_task(
+            f"train {stage.size}", total=config.steps, completed=trainer.step, note=""
+        )
+        while trainer.step < end:
+            step = trainer.step
+            rng = np.random.default_rng((config.seed, step, 2))
+            terms = trainer.train_step(stage, batches[step], rng)
+            sums = {k: sums.get(k, 0) + v for k, v in terms.items()}
+            progress.advance(task)
+            if trainer.step % config.interval and trainer.step != end:
+                continue
+            count = trainer.step - since
+            seconds = time.monotonic() - clock
+            scores = validate(trainer.average, held_out, trainer.device)
+            entry = {
+                "step": trainer.step,
+                "size": stage.size,
+                "faces_per_second": round(count * batches.size / seconds, 1),
+                **{k: round(float(v) / count, 5) for k, v in sums.items()},
+                **{k: round(v, 4) for k, v in scores.items()},
+            }
+            _log(run, entry)
+            write_sheet(trainer.average, held_out, run / f"sheet-{trainer.step:06d}.jpg", trainer.device)
+            progress.update(task, note=f"hole {scores['hole_psnr']:.2f} dB")
+            graph = UnmaskerGraph(trainer.average)
+            save_network(weights, "unmasker", config.network, graph.state_dict())
+            trainer.save(run / "checkpoint.pt")
+            sums, since, clock = {}, trainer.step, time.monotonic()
