@@ -56,7 +56,8 @@ def _face(rng: np.random.Generator, height: int, width: int) -> npt.NDArray[np.u
     fabric = rng.uniform(60, 235, 3) * (0.92 + 0.08 * np.sin(2 * np.pi * 14 * y))[..., None]
     picture = _over(picture, fabric * light[..., None], mask)
     picture += rng.normal(0.0, 1.5, (height, width, 1))
-    return picture.clip(0, 255).round().astype(np.uint8)
+    pixels: npt.NDArray[np.uint8] = picture.clip(0, 255).round().astype(np.uint8)
+    return pixels
 
 
 def _step(distance: Field, soft: float) -> Field:

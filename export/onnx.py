@@ -19,12 +19,13 @@ import torch
 
 from unmask_sdk.errors import ConfigError, ExportError
 from unmask_sdk.export import manifest
-from unmask_sdk.export.roles import DETECTOR_STEP, Role, role_of
+from unmask_sdk.export.roles import DETECTOR_STEP, role_of
 from unmask_sdk.export.verify import golden_vectors, measure, pictures
 from unmask_sdk.manifest import (
     WEIGHTS_PACKAGE,
     Artifact,
     Golden,
+    Parity,
     TensorSpec,
     sha256_of,
     weights_root,
@@ -103,7 +104,8 @@ def convert(
     opsets = {entry.domain: entry.version for entry in model.opset_import}
     if opsets != {"": OPSET}:
         raise ExportError(f"asked for opset {OPSET}, got {opsets}")
-    return model.SerializeToString(deterministic=True)
+    data: bytes = model.SerializeToString(deterministic=True)
+    return data
 
 
 def _export_one(
@@ -140,7 +142,7 @@ def _export_one(
     return [entry, reference], {entry.file: model, entry.golden.file: golden, **copied}
 
 
-def _certify(network: torch.nn.Module, model: bytes, entry: Artifact) -> Any:
+def _certify(network: torch.nn.Module, model: bytes, entry: Artifact) -> tuple[Parity, ...]:
     with tempfile.TemporaryDirectory(prefix="unmask-export-") as scratch:
         path = Path(scratch) / entry.file
         path.write_bytes(model)

@@ -55,18 +55,19 @@ class RuntimeEntry:
 
 @dataclass(frozen=True)
 class Problem:
-    """Why something cannot be used, and what mends it (None if nothing does here)."""
+    """Why something cannot be used, and what mends it."""
 
     error: type[UnmaskError]
     reason: str
-    mend: str | None
+    mend: str
 
     def as_error(self) -> UnmaskError:
         """Gives the problem as an error to raise."""
-        return self.error(f"{self.reason}; {self.mend}" if self.mend else self.reason)
+        return self.error(f"{self.reason}; {self.mend}")
 
 
-_DESKTOP = ("linux", "darwin", "win32")
+_PLATFORMS = {"linux": "Linux", "darwin": "macOS", "win32": "Windows"}
+_DESKTOP = tuple(_PLATFORMS)
 _UPGRADE = "pip install --upgrade unmask-sdk"
 
 # In the order in which `auto` tries them: fastest first.
@@ -213,9 +214,10 @@ def problem(entry: RuntimeEntry, device: str | None = None) -> Problem | None:
         device: Device asked for; None for the runtime's default.
     """
     if sys.platform not in entry.platforms:
-        where = ", ".join(entry.platforms)
-        reason = f"{entry.title} exists on {where}, this is {sys.platform}"
-        return Problem(RuntimeUnavailableError, reason, None)
+        where = " and ".join(_PLATFORMS.get(name, name) for name in entry.platforms)
+        here = _PLATFORMS.get(sys.platform, sys.platform)
+        reason = f"{entry.title} exists on {where}, this is {here}"
+        return Problem(RuntimeUnavailableError, reason, f"run it on {where}")
     if entry.module is None:
         reason = f"{entry.title} is not in this version yet"
         return Problem(RuntimeUnavailableError, reason, _UPGRADE)

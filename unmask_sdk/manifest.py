@@ -50,7 +50,7 @@ class Golden:
     Attributes:
         file: An npz with the arrays `in_NAME` and `out_NAME`, relative to the manifest.
         sha256: Its digest.
-        tolerance: Largest error allowed; see `unmask_sdk.verify.compare` for its unit.
+        tolerance: Largest error allowed; see `unmask_sdk.verify.error_of` for its unit.
     """
 
     file: str

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .errors import ArtifactError, DeviceMismatchError, RuntimeUnavailableError
-from .manifest import Artifact, Manifest, read_manifest
+from .manifest import ROLES, Artifact, Manifest, read_manifest
 from .runtimes.registry import ENTRIES, Problem, RuntimeEntry, find, problem, resolve
 
 if TYPE_CHECKING:
@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from .unmasker import Unmasker
 
 AUTO = "auto"
+
+# Every export lists the reference weights too.
+_EXPORTED_WITH = {"safetensors": "onnx"}
 
 
 @dataclass(frozen=True)
@@ -146,7 +149,7 @@ def hindrance(
         trouble = Problem(
             ArtifactError,
             f"there is no{wanted} {role} that {entry.title} opens",
-            f"unmask export {entry.formats[0]}",
+            f"unmask export {_EXPORTED_WITH.get(entry.formats[0], entry.formats[0])}",
         )
     return trouble
 
@@ -190,17 +193,23 @@ def open_artifact(
 
 
 def _manifests(artifacts: str | Path | None) -> tuple[Manifest, ...]:
-    shipped = read_manifest()
-    return (shipped,) if artifacts is None else (read_manifest(artifacts), shipped)
+    if artifacts is None:
+        return (read_manifest(),)
+    own = read_manifest(artifacts)
+    complete = {artifact.role for artifact in own.artifacts} >= set(ROLES)
+    return (own,) if complete else (own, read_manifest())
 
 
 def _pick(
     manifests: tuple[Manifest, ...], role: str, entry: RuntimeEntry, precision: str
 ) -> tuple[Manifest, Artifact] | None:
-    for manifest in manifests:
-        found = manifest.find(role=role, formats=entry.formats)
-        for wanted in entry.precisions if precision == AUTO else (precision,):
-            for artifact in found:
-                if artifact.precision == wanted and wanted in entry.precisions:
-                    return manifest, artifact
-    return None
+    # A folder that has the role at all answers for it: an unmasker of the user's own must not
+    # give way to the package's because it lacks a format.
+    manifest = next((m for m in manifests if any(a.role == role for a in m.artifacts)), None)
+    if manifest is None:
+        return None
+    found = {a.precision: a for a in manifest.find(role=role, formats=entry.formats)}
+    wanted = entry.precisions if precision == AUTO else (precision,)
+    runnable = (p for p in wanted if p in found and p in entry.precisions)
+    chosen = next(runnable, None)
+    return None if chosen is None else (manifest, found[chosen])

@@ -33,7 +33,7 @@ class Check:
         precision: Its precision.
         runtime: Runtime that it was run on.
         ok: Whether every output was within tolerance; None if it could not be run here.
-        error: Largest error, in the unit of `compare`; None if it could not be run.
+        error: Largest error, in the unit of `error_of`; None if there is none to give.
         tolerance: Largest error allowed.
         note: What it ran on, or why it was not run.
     """
@@ -155,7 +155,7 @@ def verify(
                 elif runtime is not None:
                     raise trouble.as_error()
                 else:
-                    yield _record(artifact, entry, None, f"{trouble.reason}; {trouble.mend}")
+                    yield _record(artifact, entry, None, None, str(trouble.as_error()))
 
 
 def _check(
@@ -170,20 +170,23 @@ def _check(
         try:
             error = run_golden(opened, golden)
         except VerificationError as failure:
-            return _record(artifact, entry, float("inf"), str(failure))
-        return _record(artifact, entry, error, f"{opened.info.provider}, {opened.info.device}")
+            return _record(artifact, entry, False, None, str(failure))
+        ok = error <= artifact.golden.tolerance
+        note = f"{opened.info.provider}, {opened.info.device}"
+        return _record(artifact, entry, ok, error, note)
 
 
-def _record(artifact: Artifact, entry: RuntimeEntry, error: float | None, note: str) -> Check:
-    tolerance = artifact.golden.tolerance
+def _record(
+    artifact: Artifact, entry: RuntimeEntry, ok: bool | None, error: float | None, note: str
+) -> Check:
     return Check(
         artifact=artifact.name,
         role=artifact.role,
         format=artifact.format,
         precision=artifact.precision,
         runtime=entry.name,
-        ok=None if error is None else error <= tolerance,
+        ok=ok,
         error=error,
-        tolerance=tolerance,
+        tolerance=artifact.golden.tolerance,
         note=note,
     )

@@ -1,0 +1,222 @@
+"""What is this device, what can run on it, and what mends the rest? The data of `unmask doctor`."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import subprocess
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+from .errors import ArtifactError, RuntimeUnavailableError, UnmaskError
+from .manifest import Manifest, read_manifest
+from .runtimes.registry import ENTRIES, RuntimeEntry, load_entry, third_party
+from .selection import AUTO, Candidate, choose, hindrance, open_role
+
+# Instruction sets that the engines' fast paths use, as Linux names them.
+_FEATURES = (
+    "avx2",
+    "avx512f",
+    "avx512_vnni",
+    "avx512_bf16",
+    "amx_int8",
+    "amx_bf16",
+    "neon",
+    "asimd",
+    "asimddp",
+    "asimdhp",
+    "i8mm",
+    "bf16",
+    "sve",
+)
+
+
+@dataclass(frozen=True)
+class Device:
+    """The device.
+
+    Attributes:
+        system: Operating system and machine.
+        board: Name of the board, such as a Jetson's; None if it does not say.
+        cpu: Name of the processor.
+        cores: Number of cores that this process may use.
+        features: Instruction sets that count here.
+        gpus: Names of NVIDIA GPUs, as the driver gives them.
+        python: Version of Python.
+        sdk: Version of unmask-sdk.
+    """
+
+    system: str
+    board: str | None
+    cpu: str
+    cores: int
+    features: tuple[str, ...]
+    gpus: tuple[str, ...]
+    python: str
+    sdk: str
+
+
+@dataclass(frozen=True)
+class ArtifactState:
+    """One artifact, and whether its file is what it was."""
+
+    name: str
+    role: str
+    format: str
+    precision: str
+    megabytes: float
+    sha256: str
+    ok: bool
+    problem: str | None
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """Everything that `unmask doctor` shows.
+
+    Attributes:
+        device: The device.
+        runtimes: Every runtime that is known, with whether it is usable, why not, and what mends
+            it. Usable means that it opened the unmasker just now.
+        artifacts: Every artifact, with whether its file is what it was.
+        auto: What `load()` would take and why; None if nothing is usable.
+        problem: Why `load()` would fail; None if it would not.
+    """
+
+    device: Device
+    runtimes: tuple[Candidate, ...]
+    artifacts: tuple[ArtifactState, ...]
+    auto: Candidate | None
+    problem: str | None
+
+
+def diagnose(artifacts: str | Path | None = None) -> Diagnosis:
+    """Looks at the device, opens the unmasker on each runtime, checks every artifact.
+
+    Args:
+        artifacts: Folder that holds a `manifest.json`; the package's own by default.
+    """
+    try:
+        manifest: Manifest | None = read_manifest(artifacts)
+        trouble = None
+    except ArtifactError as error:
+        manifest, trouble = None, str(error)
+    manifests = () if manifest is None else (manifest,)
+    auto = None
+    if manifest is not None:
+        try:
+            opened, considered = choose(manifests, AUTO, AUTO)
+            opened.close()
+            auto = considered[-1]
+        except UnmaskError as error:
+            trouble = str(error)
+    return Diagnosis(
+        device=device(),
+        runtimes=(*(_try(manifests, entry) for entry in ENTRIES), *_third_party(manifests)),
+        artifacts=() if manifest is None else _states(manifest),
+        auto=auto,
+        problem=trouble,
+    )
+
+
+def device() -> Device:
+    """Describes this device; what it does not tell is left out, never guessed."""
+    names, flags = _cpuinfo()
+    return Device(
+        system=f"{platform.system()} {platform.release()}, {platform.machine()}",
+        board=_board(),
+        cpu=names or platform.processor() or platform.machine(),
+        cores=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else _cpu_count(),
+        features=tuple(feature for feature in _FEATURES if feature in flags),
+        gpus=_gpus(),
+        python=platform.python_version(),
+        sdk=version("unmask-sdk"),
+    )
+
+
+def _try(manifests: tuple[Manifest, ...], entry: RuntimeEntry) -> Candidate:
+    trouble = hindrance(manifests, "unmasker", entry)
+    if trouble is not None:
+        return Candidate(entry.name, False, trouble.reason, trouble.mend)
+    try:
+        with open_role(manifests, "unmasker", entry) as opened:
+            info = opened.info
+    except UnmaskError as error:
+        return Candidate(entry.name, False, str(error), entry.mend)
+    return Candidate(entry.name, True, f"{info.provider}, {info.precision} on {info.device}")
+
+
+def _third_party(manifests: tuple[Manifest, ...]) -> list[Candidate]:
+    found = []
+    for point in third_party():
+        try:
+            entry = load_entry(point)
+        except RuntimeUnavailableError as error:
+            found.append(Candidate(point.name, False, str(error)))
+        else:
+            found.append(_try(manifests, entry))
+    return found
+
+
+def _states(manifest: Manifest) -> tuple[ArtifactState, ...]:
+    states = []
+    for artifact in manifest.artifacts:
+        problem = None
+        try:
+            manifest.path(artifact)
+            manifest.golden_path(artifact)
+        except ArtifactError as error:
+            problem = str(error)
+        states.append(
+            ArtifactState(
+                name=artifact.name,
+                role=artifact.role,
+                format=artifact.format,
+                precision=artifact.precision,
+                megabytes=round(artifact.bytes / 1e6, 2),
+                sha256=artifact.sha256,
+                ok=problem is None,
+                problem=problem,
+            )
+        )
+    return tuple(states)
+
+
+def _cpu_count() -> int:
+    return os.cpu_count() or 1
+
+
+def _cpuinfo() -> tuple[str, set[str]]:
+    """Gives the processor's name and flags from Linux; elsewhere nothing."""
+    fields: dict[str, str] = {}
+    for line in _read("/proc/cpuinfo").splitlines():
+        key, _, value = line.partition(":")
+        fields.setdefault(key.strip().lower(), value.strip())
+    flags = fields.get("flags") or fields.get("features") or ""
+    return fields.get("model name", ""), set(flags.split())
+
+
+def _board() -> str | None:
+    return _read("/proc/device-tree/model").strip("\0\n ") or None
+
+
+def _gpus() -> tuple[str, ...]:
+    program = shutil.which("nvidia-smi")
+    if program is None:
+        return ()
+    query = [program, "--query-gpu=name,driver_version", "--format=csv,noheader"]
+    try:
+        done = subprocess.run(query, capture_output=True, text=True, timeout=10, check=True)
+    except (OSError, subprocess.SubprocessError):
+        # A driver that does not answer is a GPU that cannot be used.
+        return ()
+    return tuple(line.strip() for line in done.stdout.splitlines() if line.strip())
+
+
+def _read(file: str) -> str:
+    try:
+        return Path(file).read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
