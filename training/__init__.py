@@ -1,1 +1,9 @@
+"""Reference networks, Masked-Faces synthesis, training and evaluation (extra `train`)."""
 
+from importlib import resources
+from pathlib import Path
+
+
+def shipped_weights(name: str) -> Path:
+    """Path of a weight file that comes with the package, such as `unmask-256`."""
+    return Path(str(resources.files(__name__))) / "weights" / f"{name}.safetensors"

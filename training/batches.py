@@ -50,7 +50,9 @@ def augment(batch: Batch, rng: np.random.Generator, empty_share: float) -> Batch
     device = batch.truth.device
 
     def draw(*values: np.ndarray) -> list[Tensor]:
-        return [torch.from_numpy(v.astype(np.float32)).to(device).view(count, -1, 1, 1) for v in values]
+        return [
+            torch.from_numpy(v.astype(np.float32)).to(device).view(count, -1, 1, 1) for v in values
+        ]
 
     flip, empty, soft, noisy = (
         draw((rng.random(count) < share).astype(np.float32))[0]

@@ -96,7 +96,10 @@ class TrainConfig:
     def __post_init__(self) -> None:
         if not self.stages:
             raise ConfigError("stages is empty; give at least one stage with size and steps")
-        for term, path in (("perceptual", self.perceptual_weights), ("identity", self.identity_weights)):
+        for term, path in (
+            ("perceptual", self.perceptual_weights),
+            ("identity", self.identity_weights),
+        ):
             if path is None and any(getattr(stage.losses, term) for stage in self.stages):
                 raise ConfigError(
                     f"a stage uses the {term} loss but {term}_weights is not set; "
@@ -116,7 +119,9 @@ def _build(kind: type, value: Any, where: str) -> Any:
     known = {f.name for f in fields(kind)}
     unknown = sorted(set(value) - known)
     if unknown:
-        raise ConfigError(f"{where}: unknown key {unknown[0]!r}; known keys: {', '.join(sorted(known))}")
+        raise ConfigError(
+            f"{where}: unknown key {unknown[0]!r}; known keys: {', '.join(sorted(known))}"
+        )
     built = {}
     for key, item in value.items():
         hint = hints[key]
@@ -125,7 +130,9 @@ def _build(kind: type, value: Any, where: str) -> Any:
         elif hint == tuple[Stage, ...]:
             if not isinstance(item, list):
                 raise ConfigError(f"{where}.{key}: expected a list of stages, got {item!r}")
-            item = tuple(_build(Stage, stage, f"{where}.{key}[{i}]") for i, stage in enumerate(item))
+            item = tuple(
+                _build(Stage, stage, f"{where}.{key}[{i}]") for i, stage in enumerate(item)
+            )
         elif isinstance(item, list):
             item = tuple(item)
         built[key] = item

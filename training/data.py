@@ -143,7 +143,9 @@ def cut(picture: Image, landmarks: Array, size: int, *, jitter: float = 0.0, see
         unit = float(np.linalg.norm(eyes[1] - eyes[0])) / 60
         eyes = eyes + np.random.default_rng(seed).normal(0, jitter * unit, (2, 2))
     matrix = crop_matrix(eyes, size)
-    corners = np.array([[-0.5, -0.5], [size - 0.5, -0.5], [size - 0.5, size - 0.5], [-0.5, size - 0.5]])
+    corners = np.array(
+        [[-0.5, -0.5], [size - 0.5, -0.5], [size - 0.5, size - 0.5], [-0.5, size - 0.5]]
+    )
     back = cv2.invertAffineTransform(matrix)
     reach = transform_points(back, corners)
     height, width = picture.shape[:2]
@@ -199,10 +201,14 @@ def _files(variants: int) -> list[tuple[str, int]]:
     return [("truth.npy", 3), ("valid.npy", 1), *mixed]
 
 
-def write_pack(faces_folder: Path, faces: list[Face], plan: PackPlan, out: Path, workers: int) -> None:
+def write_pack(
+    faces_folder: Path, faces: list[Face], plan: PackPlan, out: Path, workers: int
+) -> None:
     """Renders a pack into `out`; `pack.json` is written last, so a half-made pack is never used."""
     if not faces:
-        raise DataError(f"no faces in split {plan.split!r}; look at the landmark file's split array")
+        raise DataError(
+            f"no faces in split {plan.split!r}; look at the landmark file's split array"
+        )
     out.mkdir(parents=True, exist_ok=True)
     (out / "pack.json").unlink(missing_ok=True)
     side = (plan.size, plan.size)
@@ -260,6 +266,9 @@ def open_pack(
     out = cache / f"{plan.split}-{plan.size}-{plan.variants}-{len(faces)}"
     stored = out / "pack.json"
     names = [face.name for face in faces]
-    if not stored.exists() or json.loads(stored.read_text()) != {"plan": asdict(plan), "names": names}:
+    if not stored.exists() or json.loads(stored.read_text()) != {
+        "plan": asdict(plan),
+        "names": names,
+    }:
         write_pack(faces_folder, faces, plan, out, workers)
     return Pack(out)

@@ -1,7 +1,7 @@
 """What masks are made of: colour, print, relief (folds, seams, weave) and how light falls on it.
 
-All fields are float32 `[H, W]` over a rectangle of the picture, given mean-face coordinates `u`, `v`
-of every pixel, so that prints and folds bend with the face.
+All fields are float32 `[H, W]` over a rectangle of the picture, given mean-face coordinates
+`u`, `v` of every pixel, so that prints and folds bend with the face.
 """
 
 from __future__ import annotations
@@ -63,7 +63,9 @@ def print_pattern(
     u: Field, v: Field, pixel: float, rng: np.random.Generator
 ) -> tuple[Field, Colour] | None:
     """A printed pattern: its coverage `[H, W]` in 0..1 and its colour, or None for plain cloth."""
-    style = rng.choice(["plain", "stripes", "check", "dots", "blotches"], p=[0.5, 0.12, 0.14, 0.1, 0.14])
+    style = rng.choice(
+        ["plain", "stripes", "check", "dots", "blotches"], p=[0.5, 0.12, 0.14, 0.1, 0.14]
+    )
     if style == "plain":
         return None
     angle = rng.uniform(0, np.pi)
@@ -94,7 +96,7 @@ def _folds(v: Field, at: float, width: float) -> Field:
 
 
 def relief(shape: MaskShape, u: Field, v: Field, pixel: float, rng: np.random.Generator) -> Field:
-    """Height of the cloth over the face in mean-face units: form, pleats, seams, wrinkles, weave."""
+    """Height of the cloth in mean-face units: form, pleats, seams, wrinkles, weave."""
     x = u - MIDDLE
     middle = (shape.top + min(shape.bottom, 230)) / 2
     # The form under it: a dome, with the nose as a ridge at its top.

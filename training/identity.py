@@ -4,8 +4,8 @@ The weights come from the npm package `@vladmandic/face-api` 1.7.15 (MIT), 8-bit
 the two files with::
 
     npm pack @vladmandic/face-api@1.7.15
-    tar xzf vladmandic-face-api-*.tgz --strip-components=2 package/model/face_recognition_model.bin \
-        package/model/face_recognition_model-weights_manifest.json
+    tar xzf vladmandic-face-api-*.tgz --strip-components=2 --wildcards \
+        'package/model/face_recognition_model*'
 """
 
 from __future__ import annotations
@@ -109,7 +109,9 @@ def load_identity(folder: Path) -> Identity:
         start = end
         tensor = torch.from_numpy(values.reshape(entry["shape"]))
         # TensorFlow's HWIO to torch's OIHW.
-        weights[entry["name"]] = tensor.permute(3, 2, 0, 1).contiguous() if tensor.ndim == 4 else tensor
+        weights[entry["name"]] = (
+            tensor.permute(3, 2, 0, 1).contiguous() if tensor.ndim == 4 else tensor
+        )
     if start != len(raw):
         raise DataError(f"{folder}: weights take {start} bytes but the file has {len(raw)}")
     return Identity(weights).requires_grad_(False).eval()

@@ -22,8 +22,6 @@ from .synthesis import MASK_TYPES, synthesise
 Image = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float32]
 
-LEFT_EYE, RIGHT_EYE = (33, 133), (362, 263)
-NOSE, LEFT_MOUTH, RIGHT_MOUTH = 1, 61, 291
 # Rim of the forehead from temple to temple on the mesh, and the middle of it.
 TEMPLES, FOREHEAD = (127, 356), 10
 
@@ -43,13 +41,6 @@ class Face:
     plain: Image
     masked: Image
     mesh: Floats
-
-
-def five_points(mesh: npt.ArrayLike) -> Floats:
-    """Gives the aligner's points of meshes `[..., 468, 2]`: `[..., 5, 2]` in the same unit."""
-    m = np.asarray(mesh, dtype=np.float32)
-    eyes = [m[..., pair, :].mean(-2) for pair in (LEFT_EYE, RIGHT_EYE)]
-    return np.stack([*eyes, *(m[..., i, :] for i in (NOSE, LEFT_MOUTH, RIGHT_MOUTH))], -2)
 
 
 def mesh_box(mesh: Floats) -> Floats:

@@ -21,13 +21,13 @@ from .checkpoint import load_network
 from .locator_data import (
     Face,
     Image,
-    five_points,
     load_backgrounds,
     load_faces,
     mesh_box,
     val_photos,
 )
 from .locator_mosaics import Scene, draw_background, paste, throw
+from .mesh import five_points
 
 PHOTO_SIZE = 640
 # Mean side of the face's box in pixels of a 640 px photo; the last reaches beyond the frame.

@@ -22,7 +22,8 @@ from unmask_sdk.locator import (
     points_matrix,
 )
 
-from .locator_data import Face, Floats, Image, five_points, mesh_box
+from .locator_data import Face, Floats, Image, mesh_box
+from .mesh import five_points
 
 # Five points of a mirrored face in the order of the face itself.
 MIRRORED = (1, 0, 2, 4, 3)
@@ -93,7 +94,7 @@ def draw_crop(scene: Scene, rng: np.random.Generator) -> tuple[Image, Floats, bo
     mirror = rng.random() < 0.5
     matrix = _spin(_roll(rng), mirror)
     turned = transform_points(matrix, mesh).astype(np.float32)
-    points = five_points(turned)
+    points = five_points(turned).astype(np.float32)
     if mirror:
         points = points[list(MIRRORED)]
     is_face = True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -236,7 +237,8 @@ def _resume(
         for key, value in state["average"].items():
             average[key].copy_(value)
         return int(state["step"])
-    except (OSError, RuntimeError, KeyError, ValueError) as error:
+    except (pickle.UnpicklingError, OSError, RuntimeError, KeyError, ValueError) as error:
         raise DataError(
-            f"{path}: not a checkpoint of this network ({error}); remove it to start afresh"
+            f"{path}: not a checkpoint of this network ({type(error).__name__}); remove it to "
+            "start afresh"
         ) from None

@@ -174,7 +174,9 @@ def _n95(rng: np.random.Generator) -> MaskShape:
     else:  # N95: two straps round the head, above and below the ears
         straps = tuple(
             smooth_curve(
-                np.array([[MIDDLE + s * (side - 2), y0], [MIDDLE + s * 66, y1], [MIDDLE + s * 76, y2]]),
+                np.array(
+                    [[MIDDLE + s * (side - 2), y0], [MIDDLE + s * 66, y1], [MIDDLE + s * 76, y2]]
+                ),
                 closed=False,
             )
             for s in (-1, 1)
@@ -190,7 +192,9 @@ def _n95(rng: np.random.Generator) -> MaskShape:
 def _dark(rng: np.random.Generator) -> MaskShape:
     if rng.random() < 0.5:
         shape = _cloth(rng) if rng.random() < 0.5 else _surgical(rng)
-        return MaskShape("dark", shape.outline, shape.straps, shape.strap_width, shape.top, shape.bottom)
+        return MaskShape(
+            "dark", shape.outline, shape.straps, shape.strap_width, shape.top, shape.bottom
+        )
     # Sponge masks: one piece that runs narrow to the ears.
     top = _top_edge(rng, 117, 133)
     ear_top = rng.uniform(128, 142)

@@ -56,7 +56,12 @@ class UnmaskerConfig:
 
 
 def conv_bn(
-    inputs: int, outputs: int, kernel: int = 3, stride: int = 1, dilation: int = 1, relu: bool = True
+    inputs: int,
+    outputs: int,
+    kernel: int = 3,
+    stride: int = 1,
+    dilation: int = 1,
+    relu: bool = True,
 ) -> nn.Sequential:
     """A convolution that keeps the size (over stride), its batch norm, and ReLU if asked."""
     layers: list[nn.Module] = [
@@ -81,7 +86,9 @@ class Residual(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.body = nn.Sequential(conv_bn(channels, channels), conv_bn(channels, channels, relu=False))
+        self.body = nn.Sequential(
+            conv_bn(channels, channels), conv_bn(channels, channels, relu=False)
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         return F.relu(x + self.body(x))
@@ -112,7 +119,9 @@ class MCSAM(nn.Module):
         if attention:
             hidden = max(8, channels // 8)
             self.what = nn.Sequential(
-                nn.Conv2d(2 * channels, hidden, 1), nn.ReLU(inplace=True), nn.Conv2d(hidden, channels, 1)
+                nn.Conv2d(2 * channels, hidden, 1),
+                nn.ReLU(inplace=True),
+                nn.Conv2d(hidden, channels, 1),
             )
             self.where = nn.Conv2d(2, 1, 7, padding=3)
 

@@ -29,7 +29,9 @@ def _pixels(x: torch.Tensor) -> np.ndarray:
 
 
 @torch.inference_mode()
-def write_sheet(net: Unmasker, pack: Pack, path: Path, device: torch.device, count: int = 10) -> None:
+def write_sheet(
+    net: Unmasker, pack: Pack, path: Path, device: torch.device, count: int = 10
+) -> None:
     """Draws `count` validation faces: masked, mask found, result, truth."""
     rows = np.linspace(0, len(pack) - 1, min(count, len(pack))).round().astype(int)
     sample = read_batch(pack, rows, 0, device)

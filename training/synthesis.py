@@ -91,9 +91,7 @@ def _measure_light(image: Image, landmarks: Array) -> _Light:
     where = where[inside if inside.sum() >= 6 else slice(None)]
     # A plane through log brightness; damped, since a cheek's blush or a beard is not light.
     terms = np.c_[np.ones(len(where)), where]
-    plane = np.linalg.solve(
-        terms.T @ terms + np.diag([0, 1.0, 2.0]), terms.T @ np.log(luma + 0.03)
-    )
+    plane = np.linalg.solve(terms.T @ terms + np.diag([0, 1.0, 2.0]), terms.T @ np.log(luma + 0.03))
     bright = float(np.percentile(small[::4, ::4].max(-1), 90)) / 255
     level = 0.25 + 0.45 * min(1.0, float(np.exp(plane[0])) * 1.6) + 0.45 * bright
     across, down = np.clip(plane[1:], -0.6, 0.6)

@@ -36,7 +36,9 @@ class Trainer:
         self.average = Unmasker(config.network).to(device, memory_format=layout).eval()
         self.average.load_state_dict(self.net.state_dict())
         self.critic = PatchDiscriminator().to(device, memory_format=layout)
-        self.optimiser = torch.optim.AdamW(self.net.parameters(), betas=(0.9, 0.99), weight_decay=1e-4)
+        self.optimiser = torch.optim.AdamW(
+            self.net.parameters(), betas=(0.9, 0.99), weight_decay=1e-4
+        )
         self.critic_optimiser = torch.optim.AdamW(
             self.critic.parameters(), betas=(0.5, 0.99), weight_decay=1e-4
         )
@@ -270,7 +272,9 @@ def _run_stage(
                 **{k: round(v, 4) for k, v in scores.items()},
             }
             _log(run, entry)
-            write_sheet(trainer.average, held_out, run / f"sheet-{trainer.step:06d}.jpg", trainer.device)
+            write_sheet(
+                trainer.average, held_out, run / f"sheet-{trainer.step:06d}.jpg", trainer.device
+            )
             progress.update(task, note=f"hole {scores['hole_psnr']:.2f} dB")
             graph = UnmaskerGraph(trainer.average)
             save_network(weights, "unmasker", config.network, graph.state_dict())

@@ -36,7 +36,9 @@ def validate(net: Unmasker, pack: Pack, device: torch.device, batch: int = 20) -
         for i in range(len(rows)):
             squared = error[i].square().mean(0)
             inside, valid = hole[i, 0], sample.valid[i, 0]
-            totals["hole_psnr"].append(psnr(float((squared * inside).sum() / inside.sum().clamp(min=1))))
+            totals["hole_psnr"].append(
+                psnr(float((squared * inside).sum() / inside.sum().clamp(min=1)))
+            )
             totals["psnr"].append(psnr(float((squared * valid).sum() / valid.sum())))
             totals["l1"].append(float((error[i].abs().mean(0) * valid).sum() / valid.sum()))
             totals["iou"].append(float((both[i].sum() + 1) / (either[i].sum() + 1)))

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from .doctor import doctor
+from .evaluate import evaluate
 from .export import export
+from .synth import synth
+from .train import cost, train
 from .train_locator import train_locator
 from .verify import verify
 
@@ -13,5 +16,9 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "doctor": doctor,
     "export": export,
     "verify": verify,
+    "synth": synth,
+    "train": train,
+    "evaluate": evaluate,
+    "cost": cost,
     "train-locator": train_locator,
 }
