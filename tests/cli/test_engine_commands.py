@@ -1,0 +1,78 @@
+"""`unmask doctor`, `verify` and `export` as a user runs them: output and exit codes."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("onnxruntime")
+
+
+def unmask(*arguments: object) -> subprocess.CompletedProcess[str]:
+    code = "from unmask_sdk.cli import main; main()"
+    return subprocess.run(
+        [sys.executable, "-c", code, *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+
+
+def test_doctor_prints_tables_and_json(tiny_artifacts: Path) -> None:
+    done = unmask("doctor", "--artifacts", tiny_artifacts)
+    assert done.returncode == 0, done.stderr
+    assert "load() takes onnx" in done.stdout
+    done = unmask("doctor", "--json", "--artifacts", tiny_artifacts)
+    assert done.returncode == 0
+    report = json.loads(done.stdout)
+    assert {"trt", "cuda", "coreml", "openvino", "onnx", "tflite", "torch"} == {
+        runtime["name"] for runtime in report["runtimes"]
+    }
+
+
+def test_doctor_fails_on_damage(own_artifacts: Path) -> None:
+    (own_artifacts / "detector-fp32.onnx").write_bytes(b"x")
+    done = unmask("doctor", "--artifacts", own_artifacts)
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+
+
+def test_verify_passes_and_fails(own_artifacts: Path) -> None:
+    done = unmask("verify", "--artifacts", own_artifacts, "--runtime", "onnx", "--json")
+    assert done.returncode == 0, done.stderr
+    assert [json.loads(line)["ok"] for line in done.stdout.splitlines()] == [True] * 3
+    (own_artifacts / "unmask-64-fp32.onnx").write_bytes(b"x")
+    done = unmask("verify", "--artifacts", own_artifacts, "--runtime", "onnx")
+    assert done.returncode == 1
+    assert done.stderr.startswith("unmask: error: ")
+    assert done.stderr.count("\n") == 1
+
+
+def test_export_writes_a_folder_that_verifies(tiny_weights: list[Path], tmp_path: Path) -> None:
+    aligner = next(file for file in tiny_weights if file.stem == "aligner")
+    done = unmask("export", "onnx", "--weights", aligner, "-o", tmp_path / "out")
+    assert done.returncode == 0, done.stderr
+    assert "aligner-112 onnx fp32: aligner-112-fp32.onnx" in done.stdout
+    done = unmask("verify", "--artifacts", tmp_path / "out")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("ok aligner-112") == 2
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("export", "caffe"),
+        ("export", "onnx", "--precision", "int8"),
+        ("export", "onnx", "--weights", "none.safetensors"),
+        ("verify", "--artifacts", "nowhere"),
+    ],
+)
+def test_mistakes_are_one_line_and_exit_code_1(arguments: tuple[str, ...]) -> None:
+    done = unmask(*arguments)
+    assert done.returncode == 1
+    assert done.stderr.startswith("unmask: error: ")
+    assert done.stderr.count("\n") == 1

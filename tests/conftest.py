@@ -1,0 +1,65 @@
+"""Tiny real models, made once a session: random weights, exported like the real ones."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+# Side of the tiny unmasker's crop.
+TINY = 64
+
+
+@pytest.fixture(scope="session")
+def tiny_weights(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Random weights of a tiny unmasker, detector and aligner, as `unmask train` writes them."""
+    torch = pytest.importorskip("torch")
+    from unmask_sdk.training.checkpoint import save_network
+    from unmask_sdk.training.locator_networks import (
+        AlignerConfig,
+        AlignerGraph,
+        DetectorConfig,
+        DetectorGraph,
+    )
+    from unmask_sdk.training.networks import UnmaskerConfig, build_unmasker
+
+    torch.manual_seed(0)
+    unmasker = UnmaskerConfig(
+        size=TINY,
+        channels=(8, 8, 8),
+        blocks=1,
+        branch_channels=8,
+        segmentation_channels=(8, 8, 8, 8),
+    )
+    detector = DetectorConfig(channels=(8, 8, 8, 8, 8))
+    aligner = AlignerConfig(channels=(8, 8, 8, 8), neck=8)
+    folder = tmp_path_factory.mktemp("weights")
+    made = []
+    for kind, config, network in (
+        ("unmasker", unmasker, build_unmasker(unmasker)),
+        ("detector", detector, DetectorGraph(detector)),
+        ("aligner", aligner, AlignerGraph(aligner)),
+    ):
+        made.append(folder / f"{kind}.safetensors")
+        save_network(made[-1], kind, config, network.state_dict())
+    return made
+
+
+@pytest.fixture(scope="session")
+def tiny_artifacts(tiny_weights: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the tiny networks exported to ONNX and its manifest. Do not change it."""
+    for name in ("onnx", "onnxscript", "onnxruntime"):
+        pytest.importorskip(name)
+    from unmask_sdk.export.formats import export
+
+    folder = tmp_path_factory.mktemp("artifacts")
+    export("onnx", tiny_weights, folder)
+    return folder
+
+
+@pytest.fixture
+def own_artifacts(tiny_artifacts: Path, tmp_path: Path) -> Path:
+    """A copy of `tiny_artifacts` that a test may damage."""
+    import shutil
+
+    return Path(shutil.copytree(tiny_artifacts, tmp_path / "artifacts"))

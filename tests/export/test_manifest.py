@@ -1,0 +1,36 @@
+"""Writing a manifest: all of it or nothing."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from unmask_sdk.errors import ArtifactError
+from unmask_sdk.export.manifest import merge, write
+from unmask_sdk.manifest import read_manifest
+
+
+def test_what_is_written_reads_back(tiny_artifacts: Path, tmp_path: Path) -> None:
+    artifacts = read_manifest(tiny_artifacts).artifacts
+    write(tmp_path / "a" / "b", artifacts, {"deep/file.bin": b"1"})
+    assert read_manifest(tmp_path / "a" / "b").artifacts == artifacts
+    assert (tmp_path / "a" / "b" / "deep" / "file.bin").read_bytes() == b"1"
+
+
+def test_merge_replaces_by_role_format_and_precision(tiny_artifacts: Path) -> None:
+    old = read_manifest(tiny_artifacts).artifacts
+    newer = replace(old[0], sha256="0" * 64)
+    other = replace(old[0], precision="fp16")
+    merged = merge(tiny_artifacts, [newer, other])
+    assert len(merged) == len(old) + 1
+    assert newer in merged
+    assert other in merged
+    assert old[0] not in merged
+
+
+def test_path_that_leads_out_writes_nothing(tmp_path: Path) -> None:
+    with pytest.raises(ArtifactError, match="leads out"):
+        write(tmp_path / "out", [], {"good.bin": b"1", "../evil.bin": b"2"})
+    assert [p for p in tmp_path.rglob("*") if p.is_file()] == []

@@ -1,0 +1,62 @@
+"""ONNX Runtime on the CPU: the same answer as torch, and honest about where it runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.conftest import TINY
+from unmask_sdk.errors import InvalidInputError, RuntimeUnavailableError
+from unmask_sdk.export.drawings import draw
+from unmask_sdk.manifest import read_manifest, shipped_folder
+from unmask_sdk.runtimes.onnx import OnnxRuntime
+from unmask_sdk.selection import open_runtime
+
+
+def agree(folder: Path | None, size: int, count: int) -> None:
+    """Runs torch and onnx on pictures and noise, and wants them within 1 of 255 everywhere."""
+    noise = np.random.default_rng(5).integers(0, 256, (count // 2, size, size, 3), np.uint8)
+    images = np.concatenate([draw(count - count // 2, size, size, seed=9), noise])
+    with (
+        open_runtime(runtime="torch", artifacts=folder) as reference,
+        open_runtime(runtime="onnx", artifacts=folder) as candidate,
+    ):
+        for start in range(0, count, 16):
+            batch = images[start : start + 16]
+            for expected, actual in zip(reference.run(batch), candidate.run(batch), strict=True):
+                assert np.abs(expected.astype(int) - actual).max() <= 1
+
+
+def test_agrees_with_torch(tiny_artifacts: Path) -> None:
+    agree(tiny_artifacts, TINY, 64)
+
+
+def test_shipped_unmasker_agrees_with_torch() -> None:
+    pytest.importorskip("torch")
+    if not shipped_folder().exists():
+        pytest.skip("no artifacts are shipped yet")
+    agree(None, 256, 64)
+
+
+def test_info_says_what_runs(tiny_artifacts: Path) -> None:
+    with open_runtime(runtime="onnx", threads=2, artifacts=tiny_artifacts) as opened:
+        info = opened.info
+    assert (info.runtime, info.device, info.precision, info.threads) == ("onnx", "cpu", "fp32", 2)
+    assert "CPUExecutionProvider" in info.provider
+
+
+def test_file_that_is_no_model_is_a_clear_error(tiny_artifacts: Path, tmp_path: Path) -> None:
+    entry = read_manifest(tiny_artifacts).find(role="unmasker", formats=("onnx",))[0]
+    path = tmp_path / "broken.onnx"
+    path.write_bytes(b"no model")
+    with pytest.raises(RuntimeUnavailableError, match=r"does not open broken\.onnx"):
+        OnnxRuntime(path, entry)
+
+
+def test_other_devices_are_refused(tiny_artifacts: Path) -> None:
+    with pytest.raises(RuntimeUnavailableError, match="runs on cpu, not on 'cuda'"):
+        open_runtime(runtime="onnx", device="cuda", artifacts=tiny_artifacts)
+    with pytest.raises(InvalidInputError, match="unknown runtime 'gpu'"):
+        open_runtime(runtime="gpu", artifacts=tiny_artifacts)

@@ -1,0 +1,31 @@
+"""PyTorch as a runtime."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from unmask_sdk.errors import RuntimeUnavailableError
+from unmask_sdk.selection import open_runtime
+
+torch = pytest.importorskip("torch")
+
+
+def test_info_says_what_runs(tiny_artifacts: Path) -> None:
+    with open_runtime(runtime="torch", threads=1, artifacts=tiny_artifacts) as opened:
+        info = opened.info
+    assert (info.runtime, info.device, info.precision, info.threads) == ("torch", "cpu", "fp32", 1)
+    assert torch.__version__ in info.provider
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
+def test_cuda_that_is_not_there_is_an_error_and_no_fallback(tiny_artifacts: Path) -> None:
+    with pytest.raises(RuntimeUnavailableError, match="no CUDA device"):
+        open_runtime(runtime="torch", device="cuda", artifacts=tiny_artifacts)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device")
+def test_cuda_is_what_it_says(tiny_artifacts: Path) -> None:
+    with open_runtime(runtime="torch", device="cuda", artifacts=tiny_artifacts) as opened:
+        assert opened.info.device == "cuda"

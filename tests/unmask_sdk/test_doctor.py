@@ -1,0 +1,49 @@
+"""The diagnosis names every runtime, and finds what is wrong."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from unmask_sdk.doctor import device, diagnose
+from unmask_sdk.runtimes.registry import ENTRIES
+
+pytest.importorskip("onnxruntime")
+
+
+def test_lists_every_runtime_with_why_and_what_mends_it(tiny_artifacts: Path) -> None:
+    diagnosis = diagnose(tiny_artifacts)
+    assert [c.name for c in diagnosis.runtimes] == [entry.name for entry in ENTRIES]
+    for candidate in diagnosis.runtimes:
+        assert candidate.reason
+        assert candidate.usable or candidate.mend
+    usable = {c.name for c in diagnosis.runtimes if c.usable}
+    assert usable == {"onnx", "torch"}
+    assert diagnosis.auto is not None
+    assert diagnosis.auto.name == "onnx"
+    assert diagnosis.problem is None
+    assert all(state.ok for state in diagnosis.artifacts)
+
+
+def test_damaged_file_is_found(own_artifacts: Path) -> None:
+    (own_artifacts / "unmask-64-fp32.onnx").write_bytes(b"x")
+    diagnosis = diagnose(own_artifacts)
+    bad = [state for state in diagnosis.artifacts if not state.ok]
+    assert [(state.name, state.format) for state in bad] == [("unmask-64", "onnx")]
+    assert diagnosis.problem is not None
+    assert diagnosis.auto is None
+
+
+def test_missing_manifest_is_a_finding_and_no_crash(tmp_path: Path) -> None:
+    diagnosis = diagnose(tmp_path)
+    assert diagnosis.artifacts == ()
+    assert not any(candidate.usable for candidate in diagnosis.runtimes)
+    assert "manifest.json" in (diagnosis.problem or "")
+
+
+def test_device_describes_itself() -> None:
+    here = device()
+    assert here.cores >= 1
+    assert here.cpu
+    assert here.system

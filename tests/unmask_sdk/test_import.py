@@ -1,0 +1,44 @@
+"""`import unmask_sdk` is light: no engine, no OpenCV, nothing slow."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+import unmask_sdk
+
+HEAVY = ("torch", "onnx", "onnxruntime", "cv2", "PIL", "scipy", "typer", "rich", "ai_edge_litert")
+
+
+def run(code: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True
+    )
+    return done.stdout
+
+
+def test_import_loads_no_engine() -> None:
+    code = f"import sys, unmask_sdk; print([m for m in {HEAVY} if m in sys.modules])"
+    assert run(code).strip() == "[]"
+
+
+def test_opening_with_onnx_does_not_load_torch(tiny_artifacts: object) -> None:
+    code = (
+        "import sys; from unmask_sdk.selection import open_runtime;"
+        f"open_runtime(artifacts={str(tiny_artifacts)!r});"
+        "print([m for m in ('torch', 'onnx', 'safetensors') if m in sys.modules])"
+    )
+    assert run(code).strip() == "[]"
+
+
+def test_public_names_exist() -> None:
+    for name in unmask_sdk.__all__:
+        assert getattr(unmask_sdk, name) is not None
+    assert set(unmask_sdk.__all__) <= set(dir(unmask_sdk))
+
+
+def test_unknown_name_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="no attribute 'unload'"):
+        _ = unmask_sdk.unload

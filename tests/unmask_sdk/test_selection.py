@@ -1,0 +1,102 @@
+"""`load()`: an explicit choice works or raises, `auto` explains itself."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import unmask_sdk
+from tests.conftest import TINY
+from unmask_sdk.errors import (
+    ArtifactError,
+    DeviceMismatchError,
+    InvalidInputError,
+    RuntimeUnavailableError,
+)
+from unmask_sdk.export.drawings import draw
+from unmask_sdk.manifest import read_manifest
+from unmask_sdk.runtimes.registry import find
+from unmask_sdk.selection import choose, open_artifact, open_runtime
+
+pytest.importorskip("onnxruntime")
+
+
+def test_auto_takes_onnx_here_and_explains_what_it_passed_over(tiny_artifacts: Path) -> None:
+    opened, considered = choose((read_manifest(tiny_artifacts),), "auto", "auto")
+    assert opened.info.runtime == "onnx"
+    assert [c.name for c in considered] == ["trt", "cuda", "coreml", "openvino", "onnx"]
+    assert [c.usable for c in considered] == [False] * 4 + [True]
+    for candidate in considered[:-1]:
+        assert candidate.reason
+        assert candidate.mend
+    assert considered[-1].mend is None
+
+
+def test_auto_without_anything_usable_lists_the_reasons(tiny_artifacts: Path) -> None:
+    with pytest.raises(RuntimeUnavailableError, match=r"no runtime is usable.*trt.*onnx.*torch"):
+        open_runtime(device="npu", artifacts=tiny_artifacts)
+
+
+def test_auto_does_not_pass_over_a_damaged_file(own_artifacts: Path) -> None:
+    (own_artifacts / "unmask-64-fp32.onnx").write_bytes(b"")
+    with pytest.raises(ArtifactError, match="0 bytes"):
+        open_runtime(artifacts=own_artifacts)
+
+
+@pytest.mark.parametrize("name", ["trt", "tensorrt", "cuda", "tflite", "openvino", "coreml"])
+def test_explicit_choice_that_cannot_work_says_why_and_what_mends_it(
+    tiny_artifacts: Path, name: str
+) -> None:
+    with pytest.raises(RuntimeUnavailableError, match=r"(not in this version|exists on).*; "):
+        open_runtime(runtime=name, artifacts=tiny_artifacts)
+
+
+def test_precision_that_is_not_there_is_refused(tiny_artifacts: Path) -> None:
+    with pytest.raises(ArtifactError, match="no int8 unmasker"):
+        open_runtime(runtime="onnx", precision="int8", artifacts=tiny_artifacts)
+
+
+def test_missing_role_is_refused(own_artifacts: Path) -> None:
+    file = own_artifacts / "manifest.json"
+    data = json.loads(file.read_text())
+    data["artifacts"] = [a for a in data["artifacts"] if a["format"] != "onnx"]
+    file.write_text(json.dumps(data))
+    with pytest.raises(ArtifactError, match="no unmasker that ONNX Runtime"):
+        open_runtime(runtime="onnx", artifacts=own_artifacts)
+
+
+def test_engine_on_another_device_is_an_error(
+    tiny_artifacts: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "liar.py").write_text(
+        "from unmask_sdk.runtimes.base import Runtime, RuntimeInfo\n"
+        "class Liar(Runtime[str]):\n"
+        "    def _open(self, path, device, threads):\n"
+        "        return 'x', RuntimeInfo('liar', 'slow', 'cpu', 'fp32', None)\n"
+        "    def _run(self, handle, inputs):\n"
+        "        return inputs\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    from dataclasses import replace
+
+    entry = replace(find("onnx"), module="liar", class_name="Liar", devices=("cuda",))
+    manifest = read_manifest(tiny_artifacts)
+    artifact = manifest.find(role="unmasker", formats=("onnx",))[0]
+    with pytest.raises(DeviceMismatchError, match="fp32 on cuda, got fp32 on cpu"):
+        open_artifact(manifest, artifact, entry)
+
+
+def test_load_opens_all_three_networks(tiny_artifacts: Path) -> None:
+    model = unmask_sdk.load("cpu", threads=1, artifacts=tiny_artifacts)
+    unmasked, masks = model.crops(draw(2, TINY, TINY))
+    assert unmasked.shape == (2, TINY, TINY, 3)
+    assert masks.dtype == np.uint8
+    assert model.selection[-1].name == "onnx"
+
+
+def test_load_refuses_nonsense(tiny_artifacts: Path) -> None:
+    with pytest.raises(InvalidInputError, match="unknown runtime"):
+        unmask_sdk.load("fastest", artifacts=tiny_artifacts)

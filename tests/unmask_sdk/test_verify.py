@@ -1,0 +1,91 @@
+"""Golden vectors: right answers pass, wrong ones do not."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from unmask_sdk.errors import InvalidInputError, RuntimeUnavailableError, VerificationError
+from unmask_sdk.verify import compare, error_of, verify
+
+pytest.importorskip("onnxruntime")
+
+
+def test_tiny_artifacts_verify_on_every_runtime(tiny_artifacts: Path) -> None:
+    checks = list(verify(tiny_artifacts))
+    assert {(c.role, c.runtime) for c in checks} == {
+        (role, runtime)
+        for role in ("unmasker", "detector", "aligner")
+        for runtime in ("onnx", "torch")
+    }
+    for check in checks:
+        assert check.ok
+        assert check.error is not None
+        assert check.error <= check.tolerance
+
+
+def test_one_runtime_only(tiny_artifacts: Path) -> None:
+    assert {check.runtime for check in verify(tiny_artifacts, "cpu")} == {"onnx"}
+
+
+def test_runtime_that_cannot_run_is_an_error_if_asked_for(tiny_artifacts: Path) -> None:
+    with pytest.raises(InvalidInputError):
+        list(verify(tiny_artifacts, "abacus"))
+    with pytest.raises(RuntimeUnavailableError, match="not in this version"):
+        list(verify(tiny_artifacts, "tensorrt"))
+
+
+def test_wrong_answer_is_found(own_artifacts: Path) -> None:
+    """Golden vectors of another network, digest and all: the numbers have to tell."""
+    golden = own_artifacts / "golden/unmask-64.npz"
+    with np.load(golden, allow_pickle=False) as data:
+        arrays = {name: data[name] for name in data.files}
+    arrays["out_unmasked"] = arrays["out_unmasked"] ^ 4
+    np.savez_compressed(golden, **arrays)
+    manifest = own_artifacts / "manifest.json"
+    data = json.loads(manifest.read_text())
+    for entry in data["artifacts"]:
+        if entry["role"] == "unmasker":
+            entry["golden"]["sha256"] = hashlib.sha256(golden.read_bytes()).hexdigest()
+    manifest.write_text(json.dumps(data))
+    checks = {(c.role, c.runtime): c for c in verify(own_artifacts)}
+    wrong = checks["unmasker", "onnx"]
+    assert wrong.ok is False
+    assert wrong.error == pytest.approx(4, abs=1)
+    assert checks["detector", "onnx"].ok
+
+
+@given(st.integers(0, 255), st.integers(0, 255))
+def test_compare_measures_steps_of_uint8(expected: int, actual: int) -> None:
+    """Differences are of numbers, never wrapped round at 256."""
+    want, got = (np.full((1, 2, 2, 3), value, np.uint8) for value in (expected, actual))
+    parity = compare("x", want, got, images=1)
+    assert parity.max_abs == parity.mean_abs == abs(expected - actual)
+    assert error_of(parity, want) == abs(expected - actual)
+    if expected == actual:
+        assert parity.psnr_db is None
+    else:
+        assert parity.psnr_db == pytest.approx(20 * np.log10(255 / abs(expected - actual)))
+
+
+def test_compare_of_floats_is_relative_to_the_peak() -> None:
+    want = np.array([[0.0, 200.0]], np.float32)
+    parity = compare("x", want, want + np.float32(0.5), images=1)
+    assert error_of(parity, want) == pytest.approx(0.0025)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_compare_refuses_what_is_not_finite(bad: float) -> None:
+    with pytest.raises(VerificationError, match="not finite"):
+        compare("x", np.zeros((1, 2)), np.array([[0.0, bad]]), images=1)
+
+
+def test_compare_refuses_other_shapes() -> None:
+    with pytest.raises(VerificationError, match="shape"):
+        compare("x", np.zeros((1, 2)), np.zeros((2, 1)), images=1)
