@@ -10,8 +10,7 @@ import importlib
 import importlib.util
 import sys
 from dataclasses import dataclass
-from importlib.metadata import EntryPoint, entry_points
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from unmask_sdk.errors import (
     InvalidInputError,
@@ -20,6 +19,9 @@ from unmask_sdk.errors import (
     UnmaskError,
 )
 from unmask_sdk.runtimes.base import Runtime
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 GROUP = "unmask_sdk.runtimes"
 
@@ -182,6 +184,9 @@ def find(name: str) -> RuntimeEntry:
 
 def third_party() -> tuple[EntryPoint, ...]:
     """Gives the runtimes that other packages add, not loaded."""
+    # Slow to import, and `load()` seldom needs it.
+    from importlib.metadata import entry_points
+
     return tuple(entry_points(group=GROUP))
 
 

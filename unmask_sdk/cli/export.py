@@ -35,7 +35,7 @@ def export(
             progress=lambda step: status.update(escape(step)),
         )
     for artifact in artifacts:
-        place = escape(artifact.file if artifact.package is None else artifact.package)
+        place = escape(f"{artifact.package}/{artifact.file}" if artifact.package else artifact.file)
         console.print(
             f"{artifact.name} {artifact.format} {artifact.precision}: {place}, "
             f"{artifact.bytes / 1e6:.1f} MB, sha256 {artifact.sha256[:12]}",

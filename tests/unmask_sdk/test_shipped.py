@@ -1,0 +1,44 @@
+"""The artifacts in the package: whole, right, and proved on pictures that prove something."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from unmask_sdk.manifest import MANIFEST_NAME, ROLES, Manifest, read_manifest, shipped_folder
+from unmask_sdk.verify import verify
+
+pytest.importorskip("onnxruntime")
+
+
+@pytest.fixture(scope="module")
+def shipped() -> Manifest:
+    if not (shipped_folder() / MANIFEST_NAME).exists():
+        pytest.skip("no artifacts are shipped yet")
+    return read_manifest()
+
+
+def test_every_role_is_there_for_onnx_and_torch(shipped: Manifest) -> None:
+    for role in ROLES:
+        assert shipped.find(role=role, formats=("onnx",)), role
+        assert shipped.find(role=role, formats=("safetensors",)), role
+
+
+def test_every_golden_vector_comes_out(shipped: Manifest) -> None:
+    checks = list(verify())
+    assert len(checks) >= len(shipped.artifacts)
+    assert [check for check in checks if not check.ok] == []
+
+
+def test_golden_vectors_reach_into_the_mask_and_are_small(shipped: Manifest) -> None:
+    artifact = shipped.find(role="unmasker", formats=("onnx",))[0]
+    file = shipped.golden_path(artifact)
+    assert file.stat().st_size < 1_000_000
+    with np.load(file, allow_pickle=False) as data:
+        coverage = (data["out_mask"] > 127).mean((1, 2, 3))
+    assert coverage.max() > 0.02, "the network saw no mask: the comparison proves nothing"
+
+
+def test_manifest_names_no_place_of_the_machine_that_made_it(shipped: Manifest) -> None:
+    text = (shipped.folder / MANIFEST_NAME).read_text()
+    assert not [word for word in ("/home/", "/root/", "/work/", "/tmp/") if word in text]
