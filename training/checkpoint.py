@@ -65,7 +65,8 @@ def read_metadata(path: Path) -> tuple[str, dict[str, Any]]:
     kind = metadata.get("kind")
     if kind not in KINDS or "config" not in metadata:
         raise DataError(
-            f"{path} holds kind {kind!r}; this version reads {', '.join(KINDS)} written by unmask train"
+            f"{path} holds kind {kind!r}; this version reads {', '.join(KINDS)}, "
+            "as unmask train writes them"
         )
     return kind, json.loads(metadata["config"])
 

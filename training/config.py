@@ -15,7 +15,8 @@ from .networks import UnmaskerConfig
 class LossWeights:
     """Weight of each term; 0 switches a term off and saves its cost.
 
-    `seam` and `context` weigh pixels of the reconstruction relative to the hole's 1.
+    `seam` and `context` weigh pixels of the reconstruction relative to the hole's 1. From
+    `perceptual` on, a weight is the term's pull on the picture relative to the reconstruction's.
     """
 
     reconstruction: float = 1.0
@@ -53,7 +54,8 @@ class Stage:
     def __post_init__(self) -> None:
         if self.size % 16 or min(self.size, self.steps, self.batch, self.variants) < 1:
             raise ConfigError(
-                f"a stage needs size a multiple of 16 and positive steps, batch, variants; got {self}"
+                "a stage needs size a multiple of 16 and positive steps, batch, variants; "
+                f"got {self}"
             )
 
 
@@ -69,6 +71,8 @@ class TrainConfig:
         limit: At most this many faces in all; None for no limit.
         empty_share: Share of samples without a mask, so that bare faces get an empty mask.
         predicted_share: Share of samples filled through the predicted instead of the true mask.
+        frozen_share: Share of each batch that the perceptual and identity terms look at; each costs
+            more than the generator itself.
         ema: Decay of the weights' moving average, which is what is evaluated and shipped.
         interval: Steps between evaluations, sample sheets and checkpoints.
         validation: Number of validation faces.
@@ -85,6 +89,7 @@ class TrainConfig:
     limit: int | None = None
     empty_share: float = 0.06
     predicted_share: float = 0.5
+    frozen_share: float = 0.125
     ema: float = 0.999
     interval: int = 500
     validation: int = 200

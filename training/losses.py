@@ -32,16 +32,19 @@ def reconstruction(picture: Tensor, truth: Tensor, weight: Tensor) -> Tensor:
     return ((picture - truth).abs() * weight).sum() / (3 * weight.sum() + _EPS)
 
 
-def segmentation(logits: Tensor, mask: Tensor, valid: Tensor) -> Tensor:
-    """Binary cross-entropy plus soft Dice."""
-    entropy = F.binary_cross_entropy_with_logits(logits, mask, reduction="none")
-    probability = torch.sigmoid(logits) * valid
-    target = mask * valid
-    overlap = (probability * target).sum((1, 2, 3))
-    total = probability.sum((1, 2, 3)) + target.sum((1, 2, 3))
+def segmentation(logits: Tensor, mask: Tensor) -> Tensor:
+    """Binary cross-entropy plus soft Dice.
+
+    Every pixel counts: masks are drawn beyond the source picture's data too, so they are exact
+    even there, and the segmenter must not see masks in a repeated border.
+    """
+    entropy = F.binary_cross_entropy_with_logits(logits, mask)
+    probability = torch.sigmoid(logits)
+    overlap = (probability * mask).sum((1, 2, 3))
+    present = mask.sum((1, 2, 3))
     # A picture without a mask has no overlap to score; entropy alone teaches it.
-    dice = (1 - (2 * overlap + 1) / (total + 1)) * (target.sum((1, 2, 3)) > 0)
-    return (entropy * valid).sum() / (valid.sum() + _EPS) + dice.mean()
+    dice = (1 - (2 * overlap + 1) / (probability.sum((1, 2, 3)) + present + 1)) * (present > 0)
+    return entropy + dice.mean()
 
 
 def discriminator_hinge(real: Tensor, fake: Tensor, weight: Tensor) -> Tensor:

@@ -6,13 +6,16 @@ from collections.abc import Callable
 
 from .doctor import doctor
 from .evaluate import evaluate
+from .evaluate_locator import evaluate_locator
 from .export import export
+from .image import image
 from .synth import synth
 from .train import cost, train
 from .train_locator import train_locator
 from .verify import verify
 
 COMMANDS: dict[str, Callable[..., None]] = {
+    "image": image,
     "doctor": doctor,
     "export": export,
     "verify": verify,
@@ -21,4 +24,5 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "evaluate": evaluate,
     "cost": cost,
     "train-locator": train_locator,
+    "evaluate-locator": evaluate_locator,
 }
