@@ -1,0 +1,112 @@
+"""`unmask image`: photos in, photos without masks out."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ..errors import ImageWriteError, NoFaceError, UnmaskError
+
+if TYPE_CHECKING:
+    from ..result import Result
+    from ..unmasker import Unmasker
+
+
+def image(
+    inputs: Annotated[
+        list[Path], typer.Argument(metavar="IN...", help="Pictures, or folders of pictures.")
+    ],
+    out: Annotated[
+        Path, typer.Option("--out", "-o", help="A picture for one input, else a folder.")
+    ],
+    runtime: Annotated[str, typer.Option(help="Runtime; see `unmask doctor`.")] = "auto",
+    precision: Annotated[str, typer.Option(help="Such as fp32.")] = "auto",
+    artifacts: Annotated[
+        Path | None, typer.Option(help="Folder with a manifest.json; the package's own by default.")
+    ] = None,
+    side_by_side: Annotated[
+        bool, typer.Option("--side-by-side", help="Write before and after beside each other.")
+    ] = False,
+) -> None:
+    """Take the face masks off photos.
+
+    A photo in which no face wears a mask is written as it is; one without any face is a failure.
+    """
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from ..selection import load
+    from .targets import plan
+
+    jobs = plan(inputs, out)
+    several = len(jobs) > 1
+    # Pillow's remarks on odd files, which are decoded all the same.
+    warnings.simplefilter("ignore", UserWarning)
+    failures: list[str] = []
+    progress = Progress(
+        console=Console(stderr=True),
+        transient=True,
+        disable=not several,
+        # Only what goes to the same screen has to be kept clear of the bar.
+        redirect_stdout=sys.stdout.isatty(),
+    )
+    with load(runtime, precision, artifacts=artifacts) as model, progress:
+        for source, target in progress.track(jobs, description="taking masks off"):
+            try:
+                result = _one(model, source, target, side_by_side)
+            except UnmaskError as error:
+                if not several:
+                    raise
+                failures.append(str(error))
+            else:
+                typer.echo(f"{target}: {_told(result)}")
+    if failures:
+        for failure in failures:
+            typer.echo(f"unmask: error: {failure}", err=True)
+        typer.echo(f"unmask: {len(failures)} of {len(jobs)} pictures failed", err=True)
+        raise typer.Exit(1)
+
+
+def _one(model: Unmasker, source: Path, target: Path, side_by_side: bool) -> Result:
+    result = model(source)
+    if not result.faces:
+        raise NoFaceError(f"no face found in {source}; nothing was written for it")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ImageWriteError(
+            f"cannot make the folder {target.parent}: {error.strerror}"
+        ) from error
+    (_beside(source, result) if side_by_side else result).save(target)
+    return result
+
+
+def _beside(source: Path, result: Result) -> Result:
+    """Puts the photo as it was to the left of the result."""
+    from dataclasses import replace
+
+    import numpy as np
+
+    from ..images import read
+
+    before = read(source)
+    alpha = before.extras.alpha
+    return replace(
+        result,
+        image=np.hstack([before.pixels, result.image]),
+        extras=replace(before.extras, alpha=None if alpha is None else np.hstack([alpha, alpha])),
+    )
+
+
+def _told(result: Result) -> str:
+    """Says in a few words what was done."""
+    faces = len(result.faces)
+    masked = sum(face.masked for face in result.faces)
+    found = f"{faces} face" if faces == 1 else f"{faces} faces"
+    if not masked:
+        return f"{found}, no mask found; the picture is as it was"
+    return f"{found}, {masked} unmasked, {sum(result.timings.values()):.0f} ms"

@@ -1,0 +1,156 @@
+"""Pictures out: a file is written whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from .errors import ImageWriteError, InvalidInputError
+from .images import Extras
+
+Pixels = npt.NDArray[np.uint8]
+
+DEFAULT_QUALITY = 95
+
+
+@dataclass(frozen=True)
+class OutputFormat:
+    """What is known of a format that can be written.
+
+    Attributes:
+        name: Pillow's name.
+        alpha: Whether it holds transparency. Where it does not, the picture is laid on white.
+        metadata: Whether it holds EXIF and a colour profile.
+        lossy: Whether it has a quality.
+        max_side: Longest side that it can hold, in pixels.
+        options: For Pillow.
+        max_exif: Longest EXIF block that it can hold, in bytes.
+    """
+
+    name: str
+    alpha: bool
+    metadata: bool
+    lossy: bool
+    max_side: int
+    options: Mapping[str, Any]
+    max_exif: int = 2**31 - 1
+
+
+_JPEG = OutputFormat("JPEG", False, True, True, 65_500, {"subsampling": "4:4:4"}, 65_533)
+_TIFF = OutputFormat("TIFF", True, True, False, 2**31 - 1, {"compression": "tiff_adobe_deflate"})
+
+# By the file name's extension, in lower case.
+OUTPUTS: Mapping[str, OutputFormat] = {
+    ".jpg": _JPEG,
+    ".jpeg": _JPEG,
+    ".png": OutputFormat("PNG", True, True, False, 2**31 - 1, {}),
+    # `exact` keeps the colours beneath what is clear.
+    ".webp": OutputFormat("WEBP", True, True, True, 16_383, {"exact": True}),
+    ".tif": _TIFF,
+    ".tiff": _TIFF,
+    ".bmp": OutputFormat("BMP", False, False, False, 2**31 - 1, {}),
+}
+
+
+def output_format(path: str | os.PathLike[str]) -> OutputFormat:
+    """Gives the format that a file name asks for.
+
+    Raises:
+        ImageWriteError: If the name has none of the extensions of `OUTPUTS`.
+    """
+    suffix = Path(path).suffix
+    try:
+        return OUTPUTS[suffix.lower()]
+    except KeyError:
+        found = f"the extension {suffix!r}" if suffix else "no extension"
+        raise ImageWriteError(
+            f"{os.fspath(path)} has {found}; pictures can be written as {', '.join(OUTPUTS)}"
+        ) from None
+
+
+def write(
+    path: str | os.PathLike[str],
+    pixels: Pixels,
+    extras: Extras | None = None,
+    *,
+    quality: int = DEFAULT_QUALITY,
+) -> None:
+    """Writes a picture in the format of its name's extension.
+
+    Transparency, EXIF and colour profile are written where the format can hold them. JPEG and BMP
+    cannot hold transparency: the picture is laid on white. A file of that name is replaced only
+    once the new one is complete.
+
+    Args:
+        path: File to write; its folder must be there.
+        pixels: uint8 `[H, W, 3]` RGB.
+        extras: What to write beside the colours.
+        quality: 1 to 100, for JPEG (always 4:4:4) and WebP.
+
+    Raises:
+        ImageWriteError: If the extension is not one of `OUTPUTS`, the format cannot hold a
+            picture of this size, or the file cannot be written.
+        InvalidInputError: If `quality` is out of range.
+    """
+    if not 1 <= quality <= 100:
+        raise InvalidInputError(f"quality must be from 1 to 100, got {quality}")
+    form = output_format(path)
+    extras = extras or Extras()
+    height, width = pixels.shape[:2]
+    if max(height, width) > form.max_side:
+        raise ImageWriteError(
+            f"{os.fspath(path)}: {form.name} holds at most {form.max_side} pixels a side, "
+            f"this picture is {width}x{height}; write a PNG"
+        )
+    options = dict(form.options)
+    if form.lossy:
+        options["quality"] = quality
+    if form.metadata and extras.exif is not None and len(extras.exif) <= form.max_exif:
+        options["exif"] = extras.exif
+    if form.metadata and extras.icc is not None:
+        options["icc_profile"] = extras.icc
+    _replace(Path(path), _layers(pixels, extras.alpha, form.alpha), form.name, options)
+
+
+def _layers(pixels: Pixels, alpha: Pixels | None, keep: bool) -> Image.Image:
+    image = Image.fromarray(np.ascontiguousarray(pixels))
+    if alpha is None:
+        return image
+    opacity = Image.fromarray(alpha)
+    if keep:
+        image.putalpha(opacity)
+        return image
+    return Image.composite(image, Image.new("RGB", image.size, "white"), opacity)
+
+
+def _replace(path: Path, image: Image.Image, name: str, options: Mapping[str, Any]) -> None:
+    # In the same folder, because a rename is atomic only within one file system. Not made by
+    # `tempfile`, whose files are for their owner alone and would stay so.
+    part = path.with_name(f".{path.name[:60]}.{secrets.token_hex(6)}.part")
+    try:
+        file = open(part, "xb")  # noqa: SIM115
+    except FileNotFoundError:
+        raise ImageWriteError(f"cannot write {path}: there is no folder {path.parent}") from None
+    except OSError as error:
+        raise ImageWriteError(f"cannot write {path}: {error.strerror}") from error
+    try:
+        with file:
+            image.save(file, format=name, **options)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(part, path)
+    except OSError as error:
+        reason = error.strerror or " ".join(str(error).split())
+        raise ImageWriteError(f"cannot write {path}: {reason}") from error
+    except (ValueError, TypeError, SyntaxError) as error:
+        raise ImageWriteError(f"cannot write {path} as {name}: {error}") from error
+    finally:
+        part.unlink(missing_ok=True)

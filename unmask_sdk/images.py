@@ -1,0 +1,236 @@
+"""Pictures in: a file, bytes, a Pillow image or an array becomes a `Photo`.
+
+A file is decoded whole or not at all. What a photo carries beside its colours (transparency,
+EXIF, colour profile) is kept for `encode.py` to write back.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import stat
+import struct
+import threading
+import warnings
+import zlib
+from dataclasses import dataclass
+from typing import Any, BinaryIO, Literal, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, UnidentifiedImageError
+
+from . import exif
+from .colours import colours
+from .errors import ImageReadError, InvalidInputError
+
+Pixels = npt.NDArray[np.uint8]
+Channels = Literal["rgb", "bgr"]
+Source: TypeAlias = str | os.PathLike[str] | bytes | Image.Image | npt.NDArray[Any]
+
+# Pillow has readers that run other programs (EPS); a photo needs none of those.
+FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF", "PPM")
+READABLE = "JPEG, PNG, WebP, TIFF, BMP, GIF or PPM"
+
+# 12,000 x 12,000: what a picture may unfold to, whatever its sides.
+MAX_PIXELS = 144_000_000
+
+# What Pillow raises on damaged files, from its own checks and from reading beyond what is there.
+_DAMAGE = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    TypeError,
+    LookupError,
+    ArithmeticError,
+    AttributeError,
+    AssertionError,
+    EOFError,
+    RuntimeError,
+    struct.error,
+    zlib.error,
+)
+
+# `warnings.catch_warnings` changes the whole process: one thread at a time.
+_OPENING = threading.Lock()
+
+
+@dataclass(frozen=True, eq=False)
+class Extras:
+    """What a photo carries beside its colours.
+
+    Attributes:
+        alpha: uint8 `[H, W]`, 0 (clear) to 255 (opaque); None if all of it is opaque.
+        exif: EXIF block with prefix, for a picture that stands upright.
+        icc: Colour profile of the RGB values; None means sRGB.
+    """
+
+    alpha: Pixels | None = None
+    exif: bytes | None = None
+    icc: bytes | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Photo:
+    """A decoded picture, upright.
+
+    Attributes:
+        pixels: uint8 `[H, W, 3]` RGB.
+        extras: What it carries beside.
+        owned: Whether nobody else holds `pixels`, so that they may be changed in place.
+    """
+
+    pixels: Pixels
+    extras: Extras
+    owned: bool
+
+
+def read(source: Source, channels: Channels = "rgb") -> Photo:
+    """Takes a picture from wherever it is.
+
+    Grey, palette and 16-bit pictures become 8-bit RGB; CMYK, Lab and grey pictures with a colour
+    profile are converted to sRGB by it. EXIF orientation is applied. Of a Pillow image the frame
+    that it stands at is taken; an animated or many-paged file is refused, because the other
+    frames would be lost.
+
+    Args:
+        source: Path; the bytes of a file; Pillow image; or uint8 array `[H, W]`, `[H, W, 1]`
+            (grey), `[H, W, 3]` or `[H, W, 4]` (last channel transparency).
+        channels: Order of an array's colours, `rgb` or `bgr` (as OpenCV has them). Files and
+            Pillow images know their own.
+
+    Returns:
+        The photo. `pixels` may be `source` itself, if that was an RGB array.
+
+    Raises:
+        ImageReadError: If a file is missing, not a picture, damaged, cut off, animated, empty,
+            or of more than `MAX_PIXELS` pixels.
+        InvalidInputError: If `source` is no such thing, or an array of another type or shape.
+    """
+    if channels not in ("rgb", "bgr"):
+        raise InvalidInputError(f"channels must be 'rgb' or 'bgr', got {channels!r}")
+    if isinstance(source, np.ndarray):
+        return _from_array(source, channels)
+    if isinstance(source, Image.Image):
+        return _from_pillow(source, "the Pillow image")
+    if isinstance(source, bytes):
+        if not source:
+            raise ImageReadError("the bytes given are empty")
+        return _decode(io.BytesIO(source), "the bytes given")
+    if isinstance(source, str | os.PathLike):
+        return _from_file(os.fspath(source))
+    raise InvalidInputError(
+        "image must be a path, the bytes of a file, a Pillow image or a uint8 NumPy array; "
+        f"got {type(source).__name__}"
+    )
+
+
+def _from_array(array: npt.NDArray[Any], channels: Channels) -> Photo:
+    shape = list(array.shape)
+    if array.dtype != np.uint8:
+        raise InvalidInputError(
+            f"image must be uint8 with values 0 to 255, got {array.dtype} {shape}; "
+            "scale it, then .astype(np.uint8)"
+        )
+    if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in (1, 3, 4)):
+        raise InvalidInputError(
+            f"image must have the shape [H, W], [H, W, 1], [H, W, 3] or [H, W, 4], got {shape}"
+        )
+    if 0 in array.shape:
+        raise InvalidInputError(f"image has no pixels: its shape is {shape}")
+    layers = array[..., None] if array.ndim == 2 else array
+    if layers.shape[2] == 1:
+        return Photo(np.repeat(layers, 3, axis=2), Extras(), owned=True)
+    ordered = layers[..., 2::-1] if channels == "bgr" else layers[..., :3]
+    pixels = np.ascontiguousarray(ordered)
+    alpha = np.ascontiguousarray(layers[..., 3]) if layers.shape[2] == 4 else None
+    return Photo(pixels, Extras(alpha), owned=not np.may_share_memory(pixels, array))
+
+
+def _from_file(name: str) -> Photo:
+    try:
+        status = os.stat(name)
+        if stat.S_ISDIR(status.st_mode):
+            raise ImageReadError(f"{name} is a folder, not a picture")
+        # Opening a pipe would wait for ever.
+        if not stat.S_ISREG(status.st_mode):
+            raise ImageReadError(f"{name} is not a regular file")
+        if status.st_size == 0:
+            raise ImageReadError(f"{name} is empty (0 bytes)")
+        file = open(name, "rb")  # noqa: SIM115
+    except FileNotFoundError:
+        raise ImageReadError(f"{name} does not exist") from None
+    except OSError as error:
+        raise ImageReadError(f"{name} cannot be read: {error.strerror}") from error
+    except ValueError as error:
+        raise InvalidInputError(f"{name!r} is not a path: {error}") from error
+    with file:
+        return _decode(file, name)
+
+
+def _decode(file: BinaryIO, name: str) -> Photo:
+    try:
+        with _OPENING, warnings.catch_warnings():
+            # Pillow warns from 89 million pixels up; the limit here is our own.
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            image = Image.open(file, formats=FORMATS)
+        # A phone's JPEG may hold a second, auxiliary picture (MPO): that is no animation.
+        frames = 1 if image.format == "MPO" else getattr(image, "n_frames", 1)
+    except UnidentifiedImageError:
+        raise ImageReadError(f"{name} is {_unknown(file)}") from None
+    except Image.DecompressionBombError:
+        raise ImageReadError(f"{name} has {_too_many()}") from None
+    except _DAMAGE as error:
+        raise ImageReadError(f"{name} is cut off or damaged: {_line(error)}") from error
+    with image:
+        if frames > 1:
+            raise ImageReadError(
+                f"{name} holds {frames} pictures (an animation or pages); save one of them alone"
+            )
+        return _from_pillow(image, name)
+
+
+def _from_pillow(image: Image.Image, name: str) -> Photo:
+    width, height = image.size
+    if width < 1 or height < 1:
+        raise ImageReadError(f"{name} has no pixels: it is {width}x{height}")
+    if width * height > MAX_PIXELS:
+        raise ImageReadError(f"{name} is {width}x{height}: that is {_too_many()}")
+    try:
+        image.load()
+        pixels, alpha, icc = colours(image)
+    except ImageReadError as error:
+        raise ImageReadError(f"{name}: {error}") from None
+    except _DAMAGE as error:
+        raise ImageReadError(f"{name} is cut off or damaged: {_line(error)}") from error
+    except MemoryError:
+        raise ImageReadError(f"{name} is {width}x{height}: not enough memory for it") from None
+    try:
+        tags = image.getexif()
+        (quarters, mirrored), block = exif.turns(tags), exif.block(image, tags)
+    except _DAMAGE:  # Damaged metadata is no reason to refuse a sound picture.
+        (quarters, mirrored), block = (0, False), None
+    if alpha is not None:
+        alpha = None if alpha.min() == 255 else _turn(alpha, quarters, mirrored)
+    return Photo(_turn(pixels, quarters, mirrored), Extras(alpha, block, icc), owned=True)
+
+
+def _turn(array: Pixels, quarters: int, mirrored: bool) -> Pixels:
+    turned = np.rot90(array, quarters)
+    return np.ascontiguousarray(np.fliplr(turned) if mirrored else turned)
+
+
+def _unknown(file: BinaryIO) -> str:
+    file.seek(0)
+    head = file.read(12)
+    if head[4:8] == b"ftyp":
+        return "an HEIC, AVIF or video file, which is not supported; convert it to JPEG or PNG"
+    return f"not a picture that can be read: it must be {READABLE}"
+
+
+def _too_many() -> str:
+    return f"more than the {MAX_PIXELS // 1_000_000} million pixels that are allowed"
+
+
+def _line(error: BaseException) -> str:
+    return " ".join(str(error).split()) or type(error).__name__

@@ -1,0 +1,96 @@
+"""What comes back from a photo."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+if TYPE_CHECKING:
+    from .images import Extras
+
+Pixels = npt.NDArray[np.uint8]
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Face:
+    """One face of a photo.
+
+    Attributes:
+        box: (x0, y0, x1, y1) in the photo's pixels, forehead to chin; may reach beyond the photo.
+        eyes: float64 `[2, 2]`, (x, y) of the eye centres in the photo's pixels, the picture's
+            left one first.
+        confidence: 0..1, how sure the locator is; 1 for eyes that the caller gave.
+        masked: Whether a mask was found and taken off. If not, the photo is as it was here.
+        mask: uint8 `[S, S]`, 0 (as it was) to 255 (generated), in the crop; all 0 if not masked.
+            S is the network's size, 256.
+        crop: uint8 `[S, S, 3]` RGB, the aligned face without its mask.
+        original: uint8 `[S, S, 3]` RGB, the aligned face as it was.
+        matrix: float64 `[2, 3]`, from the photo's pixels to the crop's.
+    """
+
+    box: tuple[float, float, float, float]
+    eyes: Floats
+    confidence: float
+    masked: bool
+    mask: Pixels
+    crop: Pixels
+    original: Pixels
+    matrix: Floats
+
+    def __repr__(self) -> str:
+        box = ", ".join(f"{v:.0f}" for v in self.box)
+        state = "mask taken off" if self.masked else "no mask"
+        return f"Face(({box}), {state}, confidence {self.confidence:.2f})"
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Result:
+    """A photo with the masks taken off.
+
+    Attributes:
+        image: uint8 `[H, W, 3]` RGB, whatever the order of the input; upright; never the array
+            that was passed in. Outside the masks and a seam round them it is the input bit for
+            bit.
+        faces: Every face found, masked or not; largest first, or in the order in which the caller
+            gave them. Empty if none was found: then `image` is the photo unchanged.
+        timings: Milliseconds by stage: `decode`, `locate`, `align`, `run`, `paste`.
+        extras: Transparency, EXIF and colour profile of the photo, for `save`.
+    """
+
+    image: Pixels
+    faces: tuple[Face, ...]
+    timings: dict[str, float]
+    extras: Extras | None = field(default=None)
+
+    def save(self, path: str | os.PathLike[str], *, quality: int = 95) -> None:
+        """Writes the picture; the file is there whole or not at all.
+
+        EXIF and colour profile of the photo are kept, and its transparency where the format holds
+        it; JPEG and BMP do not, there it is laid on white.
+
+        Args:
+            path: File to write: .jpg, .jpeg, .png, .webp, .tif, .tiff or .bmp, in a folder that
+                exists.
+            quality: 1 to 100, for JPEG and WebP.
+
+        Raises:
+            ImageWriteError: If the extension is another, or the file cannot be written.
+            InvalidInputError: If `quality` is out of range.
+        """
+        from .encode import write
+
+        write(path, self.image, self.extras, quality=quality)
+
+    def __repr__(self) -> str:
+        height, width = self.image.shape[:2]
+        masked = sum(face.masked for face in self.faces)
+        total = sum(self.timings.values())
+        return (
+            f"Result({width}x{height}, faces: {len(self.faces)}, masks taken off: {masked}, "
+            f"{total:.0f} ms)"
+        )

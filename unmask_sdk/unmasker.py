@@ -1,0 +1,244 @@
+"""From a photo to the photo without masks: read, locate, align, run, paste."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from .align import CROP_SIZE, crop_matrix, transform_points
+from .errors import InvalidInputError, RuntimeUnavailableError
+from .images import Channels, Photo, Source, read
+from .locator import Location, Locator
+from .paste import cut, paste
+from .result import Face, Result
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+    from .runtimes.base import Runtime, RuntimeInfo
+    from .selection import Candidate
+
+Pixels = npt.NDArray[np.uint8]
+Floats = npt.NDArray[np.float64]
+
+# A face is masked from this share of its crop up; the smallest real mask covers ten times that.
+MIN_MASK_SHARE = 0.01
+# Faces that go through the network at once.
+CHUNK = 8
+# A crop whose colours differ by no more than this is black and white, and so is its fill.
+GREY_SPREAD = 2
+# The face in the canonical crop, where only the eyes are known: forehead to chin.
+FACE_BOX = (66.0, 61.0, 190.0, 219.0)
+
+
+class Unmasker:
+    """Takes the masks off photos. `unmask_sdk.load()` makes one.
+
+    Threads: one model may be called by many threads at once.
+
+    Args:
+        runtime: An opened unmasker.
+        locator: Finds the faces.
+        selection: Why this runtime was taken.
+    """
+
+    def __init__(
+        self, runtime: Runtime[Any], locator: Locator, selection: Sequence[Candidate] = ()
+    ) -> None:
+        self._runtime = runtime
+        self._locator: Locator | None = locator
+        self._size = _size(runtime)
+        self.selection = tuple(selection)
+
+    @property
+    def runtime(self) -> RuntimeInfo:
+        """What the unmasker actually runs on."""
+        return self._runtime.info
+
+    def __call__(
+        self,
+        image: Source,
+        *,
+        channels: Channels = "rgb",
+        boxes: npt.ArrayLike | None = None,
+        eyes: npt.ArrayLike | None = None,
+    ) -> Result:
+        """Takes the masks off all faces of a photo.
+
+        Faces whose mask covers less than `MIN_MASK_SHARE` of the crop count as not masked: they
+        are left as they are, bit for bit.
+
+        Args:
+            image: Path, the bytes of a file, Pillow image, or uint8 array `[H, W]`, `[H, W, 1]`,
+                `[H, W, 3]` or `[H, W, 4]` of any size. It is not changed.
+            channels: Order of an array's colours: `rgb`, or `bgr` as OpenCV has them.
+            boxes: `[F, 4]`, (x0, y0, x1, y1) in pixels round each face from forehead to chin, to
+                use instead of looking for faces.
+            eyes: `[F, 2, 2]`, (x, y) in pixels of the eye centres of each face, the picture's left
+                one first, to use instead of looking for faces.
+
+        Returns:
+            The result. Where no face was found it has no faces, and the photo unchanged.
+
+        Raises:
+            ImageReadError: If a file is not a whole picture of at most 144 million pixels.
+            InvalidInputError: If an argument does not fit.
+            RuntimeUnavailableError: If the model is closed, or its engine fails.
+        """
+        locator = self._locator
+        if locator is None:
+            raise RuntimeUnavailableError(
+                "this model is closed; open another with unmask_sdk.load()"
+            )
+        watch = _Watch()
+        photo = read(image, channels)
+        watch.lap("decode")
+        places = _places(photo, locator, boxes, eyes)
+        watch.lap("locate")
+        matrices = [crop_matrix(place.eyes, self._size) for place in places]
+        shape = (len(places), self._size, self._size, 3)
+        crops = np.empty(shape, np.uint8)
+        for crop, matrix in zip(crops, matrices, strict=True):
+            crop[...] = cut(photo.pixels, matrix, self._size)
+        watch.lap("align")
+        unmasked, masks = self.crops(crops)
+        watch.lap("run")
+        faces = tuple(
+            _face(place, matrix, *pictures)
+            for place, matrix, *pictures in zip(
+                places, matrices, crops, unmasked, masks[..., 0], strict=True
+            )
+        )
+        picture = photo.pixels if photo.owned else photo.pixels.copy()
+        for face in faces:
+            if face.masked:
+                paste(picture, face.crop, face.mask, face.matrix)
+        watch.lap("paste")
+        return Result(picture, faces, watch.laps, photo.extras)
+
+    def crops(self, images: Pixels) -> tuple[Pixels, Pixels]:
+        """Takes the masks off faces that are aligned already.
+
+        Args:
+            images: uint8 `[N, 256, 256, 3]` RGB canonical crops (`align.py`); N may be 0.
+
+        Returns:
+            The unmasked crops, uint8 `[N, 256, 256, 3]`, and the masks, uint8 `[N, 256, 256, 1]`
+            from 0 (as it was) to 255 (generated).
+
+        Raises:
+            InvalidInputError: If `images` has another type or shape.
+            RuntimeUnavailableError: If the model is closed, or its engine fails.
+        """
+        if not isinstance(images, np.ndarray) or images.ndim != 4 or len(images) <= CHUNK:
+            unmasked, masks = self._runtime.run(images)
+            return unmasked, masks
+        parts = [self._runtime.run(images[i : i + CHUNK]) for i in range(0, len(images), CHUNK)]
+        return np.concatenate([p[0] for p in parts]), np.concatenate([p[1] for p in parts])
+
+    def close(self) -> None:
+        """Lets go of the networks. May be called twice, and by any thread."""
+        self._locator = None
+        self._runtime.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        info = self._runtime.info
+        return f"Unmasker({info.runtime}, {info.precision}, {info.device}: {info.provider})"
+
+
+class _Watch:
+    """Milliseconds from lap to lap."""
+
+    def __init__(self) -> None:
+        self.laps: dict[str, float] = {}
+        self._last = time.perf_counter()
+
+    def lap(self, name: str) -> None:
+        now = time.perf_counter()
+        self.laps[name] = 1000 * (now - self._last)
+        self._last = now
+
+
+def _size(runtime: Runtime[Any]) -> int:
+    size = runtime.artifact.inputs[0].shape[1]
+    return CROP_SIZE if size is None else size
+
+
+def _places(
+    photo: Photo, locator: Locator, boxes: npt.ArrayLike | None, eyes: npt.ArrayLike | None
+) -> list[Location]:
+    if boxes is not None and eyes is not None:
+        raise InvalidInputError("give boxes or eyes, not both")
+    if boxes is not None:
+        return [locator.align(photo.pixels, box) for box in _rows("boxes", boxes, (4,))]
+    if eyes is not None:
+        return [_from_eyes(photo, pair) for pair in _rows("eyes", eyes, (2, 2))]
+    return locator(photo.pixels)
+
+
+def _rows(name: str, given: npt.ArrayLike, shape: tuple[int, ...]) -> Floats:
+    """Reads one row for each face; a single face may come without its outer brackets."""
+    wanted = f"[F, {', '.join(map(str, shape))}]"
+    try:
+        rows = np.asarray(given, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise InvalidInputError(f"{name} must be numbers of shape {wanted}: {error}") from error
+    if rows.shape == shape:
+        rows = rows[None]
+    if rows.size == 0:
+        rows = rows.reshape(0, *shape)
+    if rows.shape[1:] != shape:
+        raise InvalidInputError(f"{name} must have the shape {wanted}, got {list(rows.shape)}")
+    return rows
+
+
+def _from_eyes(photo: Photo, eyes: Floats) -> Location:
+    height, width = photo.pixels.shape[:2]
+    to_photo = np.linalg.inv(np.vstack([crop_matrix(eyes), [0, 0, 1]]))[:2]
+    if ((eyes < -0.5).all(0) | (eyes > np.array([width, height]) - 0.5).all(0)).any():
+        raise InvalidInputError(f"eyes {eyes.tolist()} lie outside the {width}x{height} picture")
+    x0, y0, x1, y1 = FACE_BOX
+    corners = transform_points(to_photo, [[x0, y0], [x1, y0], [x1, y1], [x0, y1]])
+    low, high = corners.min(0).tolist(), corners.max(0).tolist()
+    # Nose and mouth are not known, and nothing here needs them.
+    points = np.vstack([eyes, np.full((3, 2), np.nan)])
+    return Location((low[0], low[1], high[0], high[1]), points, 1.0)
+
+
+def _face(
+    place: Location, matrix: Floats, original: Pixels, unmasked: Pixels, mask: Pixels
+) -> Face:
+    masked = float(np.mean(mask >= 128)) >= MIN_MASK_SHARE
+    if not masked:
+        unmasked, mask = original, np.zeros_like(mask)
+    elif _is_grey(original):
+        unmasked = _grey(original, unmasked, mask)
+    return Face(place.box, place.eyes, place.score, masked, mask, unmasked, original, matrix)
+
+
+def _is_grey(crop: Pixels) -> bool:
+    red, green, blue = (crop[..., i].astype(np.int16) for i in range(3))
+    spread = max(int(np.abs(red - green).max()), int(np.abs(green - blue).max()))
+    return spread <= GREY_SPREAD
+
+
+def _grey(original: Pixels, unmasked: Pixels, mask: Pixels) -> Pixels:
+    """Takes the colour out of a fill."""
+    grey = np.rint(unmasked @ np.array([0.299, 0.587, 0.114])).astype(np.uint8)[..., None]
+    return np.where(mask[..., None] > 0, grey, original)
