@@ -151,7 +151,9 @@ def load_backgrounds(faces: list[Face], *, limit: int, seed: int) -> list[Image]
         left, right = max(0, int(x0 - 0.25 * w)), max(0, int(x1 + 0.25 * w))
         below = max(0, int(y1 + 0.1 * h))
         picture = faces[i].plain
-        parts = (picture[:, :left], picture[:, right:], picture[below:])
+        parts = [picture[:, :left], picture[:, right:], picture[below:]]
+        # A mask alone, as shops show it, or a face without eyes: nothing that could be aligned.
+        parts.append(faces[i].masked[max(0, int(y0 + 0.55 * h)) :])
         margins += [part for part in parts if min(part.shape[:2]) >= 48]
         if len(margins) >= limit:
             break

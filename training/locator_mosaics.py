@@ -127,9 +127,12 @@ def draw_background(scene: Scene, size: int, rng: np.random.Generator) -> Image:
         canvas = np.ascontiguousarray(flat.astype(np.uint8))
     else:
         canvas = _patch(scene, size, rng)
-        for _ in range(int(rng.integers(0, 3))):
-            # A patch with hard edges, so that a pasted rectangle alone does not mean "face".
-            side = int(rng.integers(size // 8, 2 * size // 3))
+        # Patches with hard edges, so that a pasted rectangle alone does not mean "face". Many small
+        # ones are as rich in sharp detail as a real photo shrunk to the detector's size.
+        busy = rng.random() < 0.4
+        count = rng.integers(6, 16) if busy else rng.integers(0, 3)
+        for _ in range(int(count)):
+            side = int(rng.integers(size // 12, size // 4 if busy else 2 * size // 3))
             x, y = rng.integers(0, size - side, 2)
             canvas[y : y + side, x : x + side] = _patch(scene, side, rng)
     for _ in range(int(rng.integers(0, 4))):

@@ -28,6 +28,9 @@ Image = npt.NDArray[np.uint8]
 MIN_SCORE = 0.5
 # The detector alone lets through more than that: the aligner, which sees more detail, sorts out.
 MIN_HEAT = 0.25
+# Smaller faces, by the mean side of the box in pixels of the photo, are left alone: there is
+# nothing to see behind so small a mask, and most false alarms are as small as that.
+MIN_FACE = 30.0
 # Two boxes that share more of their union than this are one face.
 MAX_OVERLAP = 0.4
 MAX_FACES = 256
@@ -152,7 +155,7 @@ class Locator:
         return Location(_floats(boxes), points[0], float(scores[0]))
 
     def _detect(self, image: Image) -> tuple[Floats, Floats]:
-        found = []
+        found: list[tuple[Floats, Floats]] = []
         for scale in scales(*image.shape[:2]):
             canvas, factors = letterbox(image, scale)
             maps = self._detector.run_named(image=canvas[None])
@@ -160,7 +163,10 @@ class Locator:
             # Pixel edges, not centres, keep their place as the size changes.
             boxes = (boxes - BORDER + 0.5) * np.tile(factors, 2) - 0.5
             found.append((boxes, heats))
-        return np.concatenate([f[0] for f in found]), np.concatenate([f[1] for f in found])
+        boxes = np.concatenate([box for box, _ in found])
+        heats = np.concatenate([heat for _, heat in found])
+        large = np.sqrt(np.prod(boxes[:, 2:] - boxes[:, :2], axis=1)) >= MIN_FACE
+        return boxes[large], heats[large]
 
     def _place(self, image: Image, boxes: Floats) -> tuple[Floats, Floats]:
         """Gives points `[N, 5, 2]` and scores `[N]` for boxes `[N, 4]`."""
