@@ -1,0 +1,111 @@
+"""Reading faces, cutting crops, packing pairs, drawing batches."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from unmask_sdk.errors import DataError
+from unmask_sdk.training.batches import Batches, augment, read_batch
+from unmask_sdk.training.data import PackPlan, cut, open_crop, open_pack, read_landmarks, select
+
+PLAN = PackPlan(size=64, variants=2, split="train", per_person=None, limit=None)
+
+
+@pytest.fixture(scope="module")
+def pack(faces_folder, tmp_path_factory):
+    return open_pack(
+        faces_folder, faces_folder / "landmarks.npz", PLAN, tmp_path_factory.mktemp("cache")
+    )
+
+
+def test_selection_caps_people_and_thins(faces_folder):
+    faces = read_landmarks(faces_folder / "landmarks.npz")
+    assert len(faces) == 10
+    assert faces[0].person == "set/person0"
+    assert len(select(faces, split="train")) == 8
+    assert [f.name for f in select(faces, split="train", per_person=1)] == [
+        f"set/person{i}/{2 * i}.png" for i in range(4)
+    ]
+    assert len(select(faces, split="val", limit=1)) == 1
+
+
+def test_landmark_files_are_checked(tmp_path):
+    with pytest.raises(DataError, match="no landmark file"):
+        read_landmarks(tmp_path / "none.npz")
+    (tmp_path / "bad.npz").write_bytes(b"not a zip")
+    with pytest.raises(DataError, match="not a landmark file"):
+        read_landmarks(tmp_path / "bad.npz")
+    np.savez(tmp_path / "short.npz", name=np.array(["a"]), landmarks=np.zeros((1, 5, 2)))
+    with pytest.raises(DataError, match="468"):
+        read_landmarks(tmp_path / "short.npz")
+
+
+def test_a_face_at_the_rim_is_valid_only_where_there_is_data(astronaut):
+    picture, mesh = astronaut
+    crop = cut(picture[60:, 150:], mesh - [150, 60], 128)
+    rows = crop.valid > 0
+    assert not rows[:20].any()
+    assert rows[60:100, 40:90].all()
+    whole = cut(picture, mesh, 128)
+    assert (whole.valid[30:110] == 255).all()
+    # What has data is the same whether or not the rest of the picture is there.
+    both = rows & (whole.valid > 0)
+    difference = np.abs(crop.truth.astype(int) - whole.truth)[both]
+    assert difference.mean() < 1
+
+
+def test_pack_holds_what_single_crops_hold(faces_folder, pack):
+    assert len(pack) == 8
+    faces = read_landmarks(faces_folder / "landmarks.npz")
+    crop = open_crop(faces_folder, faces[3], 64, jitter=PLAN.jitter)
+    assert (pack.truth[3] == crop.truth).all()
+    assert (pack.valid[3] == crop.valid).all()
+    changed = (pack.masked[0][3] != pack.truth[3]).any(-1)
+    assert changed[pack.mask[0][3] == 255].mean() > 0.9
+    assert (pack.masked[0][3] != pack.masked[1][3]).any()
+
+
+def test_packs_are_reproducible_and_reused(faces_folder, tmp_path, pack):
+    landmarks = faces_folder / "landmarks.npz"
+    again = open_pack(faces_folder, landmarks, PLAN, tmp_path, workers=2)
+    assert (again.masked[1] == pack.masked[1]).all()
+    stored = next(tmp_path.glob("*/pack.json"))
+    before = stored.stat().st_mtime_ns
+    open_pack(faces_folder, landmarks, PLAN, tmp_path)
+    assert stored.stat().st_mtime_ns == before
+    # A pack that was cut short has no index and is made again.
+    index = json.loads(stored.read_text())
+    index["names"] = index["names"][:-1]
+    stored.write_text(json.dumps(index))
+    open_pack(faces_folder, landmarks, PLAN, tmp_path)
+    assert len(json.loads(stored.read_text())["names"]) == 8
+
+
+def test_batches_depend_on_seed_and_step_alone(pack):
+    device = torch.device("cpu")
+    first = Batches(pack, 4, 1, 0.1, device)
+    second = Batches(pack, 4, 1, 0.1, device)
+    torch.manual_seed(0)
+    a = first[7]
+    torch.manual_seed(0)
+    b = second[7]
+    assert torch.equal(a.masked, b.masked)
+    assert torch.equal(a.mask, b.mask)
+    assert not torch.equal(a.truth, first[8].truth)
+    assert a.masked.shape == (4, 3, 64, 64)
+
+
+def test_augmentation_keeps_input_and_truth_together(pack):
+    batch = read_batch(pack, np.arange(8), 0, torch.device("cpu"))
+    out = augment(batch, np.random.default_rng(3), empty_share=0.0)
+    # Away from mask, contact shadow and noise the two pictures must still be the same.
+    away = torch.nn.functional.max_pool2d(out.mask, 25, 1, 12) == 0
+    difference = ((out.masked - out.truth).abs() * away).sum() / (3 * away.sum())
+    assert difference < 0.05
+    empty = augment(batch, np.random.default_rng(3), empty_share=1.0)
+    assert empty.mask.sum() == 0
+    assert (empty.masked - empty.truth).abs().mean() < 0.05

@@ -1,0 +1,103 @@
+"""The unmasker's contract: uint8 in and out, exact outside the mask, within its budget."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+
+from unmask_sdk.errors import ConfigError, DataError
+from unmask_sdk.training.checkpoint import load_network, save_network
+from unmask_sdk.training.cost import layer_costs
+from unmask_sdk.training.networks import UnmaskerConfig, UnmaskerGraph, build_unmasker, harden
+
+SMALL = UnmaskerConfig(
+    size=64, channels=(8, 8, 8), blocks=1, branch_channels=8, segmentation_channels=(8, 8, 8, 8)
+)
+
+
+class Painted(nn.Module):
+    """Stands where the networks stand, with a known picture and a known mask."""
+
+    def __init__(self, picture: torch.Tensor, opacity: torch.Tensor) -> None:
+        super().__init__()
+        self.picture, self.opacity = picture, opacity
+
+    def forward(self, image: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        return self.picture.expand_as(image), self.opacity
+
+
+def test_default_network_is_within_the_budget():
+    graph = build_unmasker(UnmaskerConfig())
+    costs = layer_costs(graph, torch.zeros(1, 256, 256, 3, dtype=torch.uint8))
+    assert sum(p.numel() for p in graph.parameters()) <= 5e6
+    assert sum(cost.flop for cost in costs) <= 10e9
+
+
+@settings(max_examples=25, deadline=None)
+@given(seed=st.integers(0, 2**31), count=st.integers(1, 3))
+def test_outside_the_mask_pixels_come_back_bit_for_bit(seed, count):
+    rng = np.random.default_rng(seed)
+    image = torch.from_numpy(rng.integers(0, 256, (count, 64, 64, 3), np.uint8))
+    opacity = harden(torch.from_numpy(rng.random((count, 1, 64, 64)).astype(np.float32)))
+    picture = torch.from_numpy(rng.normal(0, 1, (1, 3, 64, 64)).astype(np.float32))
+    unmasked, mask = UnmaskerGraph(Painted(picture, opacity))(image)
+    assert unmasked.dtype == mask.dtype == torch.uint8
+    assert unmasked.shape == image.shape
+    assert mask.shape == (count, 64, 64, 1)
+    outside = (mask == 0).expand_as(image)
+    assert (unmasked[outside] == image[outside]).all()
+    painted = ((picture + 1) * 127.5).clamp(0, 255).round().byte().permute(0, 2, 3, 1)
+    inside = (mask == 255).expand_as(image)
+    assert (unmasked[inside] == painted.expand_as(image)[inside]).all()
+
+
+def test_opacity_is_exact_at_both_ends():
+    opacity = harden(torch.tensor([0.0, 0.1, 0.3, 0.5, 0.97, 1.0]))
+    assert opacity.tolist() == pytest.approx([0, 0, 0.5, 1, 1, 1], abs=1e-6)
+    assert opacity[0] == 0
+    assert opacity[-1] == 1
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [{"size": 100}, {"channels": (8, 8)}, {"blocks": 0}, {"dilations": ()}, {"dilations": (0,)}],
+)
+def test_impossible_sizes_are_refused(fields):
+    with pytest.raises(ConfigError):
+        UnmaskerConfig(**fields)
+
+
+def test_weights_survive_the_disk(tmp_path):
+    torch.manual_seed(1)
+    graph = build_unmasker(SMALL).eval()
+    path = tmp_path / "w.safetensors"
+    digest = save_network(path, "unmasker", SMALL, graph.state_dict())
+    again = load_network(path, sha256=digest)
+    for name, tensor in graph.state_dict().items():
+        np.testing.assert_allclose(
+            again.state_dict()[name].float(), tensor.float(), rtol=1e-3, atol=1e-6
+        )
+    assert save_network(path, "unmasker", SMALL, graph.state_dict()) == digest
+
+
+def test_damaged_weights_are_refused(tmp_path):
+    graph = build_unmasker(SMALL)
+    path = tmp_path / "w.safetensors"
+    digest = save_network(path, "unmasker", SMALL, graph.state_dict())
+    with pytest.raises(DataError, match="no weight file"):
+        load_network(tmp_path / "absent.safetensors")
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(DataError, match="SHA-256"):
+        load_network(path, sha256=digest)
+    path.write_bytes(content[: len(content) // 2])
+    with pytest.raises(DataError, match="not a safetensors file"):
+        load_network(path)
+    path.write_bytes(b"\x80\x04K\x01.")  # a pickle
+    with pytest.raises(DataError, match="not a safetensors file"):
+        load_network(path)

@@ -1,0 +1,102 @@
+"""Training end to end on a handful of faces: learns, resumes, writes what it says."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from unmask_sdk.errors import ConfigError, DataError
+from unmask_sdk.training.checkpoint import load_network
+from unmask_sdk.training.config import LossWeights, Stage, TrainConfig, read_config
+from unmask_sdk.training.data import read_landmarks
+from unmask_sdk.training.evaluate import evaluate, summarise, write_report
+from unmask_sdk.training.networks import UnmaskerConfig
+from unmask_sdk.training.train import train
+
+TINY = UnmaskerConfig(
+    size=64, channels=(8, 16, 16), blocks=1, branch_channels=8, segmentation_channels=(8, 8, 8, 8)
+)
+
+
+def config(steps: int = 6, **losses: float) -> TrainConfig:
+    stage = Stage(size=64, steps=steps, batch=4, rate=3e-3, losses=LossWeights(**losses))
+    return TrainConfig("tiny", (stage,), network=TINY, interval=3, validation=2, compile=False)
+
+
+def run(settings: TrainConfig, folder, out):
+    return train(settings, faces=folder, landmarks=folder / "landmarks.npz", run=out)
+
+
+def test_trains_resumes_and_leaves_its_papers(faces_folder, tmp_path):
+    torch.set_num_threads(1)
+    weights = run(config(), faces_folder, tmp_path)
+    lines = [json.loads(x) for x in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines] == [3, 6]
+    assert {"hole_psnr", "psnr", "l1", "iou", "reconstruction", "segmentation"} <= set(lines[0])
+    assert (tmp_path / "sheet-000006.jpg").stat().st_size > 1000
+    graph = load_network(weights)
+    image = torch.zeros(1, 64, 64, 3, dtype=torch.uint8)
+    assert graph(image)[0].shape == (1, 64, 64, 3)
+    # Once more with the same configuration does nothing; with more steps it goes on.
+    run(config(), faces_folder, tmp_path)
+    assert len((tmp_path / "metrics.jsonl").read_text().splitlines()) == 2
+    run(config(steps=9), faces_folder, tmp_path)
+    assert json.loads((tmp_path / "metrics.jsonl").read_text().splitlines()[-1])["step"] == 9
+
+
+def test_every_home_made_term_trains(faces_folder, tmp_path):
+    run(config(3, adversarial=0.3, feature_matching=0.3), faces_folder, tmp_path)
+    line = json.loads((tmp_path / "metrics.jsonl").read_text().splitlines()[0])
+    for term in ("adversarial", "feature_matching", "critic"):
+        assert np.isfinite(line[term])
+
+
+def test_evaluation_ranks_and_reports(faces_folder, tmp_path):
+    weights = run(config(3), faces_folder, tmp_path)
+    faces = read_landmarks(faces_folder / "landmarks.npz")
+    scores, bare, rows = evaluate(faces_folder, faces, load_network(weights), 64)
+    assert len(scores) == 30
+    assert len(bare) == 10
+    masked = [s for s in scores if s.method == "masked input"]
+    telea = [s for s in scores if s.method == "Telea, true mask"]
+    assert np.mean([s.psnr for s in masked]) < np.mean([s.psnr for s in telea])
+    assert {s.kind for s in scores} == {"surgical", "cloth", "n95", "dark", "scarf"}
+    text = summarise(scores, bare, lambda name: name.split("/")[0])
+    assert "| ours |" in text
+    write_report(tmp_path / "report", text, scores, bare, rows)
+    assert (tmp_path / "report" / "sheet.jpg").stat().st_size > 1000
+    assert len(json.loads((tmp_path / "report" / "scores.json").read_text())["scores"]) == 30
+
+
+def test_configuration_mistakes_are_named(tmp_path):
+    file = tmp_path / "c.yaml"
+    cases = {
+        "name: x\nstages: []": "at least one stage",
+        "name: x\nstages: [{size: 64, steps: 1, colour: red}]": r"stages\[0\].*'colour'",
+        "name: x\nstages: [{size: 65, steps: 1}]": "multiple of 16",
+        "name: x\nstages: [{size: 64, steps: 1, losses: {identity: 1}}]": "identity_weights",
+        "stages: [{size: 64, steps: 1}]": "name",
+        "- 1": "expected a mapping",
+        "a: [": "not valid YAML",
+    }
+    for text, expected in cases.items():
+        file.write_text(text)
+        with pytest.raises(ConfigError, match=expected):
+            read_config(file)
+    with pytest.raises(ConfigError, match="cannot read"):
+        read_config(tmp_path / "none.yaml")
+
+
+def test_a_set_without_training_faces_is_refused(faces_folder, tmp_path):
+    names = np.load(faces_folder / "landmarks.npz")
+    np.savez(
+        tmp_path / "l.npz",
+        name=names["name"],
+        landmarks=names["landmarks"],
+        split=np.full(len(names["name"]), "test"),
+    )
+    with pytest.raises(DataError, match="no faces in split 'train'"):
+        train(config(), faces=faces_folder, landmarks=tmp_path / "l.npz", run=tmp_path / "run")
