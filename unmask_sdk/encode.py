@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,12 +14,25 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from . import exif
 from .errors import ImageWriteError, InvalidInputError
 from .images import Extras
 
 Pixels = npt.NDArray[np.uint8]
 
 DEFAULT_QUALITY = 95
+
+# What Pillow raises besides OSError, such as on EXIF that it does not understand.
+_REFUSALS = (
+    ValueError,
+    TypeError,
+    SyntaxError,
+    RuntimeError,
+    LookupError,
+    ArithmeticError,
+    AttributeError,
+    struct.error,
+)
 
 
 @dataclass(frozen=True)
@@ -45,7 +59,8 @@ class OutputFormat:
 
 
 _JPEG = OutputFormat("JPEG", False, True, True, 65_500, {"subsampling": "4:4:4"}, 65_533)
-_TIFF = OutputFormat("TIFF", True, True, False, 2**31 - 1, {"compression": "tiff_adobe_deflate"})
+# Not compressed: Pillow's own writer knows EXIF's inner directories, libtiff's does not.
+_TIFF = OutputFormat("TIFF", True, True, False, 2**31 - 1, {})
 
 # By the file name's extension, in lower case.
 OUTPUTS: Mapping[str, OutputFormat] = {
@@ -113,11 +128,26 @@ def write(
     options = dict(form.options)
     if form.lossy:
         options["quality"] = quality
-    if form.metadata and extras.exif is not None and len(extras.exif) <= form.max_exif:
-        options["exif"] = extras.exif
+    block = _exif(extras.exif, form) if form.metadata else None
+    if block is not None:
+        options["exif"] = block
     if form.metadata and extras.icc is not None:
         options["icc_profile"] = extras.icc
     _replace(Path(path), _layers(pixels, extras.alpha, form.alpha), form.name, options)
+
+
+def _exif(block: bytes | None, form: OutputFormat) -> bytes | None:
+    """Gives what of the block the format can hold."""
+    if block is None or len(block) > form.max_exif:
+        return None
+    if form.name != "TIFF":
+        return block
+    tags = Image.Exif()
+    try:
+        tags.load(block)
+        return exif.descriptions(tags)
+    except (OSError, *_REFUSALS):  # Damaged metadata is no reason to refuse a sound picture.
+        return None
 
 
 def _layers(pixels: Pixels, alpha: Pixels | None, keep: bool) -> Image.Image:
@@ -150,7 +180,7 @@ def _replace(path: Path, image: Image.Image, name: str, options: Mapping[str, An
     except OSError as error:
         reason = error.strerror or " ".join(str(error).split())
         raise ImageWriteError(f"cannot write {path}: {reason}") from error
-    except (ValueError, TypeError, SyntaxError) as error:
+    except _REFUSALS as error:
         raise ImageWriteError(f"cannot write {path} as {name}: {error}") from error
     finally:
         part.unlink(missing_ok=True)

@@ -32,6 +32,7 @@ _DESCRIPTIONS = (
     ExifTags.Base.Artist,
     ExifTags.Base.Copyright,
 )
+_GROUPS = (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo)
 
 
 def turns(tags: Image.Exif) -> tuple[int, bool]:
@@ -45,16 +46,23 @@ def block(image: Image.Image, tags: Image.Exif) -> bytes | None:
     raw = image.info.get("exif")
     if isinstance(raw, bytes):
         return reset(raw)
-    if image.format != "TIFF":
-        return None
+    return descriptions(tags) if image.format == "TIFF" else None
+
+
+def descriptions(tags: Image.Exif) -> bytes | None:
+    """Gives a block of what describes the picture, and nothing of how its file was stored.
+
+    A TIFF file keeps both in one directory, so that storage tags from another file would spoil it.
+    """
     kept = Image.Exif()
     for tag in _DESCRIPTIONS:
         if tag in tags:
             kept[tag] = tags[tag]
-    for group in (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo):
+    for group in _GROUPS:
         kept.get_ifd(group).update(tags.get_ifd(group))
-    filled = len(kept) or any(kept.get_ifd(g) for g in (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo))
-    return PREFIX + kept.tobytes().removeprefix(PREFIX) if filled else None
+    if not (len(kept) or any(kept.get_ifd(group) for group in _GROUPS)):
+        return None
+    return PREFIX + kept.tobytes().removeprefix(PREFIX)
 
 
 def reset(exif: bytes) -> bytes | None:
