@@ -14,8 +14,9 @@ from rich.progress import track
 from torch import nn
 
 from unmask_sdk.align import CROP_EYES
+from unmask_sdk.boxes import overlaps
 from unmask_sdk.errors import DataError
-from unmask_sdk.locator import Locator, overlaps
+from unmask_sdk.locator import Locator
 
 from .checkpoint import load_network
 from .locator_data import (
@@ -26,7 +27,8 @@ from .locator_data import (
     mesh_box,
     val_photos,
 )
-from .locator_mosaics import Scene, draw_background, paste, throw
+from .locator_drawing import Scene, draw_background, paste
+from .locator_mosaics import throw
 from .mesh import five_points
 
 PHOTO_SIZE = 640

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from unmask_sdk.locator import ALIGN_SIZE, CELL
+from unmask_sdk.boxes import ALIGN_SIZE, CELL
 
 Floats = npt.NDArray[np.float32]
 

@@ -14,11 +14,12 @@ from torch import Tensor, nn
 from torch.utils.data import Dataset
 
 from unmask_sdk.align import CROP_EYES
-from unmask_sdk.locator import ALIGN_SIZE, CELL, decode, overlaps, suppress
+from unmask_sdk.boxes import ALIGN_SIZE, CELL, decode, overlaps, suppress
 
 from .locator_data import Image
+from .locator_drawing import Scene
 from .locator_losses import aligner_loss, detector_loss, detector_targets
-from .locator_mosaics import Scene, draw_crop, draw_mosaic
+from .locator_mosaics import draw_crop, draw_mosaic
 from .locator_networks import AlignerConfig, AlignerGraph, DetectorConfig, DetectorGraph
 
 MOSAIC_SIZE = 256

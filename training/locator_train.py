@@ -21,7 +21,7 @@ from unmask_sdk.errors import ConfigError, DataError
 
 from .checkpoint import save_network
 from .locator_data import load_backgrounds, load_faces
-from .locator_mosaics import Scene
+from .locator_drawing import Scene
 from .locator_tasks import AlignerTask, DetectorTask, Task
 
 TASKS: dict[str, type[Task]] = {"detector": DetectorTask, "aligner": AlignerTask}

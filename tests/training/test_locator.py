@@ -13,13 +13,14 @@ import torch
 
 from unmask_sdk import training
 from unmask_sdk.align import crop_matrix, transform_points
+from unmask_sdk.boxes import ALIGN_SIZE, CELL, decode, overlaps
 from unmask_sdk.errors import ConfigError, DataError
-from unmask_sdk.locator import ALIGN_SIZE, CELL, decode, overlaps
 from unmask_sdk.training.checkpoint import load_network
 from unmask_sdk.training.locator_data import load_backgrounds, load_faces, mesh_box
+from unmask_sdk.training.locator_drawing import Scene
 from unmask_sdk.training.locator_evaluate import evaluate, load_locator
 from unmask_sdk.training.locator_losses import aligner_loss, detector_loss, detector_targets
-from unmask_sdk.training.locator_mosaics import Scene, draw_crop, draw_mosaic
+from unmask_sdk.training.locator_mosaics import draw_crop, draw_mosaic
 from unmask_sdk.training.locator_networks import (
     AlignerConfig,
     AlignerGraph,

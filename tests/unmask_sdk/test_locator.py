@@ -10,15 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unmask_sdk import locator as module
+from unmask_sdk import boxes as module
 from unmask_sdk.align import transform_points
-from unmask_sdk.errors import InvalidInputError
-from unmask_sdk.locator import (
+from unmask_sdk.boxes import (
     ALIGN_SIZE,
     BORDER,
     CELL,
     TEMPLATE,
-    Locator,
     box_matrix,
     decode,
     letterbox,
@@ -27,6 +25,8 @@ from unmask_sdk.locator import (
     scales,
     suppress,
 )
+from unmask_sdk.errors import InvalidInputError
+from unmask_sdk.locator import Locator
 
 boxes_of = st.lists(
     st.tuples(*[st.floats(0, 100)] * 2, *[st.floats(1, 100)] * 2, st.floats(0, 1)), max_size=12

@@ -1,0 +1,137 @@
+"""Where the locator's networks look, and how their answers are read: plain geometry.
+
+Boxes are (x0, y0, x1, y1) in pixels, with whole numbers at pixel centres as in `align.py`.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float64]
+Image = npt.NDArray[np.uint8]
+
+# Cells hotter than this give a box; the aligner, which sees more detail, sorts out.
+MIN_HEAT = 0.25
+
+CELL = 8
+STRIDE = 32
+# The coarse look: longest side of the photo in pixels. Whatever fills the frame is seen here.
+COARSE_SIDE = 288
+# The fine look: this share of the photo's size, so that a face of 40 px still spans 17, but no
+# longer than MAX_SIDE; beyond 4000 px the smallest face found grows with the photo.
+FINE_SCALE = 0.42
+MAX_SIDE = 1664
+# Neighbouring looks may differ by this factor; the detector is trained for 12 to 300 px.
+MAX_STEP = 6.0
+# Grey border round the photo, so that a face cut off by the frame has its centre well inside.
+BORDER = 32
+GREY = 127
+
+# Side of the crop that the aligner sees, and where the five points of an average upright face
+# lie in it, in crop sides from the top-left edge.
+ALIGN_SIZE = 112
+TEMPLATE: Floats = np.array([[0.33, 0.34], [0.67, 0.34], [0.5, 0.56], [0.35, 0.694], [0.65, 0.694]])
+# Crop side over the longer side of the box: an upright face lies as in the template.
+BOX_MARGIN = 1.12
+
+
+def scales(height: int, width: int) -> list[float]:
+    """Gives the sizes, over the photo's own, at which the detector looks; coarse first."""
+    longest = max(height, width)
+    coarse = min(1.0, COARSE_SIDE / longest)
+    fine = min(FINE_SCALE, MAX_SIDE / longest)
+    if coarse >= fine:
+        return [coarse]
+    steps = int(np.ceil(np.log(fine / coarse) / np.log(MAX_STEP)))
+    return [float(s) for s in np.geomspace(coarse, fine, steps + 1)]
+
+
+def letterbox(image: Image, scale: float) -> tuple[Image, Floats]:
+    """Shrinks a photo and puts a grey border round it, to sides that are multiples of 32.
+
+    Returns:
+        The canvas uint8 `[H, W, 3]` with the photo `BORDER` px from its left and top, and the
+        photo's pixels to each pixel of the shrunk photo, (x, y).
+    """
+    height, width = image.shape[:2]
+    w, h = max(1, round(width * scale)), max(1, round(height * scale))
+    shrunk = cv2.resize(image, (w, h), interpolation=cv2.INTER_AREA) if scale < 1 else image
+    rows, columns = (-(-(n + 2 * BORDER) // STRIDE) * STRIDE for n in (h, w))
+    canvas = np.full((rows, columns, 3), GREY, np.uint8)
+    canvas[BORDER : BORDER + h, BORDER : BORDER + w] = shrunk
+    return canvas, np.array([width / w, height / h])
+
+
+def decode(heat: npt.NDArray[np.float32], box: npt.NDArray[np.float32]) -> tuple[Floats, Floats]:
+    """Reads boxes off the detector's maps, in pixels of the picture that it saw.
+
+    Args:
+        heat: float32 `[H, W]`, 0..1.
+        box: float32 `[H, W, 4]`: offset x, y from the cell's centre to the box's in box sides,
+            then log width and log height in cells.
+
+    Returns:
+        Boxes float64 `[N, 4]` (x0, y0, x1, y1) and their heat `[N]`: one for each local maximum.
+    """
+    peak = heat >= cv2.dilate(heat, np.ones((3, 3), np.uint8))
+    rows, columns = np.nonzero(peak & (heat >= MIN_HEAT))
+    values = box[rows, columns].astype(np.float64)
+    # Wider than any picture, but far from overflow: a damaged network must not raise warnings.
+    sides = np.exp(np.clip(values[:, 2:], -8, 8)) * CELL
+    centres = (np.stack([columns, rows], 1) + 0.5) * CELL - 0.5 + values[:, :2] * sides
+    return np.hstack([centres - sides / 2, centres + sides / 2]), heat[rows, columns].astype(
+        np.float64
+    )
+
+
+def suppress(boxes: Floats, scores: Floats, overlap: float) -> list[int]:
+    """Picks the best of boxes that overlap.
+
+    Args:
+        boxes: float64 `[N, 4]` (x0, y0, x1, y1).
+        scores: `[N]`.
+        overlap: Intersection over union above which the lower score goes, 0..1.
+
+    Returns:
+        Indices of the boxes kept, best first.
+    """
+    order = np.argsort(-scores, kind="stable")
+    kept: list[int] = []
+    while len(order):
+        best, order = order[0], order[1:]
+        kept.append(int(best))
+        order = order[overlaps(boxes[best], boxes[order]) <= overlap]
+    return kept
+
+
+def overlaps(box: Floats, boxes: Floats) -> Floats:
+    """Gives the intersection over union of one box `[4]` with each of `[N, 4]`."""
+    low, high = np.maximum(box[:2], boxes[:, :2]), np.minimum(box[2:], boxes[:, 2:])
+    shared = np.prod(np.clip(high - low, 0, None), axis=1)
+    union = (
+        float(np.prod(box[2:] - box[:2])) + np.prod(boxes[:, 2:] - boxes[:, :2], axis=1) - shared
+    )
+    return np.asarray(shared / np.maximum(both - shared, 1e-9))
+
+
+def box_matrix(box: Floats) -> Floats:
+    """Gives the transform from picture to aligner crop for a box whose roll is not known."""
+    side = BOX_MARGIN * float(max(box[2] - box[0], box[3] - box[1]))
+    scale = ALIGN_SIZE / side
+    corner = (box[:2] + box[2:]) / 2 - side / 2
+    return np.array([[scale, 0, -scale * corner[0] - 0.5], [0, scale, -scale * corner[1] - 0.5]])
+
+
+def points_matrix(points: Floats) -> Floats:
+    """Gives the similarity to the aligner crop that brings five points nearest the template."""
+    source = points[:, 0] + 1j * points[:, 1]
+    target = (TEMPLATE * ALIGN_SIZE - 0.5) @ np.array([1, 1j])
+    offset, goal = source - source.mean(), target - target.mean()
+    spread = float(np.vdot(offset, offset).real)
+    turn = complex(np.vdot(offset, goal)) / max(spread, 1e-9)
+    if not 1e-3 < abs(turn) < 1e3:
+        turn = 1 + 0j  # Points without size or direction: a damaged network's. Any crop will do.
+    shift = target.mean() - turn * source.mean()
+    return np.array([[turn.real, -turn.imag, shift.real], [turn.imag, turn.real, shift.imag]])
