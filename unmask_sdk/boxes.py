@@ -110,9 +110,7 @@ def overlaps(box: Floats, boxes: Floats) -> Floats:
     """Gives the intersection over union of one box `[4]` with each of `[N, 4]`."""
     low, high = np.maximum(box[:2], boxes[:, :2]), np.minimum(box[2:], boxes[:, 2:])
     shared = np.prod(np.clip(high - low, 0, None), axis=1)
-    union = (
-        float(np.prod(box[2:] - box[:2])) + np.prod(boxes[:, 2:] - boxes[:, :2], axis=1) - shared
-    )
+    both = np.prod(box[2:] - box[:2]) + np.prod(boxes[:, 2:] - boxes[:, :2], axis=1)
     return np.asarray(shared / np.maximum(both - shared, 1e-9))
 
 
