@@ -47,10 +47,11 @@ def image(
     # Pillow's remarks on odd files, which are decoded all the same.
     warnings.simplefilter("ignore", UserWarning)
     failures: list[str] = []
+    console = Console(stderr=True)
     progress = Progress(
-        console=Console(stderr=True),
+        console=console,
         transient=True,
-        disable=not several,
+        disable=not (several and console.is_terminal),
         # Only what goes to the same screen has to be kept clear of the bar.
         redirect_stdout=sys.stdout.isatty(),
     )

@@ -92,12 +92,13 @@ def _check(jobs: Sequence[tuple[Path, Path]]) -> None:
                 f"{target} is one of the pictures to read and would be written over; "
                 "choose another OUT"
             )
-        other = taken.setdefault(os.path.normcase(os.path.realpath(target)), source)
-        if other is not source:
+        place = os.path.normcase(os.path.realpath(target))
+        if place in taken:
             raise InvalidInputError(
-                f"{other} and {source} would both be written to {target}; "
+                f"{taken[place]} and {source} would both be written to {target}; "
                 "give them in separate runs"
             )
+        taken[place] = source
 
 
 def _stat(path: Path) -> os.stat_result | None:

@@ -1,0 +1,143 @@
+"""`unmask image` as a user runs it: files, lines and exit codes."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+EYES = np.array([[250.0, 95.0], [310.0, 95.0]])
+
+
+@pytest.fixture
+def unmask(painted_artifacts: Path, tmp_path: Path):
+    """Runs `unmask image` in `tmp_path`."""
+
+    def run(*arguments: object) -> subprocess.CompletedProcess[str]:
+        code = "from unmask_sdk.cli import main; main()"
+        fixed = ["image", "--artifacts", str(painted_artifacts), "--runtime", "onnx"]
+        done = subprocess.run(
+            [sys.executable, "-c", code, *fixed, *map(str, arguments)],
+            capture_output=True,
+            text=True,
+            timeout=120,
+            cwd=tmp_path,
+        )
+        assert "Traceback" not in done.stderr
+        assert not [name for name in os.listdir(tmp_path) if name.endswith(".part")]
+        return done
+
+    return run
+
+
+@pytest.fixture
+def photo(painter, backdrop) -> Image.Image:
+    return Image.fromarray(painter(backdrop, EYES))
+
+
+def blue(path: Path) -> int:
+    with Image.open(path) as image:
+        pixels = np.array(image.convert("RGB")).astype(int)
+    return int((pixels[..., 2] - pixels[..., 0] > 150).sum())
+
+
+def test_one_photo(unmask, photo, tmp_path):
+    photo.save(tmp_path / "in.jpg", quality=95)
+    assert blue(tmp_path / "in.jpg") > 5000
+    done = unmask("in.jpg", "-o", "new/folder/out.jpg")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("new/folder/out.jpg: 1 face, 1 unmasked")
+    assert blue(tmp_path / "new/folder/out.jpg") == 0
+    assert not done.stderr
+
+
+def test_a_folder_with_bad_files_among_the_good(unmask, photo, backdrop, painter, tmp_path):
+    folder = tmp_path / "photos"
+    (folder / "deep").mkdir(parents=True)
+    photo.save(folder / "a.png")
+    photo.convert("CMYK").save(folder / "deep" / "cmyk.jpg", quality=95)
+    photo.save(folder / "b.webp", lossless=True)
+    Image.fromarray(painter(backdrop, EYES, (140, 180, 220))).save(folder / "bare.png")
+    Image.fromarray(backdrop).save(folder / "nobody.png")
+    (folder / "cut.png").write_bytes((folder / "a.png").read_bytes()[:20_000])
+    (folder / "empty.jpg").write_bytes(b"")
+    (folder / "text.jpg").write_text("hello")
+    Image.new("1", (20_000, 8_000)).save(folder / "bomb.png")
+    (folder / "notes.txt").write_text("not one of them")
+    done = unmask("photos", "-o", "out")
+    assert done.returncode == 1
+    made = sorted(str(p.relative_to(tmp_path / "out")) for p in (tmp_path / "out").rglob("*.*"))
+    assert made == ["a.png", "b.webp", "bare.png", os.path.join("deep", "cmyk.jpg")]
+    for name in ("a.png", "b.webp"):
+        assert blue(tmp_path / "out" / name) == 0
+    assert "bare.png: 1 face, no mask found; the picture is as it was" in done.stdout
+    np.testing.assert_array_equal(
+        np.array(Image.open(folder / "bare.png")), np.array(Image.open(tmp_path / "out/bare.png"))
+    )
+    *errors, last = done.stderr.splitlines()
+    assert last == "unmask: 5 of 9 pictures failed"
+    assert len(errors) == 5
+    for name, words in {
+        "nobody.png": "no face found in",
+        "cut.png": "cut off or damaged",
+        "empty.jpg": "is empty",
+        "text.jpg": "not a picture",
+        "bomb.png": "million pixels",
+    }.items():
+        (line,) = [line for line in errors if name in line]
+        assert line.startswith("unmask: error: ")
+        assert words in line
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["gone.jpg", "-o", "out.jpg"], "does not exist"),
+        (["text.jpg", "-o", "out.jpg"], "not a picture"),
+        (["nobody.png", "-o", "out.jpg"], "no face found in nobody.png"),
+        (["dot.png", "-o", "out.jpg"], "no face found in dot.png"),
+        (["in.png", "-o", "out.gif"], "can be written as .jpg"),
+        (["in.png", "-o", "in.png"], "written over"),
+        (["in.png", "in.png", "-o", "out"], "both be written"),
+        (["in.png", "-o", "text.jpg/out.png"], "cannot make the folder"),
+        (["in.png", "-o", "out.png", "--runtime", "magic"], "unknown runtime"),
+        (["in.png", "-o", "out.png", "--artifacts", "none"], "cannot read"),
+    ],
+)
+def test_a_failure_is_one_line(unmask, photo, backdrop, tmp_path, arguments, words):
+    photo.save(tmp_path / "in.png")
+    Image.fromarray(backdrop).save(tmp_path / "nobody.png")
+    Image.new("RGB", (1, 1)).save(tmp_path / "dot.png")
+    (tmp_path / "text.jpg").write_text("hello")
+    before = sorted(os.listdir(tmp_path))
+    done = unmask(*arguments)
+    assert done.returncode == 1
+    assert done.stderr.startswith("unmask: error: ")
+    assert done.stderr.count("\n") == 1
+    assert words in done.stderr
+    assert not done.stdout
+    assert sorted(os.listdir(tmp_path)) == before
+
+
+def test_usage_errors(unmask):
+    assert unmask("in.jpg").returncode == 2
+    assert unmask("-o", "out").returncode == 2
+
+
+def test_side_by_side(unmask, photo, tmp_path):
+    rgba = photo.copy()
+    rgba.putalpha(200)
+    rgba.save(tmp_path / "in.png")
+    done = unmask("in.png", "-o", "out.png", "--side-by-side")
+    assert done.returncode == 0, done.stderr
+    with Image.open(tmp_path / "out.png") as image:
+        assert image.mode == "RGBA"
+        assert image.size == (1280, 480)
+        both = np.array(image)[..., :3]
+    np.testing.assert_array_equal(both[:, :640], np.array(photo))
+    assert (both[:, 640:] != both[:, :640]).any()
