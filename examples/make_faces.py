@@ -22,7 +22,9 @@ from unmask_sdk.training.sheet import write_picture
 from unmask_sdk.training.synthesis import synthesise
 
 PEOPLE = 6
-SIDE = 512
+SIDE = 600
+# The rims of the pictures do not match; this much is cut off each side.
+TRIM = 64
 
 
 @dataclass(frozen=True)
@@ -36,10 +38,10 @@ class Example:
 
 
 EXAMPLES = (
-    Example("surgical.jpg", 1, "surgical", 3),
-    Example("cloth.jpg", 2, "cloth", 5),
-    Example("n95.jpg", 3, "n95", 4),
-    Example("dark.jpg", 4, "dark", 6),
+    Example("surgical.jpg", 1, "surgical", 13),
+    Example("cloth.jpg", 10, "cloth", 10),
+    Example("n95.jpg", 13, "n95", 14),
+    Example("dark.jpg", 11, "dark", 16),
 )
 
 
@@ -63,12 +65,10 @@ def choose(faces: list[Face], seed: int) -> list[Face]:
 
 
 def blend(folder: Path, faces: list[Face], side: int = SIDE) -> tuple[np.ndarray, np.ndarray]:
-    """The average face of some people: uint8 `[side, side, 3]` and its mesh `[468, 2]`."""
+    """The average face of some people, uint8 `[H, W, 3]`, and its mesh `[468, 2]`."""
     rim = np.array([(x, y) for x in (0, 0.5, 1) for y in (0, 0.5, 1) if (x, y) != (0.5, 0.5)])
     pictures = [read_picture(folder / face.name) for face in faces]
-    meshes = [
-        face.landmarks * side / p.shape[0] for face, p in zip(faces, pictures, strict=True)
-    ]
+    meshes = [face.landmarks * side / p.shape[0] for face, p in zip(faces, pictures, strict=True)]
     mean = np.mean(meshes, 0)
     total = np.zeros((side, side, 3))
     for picture, mesh in zip(pictures, meshes, strict=True):
@@ -80,7 +80,19 @@ def blend(folder: Path, faces: list[Face], side: int = SIDE) -> tuple[np.ndarray
     average = (total / len(faces)).astype(np.float32)
     # Averaging softens; an unsharp mask brings the features back.
     crisp = average + 0.9 * (average - cv2.GaussianBlur(average, (0, 0), 2.2))
-    return np.clip(crisp, 0, 255).astype(np.uint8), mean
+    # Backgrounds do not blend: they are blurred like those of a portrait lens.
+    left, right = eye_centres(mean)
+    unit = float(np.linalg.norm(right - left)) / 60
+    centre = (left + right) / 2 + [0, 22 * unit]
+    near = np.zeros((side, side), np.float32)
+    axes = (round(92 * unit), round(132 * unit))
+    cv2.ellipse(near, tuple(centre.round().astype(int).tolist()), axes, 0, 0, 360, 1.0, -1)
+    shoulders = (centre + [0, 190 * unit]).round().astype(int).tolist()
+    cv2.ellipse(near, tuple(shoulders), (round(150 * unit), round(95 * unit)), 0, 0, 360, 1.0, -1)
+    near = cv2.GaussianBlur(near, (0, 0), 12 * unit)[..., None]
+    crisp = near * crisp + (1 - near) * cv2.GaussianBlur(average, (0, 0), 16 * unit)
+    kept = np.clip(crisp, 0, 255).astype(np.uint8)[TRIM:-TRIM, TRIM:-TRIM]
+    return np.ascontiguousarray(kept), mean - TRIM
 
 
 def main() -> None:

@@ -14,7 +14,9 @@ from rich.progress import track
 from unmask_sdk.align import CROP_SIZE
 from unmask_sdk.errors import DataError, ImageWriteError, InvalidInputError
 
+from . import shipped_weights
 from .data import Face, cut, read_landmarks, read_picture, seed_of
+from .locator_evaluate import load_locator
 from .mesher import HOW_TO_GET, Mesher
 from .sheet import grid, write_picture
 from .synthesis import MASK_TYPES, Image
@@ -28,20 +30,18 @@ def mesh_folder(folder: Path, model: Path) -> list[Face]:
 
     Pictures without a face are left out, with a line that says so.
     """
-    import unmask_sdk
-
     mesher = Mesher(model)
+    locate = load_locator(shipped_weights("detector").parent)
     files = sorted(p for p in folder.rglob("*") if p.suffix.lower() in PICTURES)
     faces = []
-    with unmask_sdk.load("onnx") as finder:
-        for file in track(files, "finding faces"):
-            picture = read_picture(file)
-            found = finder.locate(picture)
-            name = file.relative_to(folder).as_posix()
-            if not found:
-                print(f"{name}: no face found, left out")
-                continue
-            faces.append(Face(name, "train", mesher(picture, found[0].eyes)))
+    for file in track(files, "finding faces"):
+        picture = read_picture(file)
+        name = file.relative_to(folder).as_posix()
+        found = max(locate(picture), key=lambda face: face.box[2] - face.box[0], default=None)
+        if found is None:
+            print(f"{name}: no face found, left out")
+            continue
+        faces.append(Face(name, "train", mesher(picture, found.eyes)))
     return faces
 
 
