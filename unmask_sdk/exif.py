@@ -59,10 +59,11 @@ def descriptions(tags: Image.Exif) -> bytes | None:
         if tag in tags:
             kept[tag] = tags[tag]
     for group in _GROUPS:
-        kept.get_ifd(group).update(tags.get_ifd(group))
-    if not (len(kept) or any(kept.get_ifd(group) for group in _GROUPS)):
-        return None
-    return PREFIX + kept.tobytes().removeprefix(PREFIX)
+        inner = dict(tags.get_ifd(group))
+        inner.pop(ExifTags.IFD.Interop, None)  # An offset into the old file.
+        if inner:
+            kept[group] = inner
+    return PREFIX + kept.tobytes().removeprefix(PREFIX) if len(kept) else None
 
 
 def reset(exif: bytes) -> bytes | None:

@@ -26,8 +26,8 @@ def exif() -> bytes:
     tags[0x010F] = "Maker"
     tags[0x0112] = 1
     tags[0x0213] = 1  # Belongs to JPEG alone.
-    tags.get_ifd(0x8769)[0x9003] = "2020:01:02 03:04:05"
-    tags.get_ifd(0x8825)[1] = "N"
+    tags[0x8769] = {0x9003: "2020:01:02 03:04:05"}
+    tags[0x8825] = {1: "N"}
     return b"Exif\0\0" + tags.tobytes().removeprefix(b"Exif\0\0")
 
 
