@@ -13,6 +13,9 @@ from .errors import ImageReadError
 
 Pixels = npt.NDArray[np.uint8]
 
+# Pixels that are taken from Pillow at once.
+_BAND = 1 << 20
+
 # What a profile says of itself, for the Pillow modes that are converted by it.
 _SPACES = {"L": b"GRAY", "CMYK": b"CMYK", "LAB": b"Lab "}
 
@@ -31,16 +34,32 @@ def colours(image: Image.Image) -> tuple[Pixels, Pixels | None, bytes | None]:
     image = _eight_bits(image)
     alpha = None
     if image.has_transparency_data:
-        alpha = np.array(image.convert("RGBA").getchannel("A"))
+        alpha = array_of(image.convert("RGBA").getchannel("A"))
     if image.mode in ("LA", "La", "1"):
         image = image.convert("L")
     if image.mode in _SPACES:
-        return np.array(_srgb(image, icc)), alpha, None
+        return array_of(_srgb(image, icc)), alpha, None
     if image.mode == "RGBa":
         image = image.convert("RGBA")
     if icc is not None and icc[16:20] != b"RGB ":
         icc = None
-    return np.array(image.convert("RGB")), alpha, icc
+    # `convert` copies even where there is nothing to convert.
+    return array_of(image if image.mode == "RGB" else image.convert("RGB")), alpha, icc
+
+
+def array_of(image: Image.Image) -> Pixels:
+    """Gives a Pillow image of 8-bit channels as an array of its own.
+
+    Band by band: `np.array` would hold the picture two times more in between.
+    """
+    width, height = image.size
+    shape = (height, width, len(image.getbands())) if len(image.getbands()) > 1 else (height, width)
+    pixels = np.empty(shape, np.uint8)
+    rows = max(1, _BAND // width)
+    for top in range(0, height, rows):
+        bottom = min(height, top + rows)
+        pixels[top:bottom] = np.asarray(image.crop((0, top, width, bottom)))
+    return pixels
 
 
 def _eight_bits(image: Image.Image) -> Image.Image:

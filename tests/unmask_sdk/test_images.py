@@ -276,6 +276,12 @@ def test_a_picture_without_pixels_is_refused() -> None:
         read(Image.new("RGB", (0, 5)))
 
 
+def test_a_picture_is_taken_over_in_bands(monkeypatch: pytest.MonkeyPatch) -> None:
+    for pixels in (1, 60, 60 * 7, 60 * 40):
+        monkeypatch.setattr("unmask_sdk.colours._BAND", pixels)
+        np.testing.assert_array_equal(read(Image.fromarray(PICTURE)).pixels, PICTURE)
+
+
 def test_one_pixel_is_a_picture() -> None:
     assert read(encoded(Image.new("RGB", (1, 1), "red"), "PNG")).pixels.tolist() == [[[255, 0, 0]]]
 
