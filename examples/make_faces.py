@@ -83,11 +83,11 @@ def blend(folder: Path, faces: list[Face], side: int = SIDE) -> tuple[np.ndarray
     # Backgrounds do not blend: they are blurred like those of a portrait lens.
     left, right = eye_centres(mean)
     unit = float(np.linalg.norm(right - left)) / 60
-    centre = (left + right) / 2 + [0, 22 * unit]
+    centre = (left + right) / 2 + np.array([0, 22 * unit])
     near = np.zeros((side, side), np.float32)
     axes = (round(92 * unit), round(132 * unit))
     cv2.ellipse(near, tuple(centre.round().astype(int).tolist()), axes, 0, 0, 360, 1.0, -1)
-    shoulders = (centre + [0, 190 * unit]).round().astype(int).tolist()
+    shoulders = (centre + np.array([0, 190 * unit])).round().astype(int).tolist()
     cv2.ellipse(near, tuple(shoulders), (round(150 * unit), round(95 * unit)), 0, 0, 360, 1.0, -1)
     near = cv2.GaussianBlur(near, (0, 0), 12 * unit)[..., None]
     crisp = near * crisp + (1 - near) * cv2.GaussianBlur(average, (0, 0), 16 * unit)

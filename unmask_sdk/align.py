@@ -14,6 +14,9 @@ import numpy.typing as npt
 
 from .errors import InvalidInputError
 
+Floats = npt.NDArray[np.float64]
+Pixels = npt.NDArray[np.uint8]
+
 CROP_SIZE = 256
 CROP_EYES = np.array([[98.0, 112.0], [158.0, 112.0]])
 
@@ -21,7 +24,7 @@ CROP_EYES = np.array([[98.0, 112.0], [158.0, 112.0]])
 MIN_EYE_DISTANCE = 1.0
 
 
-def crop_matrix(eyes: npt.ArrayLike, size: int = CROP_SIZE) -> npt.NDArray[np.float64]:
+def crop_matrix(eyes: npt.ArrayLike, size: int = CROP_SIZE) -> Floats:
     """Gives the similarity transform from picture to canonical crop.
 
     Args:
@@ -60,19 +63,49 @@ def crop_matrix(eyes: npt.ArrayLike, size: int = CROP_SIZE) -> npt.NDArray[np.fl
     )
 
 
-def transform_points(matrix: npt.ArrayLike, points: npt.ArrayLike) -> npt.NDArray[np.float64]:
+def transform_points(matrix: npt.ArrayLike, points: npt.ArrayLike) -> Floats:
     """Applies a `[2, 3]` affine matrix to `[..., 2]` points."""
     m = np.asarray(matrix, dtype=np.float64)
-    return np.asarray(points, dtype=np.float64) @ m[:, :2].T + m[:, 2]
+    moved: Floats = np.asarray(points, dtype=np.float64) @ m[:, :2].T + m[:, 2]
+    return moved
 
 
-def warp_crop(
-    image: npt.NDArray[np.uint8], matrix: npt.NDArray[np.float64], size: int = CROP_SIZE
-) -> npt.NDArray[np.uint8]:
+def pixels_per_pixel(matrix: Floats) -> float:
+    """How many photo pixels one crop pixel spans along a side."""
+    return 1.0 / float(np.hypot(matrix[0, 0], matrix[1, 0]))
+
+
+def to_photo(matrix: Floats, points: npt.ArrayLike) -> Floats:
+    """Carries `[..., 2]` crop points back to the photo."""
+    import cv2
+
+    back: Floats = transform_points(cv2.invertAffineTransform(matrix), points)
+    return back
+
+
+def shifted(matrix: Floats, left: int, top: int) -> Floats:
+    """The matrix for a part of the photo that begins at (left, top)."""
+    moved: Floats = matrix.copy()
+    moved[:, 2] += matrix[:, :2] @ np.array([left, top])
+    return moved
+
+
+def bounds(points: Floats, image: Pixels, spare: float) -> tuple[int, int, int, int]:
+    """The rectangle (x0, y0, x1, y1) of a photo round points, `spare` pixels wider, clipped."""
+    height, width = image.shape[:2]
+    low = np.floor(points.min(0) - spare)
+    high = np.ceil(points.max(0) + spare) + 1
+    x0, x1 = np.clip([low[0], high[0]], 0, width).astype(int).tolist()
+    y0, y1 = np.clip([low[1], high[1]], 0, height).astype(int).tolist()
+    return x0, y0, x1, y1
+
+
+def warp_crop(image: Pixels, matrix: Floats, size: int = CROP_SIZE) -> Pixels:
     """Cuts the canonical crop out of a picture.
 
-    Pictures that are larger than the crop are averaged over, not sampled, so that fine detail
-    does not alias. Pixels from outside the picture repeat its border.
+    Only the part of the picture round the crop is looked at. Pictures that are larger than the
+    crop are averaged over, not sampled, so that fine detail does not alias. Pixels from outside
+    the picture repeat its border.
 
     Args:
         image: `[H, W, C]` or `[H, W]` uint8.
@@ -80,22 +113,28 @@ def warp_crop(
         size: Side of the crop in pixels.
 
     Returns:
-        `[size, size, C]` uint8.
+        `[size, size, C]` or `[size, size]` uint8.
     """
     import cv2
 
-    scale = float(np.hypot(matrix[0, 0], matrix[1, 0]))
-    source: Any = image
-    warp = matrix
-    factor = int(1.0 / scale) if scale < 0.5 else 1
+    corners = np.array([[-1.0, -1.0], [size, -1.0], [size, size], [-1.0, size]])
+    # Averaging looks a crop's pixel further.
+    spare = 2 + 2 * pixels_per_pixel(matrix)
+    x0, y0, x1, y1 = bounds(to_photo(matrix, corners), image, spare)
+    # A crop that lies wholly beyond the picture sees the border pixels nearest to it.
+    height, width = image.shape[:2]
+    x0, y0 = min(x0, width - 1), min(y0, height - 1)
+    source: Any = image[y0 : max(y1, y0 + 1), x0 : max(x1, x0 + 1)]
+    warp = shifted(matrix, x0, y0)
+    factor = int(pixels_per_pixel(matrix))
     if factor > 1:
-        height, width = image.shape[:2]
+        height, width = source.shape[:2]
         shrunk = (max(1, width // factor), max(1, height // factor))
-        source = cv2.resize(image, shrunk, interpolation=cv2.INTER_AREA)
+        source = cv2.resize(source, shrunk, interpolation=cv2.INTER_AREA)
         fx, fy = width / shrunk[0], height / shrunk[1]
         # Pixel x of the shrunk picture lies at fx * (x + 0.5) - 0.5 in the original.
         grow = np.array([[fx, 0, 0.5 * fx - 0.5], [0, fy, 0.5 * fy - 0.5], [0, 0, 1]])
-        warp = matrix @ grow
+        warp = warp @ grow
     return np.asarray(
         cv2.warpAffine(
             source, warp, (size, size), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE

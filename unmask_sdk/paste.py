@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from .align import CROP_SIZE, transform_points, warp_crop
+from .align import CROP_SIZE, bounds, pixels_per_pixel, shifted, to_photo
 
 Pixels = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float64]
@@ -33,28 +33,6 @@ MARGIN = 10
 _TILE = 1024
 
 
-def cut(image: Pixels, matrix: Floats, size: int = CROP_SIZE) -> Pixels:
-    """Cuts a crop as `align.warp_crop` does, looking only at the part of the photo round it.
-
-    Args:
-        image: uint8 `[H, W, 3]`.
-        matrix: float64 `[2, 3]`, photo to crop, from `align.crop_matrix`.
-        size: Side of the crop in pixels.
-
-    Returns:
-        uint8 `[size, size, 3]`. Beyond the photo its border is repeated.
-    """
-    corners = np.array([[-1.0, -1.0], [size, -1.0], [size, size], [-1.0, size]])
-    # The averaging of a large face looks a crop's pixel further.
-    spare = 2 + 2 * _pixels_per_pixel(matrix)
-    x0, y0, x1, y1 = _bounds(_to_photo(matrix, corners), image, spare)
-    # A crop that lies wholly beyond the photo sees the border pixels nearest to it.
-    height, width = image.shape[:2]
-    x0, y0 = min(x0, width - 1), min(y0, height - 1)
-    x1, y1 = max(x1, x0 + 1), max(y1, y0 + 1)
-    return warp_crop(image[y0:y1, x0:x1], _shifted(matrix, x0, y0), size)
-
-
 def paste(image: Pixels, crop: Pixels, mask: Pixels, matrix: Floats) -> Region | None:
     """Puts an unmasked crop back into the photo, in place, where the mask was.
 
@@ -73,7 +51,7 @@ def paste(image: Pixels, crop: Pixels, mask: Pixels, matrix: Floats) -> Region |
     if filled is None:
         return None
     size = crop.shape[0]
-    small = min(size, max(1, round(size * _pixels_per_pixel(matrix))))
+    small = min(size, max(1, round(size * pixels_per_pixel(matrix))))
     source, cover, warp = crop, alpha, matrix
     spread = 1
     if small < size:
@@ -86,10 +64,10 @@ def paste(image: Pixels, crop: Pixels, mask: Pixels, matrix: Floats) -> Region |
         spread += -(-size // small)
     x0, y0, x1, y1 = filled[0] - spread, filled[1] - spread, filled[2] + spread, filled[3] + spread
     corners = np.array([[x0, y0], [x1, y0], [x1, y1], [x0, y1]], np.float64)
-    region = _bounds(_to_photo(matrix, corners), image, 1.0)
+    region = bounds(to_photo(matrix, corners), image, 1.0)
     for left, top, right, bottom in _tiles(region):
         view = image[top:bottom, left:right]
-        _blend(view, source, cover, _shifted(warp, left, top))
+        _blend(view, source, cover, shifted(warp, left, top))
     return region if region[2] > region[0] and region[3] > region[1] else None
 
 
@@ -134,32 +112,6 @@ def _blend(view: Pixels, source: Pixels, cover: Opacity, warp: Floats) -> None:
     blended = cv2.blendLinear(view, fresh, 1 - alpha, alpha)
     # Only where there is something to paste: `blendLinear` makes no promise for the rest.
     view[...] = cv2.copyTo(blended, (alpha > 0).astype(np.uint8), view)
-
-
-def _pixels_per_pixel(matrix: Floats) -> float:
-    """How many pixels of the photo one pixel of the crop spans."""
-    return 1.0 / float(np.hypot(matrix[0, 0], matrix[1, 0]))
-
-
-def _to_photo(matrix: Floats, points: Floats) -> Floats:
-    back: Floats = transform_points(cv2.invertAffineTransform(matrix), points)
-    return back
-
-
-def _shifted(matrix: Floats, left: int, top: int) -> Floats:
-    """The matrix for a part of the photo that begins at (left, top)."""
-    moved: Floats = matrix.copy()
-    moved[:, 2] += matrix[:, :2] @ np.array([left, top])
-    return moved
-
-
-def _bounds(points: Floats, image: Pixels, spare: float) -> Region:
-    height, width = image.shape[:2]
-    low = np.floor(points.min(0) - spare)
-    high = np.ceil(points.max(0) + spare) + 1
-    x0, x1 = np.clip([low[0], high[0]], 0, width).astype(int).tolist()
-    y0, y1 = np.clip([low[1], high[1]], 0, height).astype(int).tolist()
-    return x0, y0, x1, y1
 
 
 def _extent(alpha: Opacity) -> Region | None:

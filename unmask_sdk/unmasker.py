@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from .align import CROP_SIZE, crop_matrix, transform_points
+from .align import CROP_SIZE, crop_matrix, transform_points, warp_crop
 from .errors import InvalidInputError, RuntimeUnavailableError
 from .images import Channels, Photo, Source, read
 from .locator import Location, Locator
-from .paste import cut, paste
+from .paste import paste
 from .result import Face, Result
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ class Unmasker:
         shape = (len(places), self._size, self._size, 3)
         crops = np.empty(shape, np.uint8)
         for crop, matrix in zip(crops, matrices, strict=True):
-            crop[...] = cut(photo.pixels, matrix, self._size)
+            crop[...] = warp_crop(photo.pixels, matrix, self._size)
         watch.lap("align")
         unmasked, masks = self.crops(crops)
         watch.lap("run")
