@@ -17,16 +17,19 @@ from unmask_sdk.errors import DataError, ImageWriteError, InvalidInputError
 from . import shipped_weights
 from .data import Face, cut, read_landmarks, read_picture, seed_of
 from .locator_evaluate import load_locator
+from .mesh import Array, eye_centres
 from .mesher import HOW_TO_GET, Mesher
 from .sheet import grid, write_picture
 from .synthesis import MASK_TYPES, Image
 
 PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
 SHEET_FACES = 8
+# Largest disagreement of locator and mesh about an eye, in eye distances.
+MAX_EYE_SHIFT = 0.3
 
 
 def mesh_folder(folder: Path, model: Path) -> list[Face]:
-    """Finds the largest face of each picture under a folder and meshes it.
+    """Finds the clearest face of each picture under a folder and meshes it.
 
     Pictures without a face are left out, with a line that says so.
     """
@@ -37,12 +40,19 @@ def mesh_folder(folder: Path, model: Path) -> list[Face]:
     for file in track(files, "finding faces"):
         picture = read_picture(file)
         name = file.relative_to(folder).as_posix()
-        found = max(locate(picture), key=lambda face: face.box[2] - face.box[0], default=None)
-        if found is None:
-            print(f"{name}: no face found, left out")
+        found = max(locate(picture), key=lambda face: face.score, default=None)
+        mesh = None if found is None else mesher(picture, found.eyes)
+        if found is None or mesh is None or not _agree(eye_centres(mesh), found.eyes):
+            print(f"{name}: no clear face found, left out")
             continue
-        faces.append(Face(name, "train", mesher(picture, found.eyes)))
+        faces.append(Face(name, "train", mesh))
     return faces
+
+
+def _agree(one: Array, other: Array) -> bool:
+    """Whether two models put the eyes at the same place, which they do on real faces alone."""
+    apart = np.linalg.norm(one - other, axis=1).max()
+    return bool(apart < MAX_EYE_SHIFT * np.linalg.norm(other[1] - other[0]))
 
 
 def write_landmarks(path: Path, faces: list[Face]) -> None:
