@@ -12,8 +12,9 @@ import numpy.typing as npt
 Floats = npt.NDArray[np.float64]
 Image = npt.NDArray[np.uint8]
 
-# Cells hotter than this give a box; the aligner, which sees more detail, sorts out.
-MIN_HEAT = 0.25
+# Only cells at least this hot give a box. It is the square of `locator.MIN_SCORE`: less heat could
+# not reach that score even if the aligner were certain.
+MIN_HEAT = 0.36
 
 CELL = 8
 STRIDE = 32

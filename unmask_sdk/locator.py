@@ -33,8 +33,9 @@ from .boxes import (
 )
 from .errors import InvalidInputError
 
-# A face counts as found from this score up (0..1, see `Location.score`).
-MIN_SCORE = 0.5
+# A face counts as found from this score up (0..1, see `Location.score`). Measured on validation
+# faces: 0.5 finds 1 to 3 % more of them, but sees twice as many faces where there are none.
+MIN_SCORE = 0.6
 # Smaller faces, by the mean side of the box in pixels of the photo, are left alone: there is
 # nothing to see behind so small a mask, and most false alarms are as small as that.
 MIN_FACE = 30.0
