@@ -232,7 +232,8 @@ class Unmasker(nn.Module):
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
         """Gives the generated picture (-1..1, not composited) and the mask's opacity (0..1)."""
-        mask = harden(torch.sigmoid(self.segmenter(image)))
+        # One pixel wider than what was found, or a thin rim of mask and its shadow stays behind.
+        mask = grow(harden(torch.sigmoid(self.segmenter(image))))
         return self.fill(image, mask), mask
 
 
