@@ -45,8 +45,18 @@ def save_network(path: Path, kind: str, config: Any, state: dict[str, torch.Tens
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_suffix(".tmp")
     save_file(kept, temporary, metadata={"kind": kind, "config": json.dumps(asdict(config))})
+    content = _sorted_header(temporary.read_bytes())
+    temporary.write_bytes(content)
     os.replace(temporary, path)
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    return hashlib.sha256(content).hexdigest()
+
+
+def _sorted_header(content: bytes) -> bytes:
+    """The same file with its header in order: safetensors writes metadata in a random one."""
+    end = 8 + int.from_bytes(content[:8], "little")
+    header = json.dumps(json.loads(content[8:end]), sort_keys=True, separators=(",", ":")).encode()
+    header += b" " * (-len(header) % 8)
+    return len(header).to_bytes(8, "little") + header + content[end:]
 
 
 def read_metadata(path: Path) -> tuple[str, dict[str, Any]]:
