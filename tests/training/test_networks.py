@@ -56,7 +56,7 @@ def test_outside_the_mask_pixels_come_back_bit_for_bit(seed, count):
 
 
 def test_opacity_is_exact_at_both_ends():
-    opacity = harden(torch.tensor([0.0, 0.1, 0.3, 0.5, 0.97, 1.0]))
+    opacity = harden(torch.tensor([0.0, 0.4, 0.5, 0.6, 0.97, 1.0]))
     assert opacity.tolist() == pytest.approx([0, 0, 0.5, 1, 1, 1], abs=1e-6)
     assert opacity[0] == 0
     assert opacity[-1] == 1
