@@ -25,32 +25,35 @@ class UnmaskerConfig:
     """Sizes of the unmasker.
 
     Attributes:
-        size: Side of the square crop in pixels, a multiple of 8.
-        channels: Generator channels at 1/2, 1/4 and 1/8 of the size.
-        blocks: Number of M-CSAM blocks at 1/8 of the size.
+        size: Side of the square crop in pixels, a multiple of 16.
+        channels: Generator channels at 1/2, 1/4, 1/8 and 1/16 of the size.
+        blocks: M-CSAM blocks: on the way down at 1/8, at 1/16, on the way up at 1/8.
         dilations: Dilation of each M-CSAM branch.
-        branch_channels: Channels of each M-CSAM branch.
+        branch_ratio: Channels of each M-CSAM branch, as a share of the block's.
         segmentation_channels: Channels at 1/2, 1/4, 1/8 and 1/16 of the size.
         attention: Whether M-CSAM blocks gate channels and positions; off only in the ablation.
     """
 
     size: int = 256
-    channels: tuple[int, int, int] = (32, 64, 128)
-    blocks: int = 8
+    channels: tuple[int, int, int, int] = (32, 64, 128, 256)
+    blocks: tuple[int, int, int] = (1, 6, 1)
     dilations: tuple[int, ...] = (1, 2, 4)
-    branch_channels: int = 48
+    branch_ratio: float = 0.375
     segmentation_channels: tuple[int, int, int, int] = (16, 24, 32, 48)
     attention: bool = True
 
     def __post_init__(self) -> None:
         if self.size < 32 or self.size % 16:
             raise ConfigError(f"size must be a multiple of 16, at least 32; got {self.size}")
-        widths = (*self.channels, *self.segmentation_channels, self.branch_channels, self.blocks)
-        if len(self.channels) != 3 or len(self.segmentation_channels) != 4 or min(widths) < 1:
+        widths = (*self.channels, *self.segmentation_channels)
+        if len(self.channels) != 4 or len(self.segmentation_channels) != 4 or min(widths) < 1:
             raise ConfigError(
-                "channels takes 3 and segmentation_channels 4 positive numbers, blocks and "
-                f"branch_channels one each; got {self}"
+                f"channels and segmentation_channels take 4 positive numbers each; got {self}"
             )
+        if len(self.blocks) != 3 or min(self.blocks) < 0:
+            raise ConfigError(f"blocks takes 3 numbers of 0 or more; got {self.blocks}")
+        if not 0 < self.branch_ratio <= 1:
+            raise ConfigError(f"branch_ratio must be in 0..1; got {self.branch_ratio}")
         if not self.dilations or min(self.dilations) < 1:
             raise ConfigError(f"dilations takes positive numbers; got {self.dilations}")
 
@@ -173,28 +176,46 @@ class Generator(nn.Module):
 
     `forward` takes the picture with the hole emptied `[N, 3, S, S]` in -1..1 and the mask
     `[N, 1, S, S]` in 0..1, and gives a whole picture `[N, 3, S, S]`, nominally in -1..1.
+
+    Crops are aligned, so where a feature lies says what it is: a learnt map is added at 1/16, as
+    convolutions alone would have to count pixels from the border.
     """
 
     def __init__(self, config: UnmaskerConfig) -> None:
         super().__init__()
-        a, b, c = config.channels
+        a, b, c, d = config.channels
+        before, middle, after = config.blocks
+
+        def blocks(channels: int, count: int) -> list[nn.Module]:
+            width = 8 * max(1, round(channels * config.branch_ratio / 8))
+            return [
+                MCSAM(channels, width, config.dilations, config.attention) for _ in range(count)
+            ]
+
         self.down1 = conv_bn(4, a, stride=2)
         self.down2 = nn.Sequential(conv_bn(a, b, stride=2), conv_bn(b, b))
-        self.down3 = conv_bn(b, c, stride=2)
-        self.blocks = nn.Sequential(
-            *(
-                MCSAM(c, config.branch_channels, config.dilations, config.attention)
-                for _ in range(config.blocks)
-            )
-        )
-        self.up2 = conv_bn(c, b, kernel=1, relu=False)
+        self.down3 = nn.Sequential(conv_bn(b, c, stride=2), *blocks(c, before))
+        self.down4 = conv_bn(c, d, stride=2)
+        self.position = nn.Parameter(torch.zeros(1, d, config.size // 16, config.size // 16))
+        self.blocks = nn.Sequential(*blocks(d, middle))
+        self.up3 = conv_bn(d, c, kernel=1, relu=False)
+        self.up2 = nn.Sequential(*blocks(c, after), conv_bn(c, b, kernel=1, relu=False))
         self.up1 = nn.Sequential(conv_bn(b, b), conv_bn(b, a, kernel=1, relu=False))
         self.head = nn.Sequential(conv_bn(a, a), nn.Conv2d(a, 12, 3, padding=1), nn.PixelShuffle(2))
+
+    def _place(self, x: Tensor) -> Tensor:
+        """Adds the map of positions, shrunk where training runs at a smaller size."""
+        position = self.position
+        if position.shape[-1] != x.shape[-1]:
+            position = F.adaptive_avg_pool2d(position, x.shape[-1])
+        return x + position
 
     def forward(self, emptied: Tensor, mask: Tensor) -> Tensor:
         half = self.down1(torch.cat([emptied, mask], 1))
         quarter = self.down2(half)
-        y = self.blocks(self.down3(quarter))
+        eighth = self.down3(quarter)
+        y = self.blocks(self._place(self.down4(eighth)))
+        y = F.relu(eighth + _upsample(self.up3(y)))
         y = F.relu(quarter + _upsample(self.up2(y)))
         y = F.relu(half + _upsample(self.up1(y)))
         picture: Tensor = self.head(y)

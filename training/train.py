@@ -6,6 +6,7 @@ import json
 import os
 import time
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -44,7 +45,7 @@ class Trainer:
         )
         self.step = 0
         self.best = float("-inf")
-        compiled = torch.compile if config.compile else (lambda f: f)
+        compiled = partial(torch.compile, dynamic=False) if config.compile else (lambda f: f)
         self.segmenter = compiled(self.net.segmenter)
         self.generator = compiled(self.net.generator)
         self.score = compiled(self.critic)
