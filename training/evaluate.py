@@ -1,75 +1,82 @@
 """`unmask evaluate`: what the unmasker is worth on faces it has not seen.
 
 Everything is measured on valid pixels only, at full crop size, through the exported uint8 graph:
-the network finds the mask by itself. Beside it stand the masked input, and OpenCV's Telea
-inpainting, which is given the true mask.
+the network finds the mask by itself. Beside it stand the masked input, OpenCV's Telea inpainting,
+which is given the true mask, and any other weights.
 """
 
 from __future__ import annotations
 
-import json
-import os
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import cv2
 import numpy as np
 import torch
 from rich.progress import track
-from skimage.metrics import structural_similarity
 from torch import nn
 
-from .data import Face, open_crop, seed_of
-from .sheet import grid, write_picture
-from .synthesis import MASK_TYPES, Image
-from .validate import psnr
+from unmask_sdk.errors import DataError
 
-METRICS = ("psnr", "ssim", "l1", "hole_psnr")
+from .data import Face, open_crop, seed_of
+from .metrics import Fidelity, compare, intersection_over_union
+from .perceptual_distance import PerceptualDistance
+from .recognition import Recogniser, Verification, draw_pairs, verify_pairs
+from .synthesis import MASK_TYPES, Image
+
 TELEA_RADIUS = 5
-SHEET_FACES = 24
-# A seed salt that training never uses.
+SHEET_FACES = 48
+# Seed salts that training never uses.
 HELD_OUT = 77
+PROBES = 78
+PAIRS = 600
+# A bare face counts as left alone up to this share of its crop.
+EMPTY_SHARE = 0.005
+
+INPUT, CLASSIC, OURS, TRUTH = "masked input", "Telea, true mask", "ours", "truth"
+# From a masked crop to the crop without its mask, and the mask found, uint8.
+Unmask = Callable[[Image], tuple[Image, Image]]
 
 
 @dataclass(frozen=True)
 class Score:
-    """One method on one face: `psnr` and `hole_psnr` in dB, `ssim` 0..1, `l1` on 0..1."""
+    """One method on one face.
+
+    Attributes:
+        method: Name of the method.
+        face: Name of the face's picture.
+        kind: Type of its mask.
+        fidelity: Distance to the truth.
+        iou: Of the mask found; None for methods that find none.
+        identity: SFace's cosine to the truth; None without a recogniser.
+        perceptual: Perceptual distance to the truth; None without its network.
+    """
 
     method: str
     face: str
     kind: str
-    psnr: float
-    ssim: float
-    l1: float
-    hole_psnr: float
+    fidelity: Fidelity
     iou: float | None
+    identity: float | None
+    perceptual: float | None
 
 
-def compare(
-    picture: Image, truth: Image, mask: Image, valid: Image
-) -> tuple[float, float, float, float]:
-    """Full-crop PSNR, SSIM, L1 and hole PSNR of one crop over its valid pixels."""
-    weight = (valid > 127).astype(np.float64)
-    error = (picture.astype(np.float64) - truth) / 255
-    squared = (error**2).mean(-1)
-    hole = weight * mask / 255
-    _, similarity = structural_similarity(
-        picture, truth, channel_axis=-1, data_range=255, full=True, gaussian_weights=True
-    )
-    return (
-        psnr(float((squared * weight).sum() / weight.sum())),
-        float((similarity.mean(-1) * weight).sum() / weight.sum()),
-        float((np.abs(error).mean(-1) * weight).sum() / weight.sum()),
-        psnr(float((squared * hole).sum() / max(hole.sum(), 1))),
-    )
+@dataclass
+class Evaluation:
+    """All that was measured.
 
+    Attributes:
+        scores: One for each method and face.
+        bare: Share of pixels marked as mask on each face without one.
+        rows: Sheet rows: masked, Telea, ours, truth.
+        verification: Pairs with one side masked, by what the masked side was replaced with.
+    """
 
-def intersection_over_union(found: Image, mask: Image, valid: Image) -> float:
-    """IoU of two masks at one half, over valid pixels; 1 when both are empty."""
-    a, b = (found > 127) & (valid > 127), (mask > 127) & (valid > 127)
-    union = (a | b).sum()
-    return float((a & b).sum() / union) if union else 1.0
+    scores: list[Score] = field(default_factory=list)
+    bare: list[float] = field(default_factory=list)
+    rows: list[list[Image]] = field(default_factory=list)
+    verification: dict[str, Verification] = field(default_factory=dict)
 
 
 def telea(masked: Image, mask: Image) -> Image:
@@ -81,7 +88,7 @@ def telea(masked: Image, mask: Image) -> Image:
     return np.asarray(filled[..., ::-1], np.uint8)
 
 
-def run_graph(graph: nn.Module) -> Callable[[Image], tuple[Image, Image]]:
+def run_graph(graph: nn.Module) -> Unmask:
     """A function from one crop to the unmasked crop and the mask found, on the graph's device."""
     device = next(graph.parameters()).device
 
@@ -94,105 +101,84 @@ def run_graph(graph: nn.Module) -> Callable[[Image], tuple[Image, Image]]:
 
 
 def evaluate(
-    folder: Path, faces: list[Face], graph: nn.Module, size: int
-) -> tuple[list[Score], list[float], list[list[Image]]]:
+    folder: Path,
+    faces: list[Face],
+    graphs: Mapping[str, nn.Module],
+    size: int,
+    *,
+    recogniser: Recogniser | None = None,
+    distance: PerceptualDistance | None = None,
+) -> Evaluation:
     """Scores every face with one mask, the five types in turn.
 
-    Returns:
-        The scores; the share of pixels marked as mask on each face without one; sheet rows
-        (masked, Telea, ours, truth).
+    Args:
+        folder: Folder of the pictures.
+        faces: The faces.
+        graphs: Exported graphs by name; `OURS` must be one of them.
+        size: Side of the crops.
+        recogniser: Judges identity, and verifies pairs of the persons with several pictures.
+        distance: Judges perceptual distance.
     """
-    unmask = run_graph(graph)
-    scores: list[Score] = []
-    bare: list[float] = []
-    rows: list[list[Image]] = []
+    if not faces:
+        raise DataError("no faces to evaluate")
+    methods = {name: run_graph(graph) for name, graph in graphs.items()}
+    found = Evaluation()
     shown = {int(i) for i in np.linspace(0, len(faces) - 1, SHEET_FACES)}
     for index, face in enumerate(track(faces, "evaluating")):
         kind = MASK_TYPES[index % len(MASK_TYPES)]
         crop = open_crop(folder, face, size)
         truth = crop.truth
         masked, mask, _ = crop.masked(kind=kind, seed=seed_of(face.name, HELD_OUT))
-        ours, found = unmask(masked)
-        classic = telea(masked, mask)
-        pictures = {"masked input": masked, "Telea, true mask": classic, "ours": ours}
-        for method, picture in pictures.items():
-            iou = intersection_over_union(found, mask, crop.valid) if method == "ours" else None
-            values = compare(picture, truth, mask, crop.valid)
-            scores.append(Score(method, face.name, kind, *values, iou))
-        _, on_bare = unmask(truth)
-        bare.append(float(((on_bare > 127) & (crop.valid > 127)).sum() / (crop.valid > 127).sum()))
-        if index in shown:
-            rows.append([masked, classic, ours, truth])
-    return scores, bare, rows
-
-
-def _line(name: str, values: list[str]) -> str:
-    return f"| {name} | " + " | ".join(values) + " |"
-
-
-def _interval(values: np.ndarray) -> float:
-    """Half the width of the 95 % bootstrap interval of the mean."""
-    rng = np.random.default_rng(0)
-    means = values[rng.integers(0, len(values), (1000, len(values)))].mean(1)
-    low, high = np.percentile(means, [2.5, 97.5])
-    return float(high - low) / 2
-
-
-def summarise(scores: list[Score], bare: list[float], group_of: Callable[[str], str]) -> str:
-    """The results as Markdown tables: methods by group of faces, then mask IoU by type.
-
-    Args:
-        scores: From `evaluate`.
-        bare: From `evaluate`.
-        group_of: Gives the data set's part that a face's name belongs to.
-    """
-    groups = sorted({group_of(s.face) for s in scores})
-    methods = list(dict.fromkeys(s.method for s in scores))
-    lines = []
-    for group in groups if len(groups) == 1 else ["all", *groups]:
-        mine = [s for s in scores if group in ("all", group_of(s.face))]
-        lines += [
-            f"### {group} ({len({s.face for s in mine})} faces)",
-            "",
-            _line("method", ["PSNR, dB", "SSIM", "L1 (0..255)", "hole PSNR, dB"]),
-            _line("---", ["---"] * 4),
-        ]
-        for method in methods:
-            table = np.array([[getattr(s, m) for m in METRICS] for s in mine if s.method == method])
-            table[:, 2] *= 255
-            cells = [
-                f"{column.mean():.{digits}f} ± {_interval(column):.{digits}f}"
-                for column, digits in zip(table.T, (2, 4, 2, 2), strict=True)
-            ]
-            lines.append(_line(method, cells))
-        lines.append("")
-    lines += [
-        _line("mask type", ["IoU, mean", "IoU, worst 5 %", "hole PSNR, dB"]),
-        _line("---", ["---"] * 3),
-    ]
-    for kind in MASK_TYPES:
-        mine = [s for s in scores if s.kind == kind and s.iou is not None]
-        if mine:
-            ious = np.array([s.iou for s in mine])
-            holes = np.mean([s.hole_psnr for s in mine])
-            lines.append(
-                _line(kind, [f"{ious.mean():.4f}", f"{np.percentile(ious, 5):.4f}", f"{holes:.2f}"])
+        answers = {INPUT: (masked, None), CLASSIC: (telea(masked, mask), None)}
+        answers |= {name: unmask(masked) for name, unmask in methods.items()}
+        identity = recogniser.describe(truth, crop) if recogniser else None
+        for method, (picture, marked) in answers.items():
+            score = Score(
+                method=method,
+                face=face.name,
+                kind=kind,
+                fidelity=compare(picture, truth, mask, crop.valid),
+                iou=None if marked is None else intersection_over_union(marked, mask, crop.valid),
+                identity=float(recogniser.describe(picture, crop) @ identity)
+                if recogniser and identity is not None
+                else None,
+                perceptual=distance(picture, truth, np.minimum(mask, crop.valid))
+                if distance
+                else None,
             )
-    empty = np.mean(np.array(bare) <= 0.005)
-    lines += ["", f"Faces without a mask: mask stays empty (≤ 0.5 % of pixels) on {empty:.1%}."]
-    return "\n".join(lines) + "\n"
+            found.scores.append(score)
+        _, on_bare = methods[OURS](truth)
+        data = crop.valid > 127
+        found.bare.append(float(((on_bare > 127) & data).sum() / data.sum()))
+        if index in shown:
+            found.rows.append([masked, answers[CLASSIC][0], answers[OURS][0], truth])
+    if recogniser:
+        found.verification = verify(folder, faces, methods[OURS], size, recogniser)
+    return found
 
 
-def write_report(
-    folder: Path, text: str, scores: list[Score], bare: list[float], rows: list[list[Image]]
-) -> None:
-    """Writes `report.md`, `scores.json` and `sheet.jpg`; two faces a line of the sheet."""
-    folder.mkdir(parents=True, exist_ok=True)
-    data = {"scores": [vars(s) for s in scores], "bare": bare}
-    for name, content in (("report.md", text), ("scores.json", json.dumps(data))):
-        temporary = folder / f"{name}.tmp"
-        temporary.write_text(content)
-        os.replace(temporary, folder / name)
-    half = len(rows) // 2 or 1
-    pairs = [a + b for a, b in zip(rows[:half], rows[half : 2 * half], strict=True)] or [rows[0]]
-    write_picture(folder / "sheet.jpg", grid(pairs))
+def verify(
+    folder: Path, faces: list[Face], unmask: Unmask, size: int, recogniser: Recogniser
+) -> dict[str, Verification]:
+    """Verifies pairs of pictures, the second of each masked, unmasked, or never masked.
+
+    Returns:
+        Results by what the second picture was; empty where no person has two pictures.
+    """
+    pairs, genuine = draw_pairs([face.person for face in faces], PAIRS)
+    if not len(pairs):
+        return {}
+    vectors: dict[tuple[str, int], np.ndarray] = {}
+    for index in track(sorted({int(i) for i in pairs.ravel()}), "verifying"):
+        crop = open_crop(folder, faces[index], size)
+        kind = MASK_TYPES[index % len(MASK_TYPES)]
+        masked, _, _ = crop.masked(kind=kind, seed=seed_of(faces[index].name, PROBES))
+        versions = {INPUT: masked, OURS: unmask(masked)[0], TRUTH: crop.truth}
+        for name, picture in versions.items():
+            vectors[name, index] = recogniser.describe(picture, crop)
+    return {
+        name: verify_pairs(
+            np.array([vectors[TRUTH, int(a)] @ vectors[name, int(b)] for a, b in pairs]), genuine
+        )
+        for name in (INPUT, OURS, TRUTH)
+    }

@@ -16,6 +16,7 @@ from unmask_sdk.errors import InvalidInputError
 from .fabrics import Field, base_colour, print_pattern, relief, shade
 from .mask_shapes import MASK_TYPES, MaskShape, draw_shape
 from .mesh import SKIN, Array, FaceMap, check_landmarks, mean_face
+from .trimmings import strap_colour, trimmings
 
 __all__ = ["MASK_TYPES", "MaskedFace", "synthesise"]
 
@@ -99,9 +100,15 @@ def _measure_light(image: Image, landmarks: Array) -> _Light:
 
 
 def _cloth_colour(
-    shape: MaskShape, light: _Light, u: Field, v: Field, pixel: float, rng: np.random.Generator
+    shape: MaskShape,
+    light: _Light,
+    u: Field,
+    v: Field,
+    inside: Field,
+    pixel: float,
+    rng: np.random.Generator,
 ) -> Field:
-    """The lit cloth, `[H, W, 3]` on the 0..255 scale."""
+    """The lit cloth and what is on it, `[H, W, 3]` on the 0..255 scale."""
     colour = base_colour(shape.kind, light.skin, rng)
     albedo = np.broadcast_to(colour, (*u.shape, 3)).astype(np.float32)
     if shape.kind in ("cloth", "scarf"):
@@ -109,6 +116,8 @@ def _cloth_colour(
         if pattern is not None:
             cover, ink = pattern
             albedo = albedo + cover[..., None] * (ink - colour).astype(np.float32)
+    for cover, ink in trimmings(shape, u, v, inside, pixel, rng):
+        albedo = albedo + cover[..., None] * (ink.astype(np.float32) - albedo)
     height = relief(shape, u, v, pixel, rng)
     direction = (-1.2 * light.across + rng.normal(0, 0.15), -0.35 - 1.2 * light.down * 0.5)
     lit = shade(height, pixel, direction, rng)
@@ -182,18 +191,21 @@ def synthesise(
     u, v = grid_u.astype(np.float32), grid_v.astype(np.float32)
     unit = face.pixels_per_unit
     light = _measure_light(image, points)
-    cloth = _cloth_colour(shape, light, u, v, 1 / unit, rng)
+    inside = cv2.distanceTransform((body > 127).astype(np.uint8), cv2.DIST_L2, 3) / unit
+    cloth = _cloth_colour(shape, light, u, v, inside, 1 / unit, rng)
 
     # The rim turns away from the light, or is a sewn border.
-    inside = cv2.distanceTransform((body > 127).astype(np.uint8), cv2.DIST_L2, 3) / unit
     rim = 1 - rng.uniform(0.05, 0.3) * np.exp(-inside / rng.uniform(0.8, 2.0))
     if kind in ("surgical", "cloth") and rng.random() < 0.6:
         seam = rng.uniform(3, 7)
         rim = rim * (1 - rng.uniform(0.03, 0.15) * np.exp(-(((inside - seam) / 0.8) ** 2)))
     cloth *= rim[..., None]
     strap_tone = rng.uniform(0.75, 1.05) if kind != "n95" else rng.uniform(0.5, 1.05)
-    strap_colour = np.median(cloth[body > 127], 0) if (body > 127).any() else cloth.mean((0, 1))
-    cloth[straps > body] = strap_colour * strap_tone
+    own = np.median(cloth[body > 127], 0) if (body > 127).any() else cloth.mean((0, 1))
+    bought = strap_colour(rng)
+    cloth[straps > body] = (
+        own * strap_tone if bought is None else bought * 255 * light.level * image_tint(light.skin)
+    )
     cloth += rng.normal(0, _grain(image, box) + 0.4, (*cloth.shape[:2], 1)).astype(np.float32)
 
     cover = np.maximum(body, straps).astype(np.float32) / 255

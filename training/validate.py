@@ -7,12 +7,8 @@ import torch
 
 from .batches import read_batch
 from .data import Pack
+from .metrics import psnr
 from .networks import Unmasker
-
-
-def psnr(squared_error: float) -> float:
-    """Peak signal-to-noise ratio in dB of a mean squared error on the 0..1 scale."""
-    return float(-10 * np.log10(max(squared_error, 1e-10)))
 
 
 @torch.inference_mode()

@@ -11,8 +11,6 @@ import torch
 from unmask_sdk.errors import ConfigError, DataError
 from unmask_sdk.training.checkpoint import load_network
 from unmask_sdk.training.config import LossWeights, Stage, TrainConfig, read_config
-from unmask_sdk.training.data import read_landmarks
-from unmask_sdk.training.evaluate import evaluate, summarise, write_report
 from unmask_sdk.training.networks import UnmaskerConfig
 from unmask_sdk.training.train import train
 
@@ -52,23 +50,6 @@ def test_every_home_made_term_trains(faces_folder, tmp_path):
     line = json.loads((tmp_path / "metrics.jsonl").read_text().splitlines()[0])
     for term in ("adversarial", "feature_matching", "critic"):
         assert np.isfinite(line[term])
-
-
-def test_evaluation_ranks_and_reports(faces_folder, tmp_path):
-    weights = run(config(3), faces_folder, tmp_path)
-    faces = read_landmarks(faces_folder / "landmarks.npz")
-    scores, bare, rows = evaluate(faces_folder, faces, load_network(weights), 64)
-    assert len(scores) == 30
-    assert len(bare) == 10
-    masked = [s for s in scores if s.method == "masked input"]
-    telea = [s for s in scores if s.method == "Telea, true mask"]
-    assert np.mean([s.psnr for s in masked]) < np.mean([s.psnr for s in telea])
-    assert {s.kind for s in scores} == {"surgical", "cloth", "n95", "dark", "scarf"}
-    text = summarise(scores, bare, lambda name: name.split("/")[0])
-    assert "| ours |" in text
-    write_report(tmp_path / "report", text, scores, bare, rows)
-    assert (tmp_path / "report" / "sheet.jpg").stat().st_size > 1000
-    assert len(json.loads((tmp_path / "report" / "scores.json").read_text())["scores"]) == 30
 
 
 def test_configuration_mistakes_are_named(tmp_path):

@@ -20,34 +20,63 @@ def evaluate(
     weights: Annotated[
         Path | None, typer.Option(help="Weight file; the shipped one if left out.")
     ] = None,
+    against: Annotated[
+        list[str] | None,
+        typer.Option(help="NAME=FILE: other weights to compare with. May be repeated."),
+    ] = None,
+    sface: Annotated[
+        Path | None,
+        typer.Option(help="SFace's ONNX file, to judge identity (see training/recognition.py)."),
+    ] = None,
+    perceptual: Annotated[
+        bool, typer.Option(help="Judge perceptual distance too (training/perceptual_distance.py).")
+    ] = False,
+    photos: Annotated[
+        Path | None, typer.Option(help="Folder of photos of really masked people.")
+    ] = None,
     split: Annotated[str, typer.Option(help="Split of the landmark file to use.")] = "val",
     limit: Annotated[int, typer.Option(min=1, help="Use at most so many faces.")] = 500,
     report: Annotated[Path | None, typer.Option(help="Folder for tables and pictures.")] = None,
 ) -> None:
-    """Measure mask IoU, PSNR, SSIM, L1 beside the masked input and OpenCV's Telea."""
-    from rich.console import Console
-    from rich.markdown import Markdown
-
+    """Measure PSNR, SSIM, L1, seams, mask IoU, identity; beside the input and OpenCV's Telea."""
     from ..errors import DataError, InvalidInputError
     from ..training import shipped_weights
     from ..training.checkpoint import load_network
     from ..training.data import select
+    from ..training.evaluate import OURS, run_graph
     from ..training.evaluate import evaluate as run
-    from ..training.evaluate import summarise, write_report
     from ..training.networks import UnmaskerGraph
+    from ..training.perceptual_distance import PerceptualDistance
+    from ..training.real_photos import real_photos
+    from ..training.recognition import Recogniser
+    from ..training.report import summarise, write_report
     from ..training.synth_set import find_faces
 
-    graph = load_network(weights or shipped_weights("unmask-256"))
-    if not isinstance(graph, UnmaskerGraph):
-        raise InvalidInputError(f"{weights} holds no unmasker; evaluate is for unmasker weights")
+    files = {OURS: weights or shipped_weights("unmask-256")}
+    for pair in against or []:
+        name, separator, file = pair.partition("=")
+        if not separator or not name or name in files:
+            raise InvalidInputError(f"--against takes NAME=FILE, each name once; got {pair!r}")
+        files[name] = Path(file)
+    graphs = {name: load_network(file) for name, file in files.items()}
+    sizes = set()
+    for name, graph in graphs.items():
+        if not isinstance(graph, UnmaskerGraph):
+            raise InvalidInputError(f"{files[name]} holds no unmasker; evaluate takes unmaskers")
+        sizes.add(graph.unmasker.config.size)
+    if len(sizes) > 1:
+        raise InvalidInputError(f"weights of different sizes cannot be compared: {sorted(sizes)}")
+    recogniser = Recogniser(sface) if sface else None
+    distance = PerceptualDistance() if perceptual else None
     found = find_faces(faces, landmarks, mesh)
     chosen = select(found, split=split, limit=limit)
     if not chosen:
         splits = ", ".join(sorted({face.split for face in found}))
         raise DataError(f"no face in split {split!r}; this set has: {splits}. Pass --split")
-    scores, bare, rows = run(faces, chosen, graph, graph.unmasker.config.size)
-    text = summarise(scores, bare, lambda name: name.split("/")[0] if "/" in name else "faces")
-    Console().print(Markdown(text))
+    seen = real_photos(photos, run_graph(graphs[OURS])) if photos else None
+    scores = run(faces, chosen, graphs, sizes.pop(), recogniser=recogniser, distance=distance)
+    text = summarise(scores, lambda name: name.split("/")[0] if "/" in name else "faces", seen)
+    typer.echo(text)
     if report is not None:
-        write_report(report, text, scores, bare, rows)
+        write_report(report, text, scores, seen)
         typer.echo(f"report: {report}")
