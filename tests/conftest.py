@@ -26,9 +26,8 @@ def tiny_weights(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     torch.manual_seed(0)
     unmasker = UnmaskerConfig(
         size=TINY,
-        channels=(8, 8, 8),
-        blocks=1,
-        branch_channels=8,
+        channels=(8, 8, 8, 8),
+        blocks=(0, 1, 0),
         segmentation_channels=(8, 8, 8, 8),
     )
     detector = DetectorConfig(channels=(8, 8, 8, 8, 8))

@@ -77,6 +77,7 @@ class TrainConfig:
         interval: Steps between evaluations, sample sheets and checkpoints.
         validation: Number of validation faces.
         seed: For weights and batches.
+        start: Weight file of the same network to begin from, instead of at random.
         compile: Whether to compile the networks (slow start, about a third faster on CPU).
         perceptual_weights: Path of the VGG16 weight file (see `training/perceptual.py`).
         identity_weights: Path of the face-recognition weight folder (see `training/identity.py`).
@@ -94,6 +95,7 @@ class TrainConfig:
     interval: int = 500
     validation: int = 200
     seed: int = 0
+    start: str | None = None
     compile: bool = True
     perceptual_weights: str | None = None
     identity_weights: str | None = None

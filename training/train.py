@@ -14,9 +14,11 @@ import torch
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor
 
+from unmask_sdk.errors import ConfigError
+
 from . import losses
 from .batches import Batch, Batches
-from .checkpoint import save_network
+from .checkpoint import load_network, save_network
 from .config import LossWeights, Stage, TrainConfig
 from .data import Pack, PackPlan, open_pack
 from .discriminator import PatchDiscriminator
@@ -72,6 +74,17 @@ class Trainer:
         for name, part in self.parts().items():
             part.load_state_dict(state[name])
         self.step, self.best = state["step"], state["best"]
+
+    def begin_from(self, path: Path) -> None:
+        """Takes over the weights of a file; optimisers and discriminator begin anew."""
+        graph = load_network(path)
+        if not isinstance(graph, UnmaskerGraph) or graph.unmasker.config != self.config.network:
+            raise ConfigError(
+                f"start: {path} does not hold the network of this configuration; "
+                "take its network section from there, or leave start out"
+            )
+        for network in (self.net, self.average):
+            network.load_state_dict(graph.unmasker.state_dict())
 
     def frozen_network(self, term: str) -> torch.nn.Module:
         """The fixed network of the perceptual or identity term."""
@@ -242,6 +255,8 @@ def train(
     checkpoint = run / "checkpoint.pt"
     if checkpoint.exists():
         trainer.resume(checkpoint)
+    elif config.start is not None:
+        trainer.begin_from(Path(config.start))
     weights = run / f"{config.name}.safetensors"
     for stage in config.stages:
         start = trainer.stage_start(stage)

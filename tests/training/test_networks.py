@@ -15,7 +15,7 @@ from unmask_sdk.training.cost import layer_costs
 from unmask_sdk.training.networks import UnmaskerConfig, UnmaskerGraph, build_unmasker, harden
 
 SMALL = UnmaskerConfig(
-    size=64, channels=(8, 8, 8), blocks=1, branch_channels=8, segmentation_channels=(8, 8, 8, 8)
+    size=64, channels=(8, 8, 8, 8), blocks=(1, 1, 1), segmentation_channels=(8, 8, 8, 8)
 )
 
 
@@ -55,6 +55,16 @@ def test_outside_the_mask_pixels_come_back_bit_for_bit(seed, count):
     assert (unmasked[inside] == painted.expand_as(image)[inside]).all()
 
 
+def test_the_map_of_positions_serves_smaller_crops():
+    """Training runs at half the size first; the same weights must see the same places."""
+    generator = build_unmasker(SMALL).unmasker.generator
+    with torch.no_grad():
+        generator.position.copy_(torch.arange(16.0).view(1, 1, 4, 4).expand_as(generator.position))
+    placed = generator._place(torch.zeros(2, 8, 2, 2))
+    assert placed[1, 3].tolist() == [[2.5, 4.5], [10.5, 12.5]]
+    assert (generator._place(torch.zeros(1, 8, 4, 4)) == generator.position).all()
+
+
 def test_opacity_is_exact_at_both_ends():
     opacity = harden(torch.tensor([0.0, 0.4, 0.5, 0.6, 0.97, 1.0]))
     assert opacity.tolist() == pytest.approx([0, 0, 0.5, 1, 1, 1], abs=1e-6)
@@ -64,7 +74,16 @@ def test_opacity_is_exact_at_both_ends():
 
 @pytest.mark.parametrize(
     "fields",
-    [{"size": 100}, {"channels": (8, 8)}, {"blocks": 0}, {"dilations": ()}, {"dilations": (0,)}],
+    [
+        {"size": 100},
+        {"channels": (8, 8)},
+        {"channels": (8, 8, 8, 0)},
+        {"blocks": (1, 1)},
+        {"blocks": (1, -1, 1)},
+        {"branch_ratio": 0.0},
+        {"dilations": ()},
+        {"dilations": (0,)},
+    ],
 )
 def test_impossible_sizes_are_refused(fields):
     with pytest.raises(ConfigError):

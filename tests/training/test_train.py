@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from unmask_sdk.training.networks import UnmaskerConfig
 from unmask_sdk.training.train import train
 
 TINY = UnmaskerConfig(
-    size=64, channels=(8, 16, 16), blocks=1, branch_channels=8, segmentation_channels=(8, 8, 8, 8)
+    size=64, channels=(8, 16, 16, 16), blocks=(0, 1, 1), segmentation_channels=(8, 8, 8, 8)
 )
 
 
@@ -43,6 +44,20 @@ def test_trains_resumes_and_leaves_its_papers(faces_folder, tmp_path):
     assert len((tmp_path / "metrics.jsonl").read_text().splitlines()) == 2
     run(config(steps=9), faces_folder, tmp_path)
     assert json.loads((tmp_path / "metrics.jsonl").read_text().splitlines()[-1])["step"] == 9
+
+
+def test_begins_from_given_weights(faces_folder, tmp_path):
+    weights = run(config(3), faces_folder, tmp_path / "a")
+    settings = replace(config(3), start=str(weights))
+    stage = replace(settings.stages[0], rate=1e-9, final_rate=1e-9)
+    again = run(replace(settings, stages=(stage,)), faces_folder, tmp_path / "b")
+    before, after = (load_network(path).state_dict() for path in (weights, again))
+    for name, tensor in before.items():
+        if "running" not in name and "tracked" not in name:
+            torch.testing.assert_close(after[name], tensor, rtol=2e-3, atol=2e-6)
+    other = replace(settings, network=replace(TINY, blocks=(0, 2, 1)))
+    with pytest.raises(ConfigError, match="does not hold the network"):
+        run(other, faces_folder, tmp_path / "c")
 
 
 def test_every_home_made_term_trains(faces_folder, tmp_path):

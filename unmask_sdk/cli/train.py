@@ -19,6 +19,9 @@ def train(
     threads: Annotated[int, typer.Option(min=1, help="CPU threads.")] = 1,
     workers: Annotated[int, typer.Option(min=1, help="Processes that draw masks.")] = 1,
     limit: Annotated[int | None, typer.Option(min=1, help="Use only so many faces.")] = None,
+    start: Annotated[
+        str | None, typer.Option(help="Weight file to begin from, instead of at random.")
+    ] = None,
     perceptual_weights: Annotated[
         str | None, typer.Option(help="VGG16 weights (see training/perceptual.py).")
     ] = None,
@@ -37,6 +40,7 @@ def train(
     settings = read_config(
         config,
         limit=limit,
+        start=start,
         perceptual_weights=perceptual_weights,
         identity_weights=identity_weights,
     )
