@@ -101,6 +101,10 @@ class TrainConfig:
     identity_weights: str | None = None
 
     def __post_init__(self) -> None:
+        if not 0 < self.frozen_share <= 1:
+            raise ConfigError(
+                f"frozen_share must be above 0 and at most 1; got {self.frozen_share}"
+            )
         if not self.stages:
             raise ConfigError("stages is empty; give at least one stage with size and steps")
         for term, path in (

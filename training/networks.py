@@ -225,15 +225,13 @@ class Generator(nn.Module):
 def harden(probability: Tensor) -> Tensor:
     """Turns mask probability into opacity that is exactly 0 outside and exactly 1 inside.
 
-    A probability of 0.97 inside the mask would let 3 % of its colour through. Opacity reaches 1 at
-    0.6 and 0 at 0.4, so that the edge stays where it was found; `grow` then carries it just over.
+    A probability of 0.97 inside the mask would let 3 % of its colour through, and a pixel that the
+    mask covers by a fifth must go too, or a thin rim of mask stays behind. Opacity therefore leaves
+    0 at 0.05 and reaches 1 at 0.2: where the network is sure of the edge that widens the mask by
+    less than a pixel, where it is not, by as much as it doubts. (Widening by a whole pixel instead
+    was measured to cost 5 % of IoU and 0.15 dB in the hole.)
     """
-    return ((probability - 0.4) * 5.0).clamp(0.0, 1.0)
-
-
-def grow(mask: Tensor) -> Tensor:
-    """Widens a mask by one pixel, so that the generator never sees the mask's soft edge."""
-    return F.max_pool2d(mask, 3, stride=1, padding=1)
+    return ((probability - 0.05) * (1 / 0.15)).clamp(0.0, 1.0)
 
 
 class Unmasker(nn.Module):
@@ -245,17 +243,15 @@ class Unmasker(nn.Module):
         self.segmenter = Segmenter(config.segmentation_channels)
         self.generator = Generator(config)
 
-    def fill(self, image: Tensor, mask: Tensor) -> Tensor:
-        """Fills `mask` (`[N, 1, S, S]`, 0..1) of `image` (`[N, 3, S, S]`, -1..1)."""
-        hole = grow(mask)
-        picture: Tensor = self.generator(image * (1.0 - hole), hole)
+    def fill(self, image: Tensor, opacity: Tensor) -> Tensor:
+        """Fills the hole `opacity` (`[N, 1, S, S]`, 0..1) of `image` (`[N, 3, S, S]`, -1..1)."""
+        picture: Tensor = self.generator(image * (1.0 - opacity), opacity)
         return picture
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
         """Gives the generated picture (-1..1, not composited) and the mask's opacity (0..1)."""
-        # One pixel wider than what was found, or a thin rim of mask and its shadow stays behind.
-        mask = grow(harden(torch.sigmoid(self.segmenter(image))))
-        return self.fill(image, mask), mask
+        opacity = harden(torch.sigmoid(self.segmenter(image)))
+        return self.fill(image, opacity), opacity
 
 
 class UnmaskerGraph(nn.Module):

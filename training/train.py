@@ -22,7 +22,7 @@ from .checkpoint import load_network, save_network
 from .config import LossWeights, Stage, TrainConfig
 from .data import Pack, PackPlan, open_pack
 from .discriminator import PatchDiscriminator
-from .networks import Unmasker, UnmaskerGraph, grow, harden
+from .networks import Unmasker, UnmaskerGraph, harden
 from .sheet import write_sheet
 from .validate import validate
 
@@ -116,9 +116,9 @@ class Trainer:
             logits = self.segmenter(batch.masked)
         logits = logits.float()
         use_predicted = torch.from_numpy(rng.random(len(batch.mask)) < self.config.predicted_share)
-        predicted = harden(torch.sigmoid(logits.detach()))
+        predicted = torch.sigmoid(logits.detach())
         chosen = torch.where(use_predicted.to(self.device).view(-1, 1, 1, 1), predicted, batch.mask)
-        opening = grow(chosen)
+        opening = harden(chosen)
         with torch.autocast(self.device.type, dtype=torch.bfloat16):
             picture = self.generator(batch.masked * (1 - opening), opening)
         picture = picture.float()
@@ -133,12 +133,14 @@ class Trainer:
         filled = torch.lerp(batch.truth, picture, hole * batch.valid)
         if weights.adversarial or weights.feature_matching:
             terms |= self._adversarial_terms(batch, filled, hole)
-        some = max(1, round(len(filled) * self.config.frozen_share))
+        # Batches come in the order of the pack: every n-th picture, so that all its parts are seen.
+        every = min(len(filled), round(1 / self.config.frozen_share))
+        some = slice(self.step % every, None, every)
         region = hole * batch.valid
         for term in ("perceptual", "identity"):
             if getattr(weights, term):
                 network = self.frozen_network(term)
-                terms[term] = network(filled[:some], batch.truth[:some], region[:some])
+                terms[term] = network(filled[some], batch.truth[some], region[some])
         for group in self.optimiser.param_groups:
             group["lr"] = self._rate(stage)
         self.optimiser.zero_grad(set_to_none=True)

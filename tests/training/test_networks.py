@@ -66,7 +66,7 @@ def test_the_map_of_positions_serves_smaller_crops():
 
 
 def test_opacity_is_exact_at_both_ends():
-    opacity = harden(torch.tensor([0.0, 0.4, 0.5, 0.6, 0.97, 1.0]))
+    opacity = harden(torch.tensor([0.0, 0.05, 0.125, 0.2, 0.97, 1.0]))
     assert opacity.tolist() == pytest.approx([0, 0, 0.5, 1, 1, 1], abs=1e-6)
     assert opacity[0] == 0
     assert opacity[-1] == 1
