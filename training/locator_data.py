@@ -17,9 +17,9 @@ from rich.progress import track
 
 from unmask_sdk.errors import DataError
 
-from .synthesis import MASK_TYPES, synthesise
+from .data import read_landmarks, read_picture
+from .synthesis import MASK_TYPES, Image, synthesise
 
-Image = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float32]
 
 # Rim of the forehead from temple to temple on the mesh, and the middle of it.
@@ -61,7 +61,7 @@ def load_faces(
 
     Args:
         folder: Holds the pictures under the names of the landmark file.
-        landmarks: An npz with `name` `[N]`, `split` `[N]` and `landmarks` `[N, 468, 2]` in pixels.
+        landmarks: Landmark file, see `data.read_landmarks`.
         split: `train` or `val`.
         limit: Most faces taken from each top-level folder, chosen at random.
         per_person: Most pictures from one folder below a top-level folder, where people have
@@ -74,18 +74,12 @@ def load_faces(
     Raises:
         DataError: If the landmark file or a picture cannot be read, or no face is left.
     """
-    if not landmarks.is_file():
-        raise DataError(f"{landmarks}: no such landmark file; give `landmarks` a landmarks.npz")
-    with np.load(landmarks, allow_pickle=False) as table:
-        missing = {"name", "split", "landmarks"} - set(table.files)
-        if missing:
-            raise DataError(f"{landmarks}: lacks the arrays {sorted(missing)}")
-        names, splits, meshes = (table[key] for key in ("name", "split", "landmarks"))
     rng = np.random.default_rng(seed)
     taken: Counter[str] = Counter()
     chosen = []
-    for i in rng.permutation(np.flatnonzero(splits == split)):
-        parts = str(names[i]).split("/")
+    known = read_landmarks(landmarks)
+    for i in rng.permutation([i for i, face in enumerate(known) if face.split == split]):
+        parts = known[i].name.split("/")
         person = "/".join(parts[:-1]) if len(parts) > 2 else ""
         if taken[parts[0]] >= limit or (person and taken[person] >= per_person):
             continue
@@ -94,16 +88,13 @@ def load_faces(
     if not chosen:
         raise DataError(f"{landmarks}: no face of the split {split!r}")
     return [
-        _load_face(folder, str(names[i]), meshes[i].astype(np.float32), seed=seed + i)
+        _load_face(folder, known[i].name, known[i].landmarks.astype(np.float32), seed=seed + i)
         for i in track(sorted(chosen), description=f"{split} faces")
     ]
 
 
 def _load_face(folder: Path, name: str, mesh: Floats, *, seed: int) -> Face:
-    picture = cv2.imread(str(folder / name), cv2.IMREAD_COLOR_RGB)
-    if picture is None:
-        raise DataError(f"{folder / name}: not a readable picture; is `faces` the right folder?")
-    image = np.asarray(picture, dtype=np.uint8)
+    image = read_picture(folder / name)
     rng = np.random.default_rng(seed)
     kind = MASK_TYPES[int(rng.integers(len(MASK_TYPES)))]
     masked = synthesise(image, mesh, kind=kind, seed=seed).image

@@ -13,7 +13,7 @@ import torch
 from rich.progress import track
 from torch import nn
 
-from unmask_sdk.align import CROP_EYES
+from unmask_sdk.align import CROP_EYE_DISTANCE
 from unmask_sdk.boxes import overlaps
 from unmask_sdk.errors import DataError
 from unmask_sdk.locator import Locator
@@ -36,7 +36,6 @@ PHOTO_SIZE = 640
 FACE_SIZES = (40, 60, 100, 180, 320, 620)
 PICTURES = {".jpg", ".jpeg", ".png"}
 OUTPUTS = {"detector": ("heat", "box"), "aligner": ("points", "score")}
-CROP_EYE_DISTANCE = float(CROP_EYES[1, 0] - CROP_EYES[0, 0])
 
 
 class GraphSession:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
-from unmask_sdk.align import CROP_EYES
+from unmask_sdk.align import CROP_EYE_DISTANCE
 from unmask_sdk.boxes import ALIGN_SIZE, CELL, decode, overlaps, suppress
 
 from .locator_data import Image
@@ -29,7 +29,6 @@ VAL_SEED = 7919
 SHEET = 8
 
 Sample = tuple[npt.NDArray[Any], ...]
-CROP_EYE_DISTANCE = float(CROP_EYES[1, 0] - CROP_EYES[0, 0])
 
 
 class Drawn(Dataset[Sample]):

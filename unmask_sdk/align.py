@@ -19,6 +19,7 @@ Pixels = npt.NDArray[np.uint8]
 
 CROP_SIZE = 256
 CROP_EYES = np.array([[98.0, 112.0], [158.0, 112.0]])
+CROP_EYE_DISTANCE = 60.0
 
 # Closer than this, two "eye centres" give no usable direction or scale.
 MIN_EYE_DISTANCE = 1.0

@@ -92,7 +92,7 @@ def test_masked_face_differs_below_the_eyes(scene):
 @pytest.mark.parametrize("split", ["train", "nosuch"])
 def test_missing_faces_are_named(folder, tmp_path, split):
     table = folder / "landmarks.npz"
-    with pytest.raises(DataError, match=r"nosuch|readable"):
+    with pytest.raises(DataError, match=r"nosuch|cannot read"):
         load_faces(tmp_path, table, split=split, limit=9, per_person=9, seed=0)
 
 
