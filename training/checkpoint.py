@@ -106,7 +106,13 @@ def load_network(path: Path | str, *, sha256: str | None = None) -> nn.Module:
     module_name, config_name, factory_name = KINDS[kind]
     module = importlib.import_module(f"{__package__}.{module_name}")
     fields = {k: tuple(v) if isinstance(v, list) else v for k, v in fields.items()}
-    graph: nn.Module = getattr(module, factory_name)(getattr(module, config_name)(**fields))
+    try:
+        config = getattr(module, config_name)(**fields)
+    except TypeError as error:
+        raise DataError(
+            f"{path} was written by another version of unmask-sdk ({error}); train it again"
+        ) from None
+    graph: nn.Module = getattr(module, factory_name)(config)
     with safe_open(path, framework="pt") as stored:
         state = {name: stored.get_tensor(name).float() for name in stored.keys()}  # noqa: SIM118
     # Batch norm's step counters are not stored; nothing else may be missing or left over.

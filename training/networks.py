@@ -27,20 +27,23 @@ class UnmaskerConfig:
     Attributes:
         size: Side of the square crop in pixels, a multiple of 16.
         channels: Generator channels at 1/2, 1/4, 1/8 and 1/16 of the size.
-        blocks: M-CSAM blocks: on the way down at 1/8, at 1/16, on the way up at 1/8.
+        blocks: Number of blocks: on the way down at 1/8, at 1/16, on the way up at 1/8.
+        block: `mcsam`, or `residual` for plain convolutions: a baseline.
         dilations: Dilation of each M-CSAM branch.
         branch_ratio: Channels of each M-CSAM branch, as a share of the block's.
         segmentation_channels: Channels at 1/2, 1/4, 1/8 and 1/16 of the size.
-        attention: Whether M-CSAM blocks gate channels and positions; off only in the ablation.
+        segmentation: Whether stage one finds the mask. Without it, a baseline, the generator is
+            not told where the mask is and paints the whole picture.
     """
 
     size: int = 256
     channels: tuple[int, int, int, int] = (32, 64, 128, 256)
     blocks: tuple[int, int, int] = (1, 6, 1)
+    block: str = "mcsam"
     dilations: tuple[int, ...] = (1, 2, 4)
     branch_ratio: float = 0.375
     segmentation_channels: tuple[int, int, int, int] = (16, 24, 32, 48)
-    attention: bool = True
+    segmentation: bool = True
 
     def __post_init__(self) -> None:
         if self.size < 32 or self.size % 16:
@@ -52,6 +55,8 @@ class UnmaskerConfig:
             )
         if len(self.blocks) != 3 or min(self.blocks) < 0:
             raise ConfigError(f"blocks takes 3 numbers of 0 or more; got {self.blocks}")
+        if self.block not in ("mcsam", "residual"):
+            raise ConfigError(f"block must be mcsam or residual; got {self.block!r}")
         if not 0 < self.branch_ratio <= 1:
             raise ConfigError(f"branch_ratio must be in 0..1; got {self.branch_ratio}")
         if not self.dilations or min(self.dilations) < 1:
@@ -106,9 +111,7 @@ class MCSAM(nn.Module):
     convolutions dense and narrow, which CPUs and GPUs run several times faster than depthwise.
     """
 
-    def __init__(
-        self, channels: int, branch_channels: int, dilations: tuple[int, ...], attention: bool
-    ) -> None:
+    def __init__(self, channels: int, branch_channels: int, dilations: tuple[int, ...]) -> None:
         super().__init__()
         self.branches = nn.ModuleList(
             nn.Sequential(
@@ -118,23 +121,20 @@ class MCSAM(nn.Module):
             for dilation in dilations
         )
         self.fuse = conv_bn(branch_channels * len(dilations), channels, kernel=1, relu=False)
-        self.attention = attention
-        if attention:
-            hidden = max(8, channels // 8)
-            self.what = nn.Sequential(
-                nn.Conv2d(2 * channels, hidden, 1),
-                nn.ReLU(inplace=True),
-                nn.Conv2d(hidden, channels, 1),
-            )
-            self.where = nn.Conv2d(2, 1, 7, padding=3)
+        hidden = max(8, channels // 8)
+        self.what = nn.Sequential(
+            nn.Conv2d(2 * channels, hidden, 1),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(hidden, channels, 1),
+        )
+        self.where = nn.Conv2d(2, 1, 7, padding=3)
 
     def forward(self, x: Tensor) -> Tensor:
         y = self.fuse(torch.cat([branch(x) for branch in self.branches], 1))
-        if self.attention:
-            pooled = torch.cat([y.mean((2, 3), keepdim=True), y.amax((2, 3), keepdim=True)], 1)
-            y = y * torch.sigmoid(self.what(pooled))
-            flat = torch.cat([y.mean(1, keepdim=True), y.amax(1, keepdim=True)], 1)
-            y = y * torch.sigmoid(self.where(flat))
+        pooled = torch.cat([y.mean((2, 3), keepdim=True), y.amax((2, 3), keepdim=True)], 1)
+        y = y * torch.sigmoid(self.what(pooled))
+        flat = torch.cat([y.mean(1, keepdim=True), y.amax(1, keepdim=True)], 1)
+        y = y * torch.sigmoid(self.where(flat))
         return F.relu(x + y)
 
 
@@ -187,10 +187,10 @@ class Generator(nn.Module):
         before, middle, after = config.blocks
 
         def blocks(channels: int, count: int) -> list[nn.Module]:
+            if config.block == "residual":
+                return [Residual(channels) for _ in range(count)]
             width = 8 * max(1, round(channels * config.branch_ratio / 8))
-            return [
-                MCSAM(channels, width, config.dilations, config.attention) for _ in range(count)
-            ]
+            return [MCSAM(channels, width, config.dilations) for _ in range(count)]
 
         self.down1 = conv_bn(4, a, stride=2)
         self.down2 = nn.Sequential(conv_bn(a, b, stride=2), conv_bn(b, b))
@@ -240,7 +240,7 @@ class Unmasker(nn.Module):
     def __init__(self, config: UnmaskerConfig) -> None:
         super().__init__()
         self.config = config
-        self.segmenter = Segmenter(config.segmentation_channels)
+        self.segmenter = Segmenter(config.segmentation_channels) if config.segmentation else None
         self.generator = Generator(config)
 
     def fill(self, image: Tensor, opacity: Tensor) -> Tensor:
@@ -250,6 +250,9 @@ class Unmasker(nn.Module):
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
         """Gives the generated picture (-1..1, not composited) and the mask's opacity (0..1)."""
+        if self.segmenter is None:
+            nothing = torch.zeros_like(image[:, :1])
+            return self.fill(image, nothing), nothing + 1.0
         opacity = harden(torch.sigmoid(self.segmenter(image)))
         return self.fill(image, opacity), opacity
 

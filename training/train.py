@@ -48,7 +48,7 @@ class Trainer:
         self.step = 0
         self.best = float("-inf")
         compiled = partial(torch.compile, dynamic=False) if config.compile else (lambda f: f)
-        self.segmenter = compiled(self.net.segmenter)
+        self.segmenter = compiled(self.net.segmenter) if config.network.segmentation else None
         self.generator = compiled(self.net.generator)
         self.score = compiled(self.critic)
         # Frozen networks of the perceptual terms, loaded when a stage first asks for them.
@@ -112,13 +112,15 @@ class Trainer:
     def train_step(self, stage: Stage, batch: Batch, rng: np.random.Generator) -> dict[str, Tensor]:
         """One optimiser step of the generator side, and of the discriminator if it is on."""
         weights = stage.losses
-        with torch.autocast(self.device.type, dtype=torch.bfloat16):
-            logits = self.segmenter(batch.masked)
-        logits = logits.float()
-        use_predicted = torch.from_numpy(rng.random(len(batch.mask)) < self.config.predicted_share)
-        predicted = torch.sigmoid(logits.detach())
-        chosen = torch.where(use_predicted.to(self.device).view(-1, 1, 1, 1), predicted, batch.mask)
-        opening = harden(chosen)
+        terms: dict[str, Tensor] = {}
+        # Without stage one, nothing is emptied: the generator sees the mask itself.
+        opening = torch.zeros_like(batch.mask)
+        if self.segmenter is not None:
+            with torch.autocast(self.device.type, dtype=torch.bfloat16):
+                logits = self.segmenter(batch.masked)
+            logits = logits.float()
+            terms["segmentation"] = losses.segmentation(logits, batch.mask)
+            opening = self._opening(torch.sigmoid(logits.detach()), batch.mask, rng)
         with torch.autocast(self.device.type, dtype=torch.bfloat16):
             picture = self.generator(batch.masked * (1 - opening), opening)
         picture = picture.float()
@@ -126,10 +128,7 @@ class Trainer:
         # What the predicted mask missed must still count as hole.
         hole = torch.maximum(opening, batch.mask)
         weight = losses.region_weight(hole, batch.valid, seam=weights.seam, context=weights.context)
-        terms = {
-            "reconstruction": losses.reconstruction(picture, batch.truth, weight),
-            "segmentation": losses.segmentation(logits, batch.mask),
-        }
+        terms["reconstruction"] = losses.reconstruction(picture, batch.truth, weight)
         filled = torch.lerp(batch.truth, picture, hole * batch.valid)
         if weights.adversarial or weights.feature_matching:
             terms |= self._adversarial_terms(batch, filled, hole)
@@ -144,7 +143,8 @@ class Trainer:
         for group in self.optimiser.param_groups:
             group["lr"] = self._rate(stage)
         self.optimiser.zero_grad(set_to_none=True)
-        (weights.segmentation * terms["segmentation"]).backward()
+        if self.segmenter is not None:
+            (weights.segmentation * terms["segmentation"]).backward()
         picture.backward(self._balanced(weights, terms, picture))
         torch.nn.utils.clip_grad_norm_(self.net.parameters(), 1.0)
         self.optimiser.step()
@@ -153,6 +153,11 @@ class Trainer:
         self._average()
         self.step += 1
         return {name: value.detach() for name, value in terms.items()}
+
+    def _opening(self, predicted: Tensor, mask: Tensor, rng: np.random.Generator) -> Tensor:
+        """The hole that the generator fills: some samples' predicted mask, the others' true one."""
+        share = torch.from_numpy(rng.random(len(mask)) < self.config.predicted_share)
+        return harden(torch.where(share.to(mask.device).view(-1, 1, 1, 1), predicted, mask))
 
     def _balanced(self, weights: LossWeights, terms: dict[str, Tensor], picture: Tensor) -> Tensor:
         """The gradient at the picture, each term scaled against the reconstruction's.

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from safetensors.torch import save_file
 from torch import nn
 
 from unmask_sdk.errors import ConfigError, DataError
@@ -55,6 +58,18 @@ def test_outside_the_mask_pixels_come_back_bit_for_bit(seed, count):
     assert (unmasked[inside] == painted.expand_as(image)[inside]).all()
 
 
+@pytest.mark.parametrize(
+    "changes", [{"block": "residual"}, {"segmentation": False, "block": "residual"}]
+)
+def test_baselines_keep_the_contract(changes):
+    graph = build_unmasker(replace(SMALL, **changes)).eval()
+    image = torch.randint(0, 256, (2, 64, 64, 3), dtype=torch.uint8)
+    unmasked, mask = graph(image)
+    assert unmasked.shape == image.shape
+    if not changes.get("segmentation", True):
+        assert (mask == 255).all()
+
+
 def test_the_map_of_positions_serves_smaller_crops():
     """Training runs at half the size first; the same weights must see the same places."""
     generator = build_unmasker(SMALL).unmasker.generator
@@ -80,6 +95,7 @@ def test_opacity_is_exact_at_both_ends():
         {"channels": (8, 8, 8, 0)},
         {"blocks": (1, 1)},
         {"blocks": (1, -1, 1)},
+        {"block": "transformer"},
         {"branch_ratio": 0.0},
         {"dilations": ()},
         {"dilations": (0,)},
@@ -116,6 +132,9 @@ def test_damaged_weights_are_refused(tmp_path):
         load_network(path, sha256=digest)
     path.write_bytes(content[: len(content) // 2])
     with pytest.raises(DataError, match="not a safetensors file"):
+        load_network(path)
+    save_file({}, path, {"kind": "unmasker", "config": '{"colour": 3}'})
+    with pytest.raises(DataError, match=r"another version.*colour"):
         load_network(path)
     path.write_bytes(b"\x80\x04K\x01.")  # a pickle
     with pytest.raises(DataError, match="not a safetensors file"):

@@ -60,6 +60,14 @@ def test_begins_from_given_weights(faces_folder, tmp_path):
         run(other, faces_folder, tmp_path / "c")
 
 
+def test_the_baseline_without_segmentation_trains(faces_folder, tmp_path):
+    network = replace(TINY, segmentation=False, block="residual")
+    weights = run(replace(config(3), network=network), faces_folder, tmp_path)
+    line = json.loads((tmp_path / "metrics.jsonl").read_text().splitlines()[0])
+    assert "segmentation" not in line
+    assert load_network(weights).unmasker.config == network
+
+
 def test_every_home_made_term_trains(faces_folder, tmp_path):
     run(config(3, adversarial=0.3, feature_matching=0.3), faces_folder, tmp_path)
     line = json.loads((tmp_path / "metrics.jsonl").read_text().splitlines()[0])
