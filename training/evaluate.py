@@ -7,7 +7,7 @@ which is given the true mask, and any other weights.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -23,6 +23,7 @@ from .data import Face, open_crop, seed_of
 from .metrics import Fidelity, compare, intersection_over_union
 from .perceptual_distance import PerceptualDistance
 from .recognition import Recogniser, Verification, draw_pairs, verify_pairs
+from .stability import Stability, Unmask, measure_stability
 from .synthesis import MASK_TYPES, Image
 
 TELEA_RADIUS = 5
@@ -31,12 +32,11 @@ SHEET_FACES = 48
 HELD_OUT = 77
 PROBES = 78
 PAIRS = 600
+STABILITY_FACES = 60
 # A bare face counts as left alone up to this share of its crop.
 EMPTY_SHARE = 0.005
 
 INPUT, CLASSIC, OURS, TRUTH = "masked input", "Telea, true mask", "ours", "truth"
-# From a masked crop to the crop without its mask, and the mask found, uint8.
-Unmask = Callable[[Image], tuple[Image, Image]]
 
 
 @dataclass(frozen=True)
@@ -71,12 +71,14 @@ class Evaluation:
         bare: Share of pixels marked as mask on each face without one.
         rows: Sheet rows: masked, Telea, ours, truth.
         verification: Pairs with one side masked, by what the masked side was replaced with.
+        stability: What motion and noise do to the result.
     """
 
     scores: list[Score] = field(default_factory=list)
     bare: list[float] = field(default_factory=list)
     rows: list[list[Image]] = field(default_factory=list)
     verification: dict[str, Verification] = field(default_factory=dict)
+    stability: Stability | None = None
 
 
 def telea(masked: Image, mask: Image) -> Image:
@@ -152,6 +154,8 @@ def evaluate(
         found.bare.append(float(((on_bare > 127) & data).sum() / data.sum()))
         if index in shown:
             found.rows.append([masked, answers[CLASSIC][0], answers[OURS][0], truth])
+    some = np.linspace(0, len(faces) - 1, min(STABILITY_FACES, len(faces))).round().astype(int)
+    found.stability = measure_stability(folder, [faces[i] for i in some], methods[OURS], size)
     if recogniser:
         found.verification = verify(folder, faces, methods[OURS], size, recogniser)
     return found

@@ -105,6 +105,14 @@ def summarise(
     lines += _types(found.scores)
     empty = np.mean(np.array(found.bare) <= EMPTY_SHARE)
     lines += [f"Faces without a mask: mask stays empty (≤ 0.5 % of pixels) on {empty:.1%}.", ""]
+    if found.stability:
+        still = found.stability
+        lines += [
+            f"Video: moving the face by 1 px changes the hole by {still.relative:.2f} of what it "
+            f"changes the truth; with the motion taken out {still.flicker:.2f} of 255 remain, and "
+            f"noise of standard deviation 2 makes {still.noise:.2f} ({still.faces} faces).",
+            "",
+        ]
     if found.verification:
         pairs = next(iter(found.verification.values())).pairs
         lines += [f"Verification by SFace, {pairs} pairs, the second picture of each:", ""]
@@ -172,6 +180,7 @@ def write_report(
         "scores": [asdict(score) for score in found.scores],
         "bare": found.bare,
         "verification": {name: asdict(v) for name, v in found.verification.items()},
+        "stability": None if found.stability is None else asdict(found.stability),
         "photos": None if photos is None else photos.counts(),
     }
     _write(folder / "report.md", text)

@@ -18,6 +18,7 @@ from unmask_sdk.training.evaluate import INPUT, OURS, TRUTH, evaluate, run_graph
 from unmask_sdk.training.real_photos import real_photos
 from unmask_sdk.training.recognition import Recogniser, draw_pairs, verify_pairs
 from unmask_sdk.training.report import summarise, write_report
+from unmask_sdk.training.stability import measure_stability
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +67,14 @@ def test_ranking_and_report(faces_folder, tmp_path, graph, recogniser):
     assert set(found.verification) == {INPUT, OURS, TRUTH}
 
     text = summarise(found, lambda name: name.split("/")[0])
-    for expected in ("| ours |", "| other |", "| scarf |", "| never masked |", "identity"):
+    for expected in (
+        "| ours |",
+        "| other |",
+        "| scarf |",
+        "| never masked |",
+        "identity",
+        "Video:",
+    ):
         assert expected in text
     write_report(tmp_path, text, found)
     assert (tmp_path / "report.md").read_text() == text
@@ -137,6 +145,26 @@ def test_real_photos_are_looked_at_twice(tmp_path, astronaut):
     (tmp_path / "a.png").unlink()
     with pytest.raises(DataError, match="no picture"):
         real_photos(tmp_path, paint)
+
+
+def test_what_moves_along_does_not_flicker(faces_folder):
+    """A method that paints nothing moves as the picture does; one that paints noise flickers."""
+    faces = read_landmarks(faces_folder / "landmarks.npz")
+    rng = np.random.default_rng(0)
+
+    def leave(crop):
+        return crop, np.zeros(crop.shape[:2], np.uint8)
+
+    def scatter(crop):
+        return rng.integers(0, 256, crop.shape, np.uint8), np.zeros(crop.shape[:2], np.uint8)
+
+    still = measure_stability(faces_folder, faces, leave, 128)
+    wild = measure_stability(faces_folder, faces, scatter, 128)
+    assert still.faces == wild.faces == len(faces)
+    assert still.flicker < 0.5
+    assert still.noise == pytest.approx(2 * np.sqrt(2 / np.pi), rel=0.15)
+    assert wild.flicker > 60
+    assert wild.relative > 2 * still.relative
 
 
 def test_a_graph_runs_on_single_crops(graph):

@@ -9,6 +9,7 @@ from .evaluate import evaluate
 from .evaluate_locator import evaluate_locator
 from .export import export
 from .image import image
+from .release import release
 from .synth import synth
 from .train import cost, train
 from .train_locator import train_locator
@@ -25,4 +26,5 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "cost": cost,
     "train-locator": train_locator,
     "evaluate-locator": evaluate_locator,
+    "release": release,
 }

@@ -1,0 +1,120 @@
+"""The numbers in README and model card: measured, and written between markers by one command.
+
+A block lies between `<!-- release:NAME -->` and `<!-- /release:NAME -->`, on lines of their own.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from unmask_sdk.errors import ConfigError, ExportError
+from unmask_sdk.manifest import Artifact
+from unmask_sdk.training.cost import layer_costs
+from unmask_sdk.training.networks import UnmaskerGraph
+
+DOCUMENTS = ("README.md", "MODEL_CARD.md")
+FOLDERS = ("unmask_sdk", "training/weights", "examples", "benchmarks")
+
+
+def check_root(root: Path) -> None:
+    """Refuses a folder that is no clone of the project.
+
+    Raises:
+        ConfigError: Naming what is missing.
+    """
+    for name in (*DOCUMENTS, *FOLDERS):
+        if not (root / name).exists():
+            raise ConfigError(
+                f"{root} holds no {name}; run unmask release from a clone of unmask-sdk, installed "
+                "with: pip install -e '.[dev]'"
+            )
+
+
+def replace_blocks(text: str, blocks: Mapping[str, str], where: str) -> str:
+    """Puts new content between the markers of a document.
+
+    Args:
+        text: The document.
+        blocks: Content by name; names that the document does not mark are passed over.
+        where: Name of the document, for errors.
+
+    Raises:
+        ConfigError: If the document marks a block that there is no content for, or a marker has
+            no end.
+    """
+
+    def fill(match: re.Match[str]) -> str:
+        name = match["name"]
+        if name not in blocks:
+            raise ConfigError(f"{where} marks release:{name}, which the release does not write")
+        return f"{match['begin']}\n{blocks[name].strip()}\n{match['end']}"
+
+    pattern = r"(?P<begin><!-- release:(?P<name>\w+) -->)\n.*?(?P<end><!-- /release:(?P=name) -->)"
+    filled, count = re.subn(pattern, fill, text, flags=re.DOTALL)
+    if count != text.count("<!-- release:"):
+        raise ConfigError(f"{where}: a marker <!-- release:… --> has no end <!-- /release:… -->")
+    return filled
+
+
+def write_documents(root: Path, blocks: Mapping[str, str]) -> None:
+    """Fills the blocks of all documents, or changes none of them."""
+    filled = {name: replace_blocks((root / name).read_text(), blocks, name) for name in DOCUMENTS}
+    for name, text in filled.items():
+        temporary = root / f"{name}.tmp"
+        temporary.write_text(text)
+        os.replace(temporary, root / name)
+
+
+def sizes(graph: UnmaskerGraph, artifacts: Sequence[Artifact]) -> str:
+    """One sentence: what the unmasker costs, and how large the files are."""
+    side = graph.unmasker.config.size
+    costs = layer_costs(graph, torch.zeros(1, side, side, 3, dtype=torch.uint8))
+    parameters = sum(p.numel() for p in graph.parameters()) / 1e6
+    flop = sum(cost.flop for cost in costs) / 1e9
+    onnx = [a for a in artifacts if a.format == "onnx"]
+    unmasker = sum(a.bytes for a in onnx if a.role == "unmasker") / 1e6
+    locator = sum(a.bytes for a in onnx if a.role != "unmasker") / 1e6
+    return (
+        f"{parameters:.1f} M parameters, {flop:.1f} GFLOP and {unmasker:.1f} MB of ONNX for the "
+        f"unmasker, {locator:.1f} MB for the face locator."
+    )
+
+
+def measure_speed(root: Path) -> str:
+    """Runs `benchmarks/` and gives its results as a Markdown table.
+
+    Raises:
+        ExportError: If the benchmarks fail.
+    """
+    with tempfile.TemporaryDirectory(prefix="unmask-release-") as scratch:
+        file = Path(scratch) / "speed.json"
+        done = subprocess.run(
+            [sys.executable, "-m", "pytest", "benchmarks", "--benchmark-only", "-q",
+             f"--benchmark-json={file}"],
+            cwd=root, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        if done.returncode:
+            raise ExportError(f"the benchmarks failed:\n{done.stdout[-2000:]}")
+        return speed_table(json.loads(file.read_text()))
+
+
+def speed_table(measured: Mapping[str, Any]) -> str:
+    """The table of a pytest-benchmark JSON file: medians, and what each benchmark adds."""
+    lines = ["| benchmark | median | beside it |", "| --- | --- | --- |"]
+    for row in measured["benchmarks"]:
+        extra = ", ".join(f"{name.replace('_', ' ')} {v}" for name, v in row["extra_info"].items())
+        name = row["name"].removeprefix("test_")
+        lines.append(f"| {name} | {1000 * row['stats']['median']:.1f} ms | {extra} |")
+    cpu = measured["machine_info"]["cpu"].get("brand_raw", "unknown processor")
+    lines += ["", f"On {cpu}, by `python -m pytest benchmarks --benchmark-only`."]
+    return "\n".join(lines)

@@ -1,0 +1,51 @@
+"""The documents' numbers: written where they belong, or nowhere."""
+
+from __future__ import annotations
+
+import pytest
+
+from unmask_sdk.errors import ConfigError
+from unmask_sdk.export.release import check_root, replace_blocks, speed_table, write_documents
+
+PAGE = "a\n<!-- release:speed -->\nold\n<!-- /release:speed -->\nb\n"
+
+
+def test_a_block_is_replaced_and_the_rest_stays():
+    new = replace_blocks(PAGE, {"speed": "fast\nfaster", "sizes": "x"}, "README.md")
+    assert new == PAGE.replace("old", "fast\nfaster")
+    assert replace_blocks(new, {"speed": "old"}, "README.md") == PAGE
+
+
+def test_backslashes_are_text():
+    assert r"\1 \n" in replace_blocks(PAGE, {"speed": r"\1 \n"}, "README.md")
+
+
+def test_unknown_and_open_blocks_are_named():
+    with pytest.raises(ConfigError, match=r"README.md marks release:speed"):
+        replace_blocks(PAGE, {}, "README.md")
+    with pytest.raises(ConfigError, match="no end"):
+        replace_blocks("<!-- release:speed -->\nold", {"speed": "x"}, "README.md")
+
+
+def test_no_document_changes_if_one_is_wrong(tmp_path):
+    (tmp_path / "README.md").write_text(PAGE)
+    (tmp_path / "MODEL_CARD.md").write_text("<!-- release:speed -->\n")
+    with pytest.raises(ConfigError):
+        write_documents(tmp_path, {"speed": "new"})
+    assert (tmp_path / "README.md").read_text() == PAGE
+    (tmp_path / "MODEL_CARD.md").write_text("nothing to fill\n")
+    write_documents(tmp_path, {"speed": "new"})
+    assert "new" in (tmp_path / "README.md").read_text()
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["MODEL_CARD.md", "README.md"]
+
+
+def test_a_folder_that_is_no_clone_is_refused(tmp_path):
+    with pytest.raises(ConfigError, match=r"README\.md"):
+        check_root(tmp_path)
+
+
+def test_speed_table():
+    row = {"name": "test_unmasker[1]", "stats": {"median": 0.0205}, "extra_info": {"load_ms": 3}}
+    table = speed_table({"benchmarks": [row], "machine_info": {"cpu": {"brand_raw": "X"}}})
+    assert "| unmasker[1] | 20.5 ms | load ms 3 |" in table
+    assert "On X" in table

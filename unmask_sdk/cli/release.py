@@ -1,0 +1,85 @@
+"""`unmask release`: weights to artifacts, pictures and every number in the documents."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def release(
+    faces: Annotated[Path, typer.Argument(help="Folder of face pictures and landmarks.npz.")],
+    weights: Annotated[
+        Path | None, typer.Option(help="New weights of the unmasker; the clone's if left out.")
+    ] = None,
+    root: Annotated[Path, typer.Option(help="The clone to refresh.")] = Path("."),
+    sface: Annotated[
+        Path | None, typer.Option(help="SFace's ONNX file, to judge identity.")
+    ] = None,
+    perceptual: Annotated[bool, typer.Option(help="Judge perceptual distance too.")] = False,
+    photos: Annotated[
+        Path | None, typer.Option(help="Folder of photos of really masked people.")
+    ] = None,
+    limit: Annotated[int, typer.Option(min=1, help="Evaluate at most so many faces.")] = 500,
+    report: Annotated[
+        Path | None, typer.Option(help="Folder for the evaluation's tables and pictures.")
+    ] = None,
+) -> None:
+    """Refresh weights, artifacts, example pictures and the documents' numbers in a clone."""
+    import os
+
+    from ..errors import DataError, InvalidInputError
+    from ..export.formats import export
+    from ..export.release import check_root, measure_speed, sizes, write_documents
+    from ..training.checkpoint import load_network
+    from ..training.data import read_landmarks, select
+    from ..training.evaluate import OURS, evaluate, run_graph
+    from ..training.networks import UnmaskerGraph
+    from ..training.perceptual_distance import PerceptualDistance
+    from ..training.real_photos import real_photos
+    from ..training.recognition import Recogniser
+    from ..training.report import summarise, write_report
+    from .image import image
+
+    check_root(root)
+    stored = root / "training" / "weights"
+    kept = stored / "unmask-256.safetensors"
+    graph = load_network(weights or kept)
+    if not isinstance(graph, UnmaskerGraph):
+        raise InvalidInputError(f"{weights} holds no unmasker; --weights takes an unmasker")
+    chosen = select(read_landmarks(faces / "landmarks.npz"), split="val", limit=limit)
+    if not chosen:
+        raise DataError(f"{faces / 'landmarks.npz'} has no face in the split 'val'")
+    recogniser = Recogniser(sface) if sface else None
+    distance = PerceptualDistance() if perceptual else None
+
+    if weights is not None:
+        temporary = kept.with_suffix(".tmp")
+        temporary.write_bytes(weights.read_bytes())
+        os.replace(temporary, kept)
+    artifacts = root / "unmask_sdk" / "artifacts"
+    made = export(
+        "onnx",
+        sorted(stored.glob("*.safetensors")),
+        artifacts,
+        progress=lambda step: typer.echo(f"export: {step}"),
+    )
+    image(
+        sorted((root / "examples").glob("*.jpg")),
+        root / "docs" / "before-after",
+        runtime="onnx",
+        precision="fp32",
+        artifacts=artifacts,
+        side_by_side=True,
+    )
+    typer.echo("measuring speed")
+    speed = measure_speed(root)
+    seen = real_photos(photos, run_graph(graph)) if photos else None
+    size = graph.unmasker.config.size
+    found = evaluate(faces, chosen, {OURS: graph}, size, recogniser=recogniser, distance=distance)
+    text = summarise(found, lambda name: name.split("/")[0] if "/" in name else "faces", seen)
+    if report is not None:
+        write_report(report, text, found, seen)
+    write_documents(root, {"sizes": sizes(graph, made), "speed": speed, "quality": text})
+    typer.echo(text)
