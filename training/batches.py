@@ -44,7 +44,8 @@ def augment(batch: Batch, rng: np.random.Generator, empty_share: float) -> Batch
     """Flips, changes light and colour, softens, adds noise; takes the mask off a share of samples.
 
     Light, colour and softness change input and truth alike; noise is on the input alone, since
-    nobody wants it painted into the hole.
+    nobody wants it painted into the hole. All of it is decided by `rng` (and, since noise is drawn
+    on the batch's device, by the kind of device).
     """
     count = len(batch.truth)
     device = batch.truth.device
@@ -78,7 +79,10 @@ def augment(batch: Batch, rng: np.random.Generator, empty_share: float) -> Batch
     valid = change(batch.valid, False)
     masked = torch.where(empty > 0, truth, masked)
     mask = mask * (1 - empty)
-    masked = masked + noisy * level * torch.randn_like(masked)
+    # Not the global generator: how far that is depends on what ran before.
+    generator = torch.Generator(device).manual_seed(int(rng.integers(2**63)))
+    noise = torch.empty_like(masked).normal_(generator=generator)
+    masked = masked + noisy * level * noise
     return Batch(masked.clamp(-1, 1), truth.clamp(-1, 1), mask, valid)
 
 
