@@ -78,7 +78,13 @@ def read_metadata(path: Path) -> tuple[str, dict[str, Any]]:
             f"{path} holds kind {kind!r}; this version reads {', '.join(KINDS)}, "
             "as unmask train writes them"
         )
-    return kind, json.loads(metadata["config"])
+    try:
+        config = dict(json.loads(metadata["config"]))
+    except (ValueError, TypeError) as error:
+        raise DataError(
+            f"{path} holds a damaged configuration ({error}); get the file again or train it again"
+        ) from None
+    return kind, config
 
 
 def load_network(path: Path | str, *, sha256: str | None = None) -> nn.Module:
@@ -116,7 +122,10 @@ def load_network(path: Path | str, *, sha256: str | None = None) -> nn.Module:
     with safe_open(path, framework="pt") as stored:
         state = {name: stored.get_tensor(name).float() for name in stored.keys()}  # noqa: SIM118
     # Batch norm's step counters are not stored; nothing else may be missing or left over.
-    missing, unexpected = graph.load_state_dict(state, strict=False)
+    try:
+        missing, unexpected = graph.load_state_dict(state, strict=False)
+    except RuntimeError as error:
+        raise DataError(f"{path} does not fit its own configuration: {error}") from None
     missing = [name for name in missing if not name.endswith("num_batches_tracked")]
     if missing or unexpected:
         raise DataError(

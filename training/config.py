@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any
 
 from unmask_sdk.errors import ConfigError
 
 from .networks import UnmaskerConfig
+from .settings import LEAST_RATE, build, check_range, read_yaml
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,10 @@ class LossWeights:
     identity: float = 0.0
     adversarial: float = 0.0
     feature_matching: float = 0.0
+
+    def __post_init__(self) -> None:
+        for term in fields(self):
+            check_range(self, term.name, 0)
 
 
 @dataclass(frozen=True)
@@ -57,6 +62,8 @@ class Stage:
                 "a stage needs size a multiple of 16 and positive steps, batch, variants; "
                 f"got {self}"
             )
+        check_range(self, "rate", LEAST_RATE, 1)
+        check_range(self, "final_rate", 0, 1)
 
 
 @dataclass(frozen=True)
@@ -101,6 +108,11 @@ class TrainConfig:
     identity_weights: str | None = None
 
     def __post_init__(self) -> None:
+        if not self.name or set(self.name) & set("/\\"):
+            raise ConfigError(f"name must be a file name without folders; got {self.name!r}")
+        check_range(self, "per_person limit interval validation", 1)
+        check_range(self, "seed", 0, 2**63 - 1)
+        check_range(self, "ema empty_share predicted_share", 0, 1)
         if not 0 < self.frozen_share <= 1:
             raise ConfigError(
                 f"frozen_share must be above 0 and at most 1; got {self.frozen_share}"
@@ -122,37 +134,6 @@ class TrainConfig:
         return sum(stage.steps for stage in self.stages)
 
 
-def _build(kind: type, value: Any, where: str) -> Any:
-    """Builds a (nested) dataclass from plain YAML data, naming the place of any mistake."""
-    if not isinstance(value, dict):
-        raise ConfigError(f"{where}: expected a mapping, got {value!r}")
-    hints = get_type_hints(kind)
-    known = {f.name for f in fields(kind)}
-    unknown = sorted(set(value) - known)
-    if unknown:
-        raise ConfigError(
-            f"{where}: unknown key {unknown[0]!r}; known keys: {', '.join(sorted(known))}"
-        )
-    built = {}
-    for key, item in value.items():
-        hint = hints[key]
-        if is_dataclass(hint):
-            item = _build(hint, item, f"{where}.{key}")
-        elif hint == tuple[Stage, ...]:
-            if not isinstance(item, list):
-                raise ConfigError(f"{where}.{key}: expected a list of stages, got {item!r}")
-            item = tuple(
-                _build(Stage, stage, f"{where}.{key}[{i}]") for i, stage in enumerate(item)
-            )
-        elif isinstance(item, list):
-            item = tuple(item)
-        built[key] = item
-    try:
-        return kind(**built)
-    except TypeError as error:
-        raise ConfigError(f"{where}: {error}") from None
-
-
 def read_config(path: Path, **overrides: Any) -> TrainConfig:
     """Reads and checks a training configuration.
 
@@ -163,15 +144,7 @@ def read_config(path: Path, **overrides: Any) -> TrainConfig:
     Raises:
         ConfigError: If the file is missing, is not YAML, or has unknown or impossible values.
     """
-    import yaml
-
-    try:
-        value = yaml.safe_load(path.read_text())
-    except OSError as error:
-        raise ConfigError(f"cannot read configuration {path}: {error.strerror}") from None
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{path} is not valid YAML: {error}") from None
-    if isinstance(value, dict):
-        value.update({k: v for k, v in overrides.items() if v is not None})
-    config: TrainConfig = _build(TrainConfig, value, path.name)
+    value = read_yaml(path)
+    value.update({k: v for k, v in overrides.items() if v is not None})
+    config: TrainConfig = build(TrainConfig, value, path.name)
     return config

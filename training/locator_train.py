@@ -3,26 +3,26 @@
 from __future__ import annotations
 
 import json
-import pickle
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import torch
-import yaml
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from unmask_sdk.errors import ConfigError, DataError
+from unmask_sdk.errors import ConfigError
 
 from .checkpoint import save_network
 from .locator_data import load_backgrounds, load_faces
 from .locator_drawing import Scene
 from .locator_tasks import AlignerTask, DetectorTask, Task
+from .resuming import open_checkpoint, open_device, save_checkpoint
+from .settings import LEAST_RATE, build, check_range, read_yaml
+from .sheet import write_picture
 
 TASKS: dict[str, type[Task]] = {"detector": DetectorTask, "aligner": AlignerTask}
 EMA_DECAY = 0.998
@@ -44,8 +44,8 @@ class FitConfig:
     rate: float = 2e-3
 
     def __post_init__(self) -> None:
-        if min(self.steps, self.batch) < 1 or self.rate <= 0:
-            raise ConfigError(f"steps, batch and rate must be positive; got {self}")
+        check_range(self, "steps batch", 1)
+        check_range(self, "rate", LEAST_RATE, 1)
 
 
 @dataclass(frozen=True)
@@ -82,6 +82,12 @@ class LocatorTrainConfig:
     detector: FitConfig = field(default_factory=lambda: FitConfig(6000, 16))
     aligner: FitConfig = field(default_factory=lambda: FitConfig(4000, 64))
 
+    def __post_init__(self) -> None:
+        check_range(self, "limit val_limit per_person interval", 1)
+        check_range(self, "backgrounds workers", 0)
+        check_range(self, "seed", 0, 2**63 - 1)
+        open_device(self.device)
+
 
 def read_config(path: Path, **changes: Any) -> LocatorTrainConfig:
     """Reads a YAML configuration.
@@ -93,24 +99,10 @@ def read_config(path: Path, **changes: Any) -> LocatorTrainConfig:
     Raises:
         ConfigError: If the file is missing or not YAML, or a key is unknown, missing or invalid.
     """
-    try:
-        values = yaml.safe_load(path.read_text())
-    except (OSError, yaml.YAMLError) as error:
-        raise ConfigError(f"{path}: not a readable YAML file: {error}") from None
-    if not isinstance(values, dict):
-        raise ConfigError(f"{path}: a mapping of keys to values is wanted; got {values!r}")
+    values = read_yaml(path)
     values |= {key: value for key, value in changes.items() if value is not None}
-    known = {f.name for f in fields(LocatorTrainConfig)}
-    if values.keys() - known:
-        raise ConfigError(f"{path}: unknown keys {sorted(values.keys() - known)}; {sorted(known)}")
-    try:
-        for key in TASKS.keys() & values.keys():
-            values[key] = FitConfig(**values[key])
-        for key in {"faces", "landmarks", "out"} & values.keys():
-            values[key] = Path(values[key])
-        return LocatorTrainConfig(**values)
-    except TypeError as error:
-        raise ConfigError(f"{path}: {error}") from None
+    config: LocatorTrainConfig = build(LocatorTrainConfig, values, path.name)
+    return config
 
 
 def train(config: LocatorTrainConfig, *, only: str | None = None) -> dict[str, Path]:
@@ -124,13 +116,12 @@ def train(config: LocatorTrainConfig, *, only: str | None = None) -> dict[str, P
         Kind of network to its weight file.
 
     Raises:
-        ConfigError: If `only` is neither, or the device is not there.
+        ConfigError: If `only` is neither.
         DataError: If faces, landmarks or a checkpoint cannot be read.
     """
     if only is not None and only not in TASKS:
         raise ConfigError(f"only takes {' or '.join(TASKS)}; got {only!r}")
-    if config.device.startswith("cuda") and not torch.cuda.is_available():
-        raise ConfigError(f"device {config.device}: torch sees no CUDA device; use --device cpu")
+    config.out.mkdir(parents=True, exist_ok=True)
     scenes = []
     for split, limit in (("train", config.limit), ("val", config.val_limit)):
         faces = load_faces(
@@ -149,9 +140,8 @@ def train(config: LocatorTrainConfig, *, only: str | None = None) -> dict[str, P
 
 def _fit(task: Task, kind: str, config: LocatorTrainConfig) -> Path:
     fit: FitConfig = getattr(config, kind)
-    config.out.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(config.seed)
-    device = torch.device(config.device)
+    device = open_device(config.device)
     graph = task.build().to(device, memory_format=torch.channels_last)
     optimizer = torch.optim.AdamW(graph.parameters(), lr=fit.rate, weight_decay=0.01)
     average = {k: v.detach().clone() for k, v in graph.state_dict().items()}
@@ -183,9 +173,7 @@ def _fit(task: Task, kind: str, config: LocatorTrainConfig) -> Path:
             if step % config.interval and step != fit.steps:
                 continue
             state = {"graph": graph.state_dict(), "average": average, "step": step}
-            temporary = checkpoint.with_suffix(".tmp")
-            torch.save(state | {"optimizer": optimizer.state_dict()}, temporary)
-            temporary.replace(checkpoint)
+            save_checkpoint(checkpoint, state | {"optimizer": optimizer.state_dict()})
             tested = task.build().to(device).eval()
             tested.load_state_dict(average)
             metrics, sample = task.evaluate(tested)
@@ -193,7 +181,7 @@ def _fit(task: Task, kind: str, config: LocatorTrainConfig) -> Path:
             log.write(json.dumps(record) + "\n")
             log.flush()
             console.print(json.dumps(record))
-            cv2.imwrite(str(config.out / f"{kind}.png"), sample[..., ::-1])
+            write_picture(config.out / f"{kind}.png", sample)
     weights = config.out / f"{kind}.safetensors"
     save_network(weights, kind, graph.config, average)
     return weights
@@ -230,15 +218,9 @@ def _follow(average: dict[str, Tensor], graph: nn.Module, decay: float) -> None:
 def _resume(
     path: Path, graph: nn.Module, optimizer: torch.optim.Optimizer, average: dict[str, Tensor]
 ) -> int:
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
+    with open_checkpoint(path) as state:
         graph.load_state_dict(state["graph"])
         optimizer.load_state_dict(state["optimizer"])
         for key, value in state["average"].items():
             average[key].copy_(value)
         return int(state["step"])
-    except (pickle.UnpicklingError, OSError, RuntimeError, KeyError, ValueError) as error:
-        raise DataError(
-            f"{path}: not a checkpoint of this network ({type(error).__name__}); remove it to "
-            "start afresh"
-        ) from None

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import cv2
 import numpy as np
 import torch
+
+from unmask_sdk.errors import ImageWriteError
 
 from .batches import read_batch
 from .data import Pack
@@ -14,9 +17,31 @@ from .networks import Unmasker
 
 
 def write_picture(path: Path, picture: np.ndarray) -> None:
-    """Writes a uint8 RGB array; the suffix chooses the format."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    cv2.imwrite(str(path), picture[..., ::-1])
+    """Writes a uint8 array, RGB or grey; the suffix chooses the format.
+
+    Raises:
+        ImageWriteError: If it cannot be encoded or written; no part of it is left.
+    """
+    bgr = picture[..., ::-1] if picture.ndim == 3 else picture
+    temporary = path.with_name(f".{path.name}.tmp")
+    try:
+        encoded, data = cv2.imencode(path.suffix, bgr)
+    except cv2.error:
+        encoded = False
+    if not encoded:
+        height, width = picture.shape[:2]
+        raise ImageWriteError(
+            f"cannot write {path}: {width}x{height} pixels are too many for {path.suffix}, or no "
+            "such format is known"
+        )
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_bytes(data.tobytes())
+        os.replace(temporary, path)
+    except OSError as error:
+        if temporary.is_file():
+            temporary.unlink()
+        raise ImageWriteError(f"cannot write {path}: {error.strerror}") from None
 
 
 def grid(rows: list[list[np.ndarray]]) -> np.ndarray:
