@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from .data import Pack
+from .packs import Pack
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,30 +1,23 @@
-"""Training pairs: read faces and landmarks, cut canonical crops, put masks on, pack them once.
-
-A pack is a folder of plain arrays that are memory-mapped, so it can be larger than memory:
-`truth.npy` uint8 `[N, S, S, 3]`, `valid.npy` uint8 `[N, S, S]` (255 where the source picture has
-data), and for each variant V `masked_V.npy` and `mask_V.npy`, beside `pack.json`.
-"""
+"""Faces and their landmarks: read them, choose among them, cut canonical crops, put masks on."""
 
 from __future__ import annotations
 
-import json
-import os
+import zipfile
 import zlib
-from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict, dataclass
-from functools import partial
+from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
 import numpy as np
-from rich.progress import track
 
 from unmask_sdk.align import CROP_SIZE, crop_matrix, transform_points, warp_crop
-from unmask_sdk.errors import DataError
+from unmask_sdk.errors import DataError, ImageReadError
+from unmask_sdk.images import read
 
 from .mesh import Array, check_landmarks, eye_centres
-from .synthesis import MASK_TYPES, Image, synthesise
+from .people import people_of, splits_of
+from .synthesis import Image, synthesise
 
 # Alignment error of the locator, in pixels at 256: the networks must not depend on better.
 EYE_JITTER = 1.2
@@ -32,44 +25,77 @@ EYE_JITTER = 1.2
 
 @dataclass(frozen=True, eq=False)
 class Face:
-    """One picture with one face: `name` is its path under the faces folder."""
+    """One picture with one face.
+
+    Attributes:
+        name: Its path under the faces folder, with `/`.
+        split: `train`, `val`, or another name.
+        landmarks: `[468, 2]` mesh points in pixels.
+        person: Who it is: pictures of one person share it.
+    """
 
     name: str
     split: str
     landmarks: Array
-
-    @property
-    def person(self) -> str:
-        """The folder that holds the picture, or the picture's own name when it lies flat."""
-        parent = Path(self.name).parent
-        return str(parent) if len(parent.parts) > 1 else self.name
+    person: str
 
 
 def read_landmarks(path: Path) -> list[Face]:
-    """Reads `landmarks.npz`: arrays `name` `[N]`, `landmarks` `[N, 468, 2]`, optionally `split`.
+    """Reads `landmarks.npz`: `name` `[N]`, `landmarks` `[N, 468, 2]`; `split`, `person` `[N]`.
+
+    The last two may be missing. The person is then told from where the picture lies, see
+    `people.people_of`, and about a tenth of the people are held out as `val`.
 
     Raises:
-        DataError: If the file is missing or does not hold those arrays.
+        DataError: If the file is missing, damaged, or does not hold those arrays.
     """
+    arrays = _read_arrays(path)
+    names = [str(name) for name in arrays["name"].ravel()]
+    people = [str(x) for x in arrays["person"].ravel()] if "person" in arrays else people_of(names)
+    splits = [str(x) for x in arrays["split"].ravel()] if "split" in arrays else splits_of(people)
+    points = arrays["landmarks"]
+    lengths = {"name": len(names), "person": len(people), "split": len(splits)}
+    lengths["landmarks"] = len(points) if points.ndim else 0
+    if len(set(lengths.values())) > 1:
+        raise DataError(f"{path}: the arrays differ in length: {lengths}")
     try:
-        with np.load(path, allow_pickle=False) as stored:
-            names = [str(name) for name in stored["name"]]
-            points = stored["landmarks"].astype(np.float64)
-            splits = stored["split"] if "split" in stored else np.full(len(names), "train")
+        return [
+            Face(name, split, check_landmarks(mesh), person)
+            for name, split, mesh, person in zip(names, splits, points, people, strict=True)
+        ]
+    except (DataError, ValueError) as error:
+        raise DataError(f"{path}: {error}") from None
+
+
+def _read_arrays(path: Path) -> dict[str, np.ndarray]:
+    try:
+        stored = np.load(path, allow_pickle=False)
+        if not isinstance(stored, np.lib.npyio.NpzFile):
+            raise ValueError("it holds a single array")
+        with stored:
+            wanted = ["name", "landmarks", *{"split", "person"}.intersection(stored)]
+            return {name: stored[name] for name in wanted}
     except FileNotFoundError:
         raise DataError(
             f"no landmark file {path}; make one with: unmask synth FACES -o OUT --mesh MODEL.tflite"
         ) from None
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise DataError(
-            f"{path} is not a landmark file (arrays name, landmarks [N, 468, 2]): {error}"
+            f"{path} is not a landmark file (an npz with arrays name, landmarks [N, 468, 2]), or "
+            f"damaged: {error}; make one with: unmask synth FACES -o OUT --mesh MODEL.tflite"
         ) from None
-    if not len(names) == len(points) == len(splits):
-        raise DataError(f"{path}: name, landmarks and split differ in length")
-    return [
-        Face(name, str(split), check_landmarks(mesh))
-        for name, split, mesh in zip(names, splits, points, strict=True)
-    ]
+
+
+def check_splits(faces: list[Face], landmarks: Path) -> None:
+    """Raises `DataError` unless there are faces to train on and others to validate with."""
+    counts = Counter(face.split for face in faces)
+    for split in ("train", "val"):
+        if not counts[split]:
+            raise DataError(
+                f"{landmarks}: no faces in split {split!r}, only {dict(counts)}; training takes "
+                "train and val, of two people at least: set the file's array split, or leave it "
+                "out to hold out a tenth of the people"
+            )
 
 
 def select(
@@ -91,11 +117,13 @@ def select(
 
 
 def read_picture(path: Path) -> Image:
-    """Reads a picture as uint8 `[H, W, 3]` RGB, or raises `DataError`."""
-    picture = cv2.imread(str(path), cv2.IMREAD_COLOR)
-    if picture is None:
-        raise DataError(f"cannot read {path} as a picture; remove it or its landmarks")
-    return np.ascontiguousarray(picture[..., ::-1])
+    """Reads a picture as uint8 `[H, W, 3]` RGB, upright and whole, or raises `DataError`."""
+    try:
+        return read(path).pixels
+    except ImageReadError as error:
+        raise DataError(
+            f"cannot read a picture: {error}; mend it, or take it out of the landmark file"
+        ) from None
 
 
 def seed_of(name: str, salt: int) -> int:
@@ -166,109 +194,3 @@ def open_crop(folder: Path, face: Face, size: int = CROP_SIZE, *, jitter: float 
     """Reads a face's picture and cuts its crop."""
     picture = read_picture(folder / face.name)
     return cut(picture, face.landmarks, size, jitter=jitter, seed=seed_of(face.name, 0))
-
-
-@dataclass(frozen=True)
-class PackPlan:
-    """What a pack is made of; stored in `pack.json` and compared before a pack is used again."""
-
-    size: int
-    variants: int
-    split: str
-    per_person: int | None
-    limit: int | None
-    jitter: float = EYE_JITTER
-    version: int = 1
-
-
-def _render(item: tuple[int, Face], folder: Path, plan: PackPlan) -> tuple[int, list[Image]]:
-    index, face = item
-    crop = open_crop(folder, face, plan.size, jitter=plan.jitter)
-    arrays = [crop.truth, crop.valid]
-    for variant in range(plan.variants):
-        # Types in equal parts, a different one for each variant of a face.
-        kind = MASK_TYPES[(index + variant) % len(MASK_TYPES)]
-        image, mask, _ = crop.masked(kind=kind, seed=seed_of(face.name, 1 + variant))
-        arrays += [image, mask]
-    return index, arrays
-
-
-def _files(variants: int) -> list[tuple[str, int]]:
-    """File names of a pack, with each array's channels."""
-    pairs = [(f"masked_{v}.npy", 3) for v in range(variants)]
-    masks = [(f"mask_{v}.npy", 1) for v in range(variants)]
-    mixed = [file for both in zip(pairs, masks, strict=True) for file in both]
-    return [("truth.npy", 3), ("valid.npy", 1), *mixed]
-
-
-def write_pack(
-    faces_folder: Path, faces: list[Face], plan: PackPlan, out: Path, workers: int
-) -> None:
-    """Renders a pack into `out`; `pack.json` is written last, so a half-made pack is never used."""
-    if not faces:
-        raise DataError(
-            f"no faces in split {plan.split!r}; look at the landmark file's split array"
-        )
-    out.mkdir(parents=True, exist_ok=True)
-    (out / "pack.json").unlink(missing_ok=True)
-    side = (plan.size, plan.size)
-    arrays = [
-        np.lib.format.open_memmap(
-            out / file,
-            mode="w+",
-            dtype=np.uint8,
-            shape=(len(faces), *side, 3) if channels == 3 else (len(faces), *side),
-        )
-        for file, channels in _files(plan.variants)
-    ]
-    render = partial(_render, folder=faces_folder, plan=plan)
-
-    def results() -> Iterator[tuple[int, list[Image]]]:
-        if workers <= 1:
-            yield from map(render, enumerate(faces))
-            return
-        with ProcessPoolExecutor(workers) as pool:
-            yield from pool.map(render, enumerate(faces), chunksize=16)
-
-    for index, images in track(results(), f"packing {plan.split} {plan.size}", total=len(faces)):
-        for array, image in zip(arrays, images, strict=True):
-            array[index] = image
-    for array in arrays:
-        array.flush()
-    index_file = {"plan": asdict(plan), "names": [face.name for face in faces]}
-    temporary = out / "pack.json.tmp"
-    temporary.write_text(json.dumps(index_file))
-    os.replace(temporary, out / "pack.json")
-
-
-class Pack:
-    """An opened pack; arrays are memory-mapped and read-only."""
-
-    def __init__(self, folder: Path) -> None:
-        stored = json.loads((folder / "pack.json").read_text())
-        self.plan = PackPlan(**stored["plan"])
-        self.names: list[str] = stored["names"]
-        arrays = [np.load(folder / file, mmap_mode="r") for file, _ in _files(self.plan.variants)]
-        self.truth, self.valid = arrays[:2]
-        self.masked, self.mask = arrays[2::2], arrays[3::2]
-
-    def __len__(self) -> int:
-        return len(self.names)
-
-
-def open_pack(
-    faces_folder: Path, landmarks: Path, plan: PackPlan, cache: Path, workers: int = 1
-) -> Pack:
-    """Opens the pack of a plan under `cache`, rendering it first if it is not there."""
-    faces = select(
-        read_landmarks(landmarks), split=plan.split, per_person=plan.per_person, limit=plan.limit
-    )
-    out = cache / f"{plan.split}-{plan.size}-{plan.variants}-{len(faces)}"
-    stored = out / "pack.json"
-    names = [face.name for face in faces]
-    if not stored.exists() or json.loads(stored.read_text()) != {
-        "plan": asdict(plan),
-        "names": names,
-    }:
-        write_pack(faces_folder, faces, plan, out, workers)
-    return Pack(out)

@@ -63,9 +63,9 @@ def load_faces(
         folder: Holds the pictures under the names of the landmark file.
         landmarks: Landmark file, see `data.read_landmarks`.
         split: `train` or `val`.
-        limit: Most faces taken from each top-level folder, chosen at random.
-        per_person: Most pictures from one folder below a top-level folder, where people have
-            their own; pictures that lie in a top-level folder itself are not capped.
+        limit: Most faces taken, at random, from each top-level folder that is a data set, and
+            from the rest together.
+        per_person: Most pictures of one person.
         seed: Decides the choice, and the masks.
 
     Returns:
@@ -75,15 +75,19 @@ def load_faces(
         DataError: If the landmark file or a picture cannot be read, or no face is left.
     """
     rng = np.random.default_rng(seed)
-    taken: Counter[str] = Counter()
+    sources: Counter[str] = Counter()
+    people: Counter[str] = Counter()
     chosen = []
     known = read_landmarks(landmarks)
     for i in rng.permutation([i for i, face in enumerate(known) if face.split == split]):
-        parts = known[i].name.split("/")
-        person = "/".join(parts[:-1]) if len(parts) > 2 else ""
-        if taken[parts[0]] >= limit or (person and taken[person] >= per_person):
+        face = known[i]
+        top = face.name.split("/")[0]
+        # Pictures in no folder, or in folders that are people, are one set together.
+        source = "" if top in (face.name, face.person) else top
+        if sources[source] >= limit or people[face.person] >= per_person:
             continue
-        taken.update({parts[0], person})
+        sources[source] += 1
+        people[face.person] += 1
         chosen.append(int(i))
     if not chosen:
         raise DataError(f"{landmarks}: no face of the split {split!r}")

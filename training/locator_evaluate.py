@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -19,9 +18,9 @@ from unmask_sdk.errors import DataError
 from unmask_sdk.locator import Locator
 
 from .checkpoint import load_network
+from .data import read_picture
 from .locator_data import (
     Face,
-    Image,
     load_backgrounds,
     load_faces,
     mesh_box,
@@ -144,7 +143,7 @@ def evaluate_photos(locator: Locator, folder: Path) -> str:
     paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in PICTURES)
     if not paths:
         raise DataError(f"{folder}: no .jpg or .png picture in it")
-    counts = [len(locator(read(path))) for path in track(paths, description=folder.name)]
+    counts = [len(locator(read_picture(path))) for path in track(paths, description=folder.name)]
     missed = [p.name for p, n in zip(paths, counts, strict=True) if not n]
     share = 100 * (1 - len(missed) / len(paths))
     return f"{len(paths) - len(missed)} of {len(paths)} photos ({share:.1f} %), {sum(counts)} faces"
@@ -155,14 +154,6 @@ def evaluate_false_alarms(locator: Locator) -> str:
     counts = {name: len(locator(photo)) for name, photo in val_photos().items()}
     where = ", ".join(f"{name} {count}" for name, count in counts.items() if count)
     return f"{sum(counts.values())} in {len(counts)} photos" + (f": {where}" if where else "")
-
-
-def read(path: Path) -> Image:
-    """Reads a picture as uint8 RGB `[H, W, 3]`; DataError if that fails."""
-    picture = cv2.imread(str(path), cv2.IMREAD_COLOR_RGB)
-    if picture is None:
-        raise DataError(f"{path}: not a readable picture")
-    return np.asarray(picture, dtype=np.uint8)
 
 
 def evaluate(

@@ -17,6 +17,8 @@ from torch.utils.data import DataLoader
 from unmask_sdk.errors import ConfigError
 
 from .checkpoint import save_network
+from .data import check_splits, read_landmarks
+from .files import make_folder
 from .locator_data import load_backgrounds, load_faces
 from .locator_drawing import Scene
 from .locator_tasks import AlignerTask, DetectorTask, Task
@@ -121,7 +123,8 @@ def train(config: LocatorTrainConfig, *, only: str | None = None) -> dict[str, P
     """
     if only is not None and only not in TASKS:
         raise ConfigError(f"only takes {' or '.join(TASKS)}; got {only!r}")
-    config.out.mkdir(parents=True, exist_ok=True)
+    make_folder(config.out, "--out")
+    check_splits(read_landmarks(config.landmarks), config.landmarks)
     scenes = []
     for split, limit in (("train", config.limit), ("val", config.val_limit)):
         faces = load_faces(

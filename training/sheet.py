@@ -12,8 +12,8 @@ import torch
 from unmask_sdk.errors import ImageWriteError
 
 from .batches import read_batch
-from .data import Pack
 from .networks import Unmasker
+from .packs import Pack
 
 
 def write_picture(path: Path, picture: np.ndarray) -> None:

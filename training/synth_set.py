@@ -45,7 +45,7 @@ def mesh_folder(folder: Path, model: Path) -> list[Face]:
         if found is None or mesh is None or not _agree(eye_centres(mesh), found.eyes):
             print(f"{name}: no clear face found, left out")
             continue
-        faces.append(Face(name, "train", mesh))
+        faces.append(Face(name, "train", mesh, name))
     return faces
 
 

@@ -1,9 +1,13 @@
-"""`unmask train`: trains the unmasker, on CPU or CUDA, resuming where it stopped."""
+"""`unmask train`: trains the unmasker, on CPU or CUDA, resuming where it stopped.
+
+The run folder needs room for the packs of all stages, uncompressed: a face takes 131 kB at 128 px
+and 524 kB at 256 px, and half of that again for each variant beyond the first, so 10,000 faces at
+256 px with one variant take 5.2 GB (see `packs.py`). It is checked before any work.
+"""
 
 from __future__ import annotations
 
 import json
-import os
 import time
 from dataclasses import replace
 from functools import partial
@@ -20,9 +24,12 @@ from . import losses
 from .batches import Batch, Batches
 from .checkpoint import load_network, save_network
 from .config import LossWeights, Stage, TrainConfig
-from .data import Pack, PackPlan, open_pack
+from .data import check_splits, read_landmarks
 from .discriminator import PatchDiscriminator
+from .files import make_folder
 from .networks import Unmasker, UnmaskerGraph, harden
+from .packs import Pack, PackPlan, check_room, open_pack
+from .resuming import open_checkpoint, open_device, save_checkpoint
 from .sheet import write_sheet
 from .validate import validate
 
@@ -46,7 +53,6 @@ class Trainer:
             self.critic.parameters(), betas=(0.5, 0.99), weight_decay=1e-4
         )
         self.step = 0
-        self.best = float("-inf")
         compiled = partial(torch.compile, dynamic=False) if config.compile else (lambda f: f)
         self.segmenter = compiled(self.net.segmenter) if config.network.segmentation else None
         self.generator = compiled(self.net.generator)
@@ -65,15 +71,18 @@ class Trainer:
 
     def save(self, path: Path) -> None:
         state = {name: part.state_dict() for name, part in self.parts().items()}
-        temporary = path.with_suffix(".tmp")
-        torch.save({**state, "step": self.step, "best": self.best}, temporary)
-        os.replace(temporary, path)
+        save_checkpoint(path, {**state, "step": self.step})
 
     def resume(self, path: Path) -> None:
-        state = torch.load(path, map_location=self.device, weights_only=True)
-        for name, part in self.parts().items():
-            part.load_state_dict(state[name])
-        self.step, self.best = state["step"], state["best"]
+        with open_checkpoint(path) as state:
+            for name, part in self.parts().items():
+                part.load_state_dict(state[name])
+            self.step = int(state["step"])
+
+    def save_weights(self, path: Path) -> None:
+        """Writes the averaged network."""
+        graph = UnmaskerGraph(self.average)
+        save_network(path, "unmasker", self.config.network, graph.state_dict())
 
     def begin_from(self, path: Path) -> None:
         """Takes over the weights of a file; optimisers and discriminator begin anew."""
@@ -221,13 +230,11 @@ class Trainer:
         return sum(other.steps for other in self.config.stages[:index])
 
 
-def _packs(
-    config: TrainConfig, stage: Stage, faces: Path, landmarks: Path, cache: Path, workers: int
-) -> tuple[Pack, Pack]:
+def _plans(config: TrainConfig, stage: Stage) -> tuple[PackPlan, PackPlan]:
+    """What a stage trains on, and what it is validated with."""
     plan = PackPlan(stage.size, stage.variants, "train", config.per_person, config.limit)
     held_out = replace(plan, split="val", variants=1, per_person=None, limit=config.validation)
-    train = open_pack(faces, landmarks, plan, cache, workers)
-    return train, open_pack(faces, landmarks, held_out, cache, workers)
+    return plan, held_out
 
 
 def _log(run: Path, entry: dict[str, object]) -> None:
@@ -250,29 +257,41 @@ def train(
         config: From `config.read_config`.
         faces: Folder of pictures that `landmarks` names.
         landmarks: Landmark file (see `data.read_landmarks`).
-        run: Folder for packs, checkpoint, `metrics.jsonl`, sample sheets and weights.
+        run: Folder for packs, checkpoint, `metrics.jsonl`, sample sheets and weights. The packs
+            take gigabytes, see above.
         device: `cpu` or `cuda`.
         workers: Processes that render the packs.
 
     Returns:
         The weight file of the averaged network, fp16 safetensors.
+
+    Raises:
+        ConfigError: If there is no such device, or `start` is of another network.
+        DataError: If faces, landmarks, checkpoint or room on the disk are missing.
     """
-    run.mkdir(parents=True, exist_ok=True)
-    trainer = Trainer(config, torch.device(device))
+    place = open_device(device)
+    make_folder(run, "--run")
+    trainer = Trainer(config, place)
     checkpoint = run / "checkpoint.pt"
     if checkpoint.exists():
         trainer.resume(checkpoint)
     elif config.start is not None:
         trainer.begin_from(Path(config.start))
     weights = run / f"{config.name}.safetensors"
-    for stage in config.stages:
-        start = trainer.stage_start(stage)
-        if trainer.step >= start + stage.steps:
-            continue
-        pack, held_out = _packs(config, stage, faces, landmarks, run / "packs", workers)
+    left = [s for s in config.stages if trainer.step < trainer.stage_start(s) + s.steps]
+    if left:
+        known = read_landmarks(landmarks)
+        check_splits(known, landmarks)
+        check_room(faces, known, [p for stage in left for p in _plans(config, stage)], run)
+    for stage in left:
+        pack, held_out = (
+            open_pack(faces, known, plan, run / "packs", workers) for plan in _plans(config, stage)
+        )
         batches = Batches(pack, stage.batch, config.seed, config.empty_share, trainer.device)
         trainer.net.train()
         _run_stage(trainer, stage, batches, held_out, run, weights)
+    if not weights.exists():  # Taken away, or the configuration has a new name.
+        trainer.save_weights(weights)
     return weights
 
 
@@ -318,7 +337,6 @@ def _run_stage(
                 trainer.average, held_out, run / f"sheet-{trainer.step:06d}.jpg", trainer.device
             )
             progress.update(task, note=f"hole {scores['hole_psnr']:.2f} dB")
-            graph = UnmaskerGraph(trainer.average)
-            save_network(weights, "unmasker", config.network, graph.state_dict())
+            trainer.save_weights(weights)
             trainer.save(run / "checkpoint.pt")
             sums, since, clock = {}, trainer.step, time.monotonic()

@@ -6,9 +6,9 @@ import numpy as np
 import torch
 
 from .batches import read_batch
-from .data import Pack
 from .metrics import psnr
 from .networks import Unmasker
+from .packs import Pack
 
 
 @torch.inference_mode()

@@ -10,7 +10,9 @@ import pytest
 import skimage.data
 
 from unmask_sdk.align import crop_matrix, transform_points
+from unmask_sdk.training.data import read_landmarks
 from unmask_sdk.training.mesh import mean_face
+from unmask_sdk.training.packs import Pack, PackPlan, open_pack
 
 # The astronaut's eye centres, by MediaPipe's mesh.
 EYES = np.array([[203.5, 102.2], [247.0, 104.6]])
@@ -49,3 +51,11 @@ def faces_folder(
         landmarks=np.stack(meshes).astype(np.float32),
     )
     return folder
+
+
+@pytest.fixture(scope="session")
+def pack(faces_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Pack:
+    """The eight training faces at 64 px, with two masks each."""
+    plan = PackPlan(size=64, variants=2, split="train", per_person=None, limit=None)
+    faces = read_landmarks(faces_folder / "landmarks.npz")
+    return open_pack(faces_folder, faces, plan, tmp_path_factory.mktemp("cache"))

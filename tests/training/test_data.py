@@ -1,25 +1,15 @@
-"""Reading faces, cutting crops, packing pairs, drawing batches."""
+"""Reading faces, cutting crops, drawing batches."""
 
 from __future__ import annotations
-
-import json
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from unmask_sdk.errors import DataError
 from unmask_sdk.training.batches import Batches, augment, read_batch
-from unmask_sdk.training.data import PackPlan, cut, open_crop, open_pack, read_landmarks, select
-
-PLAN = PackPlan(size=64, variants=2, split="train", per_person=None, limit=None)
-
-
-@pytest.fixture(scope="module")
-def pack(faces_folder, tmp_path_factory):
-    return open_pack(
-        faces_folder, faces_folder / "landmarks.npz", PLAN, tmp_path_factory.mktemp("cache")
-    )
+from unmask_sdk.training.data import cut, read_landmarks, read_picture, select
 
 
 def test_selection_caps_people_and_thins(faces_folder):
@@ -58,31 +48,36 @@ def test_a_face_at_the_rim_is_valid_only_where_there_is_data(astronaut):
     assert difference.mean() < 1
 
 
-def test_pack_holds_what_single_crops_hold(faces_folder, pack):
-    assert len(pack) == 8
-    faces = read_landmarks(faces_folder / "landmarks.npz")
-    crop = open_crop(faces_folder, faces[3], 64, jitter=PLAN.jitter)
-    assert (pack.truth[3] == crop.truth).all()
-    assert (pack.valid[3] == crop.valid).all()
-    changed = (pack.masked[0][3] != pack.truth[3]).any(-1)
-    assert changed[pack.mask[0][3] == 255].mean() > 0.9
-    assert (pack.masked[0][3] != pack.masked[1][3]).any()
+@pytest.mark.parametrize("damage", ["empty", "short", "single", "torn", "folder"])
+def test_damaged_landmark_files_are_named(faces_folder, tmp_path, damage):
+    path = tmp_path / "l.npz"
+    whole = (faces_folder / "landmarks.npz").read_bytes()
+    if damage == "folder":
+        path.mkdir()
+    elif damage == "single":
+        with path.open("wb") as file:
+            np.save(file, np.zeros(3))
+    else:
+        torn = bytearray(whole)
+        torn[len(whole) // 2] ^= 255
+        path.write_bytes({"empty": b"", "short": whole[:5000], "torn": bytes(torn)}[damage])
+    with pytest.raises(DataError, match=r"l\.npz is not a landmark file.*or damaged"):
+        read_landmarks(path)
 
 
-def test_packs_are_reproducible_and_reused(faces_folder, tmp_path, pack):
-    landmarks = faces_folder / "landmarks.npz"
-    again = open_pack(faces_folder, landmarks, PLAN, tmp_path, workers=2)
-    assert (again.masked[1] == pack.masked[1]).all()
-    stored = next(tmp_path.glob("*/pack.json"))
-    before = stored.stat().st_mtime_ns
-    open_pack(faces_folder, landmarks, PLAN, tmp_path)
-    assert stored.stat().st_mtime_ns == before
-    # A pack that was cut short has no index and is made again.
-    index = json.loads(stored.read_text())
-    index["names"] = index["names"][:-1]
-    stored.write_text(json.dumps(index))
-    open_pack(faces_folder, landmarks, PLAN, tmp_path)
-    assert len(json.loads(stored.read_text())["names"]) == 8
+def test_pictures_are_read_upright_and_whole(astronaut, tmp_path):
+    picture, _ = astronaut
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    path = tmp_path / "a.jpg"
+    Image.fromarray(np.rot90(picture)).save(path, exif=exif, quality=95)
+    assert np.abs(read_picture(path).astype(int) - picture).mean() < 5
+    path.write_bytes(path.read_bytes()[:20_000])
+    with pytest.raises(DataError, match=r"a\.jpg is cut off"):
+        read_picture(path)
+    path.write_bytes(b"")
+    with pytest.raises(DataError, match=r"a\.jpg is empty"):
+        read_picture(path)
 
 
 def test_batches_depend_on_seed_and_step_alone(pack):

@@ -82,6 +82,29 @@ def test_faces_are_capped_by_person(folder):
     assert count(limit=1, per_person=9) == 1
 
 
+def test_pictures_in_folders_of_people_are_capped_together(folder, tmp_path):
+    with np.load(folder / "landmarks.npz") as stored:
+        arrays = dict(stored)
+    for index, name in enumerate(arrays["name"]):
+        arrays["name"][index] = name.removeprefix("set/")
+    np.savez(tmp_path / "l.npz", **arrays)
+    limits = {"split": "train", "seed": 0}
+    place = folder / "set", tmp_path / "l.npz"
+    assert len(load_faces(*place, limit=2, per_person=9, **limits)) == 2
+    assert len(load_faces(*place, limit=9, per_person=1, **limits)) == 2
+
+
+def test_training_needs_faces_to_validate_with(folder, tmp_path):
+    with np.load(folder / "landmarks.npz") as stored:
+        arrays = {**stored, "split": np.full(4, "train")}
+    np.savez(tmp_path / "l.npz", **arrays)
+    file = tmp_path / "c.yaml"
+    file.write_text("limit: 3")
+    settings = read_config(file, faces=folder, landmarks=tmp_path / "l.npz", out=tmp_path / "out")
+    with pytest.raises(DataError, match="no faces in split 'val'"):
+        train(settings)
+
+
 def test_masked_face_differs_below_the_eyes(scene):
     for face in scene.faces:
         changed = np.abs(face.masked.astype(int) - face.plain).max(-1) > 20

@@ -46,6 +46,74 @@ def test_trains_resumes_and_leaves_its_papers(faces_folder, tmp_path):
     assert json.loads((tmp_path / "metrics.jsonl").read_text().splitlines()[-1])["step"] == 9
 
 
+def test_weights_of_a_finished_run_come_back(faces_folder, tmp_path):
+    weights = run(config(3), faces_folder, tmp_path)
+    first = weights.read_bytes()
+    weights.unlink()
+    assert run(config(3), faces_folder, tmp_path).read_bytes() == first
+    renamed = run(replace(config(3), name="other"), faces_folder, tmp_path)
+    assert renamed == tmp_path / "other.safetensors"
+    assert renamed.read_bytes() == first
+
+
+@pytest.mark.parametrize("damage", ["short", "empty", "text", "list", "other network"])
+def test_a_checkpoint_that_does_not_fit_is_said(faces_folder, tmp_path, damage):
+    run(config(3), faces_folder, tmp_path)
+    checkpoint = tmp_path / "checkpoint.pt"
+    settings = config(6)
+    if damage == "list":
+        torch.save([1, 2], checkpoint)
+    elif damage == "other network":
+        settings = replace(settings, network=replace(TINY, channels=(8, 16, 16, 32)))
+    else:
+        whole = checkpoint.read_bytes()
+        checkpoint.write_bytes({"short": whole[:9000], "empty": b"", "text": b"no"}[damage])
+    with pytest.raises(DataError, match=r"checkpoint\.pt: not a checkpoint of this network"):
+        run(settings, faces_folder, tmp_path)
+
+
+def test_a_checkpoint_that_cannot_be_written_leaves_the_last_one(faces_folder, tmp_path):
+    run(config(3), faces_folder, tmp_path)
+    before = (tmp_path / "checkpoint.pt").read_bytes()
+    (tmp_path / "checkpoint.tmp").mkdir()
+    with pytest.raises(DataError, match=r"cannot write .*checkpoint\.pt.*free some space"):
+        run(config(6), faces_folder, tmp_path)
+    assert (tmp_path / "checkpoint.pt").read_bytes() == before
+
+
+def test_a_resumed_run_is_the_uninterrupted_one(faces_folder, tmp_path):
+    settings = config(3)
+    twice = replace(settings, stages=(*settings.stages, replace(settings.stages[0], rate=1e-3)))
+    whole = run(twice, faces_folder, tmp_path / "whole")
+    run(settings, faces_folder, tmp_path / "parts")
+    resumed = run(twice, faces_folder, tmp_path / "parts")
+    assert resumed.read_bytes() == whole.read_bytes()
+
+
+def test_nothing_is_packed_for_a_set_without_validation_faces(faces_folder, tmp_path):
+    with np.load(faces_folder / "landmarks.npz") as stored:
+        arrays = {**stored, "split": np.full(10, "train")}
+    np.savez(tmp_path / "l.npz", **arrays)
+    with pytest.raises(DataError, match="no faces in split 'val'"):
+        train(config(), faces=faces_folder, landmarks=tmp_path / "l.npz", run=tmp_path / "run")
+    assert not (tmp_path / "run" / "packs").exists()
+    # Without the array, some people are held out.
+    del arrays["split"]
+    np.savez(tmp_path / "l.npz", **arrays)
+    weights = train(config(3), faces=faces_folder, landmarks=tmp_path / "l.npz", run=tmp_path / "r")
+    assert load_network(weights)
+
+
+def test_a_run_needs_a_folder_and_room(faces_folder, tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(DataError, match=r"cannot make the folder .*--run"):
+        run(config(), faces_folder, tmp_path / "file")
+    stage = replace(config().stages[0], size=2**20)
+    with pytest.raises(DataError, match=r"GB of disk once packed.*--limit"):
+        run(replace(config(), stages=(*config().stages, stage)), faces_folder, tmp_path / "run")
+    assert not (tmp_path / "run" / "packs").exists()
+
+
 def test_begins_from_given_weights(faces_folder, tmp_path):
     weights = run(config(3), faces_folder, tmp_path / "a")
     settings = replace(config(3), start=str(weights))
