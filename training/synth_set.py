@@ -12,41 +12,87 @@ import numpy as np
 from rich.progress import track
 
 from unmask_sdk.align import CROP_SIZE
-from unmask_sdk.errors import DataError, ImageWriteError, InvalidInputError
+from unmask_sdk.errors import DataError, InvalidInputError
 
 from . import shipped_weights
 from .data import Face, cut, read_landmarks, read_picture, seed_of
+from .files import make_folder
 from .locator_evaluate import load_locator
 from .mesh import Array, eye_centres
 from .mesher import HOW_TO_GET, Mesher
+from .people import people_of, splits_of
 from .sheet import grid, write_picture
 from .synthesis import MASK_TYPES, Image
 
 PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
+# Crops show a face of 60 px between the eyes at 256; more than this enlarges any photo in vain.
+SIZES = (32, 2048)
 SHEET_FACES = 8
+SHEET_TILE = 256
 # Largest disagreement of locator and mesh about an eye, in eye distances.
 MAX_EYE_SHIFT = 0.3
 
 
-def mesh_folder(folder: Path, model: Path) -> list[Face]:
+def check_options(
+    folder: Path, out: Path, kinds: tuple[str, ...], variants: int, size: int
+) -> None:
+    """Raises `InvalidInputError` unless `synth` takes these."""
+    if out.resolve() == folder.resolve():
+        raise InvalidInputError(f"OUT must be another folder than that of the faces; got {out}")
+    unknown = sorted(set(kinds) - set(MASK_TYPES))
+    if unknown or not kinds:
+        raise InvalidInputError(f"mask types are {', '.join(MASK_TYPES)}; got {', '.join(kinds)}")
+    if variants < 1:
+        raise InvalidInputError(f"variants must be at least 1; got {variants}")
+    if not SIZES[0] <= size <= SIZES[1]:
+        raise InvalidInputError(f"size must be from {SIZES[0]} to {SIZES[1]}; got {size}")
+
+
+def mesh_folder(folder: Path, model: Path, skip: Path | None = None) -> list[Face]:
     """Finds the clearest face of each picture under a folder and meshes it.
 
-    Pictures without a face are left out, with a line that says so.
+    Pictures that cannot be read and pictures without a face are left out, with a line that says
+    so. About a tenth of the people are held out as `val`.
+
+    Args:
+        folder: Folder of pictures; hidden files are passed over.
+        model: MediaPipe's model, see `mesher`.
+        skip: A folder in it to pass over, such as the one that crops are written to.
     """
     mesher = Mesher(model)
     locate = load_locator(shipped_weights("detector").parent)
-    files = sorted(p for p in folder.rglob("*") if p.suffix.lower() in PICTURES)
-    faces = []
-    for file in track(files, "finding faces"):
-        picture = read_picture(file)
+    found: dict[str, Array] = {}
+    for file in track(_pictures(folder, skip), "finding faces"):
         name = file.relative_to(folder).as_posix()
-        found = max(locate(picture), key=lambda face: face.score, default=None)
-        mesh = None if found is None else mesher(picture, found.eyes)
-        if found is None or mesh is None or not _agree(eye_centres(mesh), found.eyes):
+        try:
+            picture = read_picture(file)
+        except DataError as error:
+            print(f"{name}: left out: {error}")
+            continue
+        place = max(locate(picture), key=lambda face: face.score, default=None)
+        mesh = None if place is None else mesher(picture, place.eyes)
+        if place is None or mesh is None or not _agree(eye_centres(mesh), place.eyes):
             print(f"{name}: no clear face found, left out")
             continue
-        faces.append(Face(name, "train", mesh, name))
-    return faces
+        found[name] = mesh
+    people = people_of(list(found))
+    return [
+        Face(name, split, mesh, person)
+        for (name, mesh), split, person in zip(
+            found.items(), splits_of(people), people, strict=True
+        )
+    ]
+
+
+def _pictures(folder: Path, skip: Path | None) -> list[Path]:
+    found = []
+    for place, folders, files in os.walk(folder):
+        here = Path(place)
+        if skip is not None and here != folder and here.resolve() == skip.resolve():
+            folders.clear()
+            continue
+        found += [here / name for name in files if not name.startswith(".")]
+    return sorted(path for path in found if path.suffix.lower() in PICTURES)
 
 
 def _agree(one: Array, other: Array) -> bool:
@@ -57,16 +103,31 @@ def _agree(one: Array, other: Array) -> bool:
 
 def write_landmarks(path: Path, faces: list[Face]) -> None:
     """Writes a landmark file that every command here reads."""
-    np.savez_compressed(
-        path,
-        name=np.array([face.name for face in faces]),
-        split=np.array([face.split for face in faces]),
-        landmarks=np.stack([face.landmarks for face in faces]).astype(np.float32),
-    )
+    temporary = path.with_name(f".{path.name}.tmp.npz")
+    try:
+        np.savez_compressed(
+            temporary,
+            name=np.array([face.name for face in faces]),
+            split=np.array([face.split for face in faces]),
+            person=np.array([face.person for face in faces]),
+            landmarks=np.stack([face.landmarks for face in faces]).astype(np.float32),
+        )
+        os.replace(temporary, path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise DataError(f"cannot write {path}: {error.strerror}") from None
 
 
-def find_faces(folder: Path, landmarks: Path | None, model: Path | None) -> list[Face]:
+def find_faces(
+    folder: Path, landmarks: Path | None, model: Path | None, *, skip: Path | None = None
+) -> list[Face]:
     """Faces of a folder: from a landmark file, else meshed with the given model.
+
+    Args:
+        folder: Folder of pictures.
+        landmarks: Landmark file; `landmarks.npz` in the folder if None and there is one.
+        model: MediaPipe's model, see `mesher`.
+        skip: A folder in it that is not searched for pictures.
 
     Raises:
         DataError: If there is no folder, no landmark file and no model, or no face.
@@ -78,7 +139,7 @@ def find_faces(folder: Path, landmarks: Path | None, model: Path | None) -> list
     if landmarks is not None:
         faces = read_landmarks(landmarks)
     elif model is not None:
-        faces = mesh_folder(folder, model)
+        faces = mesh_folder(folder, model, skip)
     else:
         raise DataError(
             f"no landmarks.npz in {folder}; pass --landmarks FILE, or --mesh face_landmark.tflite "
@@ -89,13 +150,18 @@ def find_faces(folder: Path, landmarks: Path | None, model: Path | None) -> list
     return faces
 
 
-def _save(path: Path, picture: Image) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    bgr = picture[..., ::-1] if picture.ndim == 3 else picture
-    temporary = path.with_name(f".{path.name}.tmp.png")
-    if not cv2.imwrite(str(temporary), bgr):
-        raise ImageWriteError(f"cannot write {path}; is the disk full or the folder read-only?")
-    os.replace(temporary, path)
+def stems(names: list[str]) -> list[str]:
+    """A file name without suffix for each picture, flat, and no two alike on any file system."""
+    taken: set[str] = set()
+    found = []
+    for name in names:
+        base = name.replace("/", "__").rsplit(".", 1)[0]
+        stem, number = base, 2
+        while stem.casefold() in taken:
+            stem, number = f"{base}_{number}", number + 1
+        taken.add(stem.casefold())
+        found.append(stem)
+    return found
 
 
 def synth(
@@ -117,26 +183,29 @@ def synth(
         kinds: Mask types, taken in turn.
         variants: Masks for each face.
         seed: Same arguments and seed, same files.
-        size: Side of the crops in pixels.
+        size: Side of the crops in pixels, within `SIZES`.
 
     Returns:
         How many pairs were written.
+
+    Raises:
+        InvalidInputError: If an option is out of range, or `out` is `folder`.
+        DataError: If a picture cannot be read.
+        ImageWriteError: If one cannot be written.
     """
-    unknown = sorted(set(kinds) - set(MASK_TYPES))
-    if unknown or not kinds:
-        raise InvalidInputError(f"mask types are {', '.join(MASK_TYPES)}; got {', '.join(kinds)}")
-    if variants < 1 or size < 32:
-        raise InvalidInputError(f"variants must be at least 1 and size 32; got {variants}, {size}")
-    out.mkdir(parents=True, exist_ok=True)
+    check_options(folder, out, kinds, variants, size)
+    make_folder(out, "OUT")
     write_landmarks(out / "landmarks.npz", faces)
+    files_of = stems([face.name for face in faces])
+    tile = min(size, SHEET_TILE)
     shown: dict[str, list[Image]] = {kind: [] for kind in kinds}
 
     def pairs() -> Iterator[dict[str, object]]:
         for index, face in enumerate(faces):
             crop = cut(read_picture(folder / face.name), face.landmarks, size)
-            stem = face.name.replace("/", "__").rsplit(".", 1)[0]
+            stem = files_of[index]
             truth = f"truth/{stem}.png"
-            _save(out / truth, crop.truth)
+            write_picture(out / truth, crop.truth)
             for variant in range(variants):
                 kind = kinds[(index + variant) % len(kinds)]
                 pair_seed = seed_of(face.name, 1 + variant + 1000 * seed)
@@ -145,10 +214,11 @@ def synth(
                     "image": f"image/{stem}-{variant}.png",
                     "mask": f"mask/{stem}-{variant}.png",
                 }
-                _save(out / files["image"], image)
-                _save(out / files["mask"], mask)
+                write_picture(out / files["image"], image)
+                write_picture(out / files["mask"], mask)
                 if len(shown[kind]) < SHEET_FACES:
-                    shown[kind].append(image)
+                    small = cv2.resize(image, (tile, tile), interpolation=cv2.INTER_AREA)
+                    shown[kind].append(small)
                 yield {
                     **files,
                     "truth": truth,
@@ -160,12 +230,15 @@ def synth(
 
     count = 0
     temporary = out / "pairs.jsonl.tmp"
-    with temporary.open("w") as lines:
-        for record in track(pairs(), "drawing masks", total=len(faces) * variants):
-            lines.write(json.dumps(record) + "\n")
-            count += 1
-    os.replace(temporary, out / "pairs.jsonl")
-    blank = np.full((size, size, 3), 255, np.uint8)
+    try:
+        with temporary.open("w", encoding="utf-8") as lines:
+            for record in track(pairs(), "drawing masks", total=len(faces) * variants):
+                lines.write(json.dumps(record) + "\n")
+                count += 1
+        os.replace(temporary, out / "pairs.jsonl")
+    finally:
+        temporary.unlink(missing_ok=True)
+    blank = np.full((tile, tile, 3), 255, np.uint8)
     widest = max(map(len, shown.values()))
     write_picture(
         out / "sheet.jpg",

@@ -12,6 +12,7 @@ import skimage.data
 from unmask_sdk.align import crop_matrix, transform_points
 from unmask_sdk.training.data import read_landmarks
 from unmask_sdk.training.mesh import mean_face
+from unmask_sdk.training.mesher import CENTRE, INPUT, SIDE
 from unmask_sdk.training.packs import Pack, PackPlan, open_pack
 
 # The astronaut's eye centres, by MediaPipe's mesh.
@@ -59,3 +60,56 @@ def pack(faces_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Pack:
     plan = PackPlan(size=64, variants=2, split="train", per_person=None, limit=None)
     faces = read_landmarks(faces_folder / "landmarks.npz")
     return open_pack(faces_folder, faces, plan, tmp_path_factory.mktemp("cache"))
+
+
+@pytest.fixture(scope="session")
+def mesh_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A TFLite model of the form of MediaPipe's, which sees the mean face in every picture.
+
+    It multiplies the picture's mean by nothing and adds the mean face, as it lies in the square
+    that `Mesher` cuts.
+    """
+    schema = pytest.importorskip("ai_edge_litert.schema_py_generated")
+    flatbuffers = pytest.importorskip("flatbuffers")
+    points = (mean_face() - np.array(CENTRE)) * INPUT / SIDE + INPUT / 2
+    face = np.c_[points, np.zeros(len(points))].astype(np.float32).reshape(1, 1, 1, -1)
+    axes = np.array([1, 2, 3], np.int32)
+    # In order: picture, axes, mean, nothing, mean times nothing, face, answer.
+    values = [(1, INPUT, INPUT, 3), axes, (1, 1, 1, 1), 0 * face, face.shape, face, face.shape]
+    graph = schema.SubGraphT()
+    graph.tensors, graph.operators, buffers = [], [], [schema.BufferT()]
+    for value in values:
+        tensor = schema.TensorT()
+        tensor.shape = np.array(getattr(value, "shape", value), np.int32)
+        tensor.type = schema.TensorType.INT32 if value is axes else schema.TensorType.FLOAT32
+        if isinstance(value, np.ndarray):
+            tensor.buffer = len(buffers)
+            buffers.append(schema.BufferT())
+            buffers[-1].data = np.frombuffer(value.tobytes(), np.uint8)
+        graph.tensors.append(tensor)
+    codes = []
+    for index, (name, inputs, output, options) in enumerate(
+        (
+            ("MEAN", (0, 1), 2, schema.ReducerOptionsT()),
+            ("MUL", (2, 3), 4, schema.MulOptionsT()),
+            ("ADD", (4, 5), 6, schema.AddOptionsT()),
+        )
+    ):
+        code, operator = schema.OperatorCodeT(), schema.OperatorT()
+        code.builtinCode = code.deprecatedBuiltinCode = getattr(schema.BuiltinOperator, name)
+        code.version = 1
+        operator.opcodeIndex, operator.inputs, operator.outputs = index, list(inputs), [output]
+        options.keepDims = True
+        operator.builtinOptions = options
+        kind = type(options).__name__.removesuffix("T")
+        operator.builtinOptionsType = getattr(schema.BuiltinOptions, kind)
+        codes.append(code)
+        graph.operators.append(operator)
+    graph.inputs, graph.outputs = [0], [6]
+    model = schema.ModelT()
+    model.version, model.operatorCodes, model.subgraphs, model.buffers = 3, codes, [graph], buffers
+    builder = flatbuffers.Builder(1024)
+    builder.Finish(model.Pack(builder), b"TFL3")
+    path = tmp_path_factory.mktemp("mesh") / "face_landmark.tflite"
+    path.write_bytes(bytes(builder.Output()))
+    return path
