@@ -1,0 +1,60 @@
+"""What the shipped weights must be worth, on the real faces that lie beside the repository."""
+
+from __future__ import annotations
+
+import tarfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from unmask_sdk.training import shipped_weights
+from unmask_sdk.training.checkpoint import load_network
+from unmask_sdk.training.data import open_crop, read_landmarks, read_picture, seed_of, select
+from unmask_sdk.training.evaluate import HELD_OUT, run_graph, telea
+from unmask_sdk.training.locator_evaluate import load_locator
+from unmask_sdk.training.metrics import compare, intersection_over_union
+from unmask_sdk.training.synthesis import MASK_TYPES
+
+DATA = Path(__file__).parents[3] / "shared" / "data"
+COUNT = 40
+
+pytestmark = pytest.mark.skipif(not DATA.is_dir(), reason="needs ../shared/data")
+
+
+def unpack(archive: Path, folder: Path, names: set[str]) -> None:
+    """Unpacks the files of an archive that are named."""
+    with tarfile.open(archive) as tar:
+        tar.extractall(folder, [m for m in tar if m.name in names], filter="data")
+
+
+def test_the_unmasker_beats_telea_and_finds_masks(tmp_path):
+    faces = select(read_landmarks(DATA / "landmarks.npz"), split="val", limit=COUNT)
+    for source in ("lfw", "utkface"):
+        unpack(DATA / f"{source}.tar", tmp_path, {face.name for face in faces})
+    graph = load_network(shipped_weights("unmask-256"))
+    unmask = run_graph(graph)
+    ours, classic, overlap = [], [], []
+    for index, face in enumerate(faces):
+        crop = open_crop(tmp_path, face, graph.unmasker.config.size)
+        kind = MASK_TYPES[index % len(MASK_TYPES)]
+        masked, mask, _ = crop.masked(kind=kind, seed=seed_of(face.name, HELD_OUT))
+        picture, found = unmask(masked)
+        ours.append(compare(picture, crop.truth, mask, crop.valid).hole_psnr)
+        filled = telea(masked, mask)
+        classic.append(compare(filled, crop.truth, mask, crop.valid).hole_psnr)
+        overlap.append(intersection_over_union(found, mask, crop.valid))
+    assert len(ours) == COUNT
+    assert np.mean(ours) >= np.mean(classic) + 3.5
+    assert np.mean(overlap) >= 0.90
+
+
+def test_the_locator_finds_really_masked_faces(tmp_path):
+    with tarfile.open(DATA / "real_masked.tar") as tar:
+        names = sorted(member.name for member in tar if member.isfile())
+    chosen = {names[i] for i in np.linspace(0, len(names) - 1, COUNT).round().astype(int)}
+    unpack(DATA / "real_masked.tar", tmp_path, chosen)
+    locate = load_locator(shipped_weights("detector").parent)
+    found = [bool(locate(read_picture(tmp_path / name))) for name in sorted(chosen)]
+    assert len(found) == COUNT
+    assert np.mean(found) >= 0.85
