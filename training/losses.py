@@ -16,7 +16,9 @@ _EPS = 1e-6
 def seam_band(hole: Tensor, width: int) -> Tensor:
     """The band outside the hole, `width` pixels wide."""
     size = 2 * width + 1
-    return F.max_pool2d(hole, size, stride=1, padding=width) - hole
+    # A row and a column in turn: the same maximum at an eighth of the cost.
+    wide = F.max_pool2d(hole, (1, size), stride=1, padding=(0, width))
+    return F.max_pool2d(wide, (size, 1), stride=1, padding=(width, 0)) - hole
 
 
 def region_weight(
