@@ -119,6 +119,13 @@ class TrainConfig:
             )
         if not self.stages:
             raise ConfigError("stages is empty; give at least one stage with size and steps")
+        sizes = (self.network.size, self.network.size // 2)
+        for stage in self.stages:
+            if stage.size not in sizes:
+                raise ConfigError(
+                    f"a stage trains at the network's size or half of it, {sizes[0]} or "
+                    f"{sizes[1]}; got size {stage.size}"
+                )
         for term, path in (
             ("perceptual", self.perceptual_weights),
             ("identity", self.identity_weights),

@@ -54,8 +54,8 @@ class Trainer:
         )
         self.step = 0
         compiled = partial(torch.compile, dynamic=False) if config.compile else (lambda f: f)
-        self.segmenter = compiled(self.net.segmenter) if config.network.segmentation else None
-        self.generator = compiled(self.net.generator)
+        self.find = compiled(self.net.find)
+        self.fill = compiled(self.net.fill)
         self.score = compiled(self.critic)
         # Frozen networks of the perceptual terms, loaded when a stage first asks for them.
         self.frozen: dict[str, torch.nn.Module] = {}
@@ -124,14 +124,14 @@ class Trainer:
         terms: dict[str, Tensor] = {}
         # Without stage one, nothing is emptied: the generator sees the mask itself.
         opening = torch.zeros_like(batch.mask)
-        if self.segmenter is not None:
+        if self.config.network.segmentation:
             with torch.autocast(self.device.type, dtype=torch.bfloat16):
-                logits = self.segmenter(batch.masked)
+                logits = self.find(batch.masked)
             logits = logits.float()
             terms["segmentation"] = losses.segmentation(logits, batch.mask)
             opening = self._opening(torch.sigmoid(logits.detach()), batch.mask, rng)
         with torch.autocast(self.device.type, dtype=torch.bfloat16):
-            picture = self.generator(batch.masked * (1 - opening), opening)
+            picture = self.fill(batch.masked, opening)
         picture = picture.float()
 
         # What the predicted mask missed must still count as hole.
@@ -152,7 +152,7 @@ class Trainer:
         for group in self.optimiser.param_groups:
             group["lr"] = self._rate(stage)
         self.optimiser.zero_grad(set_to_none=True)
-        if self.segmenter is not None:
+        if self.config.network.segmentation:
             (weights.segmentation * terms["segmentation"]).backward()
         picture.backward(self._balanced(weights, terms, picture))
         torch.nn.utils.clip_grad_norm_(self.net.parameters(), 1.0)

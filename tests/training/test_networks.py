@@ -70,14 +70,33 @@ def test_baselines_keep_the_contract(changes):
         assert (mask == 255).all()
 
 
-def test_the_map_of_positions_serves_smaller_crops():
-    """Training runs at half the size first; the same weights must see the same places."""
-    generator = build_unmasker(SMALL).unmasker.generator
+@pytest.mark.parametrize("segmentation", [True, False])
+def test_full_size_begins_as_enlarged_half_size(segmentation):
+    """What is learnt at half the size is used as it is, before the sharpeners have learnt."""
+    torch.manual_seed(0)
+    net = build_unmasker(replace(SMALL, segmentation=segmentation)).unmasker.eval()
+    small = torch.rand(2, 3, 32, 32) * 2 - 1
+    large = small.repeat_interleave(2, 2).repeat_interleave(2, 3)
+    with torch.inference_mode():
+        for part, full in zip(net(small), net(large), strict=True):
+            enlarged = part.repeat_interleave(2, 2).repeat_interleave(2, 3)
+            torch.testing.assert_close(full, enlarged, rtol=1e-4, atol=1e-4)
+
+
+def test_nothing_under_the_mask_shines_through():
+    """The picture painted is the same whatever lies in the hole, soft edge and all."""
+    torch.manual_seed(0)
+    net = build_unmasker(SMALL).unmasker.eval()
     with torch.no_grad():
-        generator.position.copy_(torch.arange(16.0).view(1, 1, 4, 4).expand_as(generator.position))
-    placed = generator._place(torch.zeros(2, 8, 2, 2))
-    assert placed[1, 3].tolist() == [[2.5, 4.5], [10.5, 12.5]]
-    assert (generator._place(torch.zeros(1, 8, 4, 4)) == generator.position).all()
+        for part in net.sharpener.parameters():
+            part.normal_(0, 0.1)
+    opacity = torch.zeros(1, 1, 64, 64)
+    opacity[:, :, 31:51, 13:40] = 1
+    image = torch.rand(1, 3, 64, 64)
+    with torch.inference_mode():
+        one = net.fill(image, opacity)
+        other = net.fill(torch.where(opacity > 0, -image, image), opacity)
+    torch.testing.assert_close(one, other)
 
 
 def test_opacity_is_exact_at_both_ends():
@@ -90,7 +109,7 @@ def test_opacity_is_exact_at_both_ends():
 @pytest.mark.parametrize(
     "fields",
     [
-        {"size": 100},
+        {"size": 48},
         {"channels": (8, 8)},
         {"channels": (8, 8, 8, 0)},
         {"blocks": (1, 1)},

@@ -147,11 +147,11 @@ def test_configuration_mistakes_are_named(tmp_path):
     file = tmp_path / "c.yaml"
     cases = {
         "name: x\nstages: []": "at least one stage",
-        "name: x\nstages: [{size: 64, steps: 1, colour: red}]": r"stages\[0\].*'colour'",
+        "name: x\nstages: [{size: 128, steps: 1, colour: red}]": r"stages\[0\].*'colour'",
         "name: x\nstages: [{size: 65, steps: 1}]": "multiple of 16",
-        "name: x\nstages: [{size: 64, steps: 1, losses: {identity: 1}}]": "identity_weights",
-        "name: x\nfrozen_share: 0\nstages: [{size: 64, steps: 1}]": "frozen_share",
-        "stages: [{size: 64, steps: 1}]": "name",
+        "name: x\nstages: [{size: 128, steps: 1, losses: {identity: 1}}]": "identity_weights",
+        "name: x\nfrozen_share: 0\nstages: [{size: 128, steps: 1}]": "frozen_share",
+        "stages: [{size: 128, steps: 1}]": "name",
         "- 1": "expected a mapping",
         "a: [": "not valid YAML",
     }
