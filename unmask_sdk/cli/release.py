@@ -7,6 +7,17 @@ from typing import Annotated
 
 import typer
 
+NEEDS = (
+    "torch",
+    "safetensors",
+    "onnx",
+    "onnxruntime",
+    "onnxscript",
+    "skimage",
+    "matplotlib",
+    "pytest_benchmark",
+)
+
 
 def release(
     faces: Annotated[Path, typer.Argument(help="Folder of face pictures and landmarks.npz.")],
@@ -29,9 +40,13 @@ def release(
     """Refresh weights, artifacts, example pictures and the documents' numbers in a clone."""
     import os
 
+    from ..packages import require
+
+    require("unmask release", *NEEDS, extra="dev")
     from ..errors import DataError, InvalidInputError
     from ..export.formats import export
     from ..export.release import check_root, measure_speed, sizes, write_documents
+    from ..folders import check_writable
     from ..training.checkpoint import load_network
     from ..training.data import read_landmarks, select
     from ..training.evaluate import OURS, evaluate, run_graph
@@ -43,6 +58,8 @@ def release(
     from .image import image
 
     check_root(root)
+    if report is not None:
+        check_writable(report, "--report")
     stored = root / "training" / "weights"
     kept = stored / "unmask-256.safetensors"
     graph = load_network(weights or kept)
