@@ -54,7 +54,7 @@ def release(
     from ..training.perceptual_distance import PerceptualDistance
     from ..training.real_photos import real_photos
     from ..training.recognition import Recogniser
-    from ..training.report import summarise, write_report
+    from ..training.report import headline, summarise, write_report
     from .image import image
 
     check_root(root)
@@ -98,5 +98,6 @@ def release(
     text = summarise(found, lambda name: name.split("/")[0] if "/" in name else "faces", seen)
     if report is not None:
         write_report(report, text, found, seen)
-    write_documents(root, {"sizes": sizes(graph, made), "speed": speed, "quality": text})
+    blocks = {"sizes": sizes(graph, made), "speed": speed, "quality": text}
+    write_documents(root, {**blocks, "headline": headline(found)})
     typer.echo(text)
