@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import importlib
-import importlib.util
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from unmask_sdk.errors import ConfigError, MissingDependencyError
-from unmask_sdk.manifest import Artifact, weights_root
+from unmask_sdk.errors import ConfigError
+from unmask_sdk.export import manifest
+from unmask_sdk.folders import check_writable
+from unmask_sdk.manifest import Artifact
+from unmask_sdk.packages import require
+from unmask_sdk.training import weights_folder
 
 Progress = Callable[[str], None]
 
@@ -23,14 +27,14 @@ class Exporter:
         module: Python module with the function `export(weights, folder, precision, progress)`.
         precisions: Precisions that it can write.
         requires: Packages that it imports.
-        mend: Command that installs them.
+        extra: Extra of unmask-sdk that brings them.
     """
 
     name: str
     module: str
     precisions: tuple[str, ...]
     requires: tuple[str, ...]
-    mend: str
+    extra: str
 
 
 EXPORTERS: dict[str, Exporter] = {
@@ -41,7 +45,7 @@ EXPORTERS: dict[str, Exporter] = {
             module="unmask_sdk.export.onnx",
             precisions=("fp32",),
             requires=("torch", "safetensors", "onnx", "onnxscript", "onnxruntime"),
-            mend="pip install 'unmask-sdk[export]'",
+            extra="export",
         ),
     )
 }
@@ -72,7 +76,9 @@ def export(
         ConfigError: If the format or precision is not known, or a weight file is missing.
         MissingDependencyError: If a package that the exporter needs is not installed.
         DataError: If a weight file is not valid.
-        ExportError: If the conversion fails, or the result is too far from the reference.
+        InvalidInputError: If the folder cannot be written to.
+        ExportError: If the folder's manifest cannot be added to, the conversion fails, or the
+            result is too far from the reference.
     """
     exporter = EXPORTERS.get(format)
     if exporter is None:
@@ -82,26 +88,19 @@ def export(
             f"{format} can be exported in {', '.join(exporter.precisions)}, not in {precision!r} "
             f"in this version; use --precision {exporter.precisions[0]}"
         )
-    files = list(weights) or shipped_weights()
+    check_writable(folder, "--out")
+    manifest.check(folder)
+    files = list(weights) or _shipped()
     for file in files:
-        if not file.is_file():
+        if not os.path.isfile(file):
             raise ConfigError(f"there is no weight file {file}; make one with `unmask train`")
-    missing = [name for name in exporter.requires if importlib.util.find_spec(name) is None]
-    if missing:
-        raise MissingDependencyError(
-            f"exporting {format} needs {' and '.join(missing)}; {exporter.mend}"
-        )
+    require(f"exporting {format}", *exporter.requires, extra=exporter.extra)
     run: Callable[..., tuple[Artifact, ...]] = importlib.import_module(exporter.module).export
     return run(files, folder, precision, progress)
 
 
-def shipped_weights() -> list[Path]:
-    """Gives the weight files that came with the package.
-
-    Raises:
-        ConfigError: If there are none.
-    """
-    files = sorted((weights_root() / "weights").glob("*.safetensors"))
+def _shipped() -> list[Path]:
+    files = sorted(weights_folder().glob("*.safetensors"))
     if not files:
         raise ConfigError("the package holds no weights; give some with --weights FILE")
     return files

@@ -10,8 +10,23 @@ from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
 
-from unmask_sdk.errors import ExportError
+from unmask_sdk.errors import ArtifactError, ExportError
 from unmask_sdk.manifest import MANIFEST_NAME, SCHEMA, Artifact, inside, read_manifest
+
+
+def check(folder: Path) -> None:
+    """Refuses a folder whose manifest cannot be added to.
+
+    Raises:
+        ExportError: If the folder has a manifest that cannot be read.
+    """
+    try:
+        merge(folder, ())
+    except ArtifactError as error:
+        raise ExportError(
+            f"{folder / MANIFEST_NAME} is damaged or of another version, nothing can be added to "
+            "it; remove it, or choose another folder with --out"
+        ) from error
 
 
 def merge(folder: Path, new: Sequence[Artifact]) -> tuple[Artifact, ...]:

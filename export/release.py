@@ -23,6 +23,7 @@ from unmask_sdk.training.cost import layer_costs
 from unmask_sdk.training.networks import UnmaskerGraph
 
 DOCUMENTS = ("README.md", "MODEL_CARD.md")
+BLOCKS = ("sizes", "speed", "headline", "quality")
 FOLDERS = ("unmask_sdk", "training/weights", "examples", "benchmarks")
 
 
@@ -30,7 +31,7 @@ def check_root(root: Path) -> None:
     """Refuses a folder that is no clone of the project.
 
     Raises:
-        ConfigError: Naming what is missing.
+        ConfigError: Naming what is missing, or a marker that is wrong.
     """
     for name in (*DOCUMENTS, *FOLDERS):
         if not (root / name).exists():
@@ -38,6 +39,9 @@ def check_root(root: Path) -> None:
                 f"{root} holds no {name}; run unmask release from a clone of unmask-sdk, installed "
                 "with: pip install -e '.[dev]'"
             )
+    # A wrong marker shows now, not when everything has been measured.
+    for name in DOCUMENTS:
+        replace_blocks((root / name).read_text(), dict.fromkeys(BLOCKS, ""), name)
 
 
 def replace_blocks(text: str, blocks: Mapping[str, str], where: str) -> str:

@@ -12,6 +12,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from numbers import Integral
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
@@ -66,8 +67,10 @@ class Runtime(ABC, Generic[Handle]):
     def __init__(
         self, path: Path, artifact: Artifact, *, device: str = "cpu", threads: int | None = None
     ) -> None:
-        if threads is not None and threads < 1:
-            raise InvalidInputError(f"threads must be at least 1, or None; got {threads}")
+        if threads is not None and (not isinstance(threads, Integral) or threads < 1):
+            raise InvalidInputError(
+                f"threads must be a whole number of at least 1, or None; got {threads!r}"
+            )
         self.artifact = artifact
         # The handle is handed to each run, so closing never pulls it away from under one.
         self._handle: Handle | None

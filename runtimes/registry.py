@@ -7,7 +7,6 @@ names a `RuntimeEntry`. They are used when asked for by name; `auto` never picks
 from __future__ import annotations
 
 import importlib
-import importlib.util
 import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -18,6 +17,7 @@ from unmask_sdk.errors import (
     RuntimeUnavailableError,
     UnmaskError,
 )
+from unmask_sdk.packages import missing
 from unmask_sdk.runtimes.base import Runtime
 
 if TYPE_CHECKING:
@@ -70,7 +70,6 @@ class Problem:
 
 _PLATFORMS = {"linux": "Linux", "darwin": "macOS", "win32": "Windows"}
 _DESKTOP = tuple(_PLATFORMS)
-_UPGRADE = "pip install --upgrade unmask-sdk"
 
 # In the order in which `auto` tries them: fastest first.
 ENTRIES: tuple[RuntimeEntry, ...] = (
@@ -225,15 +224,22 @@ def problem(entry: RuntimeEntry, device: str | None = None) -> Problem | None:
         return Problem(RuntimeUnavailableError, reason, f"run it on {where}")
     if entry.module is None:
         reason = f"{entry.title} is not in this version yet"
-        return Problem(RuntimeUnavailableError, reason, _UPGRADE)
-    missing = [name for name in entry.requires if importlib.util.find_spec(name) is None]
-    if missing:
-        reason = f"{entry.title} needs {' and '.join(missing)}, which is not installed"
+        return Problem(RuntimeUnavailableError, reason, _instead())
+    absent = missing(entry.requires)
+    if absent:
+        reason = f"{entry.title} needs {' and '.join(absent)}, which is not installed"
         return Problem(MissingDependencyError, reason, entry.mend)
     if device is not None and device not in entry.devices:
         reason = f"{entry.title} runs on {' and '.join(entry.devices)}, not on {device!r}"
         return Problem(RuntimeUnavailableError, reason, f"ask for device={entry.devices[0]!r}")
     return None
+
+
+def _instead() -> str:
+    """Names a runtime that can be used here, or what makes one usable."""
+    built = [entry for entry in ENTRIES if entry.module is not None]
+    usable = [entry.name for entry in built if problem(entry) is None]
+    return f'use load("{usable[0]}")' if usable else built[0].mend
 
 
 def resolve(entry: RuntimeEntry) -> type[Runtime[Any]]:
@@ -243,7 +249,7 @@ def resolve(entry: RuntimeEntry) -> type[Runtime[Any]]:
         RuntimeUnavailableError: If its engine is installed but does not import.
     """
     if entry.module is None:
-        raise RuntimeUnavailableError(f"{entry.title} is not in this version yet; {_UPGRADE}")
+        raise RuntimeUnavailableError(f"{entry.title} is not in this version yet; {_instead()}")
     try:
         module = importlib.import_module(entry.module)
         cls: type[Runtime[Any]] = getattr(module, entry.class_name)

@@ -4,6 +4,11 @@ from importlib import resources
 from pathlib import Path
 
 
+def weights_folder() -> Path:
+    """Folder of the weight files that come with the package."""
+    return Path(str(resources.files(__name__))) / "weights"
+
+
 def shipped_weights(name: str) -> Path:
     """Path of a weight file that comes with the package, such as `unmask-256`."""
-    return Path(str(resources.files(__name__))) / "weights" / f"{name}.safetensors"
+    return weights_folder() / f"{name}.safetensors"

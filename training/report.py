@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import asdict
 from pathlib import Path
 
@@ -60,8 +60,12 @@ def _methods(scores: list[Score]) -> list[str]:
     return list(dict.fromkeys(s.method for s in scores))
 
 
-def _fidelity(scores: list[Score]) -> list[str]:
-    columns = [c for c in COLUMNS if value_of(scores[0], c[0]) is not None]
+def _fidelity(scores: list[Score], names: Collection[str] | None = None) -> list[str]:
+    columns = [
+        c
+        for c in COLUMNS
+        if value_of(scores[0], c[0]) is not None and (names is None or c[0] in names)
+    ]
     rows = []
     for method in _methods(scores):
         mine = [s for s in scores if s.method == method]
@@ -85,6 +89,18 @@ def _types(scores: list[Score]) -> list[str]:
                 ]
             )
     return _table(["mask type", "IoU", "IoU, worst 5 %", "hole PSNR, dB", "SSIM"], rows)
+
+
+def headline(found: Evaluation) -> str:
+    """The results in short, as Markdown: all faces, the usual measures, the masks found."""
+    ious = np.array([s.iou for s in found.scores if s.method == OURS], float)
+    empty = np.mean(np.array(found.bare) <= EMPTY_SHARE)
+    lines = [
+        *_fidelity(found.scores, ("psnr", "ssim", "l1", "hole_psnr", "identity")),
+        f"{len(found.bare)} faces. Mask IoU {ious.mean():.3f}; the mask stays empty on {empty:.1%} "
+        "of the same faces without a mask.",
+    ]
+    return "\n".join(lines)
 
 
 def summarise(

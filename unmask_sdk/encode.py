@@ -5,17 +5,18 @@ from __future__ import annotations
 import os
 import secrets
 import struct
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from numbers import Integral
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
 from . import exif
-from .errors import ImageWriteError, InvalidInputError
+from .errors import ImageReadError, ImageWriteError, InvalidInputError
 from .images import Extras
 
 Pixels = npt.NDArray[np.uint8]
@@ -113,10 +114,10 @@ def write(
     Raises:
         ImageWriteError: If the extension is not one of `OUTPUTS`, the format cannot hold a
             picture of this size, or the file cannot be written.
-        InvalidInputError: If `quality` is out of range.
+        InvalidInputError: If `quality` is no whole number, or out of range.
     """
-    if not 1 <= quality <= 100:
-        raise InvalidInputError(f"quality must be from 1 to 100, got {quality}")
+    if not isinstance(quality, Integral) or not 1 <= quality <= 100:
+        raise InvalidInputError(f"quality must be a whole number from 1 to 100, got {quality!r}")
     form = output_format(path)
     extras = extras or Extras()
     height, width = pixels.shape[:2]
@@ -133,7 +134,29 @@ def write(
         options["exif"] = block
     if form.metadata and extras.icc is not None:
         options["icc_profile"] = extras.icc
-    _replace(Path(path), _layers(pixels, extras.alpha, form.alpha), form.name, options)
+    image = _layers(pixels, extras.alpha, form.alpha)
+
+    def encode(file: BinaryIO) -> None:
+        try:
+            image.save(file, format=form.name, **options)
+        except _REFUSALS as error:
+            raise ImageWriteError(f"cannot write {path} as {form.name}: {error}") from error
+
+    _replace(Path(path), encode)
+
+
+def copy(source: str | os.PathLike[str], path: str | os.PathLike[str]) -> None:
+    """Copies a picture's file byte for byte; a file of that name is replaced as by `write`.
+
+    Raises:
+        ImageReadError: If `source` cannot be read.
+        ImageWriteError: If the file cannot be written.
+    """
+    try:
+        content = Path(source).read_bytes()
+    except OSError as error:
+        raise ImageReadError(f"{source} cannot be read: {error.strerror}") from error
+    _replace(Path(path), lambda file: file.write(content))
 
 
 def _exif(block: bytes | None, form: OutputFormat) -> bytes | None:
@@ -161,7 +184,7 @@ def _layers(pixels: Pixels, alpha: Pixels | None, keep: bool) -> Image.Image:
     return Image.composite(image, Image.new("RGB", image.size, "white"), opacity)
 
 
-def _replace(path: Path, image: Image.Image, name: str, options: Mapping[str, Any]) -> None:
+def _replace(path: Path, fill: Callable[[BinaryIO], object]) -> None:
     # In the same folder, because a rename is atomic only within one file system. Not made by
     # `tempfile`, whose files are for their owner alone and would stay so.
     part = path.with_name(f".{path.name[:60]}.{secrets.token_hex(6)}.part")
@@ -171,16 +194,16 @@ def _replace(path: Path, image: Image.Image, name: str, options: Mapping[str, An
         raise ImageWriteError(f"cannot write {path}: there is no folder {path.parent}") from None
     except OSError as error:
         raise ImageWriteError(f"cannot write {path}: {error.strerror}") from error
+    except ValueError as error:
+        raise ImageWriteError(f"cannot write {str(path)!r}, it is no path: {error}") from error
     try:
         with file:
-            image.save(file, format=name, **options)
+            fill(file)
             file.flush()
             os.fsync(file.fileno())
         os.replace(part, path)
     except OSError as error:
         reason = error.strerror or " ".join(str(error).split())
         raise ImageWriteError(f"cannot write {path}: {reason}") from error
-    except _REFUSALS as error:
-        raise ImageWriteError(f"cannot write {path} as {name}: {error}") from error
     finally:
         part.unlink(missing_ok=True)

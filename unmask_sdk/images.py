@@ -125,6 +125,13 @@ def read(source: Source, channels: Channels = "rgb") -> Photo:
     )
 
 
+def stored_format(path: str | os.PathLike[str]) -> str:
+    """Gives Pillow's name for the format of a file that `read` has read."""
+    with open(path, "rb") as file, _opened(file) as image:
+        # MPO is JPEG with a second, auxiliary picture behind it.
+        return "JPEG" if image.format == "MPO" else str(image.format)
+
+
 def _from_array(array: npt.NDArray[Any], channels: Channels) -> Photo:
     shape = list(array.shape)
     if array.dtype != np.uint8:
@@ -170,10 +177,7 @@ def _from_file(name: str) -> Photo:
 
 def _decode(file: BinaryIO, name: str) -> Photo:
     try:
-        with _OPENING, warnings.catch_warnings():
-            # Pillow warns from 89 million pixels up; the limit here is our own.
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            image = Image.open(file, formats=FORMATS)
+        image = _opened(file)
         # A phone's JPEG may hold a second, auxiliary picture (MPO): that is no animation.
         frames = 1 if image.format == "MPO" else getattr(image, "n_frames", 1)
     except UnidentifiedImageError:
@@ -188,6 +192,13 @@ def _decode(file: BinaryIO, name: str) -> Photo:
                 f"{name} holds {frames} pictures (an animation or pages); save one of them alone"
             )
         return _from_pillow(image, name)
+
+
+def _opened(file: BinaryIO) -> Image.Image:
+    with _OPENING, warnings.catch_warnings():
+        # Pillow warns from 89 million pixels up; the limit here is our own.
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        return Image.open(file, formats=FORMATS)
 
 
 def _from_pillow(image: Image.Image, name: str) -> Photo:

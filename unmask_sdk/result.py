@@ -80,7 +80,7 @@ class Result:
 
         Raises:
             ImageWriteError: If the extension is another, or the file cannot be written.
-            InvalidInputError: If `quality` is out of range.
+            InvalidInputError: If `quality` is no whole number, or out of range.
         """
         from .encode import write
 

@@ -130,9 +130,20 @@ def choose(
         considered.append(Candidate(entry.name, True, found))
         return opened, tuple(considered)
     reasons = "; ".join(f"{c.name}: {c.reason} ({c.mend})" for c in considered)
-    raise RuntimeUnavailableError(
-        f"no runtime is usable here; pip install 'unmask-sdk[cpu]'. Considered: {reasons}"
-    )
+    raise RuntimeUnavailableError(f"{_nothing(device, considered)}. Considered: {reasons}")
+
+
+def _nothing(device: str | None, considered: list[Candidate]) -> str:
+    """Says that no runtime is usable, and what comes nearest on the device asked for."""
+    if device is None:
+        return "no runtime is usable here; pip install 'unmask-sdk[cpu]'"
+    built = [entry for entry in ENTRIES if entry.module is not None]
+    able = [entry.name for entry in built if device in entry.devices]
+    if able:
+        ways = "; ".join(f"{c.name} does, but {c.reason}" for c in considered if c.name in able)
+        return f"no runtime that is usable here runs on device={device!r} ({ways})"
+    known = dict.fromkeys(name for entry in built for name in entry.devices)
+    return f"no runtime runs on device={device!r}; leave it out, or ask for {' or '.join(known)}"
 
 
 def hindrance(
@@ -146,10 +157,13 @@ def hindrance(
     trouble = problem(entry, device)
     if trouble is None and _pick(manifests, role, entry, precision) is None:
         wanted = "" if precision == AUTO else f" {precision}"
+        runnable = _runnable(manifests, role, entry)
         trouble = Problem(
             ArtifactError,
             f"there is no{wanted} {role} that {entry.title} opens",
-            f"unmask export {_EXPORTED_WITH.get(entry.formats[0], entry.formats[0])}",
+            f"ask for the precision {' or '.join(runnable)}"
+            if runnable
+            else f"unmask export {_EXPORTED_WITH.get(entry.formats[0], entry.formats[0])}",
         )
     return trouble
 
@@ -203,13 +217,19 @@ def _manifests(artifacts: str | Path | None) -> tuple[Manifest, ...]:
 def _pick(
     manifests: tuple[Manifest, ...], role: str, entry: RuntimeEntry, precision: str
 ) -> tuple[Manifest, Artifact] | None:
+    runnable = _runnable(manifests, role, entry)
+    chosen = next(iter(runnable), None) if precision == AUTO else precision
+    return None if chosen is None else runnable.get(chosen)
+
+
+def _runnable(
+    manifests: tuple[Manifest, ...], role: str, entry: RuntimeEntry
+) -> dict[str, tuple[Manifest, Artifact]]:
+    """Gives what a runtime can open for a role by precision, the preferred one first."""
     # A folder that has the role at all answers for it: an unmasker of the user's own must not
     # give way to the package's because it lacks a format.
     manifest = next((m for m in manifests if any(a.role == role for a in m.artifacts)), None)
     if manifest is None:
-        return None
+        return {}
     found = {a.precision: a for a in manifest.find(role=role, formats=entry.formats)}
-    wanted = entry.precisions if precision == AUTO else (precision,)
-    runnable = (p for p in wanted if p in found and p in entry.precisions)
-    chosen = next(runnable, None)
-    return None if chosen is None else (manifest, found[chosen])
+    return {p: (manifest, found[p]) for p in entry.precisions if p in found}

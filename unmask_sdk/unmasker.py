@@ -28,6 +28,12 @@ Floats = npt.NDArray[np.float64]
 
 # A face is masked from this share of its crop up; the smallest real mask covers ten times that.
 MIN_MASK_SHARE = 0.01
+# A box that the caller gave holds a face from this aligner's score up. Measured with the shipped
+# locator: 600 synthetically masked validation faces (LFW, UTKFace) score at least 0.92, be the box
+# exact, off by a tenth (standard deviation) on each side, or a square a third too large, or the
+# face rolled by 15, 30 or 45 degrees; 101 really masked ones at least 0.75. Of 1500 random boxes
+# on scikit-image's photos without faces, 93 % score less than this.
+MIN_BOX_SCORE = 0.7
 # Faces that go through the network at once.
 CHUNK = 8
 # A crop whose colours differ by no more than this is black and white, and so is its fill.
@@ -71,16 +77,20 @@ class Unmasker:
         """Takes the masks off all faces of a photo.
 
         Faces whose mask covers less than `MIN_MASK_SHARE` of the crop count as not masked: they
-        are left as they are, bit for bit.
+        are left as they are, bit for bit; so are boxes given in which there seems to be no face
+        (`MIN_BOX_SCORE`).
 
         Args:
             image: Path, the bytes of a file, Pillow image, or uint8 array `[H, W]`, `[H, W, 1]`,
                 `[H, W, 3]` or `[H, W, 4]` of any size. It is not changed.
             channels: Order of an array's colours: `rgb`, or `bgr` as OpenCV has them.
             boxes: `[F, 4]`, (x0, y0, x1, y1) in pixels round each face from forehead to chin, to
-                use instead of looking for faces.
-            eyes: `[F, 2, 2]`, (x, y) in pixels of the eye centres of each face, the picture's left
-                one first, to use instead of looking for faces.
+                use instead of looking for faces. For faces rolled by up to 45 degrees; give the
+                eyes of others.
+            eyes: `[F, 2, 2]`, (x, y) in pixels of the eye centres of each face, to use instead of
+                looking for faces. The order says which way up the face is: the one that is left
+                in the picture when the head is upright comes first. Swapped, the face is taken to
+                be upside down.
 
         Returns:
             The result. Where no face was found it has no faces, and the photo unchanged.
@@ -108,8 +118,9 @@ class Unmasker:
         watch.lap("align")
         unmasked, masks = self.crops(crops)
         watch.lap("run")
+        least = 0.0 if boxes is None else MIN_BOX_SCORE
         faces = tuple(
-            _face(place, matrix, *pictures)
+            _face(place, least, matrix, *pictures)
             for place, matrix, *pictures in zip(
                 places, matrices, crops, unmasked, masks[..., 0], strict=True
             )
@@ -186,7 +197,10 @@ def _places(
     if boxes is not None and eyes is not None:
         raise InvalidInputError("give boxes or eyes, not both")
     if boxes is not None:
-        return [locator.align(photo.pixels, box) for box in _rows("boxes", boxes, (4,))]
+        rows = _rows("boxes", boxes, (4,))
+        for box in rows:
+            _check_inside("boxes", photo, box)
+        return [locator.align(photo.pixels, box) for box in rows]
     if eyes is not None:
         return [_from_eyes(photo, pair) for pair in _rows("eyes", eyes, (2, 2))]
     return locator(photo.pixels)
@@ -209,10 +223,8 @@ def _rows(name: str, given: npt.ArrayLike, shape: tuple[int, ...]) -> Floats:
 
 
 def _from_eyes(photo: Photo, eyes: Floats) -> Location:
-    height, width = photo.pixels.shape[:2]
     to_photo = np.linalg.inv(np.vstack([crop_matrix(eyes), [0, 0, 1]]))[:2]
-    if ((eyes < -0.5).all(0) | (eyes > np.array([width, height]) - 0.5).all(0)).any():
-        raise InvalidInputError(f"eyes {eyes.tolist()} lie outside the {width}x{height} picture")
+    _check_inside("eyes", photo, eyes)
     x0, y0, x1, y1 = FACE_BOX
     corners = transform_points(to_photo, [[x0, y0], [x1, y0], [x1, y1], [x0, y1]])
     low, high = corners.min(0).tolist(), corners.max(0).tolist()
@@ -221,10 +233,25 @@ def _from_eyes(photo: Photo, eyes: Floats) -> Location:
     return Location((low[0], low[1], high[0], high[1]), points, 1.0)
 
 
+def _check_inside(name: str, photo: Photo, given: Floats) -> None:
+    """Refuses two points, or a box by its corners, that lie outside on one side of the picture."""
+    points = given.reshape(2, 2)
+    height, width = photo.pixels.shape[:2]
+    if ((points < -0.5).all(0) | (points > np.array([width, height]) - 0.5).all(0)).any():
+        raise InvalidInputError(
+            f"{name} must not lie outside the {width}x{height} picture; got {given.tolist()}"
+        )
+
+
 def _face(
-    place: Location, matrix: Floats, original: Pixels, unmasked: Pixels, mask: Pixels
+    place: Location,
+    least: float,
+    matrix: Floats,
+    original: Pixels,
+    unmasked: Pixels,
+    mask: Pixels,
 ) -> Face:
-    masked = float(np.mean(mask >= 128)) >= MIN_MASK_SHARE
+    masked = place.score >= least and float(np.mean(mask >= 128)) >= MIN_MASK_SHARE
     if not masked:
         unmasked, mask = original, np.zeros_like(mask)
     elif _is_grey(original):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from unmask_sdk.errors import ArtifactError
+from unmask_sdk.errors import ArtifactError, ExportError
 from unmask_sdk.export.manifest import merge, write
 from unmask_sdk.manifest import read_manifest
 
@@ -34,3 +34,9 @@ def test_path_that_leads_out_writes_nothing(tmp_path: Path) -> None:
     with pytest.raises(ArtifactError, match="leads out"):
         write(tmp_path / "out", [], {"good.bin": b"1", "../evil.bin": b"2"})
     assert [p for p in tmp_path.rglob("*") if p.is_file()] == []
+
+
+def test_folder_that_cannot_be_written_is_a_clear_error(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(ExportError, match="cannot write"):
+        write(tmp_path / "file" / "out", [], {})

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from unmask_sdk.errors import ConfigError, DataError, ExportError
+from unmask_sdk.errors import ConfigError, DataError, ExportError, InvalidInputError
 from unmask_sdk.export.formats import export
 from unmask_sdk.manifest import read_manifest, sha256_of
 
@@ -124,10 +124,14 @@ def test_two_weights_of_one_role_are_refused(tiny_weights: list[Path], tmp_path:
         export("onnx", [tiny_weights[0], tiny_weights[0]], tmp_path)
 
 
-def test_folder_that_cannot_be_written_is_a_clear_error(
-    tiny_weights: list[Path], tmp_path: Path
-) -> None:
+def test_the_folder_is_looked_at_before_any_work(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
-    aligner = [file for file in tiny_weights if file.stem == "aligner"]
-    with pytest.raises(ExportError, match="cannot write"):
-        export("onnx", aligner, tmp_path / "file" / "out")
+    steps: list[str] = []
+    with pytest.raises(InvalidInputError, match=r"--out .*file is a file, not a folder"):
+        export("onnx", [], tmp_path / "file" / "out", progress=steps.append)
+    for broken in ("{", '{"schema": 99, "artifacts": []}'):
+        (tmp_path / "manifest.json").write_text(broken)
+        with pytest.raises(ExportError, match=r"manifest\.json .*; remove it, or choose another"):
+            export("onnx", [], tmp_path, progress=steps.append)
+        assert (tmp_path / "manifest.json").read_text() == broken
+    assert steps == []

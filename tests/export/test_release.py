@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from unmask_sdk.errors import ConfigError
@@ -42,6 +44,10 @@ def test_no_document_changes_if_one_is_wrong(tmp_path):
 def test_a_folder_that_is_no_clone_is_refused(tmp_path):
     with pytest.raises(ConfigError, match=r"README\.md"):
         check_root(tmp_path)
+
+
+def test_the_projects_own_documents_can_be_filled():
+    check_root(Path(__file__).parents[2])
 
 
 def test_speed_table():

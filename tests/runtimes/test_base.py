@@ -164,7 +164,7 @@ def test_manifest_of_another_graph_is_refused(own_artifacts: Path) -> None:
         open_runtime(runtime="onnx", artifacts=own_artifacts)
 
 
-@pytest.mark.parametrize("threads", [0, -1])
-def test_thread_count_is_checked(tiny_artifacts: Path, threads: int) -> None:
+@pytest.mark.parametrize("threads", [0, -1, "2", 1.5])
+def test_thread_count_is_checked(tiny_artifacts: Path, threads: Any) -> None:
     with pytest.raises(InvalidInputError, match="threads"):
         open_runtime(runtime="onnx", threads=threads, artifacts=tiny_artifacts)

@@ -17,7 +17,7 @@ from unmask_sdk.training.data import open_crop, read_landmarks
 from unmask_sdk.training.evaluate import INPUT, OURS, TRUTH, evaluate, run_graph
 from unmask_sdk.training.real_photos import real_photos
 from unmask_sdk.training.recognition import Recogniser, draw_pairs, verify_pairs
-from unmask_sdk.training.report import summarise, write_report
+from unmask_sdk.training.report import headline, summarise, write_report
 from unmask_sdk.training.stability import measure_stability
 
 
@@ -76,6 +76,10 @@ def test_ranking_and_report(faces_folder, tmp_path, graph, recogniser):
         "Video:",
     ):
         assert expected in text
+    short = headline(found)
+    assert "| ours |" in short
+    assert f"{len(faces)} faces. Mask IoU" in short
+    assert "hole SSIM" not in short
     write_report(tmp_path, text, found)
     assert (tmp_path / "report.md").read_text() == text
     stored = json.loads((tmp_path / "scores.json").read_text())

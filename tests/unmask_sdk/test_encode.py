@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageCms
 
-from unmask_sdk.encode import OUTPUTS, write
-from unmask_sdk.errors import ImageWriteError, InvalidInputError
+from unmask_sdk.encode import OUTPUTS, copy, write
+from unmask_sdk.errors import ImageReadError, ImageWriteError, InvalidInputError
 from unmask_sdk.images import Extras, read
 
 RNG = np.random.default_rng(0)
@@ -71,7 +71,7 @@ def test_jpeg_keeps_full_colour_resolution_and_takes_a_quality(tmp_path: Path) -
         assert [layer[1:3] for layer in image.layer] == [(1, 1)] * 3
     write(tmp_path / "b.jpg", PIXELS, quality=30)
     assert (tmp_path / "b.jpg").stat().st_size < (tmp_path / "a.jpg").stat().st_size
-    for quality in (0, 101):
+    for quality in (0, 101, "a", 9.5, None):
         with pytest.raises(InvalidInputError, match="quality"):
             write(tmp_path / "c.jpg", PIXELS, quality=quality)
 
@@ -165,3 +165,20 @@ def test_a_link_is_replaced_and_its_target_is_not_touched(tmp_path: Path) -> Non
     write(tmp_path / "a.png", PIXELS)
     assert (tmp_path / "elsewhere.png").read_bytes() == b"mine"
     assert not (tmp_path / "a.png").is_symlink()
+
+
+def test_a_name_that_is_no_path_is_refused() -> None:
+    with pytest.raises(ImageWriteError, match="no path"):
+        write("a\0.png", PIXELS)
+
+
+def test_a_copy_is_the_same_to_the_byte_and_replaces_whole(tmp_path: Path) -> None:
+    write(tmp_path / "a.jpg", PIXELS, quality=20)
+    write(tmp_path / "b.jpg", PIXELS)
+    copy(tmp_path / "a.jpg", tmp_path / "b.jpg")
+    assert (tmp_path / "b.jpg").read_bytes() == (tmp_path / "a.jpg").read_bytes()
+    with pytest.raises(ImageReadError, match="cannot be read"):
+        copy(tmp_path / "gone.jpg", tmp_path / "b.jpg")
+    with pytest.raises(ImageWriteError, match="there is no folder"):
+        copy(tmp_path / "a.jpg", tmp_path / "gone" / "b.jpg")
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["a.jpg", "b.jpg"]

@@ -36,8 +36,24 @@ def test_auto_takes_onnx_here_and_explains_what_it_passed_over(tiny_artifacts: P
 
 
 def test_auto_without_anything_usable_lists_the_reasons(tiny_artifacts: Path) -> None:
-    with pytest.raises(RuntimeUnavailableError, match=r"no runtime is usable.*trt.*onnx.*torch"):
+    with pytest.raises(
+        RuntimeUnavailableError,
+        match=r"^no runtime runs on device='npu'; leave it out, or ask for cpu or cuda"
+        r"\. Considered: trt.*onnx.*torch",
+    ):
         open_runtime(device="npu", artifacts=tiny_artifacts)
+
+
+def test_auto_on_a_device_that_is_not_there_names_what_runs_on_it(tiny_artifacts: Path) -> None:
+    torch = pytest.importorskip("torch")
+    if torch.cuda.is_available():
+        assert open_runtime(device="cuda", artifacts=tiny_artifacts).info.device == "cuda"
+        return
+    with pytest.raises(
+        RuntimeUnavailableError,
+        match=r"^no runtime .* device='cuda' \(torch does, but .* finds no CUDA device",
+    ):
+        open_runtime(device="cuda", artifacts=tiny_artifacts)
 
 
 def test_auto_does_not_pass_over_a_damaged_file(own_artifacts: Path) -> None:
@@ -55,8 +71,11 @@ def test_explicit_choice_that_cannot_work_says_why_and_what_mends_it(
 
 
 def test_precision_that_is_not_there_is_refused(tiny_artifacts: Path) -> None:
-    with pytest.raises(ArtifactError, match="no int8 unmasker"):
-        open_runtime(runtime="onnx", precision="int8", artifacts=tiny_artifacts)
+    for precision in ("int8", "fp16"):
+        with pytest.raises(
+            ArtifactError, match=f"no {precision} unmasker.*; ask for the precision fp32$"
+        ):
+            open_runtime(runtime="onnx", precision=precision, artifacts=tiny_artifacts)
 
 
 def test_missing_role_is_refused(own_artifacts: Path) -> None:

@@ -12,7 +12,7 @@ from PIL import Image
 from unmask_sdk import load
 from unmask_sdk.align import crop_matrix, transform_points
 from unmask_sdk.errors import ImageReadError, InvalidInputError, RuntimeUnavailableError
-from unmask_sdk.unmasker import CHUNK, MIN_MASK_SHARE
+from unmask_sdk.unmasker import CHUNK, MIN_BOX_SCORE, MIN_MASK_SHARE
 
 SKIN, PALE = (200, 150, 120), (140, 180, 220)
 EYES = np.array([[250.0, 95.0], [310.0, 98.0]])
@@ -103,6 +103,30 @@ def test_own_eyes_and_boxes_are_used(painted_model, photo):
     for empty in ([], np.zeros((0, 4))):
         assert painted_model(photo, boxes=empty).faces == ()
     assert painted_model(photo, eyes=[]).faces == ()
+
+
+def test_a_box_without_a_face_is_left_alone():
+    pytest.importorskip("onnxruntime")
+    data = pytest.importorskip("skimage.data")
+    examples = Path(__file__).parents[2] / "examples"
+    with load("onnx", threads=1) as model:
+        with Image.open(examples / "surgical.jpg") as image:
+            photo = np.array(image)
+        (found,) = model(photo).faces
+        side = 0.1 * (found.box[2] - found.box[0])
+        for off in (0, side, -side):
+            (face,) = model(photo, boxes=np.array(found.box) + off).faces
+            assert face.masked
+            assert face.confidence > 0.95
+        astronaut = data.astronaut()
+        (face,) = model(astronaut, boxes=[180, 67, 268, 174]).faces
+        assert face.confidence > 0.95
+        # Suit and background would pass for masks here.
+        boxes = [[290, 200, 404, 343], [152, 366, 267, 510], [402, 199, 492, 312]]
+        result = model(astronaut, boxes=boxes)
+        assert [face.masked for face in result.faces] == [False] * 3
+        assert max(face.confidence for face in result.faces) < MIN_BOX_SCORE
+        np.testing.assert_array_equal(result.image, astronaut)
 
 
 def test_many_faces_in_one_photo(painted_model, painter, backdrop):
@@ -208,6 +232,9 @@ def test_saving_keeps_what_the_photo_carried(painted_model, photo, tmp_path):
         ({"eyes": [[[900, 50], [960, 50]]]}, "outside"),
         ({"boxes": [1, 2, 3]}, "boxes must have the shape"),
         ({"boxes": [[5, 5, 4, 9]]}, "box must be"),
+        ({"boxes": [[700, 5, 800, 9]]}, "boxes must not lie outside the 640x480 picture"),
+        ({"boxes": [[5, -90, 99, -3]]}, "boxes must not lie outside"),
+        ({"boxes": [[9, 9, 99, 99], [5, 480, 99, 560]]}, "boxes must not lie outside"),
         ({"boxes": [[1, 2, 3, 4]], "eyes": [EYES]}, "not both"),
         ({"channels": "rbg"}, "channels"),
     ],

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+NEEDS = ("torch", "safetensors", "onnx", "onnxruntime", "skimage")
+
 
 def evaluate(
     faces: Annotated[Path, typer.Argument(help="Folder of face pictures.")],
@@ -39,7 +41,13 @@ def evaluate(
     report: Annotated[Path | None, typer.Option(help="Folder for tables and pictures.")] = None,
 ) -> None:
     """Measure PSNR, SSIM, L1, seams, mask IoU, identity; beside the input and OpenCV's Telea."""
+    from ..packages import require
+
+    require("unmask evaluate", *NEEDS, extra="train")
+    if report is not None:
+        require("--report", "matplotlib", extra="train")
     from ..errors import DataError, InvalidInputError
+    from ..folders import check_writable
     from ..training import shipped_weights
     from ..training.checkpoint import load_network
     from ..training.data import select
@@ -52,6 +60,8 @@ def evaluate(
     from ..training.report import summarise, write_report
     from ..training.synth_set import find_faces
 
+    if report is not None:
+        check_writable(report, "--report")
     files = {OURS: weights or shipped_weights("unmask-256")}
     for pair in against or []:
         name, separator, file = pair.partition("=")

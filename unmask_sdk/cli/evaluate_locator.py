@@ -22,8 +22,11 @@ def evaluate_locator(
     limit: Annotated[int, typer.Option(help="Most faces from each source.", min=1)] = 100,
 ) -> None:
     """Measure how many faces are found, and how exactly; prints Markdown."""
-    from .. import training
+    from ..packages import require
+
+    require("unmask evaluate-locator", "torch", "safetensors", "skimage", extra="train")
+    from ..training import weights_folder
     from ..training.locator_evaluate import evaluate
 
-    shipped = Path(training.__path__[0]) / "weights"
-    typer.echo(evaluate(weights or shipped, faces, landmarks, photos=photos, limit=limit))
+    folder = weights or weights_folder()
+    typer.echo(evaluate(folder, faces, landmarks, photos=photos, limit=limit))

@@ -18,10 +18,12 @@ if TYPE_CHECKING:
 
 def image(
     inputs: Annotated[
-        list[Path], typer.Argument(metavar="IN...", help="Pictures, or folders of pictures.")
+        list[Path],
+        typer.Argument(metavar="IN...", help="Pictures, or folders of pictures.", readable=False),
     ],
     out: Annotated[
-        Path, typer.Option("--out", "-o", help="A picture for one input, else a folder.")
+        Path,
+        typer.Option("--out", "-o", help="A picture for one input, else a folder.", readable=False),
     ],
     runtime: Annotated[str, typer.Option(help="Runtime; see `unmask doctor`.")] = "auto",
     precision: Annotated[str, typer.Option(help="Such as fp32.")] = "auto",
@@ -35,6 +37,9 @@ def image(
     """Take the face masks off photos.
 
     A photo in which no face wears a mask is written as it is; one without any face is a failure.
+
+    In a folder, results keep the names of their photos; what cannot be written in its own format
+    becomes PNG: a.gif becomes a.png, or a.gif.png if there is an a.png already.
     """
     from rich.console import Console
     from rich.progress import Progress
@@ -42,8 +47,8 @@ def image(
     from ..selection import load
     from .targets import plan
 
-    jobs = plan(inputs, out)
-    several = len(jobs) > 1
+    jobs, unread = plan(inputs, out)
+    several = len(jobs) + len(unread) > 1
     # Pillow's remarks on odd files, which are decoded all the same.
     warnings.simplefilter("ignore", UserWarning)
     failures: list[str] = []
@@ -58,21 +63,28 @@ def image(
     with load(runtime, precision, artifacts=artifacts) as model, progress:
         for source, target in progress.track(jobs, description="taking masks off"):
             try:
-                result = _one(model, source, target, side_by_side)
+                told = _one(model, source, target, side_by_side)
             except UnmaskError as error:
                 if not several:
                     raise
                 failures.append(str(error))
             else:
-                typer.echo(f"{target}: {_told(result)}")
-    if failures:
-        for failure in failures:
+                typer.echo(f"{target}: {told}")
+    if failures or unread:
+        for failure in (*unread, *failures):
             typer.echo(f"unmask: error: {failure}", err=True)
-        typer.echo(f"unmask: {len(failures)} of {len(jobs)} pictures failed", err=True)
+        counts = [f"{len(failures)} of {len(jobs)} pictures failed"]
+        if unread:
+            counts.append(f"folders that could not be read: {len(unread)}")
+        typer.echo(f"unmask: {', '.join(counts)}", err=True)
         raise typer.Exit(1)
 
 
-def _one(model: Unmasker, source: Path, target: Path, side_by_side: bool) -> Result:
+def _one(model: Unmasker, source: Path, target: Path, side_by_side: bool) -> str:
+    """Unmasks one picture, and says in a few words what was done."""
+    from ..encode import copy, output_format
+    from ..images import stored_format
+
     result = model(source)
     if not result.faces:
         raise NoFaceError(f"no face found in {source}; nothing was written for it")
@@ -82,8 +94,16 @@ def _one(model: Unmasker, source: Path, target: Path, side_by_side: bool) -> Res
         raise ImageWriteError(
             f"cannot make the folder {target.parent}: {error.strerror}"
         ) from error
+    faces, masked = len(result.faces), sum(face.masked for face in result.faces)
+    found = f"{faces} face" if faces == 1 else f"{faces} faces"
+    if not masked and not side_by_side and stored_format(source) == output_format(target).name:
+        # Encoding it once more could only harm it.
+        copy(source, target)
+        return f"{found}, no mask found; the picture is as it was"
     (_beside(source, result) if side_by_side else result).save(target)
-    return result
+    if not masked:
+        return f"{found}, no mask found"
+    return f"{found}, {masked} unmasked, {sum(result.timings.values()):.0f} ms"
 
 
 def _beside(source: Path, result: Result) -> Result:
@@ -101,13 +121,3 @@ def _beside(source: Path, result: Result) -> Result:
         image=np.hstack([before.pixels, result.image]),
         extras=replace(before.extras, alpha=None if alpha is None else np.hstack([alpha, alpha])),
     )
-
-
-def _told(result: Result) -> str:
-    """Says in a few words what was done."""
-    faces = len(result.faces)
-    masked = sum(face.masked for face in result.faces)
-    found = f"{faces} face" if faces == 1 else f"{faces} faces"
-    if not masked:
-        return f"{found}, no mask found; the picture is as it was"
-    return f"{found}, {masked} unmasked, {sum(result.timings.values()):.0f} ms"

@@ -7,6 +7,17 @@ from typing import Annotated
 
 import typer
 
+NEEDS = (
+    "torch",
+    "safetensors",
+    "onnx",
+    "onnxruntime",
+    "onnxscript",
+    "skimage",
+    "matplotlib",
+    "pytest_benchmark",
+)
+
 
 def release(
     faces: Annotated[Path, typer.Argument(help="Folder of face pictures and landmarks.npz.")],
@@ -29,9 +40,13 @@ def release(
     """Refresh weights, artifacts, example pictures and the documents' numbers in a clone."""
     import os
 
+    from ..packages import require
+
+    require("unmask release", *NEEDS, extra="dev")
     from ..errors import DataError, InvalidInputError
     from ..export.formats import export
     from ..export.release import check_root, measure_speed, sizes, write_documents
+    from ..folders import check_writable
     from ..training.checkpoint import load_network
     from ..training.data import read_landmarks, select
     from ..training.evaluate import OURS, evaluate, run_graph
@@ -39,10 +54,12 @@ def release(
     from ..training.perceptual_distance import PerceptualDistance
     from ..training.real_photos import real_photos
     from ..training.recognition import Recogniser
-    from ..training.report import summarise, write_report
+    from ..training.report import headline, summarise, write_report
     from .image import image
 
     check_root(root)
+    if report is not None:
+        check_writable(report, "--report")
     stored = root / "training" / "weights"
     kept = stored / "unmask-256.safetensors"
     graph = load_network(weights or kept)
@@ -81,5 +98,6 @@ def release(
     text = summarise(found, lambda name: name.split("/")[0] if "/" in name else "faces", seen)
     if report is not None:
         write_report(report, text, found, seen)
-    write_documents(root, {"sizes": sizes(graph, made), "speed": speed, "quality": text})
+    blocks = {"sizes": sizes(graph, made), "speed": speed, "quality": text}
+    write_documents(root, {**blocks, "headline": headline(found)})
     typer.echo(text)

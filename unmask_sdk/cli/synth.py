@@ -27,9 +27,14 @@ def synth(
     seed: Annotated[int, typer.Option(help="Same seed, same masks.")] = 0,
 ) -> None:
     """Put synthetic masks on faces: image, mask, truth, pairs.jsonl, and a contact sheet."""
+    from ..packages import require
+
+    require("unmask synth", "torch", "safetensors", extra="train")
+    from ..folders import check_writable
     from ..training.synth_set import check_options, find_faces
     from ..training.synth_set import synth as run
 
+    check_writable(out, "--out")
     kinds = tuple(kind.strip() for kind in types.split(","))
     check_options(faces, out, kinds, variants, size)
     found = find_faces(faces, landmarks, mesh, skip=out)[:limit]

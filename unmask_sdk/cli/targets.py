@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TypeAlias
 
 from ..encode import OUTPUTS, output_format
 from ..errors import InvalidInputError
+
+Identity: TypeAlias = tuple[int, int]
 
 # Taken for pictures in a folder; those that cannot be read are reported, not passed over.
 PICTURES = frozenset(OUTPUTS) | {
@@ -22,72 +26,110 @@ PICTURES = frozenset(OUTPUTS) | {
 }
 
 
-def plan(inputs: Sequence[Path], out: Path) -> list[tuple[Path, Path]]:
+def plan(inputs: Sequence[Path], out: Path) -> tuple[list[tuple[Path, Path]], list[str]]:
     """Pairs every picture with the file to write.
 
-    One picture goes to `out` itself, unless that is a folder or has no extension. Otherwise `out`
-    is a folder, and pictures keep their names and their places in the folders given; a name whose
-    format cannot be written gets the extension `.png`.
+    One picture goes to `out` itself, unless that is a folder, or is not there and has no
+    extension. Otherwise `out` is a folder, and pictures keep their names and their places in the
+    folders given; a name whose format cannot be written gets the extension `.png`, behind its own
+    if another picture has the name already.
 
     Args:
         inputs: Pictures, and folders that are searched for pictures with all folders in them.
-            Hidden files, and what lies in `out`, are passed over.
+            Links are followed. Hidden files, and what lies in `out`, are passed over.
         out: File or folder to write.
 
+    Returns:
+        The pairs, and a line for each folder that could not be searched.
+
     Raises:
-        InvalidInputError: If a folder holds no picture, `out` is a file where a folder is needed,
-            two pictures would be written to one file, or a picture would be written over.
+        InvalidInputError: If a folder holds no picture, no folder can be read, `out` is a file
+            where a folder is needed, two pictures would be written to one file, or a picture
+            would be written over.
         ImageWriteError: If `out` is a file name that says no format that can be written.
     """
-    if len(inputs) == 1 and not inputs[0].is_dir() and not out.is_dir() and out.suffix:
+    # `os.path` answers "no" where `Path` raises, such as for a name that is too long: reading or
+    # writing will say what is wrong.
+    one = len(inputs) == 1 and not os.path.isdir(inputs[0])
+    folder = os.path.isdir(out)
+    unread: list[str] = []
+    if one and not folder and (out.suffix or os.path.lexists(out)):
         output_format(out)
         jobs = [(inputs[0], out)]
     else:
-        if out.exists() and not out.is_dir():
+        if os.path.lexists(out) and not folder:
             raise InvalidInputError(f"{out} is a file; several pictures need a folder as OUT")
-        if out.suffix.lower() in OUTPUTS and not out.is_dir():
+        if out.suffix.lower() in OUTPUTS and not folder:
             raise InvalidInputError(
                 f"{out} is the name of one picture; several pictures need a folder as OUT"
             )
-        jobs = [(file, out / _writable(name)) for file, name in _collect(inputs, out)]
+        found = list(_collect(inputs, out, unread))
+        taken = Counter(_writable(name) for _, name in found)
+        jobs = [
+            (file, out / (_writable(name) if taken[_writable(name)] == 1 else _whole(name)))
+            for file, name in found
+        ]
+    if not jobs:
+        raise InvalidInputError("; ".join(unread))
     _check(jobs)
-    return jobs
+    return jobs, unread
 
 
-def _collect(inputs: Sequence[Path], out: Path) -> Iterator[tuple[Path, Path]]:
+def _collect(inputs: Sequence[Path], out: Path, unread: list[str]) -> Iterator[tuple[Path, Path]]:
     for given in inputs:
-        if not given.is_dir():
+        if not os.path.isdir(given):
             yield given, Path(given.name)
             continue
-        found = sorted(_search(given, out.resolve()))
-        if not found:
+        before = len(unread)
+        found = sorted(_search(given, out, unread))
+        if not found and len(unread) == before:
             raise InvalidInputError(f"the folder {given} holds no pictures")
         yield from ((file, file.relative_to(given)) for file in found)
 
 
-def _search(folder: Path, out: Path) -> Iterator[Path]:
-    for place, folders, files in os.walk(folder):
-        here = Path(place)
-        if here.resolve() == out and here != folder:
-            folders.clear()
+def _search(folder: Path, out: Path, unread: list[str]) -> Iterator[Path]:
+    target = _identity(out)
+    # Each with the folders that it lies in: a link to one of them would go round for ever.
+    waiting: list[tuple[Path, frozenset[Identity | None]]] = [(folder, frozenset())]
+    while waiting:
+        here, above = waiting.pop()
+        itself = _identity(here)
+        if itself is not None and (itself in above or (above and itself == target)):
             continue
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        for name in files:
-            if not name.startswith(".") and Path(name).suffix.lower() in PICTURES:
-                yield here / name
+        try:
+            with os.scandir(here) as entries:
+                found = [entry for entry in entries if not entry.name.startswith(".")]
+        except OSError as error:
+            unread.append(f"the folder {here} cannot be read: {error.strerror}")
+            continue
+        for entry in found:
+            path = here / entry.name
+            if _is_folder(entry):
+                waiting.append((path, above | {itself}))
+            elif path.suffix.lower() in PICTURES:
+                yield path
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # A link to where one may not look: as a folder it will be reported.
+        return True
 
 
 def _writable(name: Path) -> Path:
     return name if name.suffix.lower() in OUTPUTS else name.with_suffix(".png")
 
 
+def _whole(name: Path) -> Path:
+    return name if name.suffix.lower() in OUTPUTS else name.with_name(f"{name.name}.png")
+
+
 def _check(jobs: Sequence[tuple[Path, Path]]) -> None:
-    # By device and inode: the same file may have several names.
-    originals = {(s.st_dev, s.st_ino) for s in (_stat(file) for file, _ in jobs) if s is not None}
+    originals = {_identity(file) for file, _ in jobs} - {None}
     taken: dict[str, Path] = {}
     for source, target in jobs:
-        status = _stat(target)
-        if status is not None and (status.st_dev, status.st_ino) in originals:
+        if _identity(target) in originals:
             raise InvalidInputError(
                 f"{target} is one of the pictures to read and would be written over; "
                 "choose another OUT"
@@ -101,8 +143,10 @@ def _check(jobs: Sequence[tuple[Path, Path]]) -> None:
         taken[place] = source
 
 
-def _stat(path: Path) -> os.stat_result | None:
+def _identity(path: Path) -> Identity | None:
+    """Gives device and inode, because one file may have several names; None if it is not there."""
     try:
-        return path.stat()
-    except (OSError, ValueError):  # Not there, or not a path: reading it will say so.
+        status = path.stat()
+    except (OSError, ValueError):  # Or it is not a path: reading it will say so.
         return None
+    return status.st_dev, status.st_ino

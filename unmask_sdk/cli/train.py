@@ -30,13 +30,18 @@ def train(
     ] = None,
 ) -> None:
     """Train the unmasker: weights, metrics.jsonl and sample sheets appear in the run folder."""
+    from ..packages import require
+
+    require("unmask train", "torch", "safetensors", "yaml", "skimage", extra="train")
     import cv2
     import torch
 
     from ..errors import ConfigError
+    from ..folders import check_writable
     from ..training.config import read_config
     from ..training.train import train as run_training
 
+    check_writable(run, "--run")
     settings = read_config(
         config,
         limit=limit,
@@ -44,6 +49,8 @@ def train(
         perceptual_weights=perceptual_weights,
         identity_weights=identity_weights,
     )
+    if settings.perceptual_weights is not None:
+        require("the perceptual loss", "h5py", extra="train")
     if device not in ("cpu", "cuda"):
         raise ConfigError(f"--device must be cpu or cuda; got {device!r}")
     if device == "cuda" and not torch.cuda.is_available():
@@ -68,6 +75,9 @@ def cost(
     layers: Annotated[bool, typer.Option(help="Show every convolution.")] = False,
 ) -> None:
     """Show what the unmasker costs: parameters and FLOP (2 per multiply-accumulate)."""
+    from ..packages import require
+
+    require("unmask cost", "torch", "safetensors", extra="train")
     import torch
     from rich.console import Console
     from rich.table import Table

@@ -76,9 +76,7 @@ def test_a_folder_with_bad_files_among_the_good(unmask, photo, backdrop, painter
     for name in ("a.png", "b.webp"):
         assert blue(tmp_path / "out" / name) == 0
     assert "bare.png: 1 face, no mask found; the picture is as it was" in done.stdout
-    np.testing.assert_array_equal(
-        np.array(Image.open(folder / "bare.png")), np.array(Image.open(tmp_path / "out/bare.png"))
-    )
+    assert (folder / "bare.png").read_bytes() == (tmp_path / "out/bare.png").read_bytes()
     *errors, last = done.stderr.splitlines()
     assert last == "unmask: 5 of 9 pictures failed"
     assert len(errors) == 5
@@ -105,6 +103,8 @@ def test_a_folder_with_bad_files_among_the_good(unmask, photo, backdrop, painter
         (["in.png", "-o", "in.png"], "written over"),
         (["in.png", "in.png", "-o", "out"], "both be written"),
         (["in.png", "-o", "text.jpg/out.png"], "cannot make the folder"),
+        (["in.png", "-o", "a" * 300 + ".png"], "File name too long"),
+        (["a" * 300 + ".png", "-o", "out.png"], "File name too long"),
         (["in.png", "-o", "out.png", "--runtime", "magic"], "unknown runtime"),
         (["in.png", "-o", "out.png", "--artifacts", "none"], "cannot read"),
     ],
@@ -141,3 +141,64 @@ def test_side_by_side(unmask, photo, tmp_path):
         both = np.array(image)[..., :3]
     np.testing.assert_array_equal(both[:, :640], np.array(photo))
     assert (both[:, 640:] != both[:, :640]).any()
+
+
+def test_without_a_mask_the_file_is_copied_if_its_format_may_stay(
+    unmask, backdrop, painter, tmp_path
+):
+    bare = Image.fromarray(painter(backdrop, EYES, (140, 180, 220)))
+    bare.save(tmp_path / "in.jpeg", quality=60)
+    content = (tmp_path / "in.jpeg").read_bytes()
+    done = unmask("in.jpeg", "-o", "out.jpg")
+    assert done.returncode == 0, done.stderr
+    assert "no mask found; the picture is as it was" in done.stdout
+    assert (tmp_path / "out.jpg").read_bytes() == content
+    # A name says nothing of what is in a file.
+    (tmp_path / "named.png").write_bytes(content)
+    for source, arguments in {
+        "in.jpeg": ["-o", "out.png"],
+        "named.png": ["-o", "out.png"],
+        "in.jpeg ": ["-o", "out.jpg", "--side-by-side"],
+    }.items():
+        done = unmask(source.strip(), *arguments)
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.rstrip().endswith("no mask found")
+        with Image.open(tmp_path / arguments[1]) as image:
+            assert image.format == ("PNG" if arguments[1] == "out.png" else "JPEG")
+            assert image.size == ((1280, 480) if arguments[-1] == "--side-by-side" else (640, 480))
+
+
+def test_what_cannot_be_searched_is_a_failure(unmask, photo, tmp_path):
+    (tmp_path / "photos").mkdir()
+    photo.save(tmp_path / "photos" / "a.png")
+    (tmp_path / "photos" / "round").symlink_to("round")
+    done = unmask("photos", "-o", "out")
+    assert done.returncode == 1
+    assert done.stdout.startswith(f"{Path('out', 'a.png')}: 1 face, 1 unmasked")
+    first, last = done.stderr.splitlines()
+    assert first.startswith(f"unmask: error: the folder {Path('photos', 'round')} cannot be read")
+    assert last == "unmask: 0 of 1 pictures failed, folders that could not be read: 1"
+
+
+def test_whether_a_file_may_be_read_is_for_reading_to_find_out(photo, painted_artifacts, tmp_path):
+    photo.save(tmp_path / "a.png")
+    # Asked beforehand, Typer would refuse all files because of one. Root may read any file, so the
+    # question itself is answered here.
+    code = (
+        "import os; os.access = lambda path, *_, **__: not str(path).endswith('.png');"
+        "from unmask_sdk.cli import main; main()"
+    )
+    arguments = ["image", "a.png", "b.png", "-o", "out", "--artifacts", str(painted_artifacts)]
+    done = subprocess.run(
+        [sys.executable, "-c", code, *arguments, "--runtime", "onnx"],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        cwd=tmp_path,
+    )
+    assert done.returncode == 1
+    assert done.stdout.startswith(f"{Path('out', 'a.png')}: 1 face, 1 unmasked")
+    assert done.stderr.splitlines() == [
+        "unmask: error: b.png does not exist",
+        "unmask: 1 of 2 pictures failed",
+    ]

@@ -1,0 +1,90 @@
+"""What holds for every command: one line for a failure, never a traceback."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+
+CODE = (
+    "import signal; signal.signal(signal.SIGINT, signal.default_int_handler);"
+    "from unmask_sdk.cli import main; main()"
+)
+LONG = "a" * 300
+
+
+def unmask(*arguments: str, **options: object) -> subprocess.CompletedProcess[str]:
+    settings = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "timeout": 120}
+    return subprocess.run([sys.executable, "-c", CODE, *arguments], **settings | options)  # type: ignore[call-overload,no-any-return]
+
+
+def test_version() -> None:
+    done = unmask("--version")
+    assert done.returncode == 0
+    assert done.stdout == f"unmask-sdk {version('unmask-sdk')}\n"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX signals")
+def test_an_interrupt_says_so(tmp_path: Path) -> None:
+    program = tmp_path / "nvidia-smi"
+    program.write_text('#!/bin/sh\nkill -INT "$PPID"\nsleep 20\n')
+    program.chmod(0o755)
+    path = f"{tmp_path}{os.pathsep}{os.environ['PATH']}"
+    done = unmask("doctor", env={**os.environ, "PATH": path})
+    assert done.returncode == 130
+    assert done.stderr == "unmask: interrupted\n"
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize("arguments", [("doctor", "--json"), ("doctor",)])
+def test_an_output_that_is_full_is_one_line(arguments: tuple[str, ...], unbuffered: str) -> None:
+    with open("/dev/full", "w") as full:
+        done = unmask(*arguments, stdout=full, env={**os.environ, "PYTHONUNBUFFERED": unbuffered})
+    assert done.returncode == 1
+    assert done.stderr.startswith("unmask: error: standard output")
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("image", f"{LONG}.jpg", "-o", "out.jpg"), "File name too long"),
+        (("image", "plain", "-o", "out.jpg"), "not a picture"),
+        (("image", "plain/in.jpg", "-o", "out.jpg"), "Not a directory"),
+        (("image", "in.jpg", "-o", "plain"), "plain has no extension"),
+        (("synth", LONG, "-o", "out"), "File name too long"),
+        (("synth", ".", "-o", LONG), "--out"),
+        (("synth", ".", "-o", "plain"), "--out plain: plain is a file"),
+        (("train", "c.yaml", "--faces", ".", "--run", "plain"), "--run plain: plain is a file"),
+        (("train-locator", "c.yaml"), "needs --faces FOLDER and --out FOLDER"),
+        (("train-locator", "c.yaml", "--faces", "."), "needs --out FOLDER"),
+        (("train-locator", "c.yaml", "--faces", ".", "-o", "plain"), "--out plain: plain is a"),
+        (("evaluate", ".", "--report", "plain/r"), "--report plain/r: plain is a file"),
+        (("evaluate", LONG), "File name too long"),
+        (("export", "onnx", "-o", "plain"), "--out plain: plain is a file"),
+        (("export", "onnx", "--weights", LONG), "there is no weight file"),
+        (("export", "onnx", "-o", "broken"), "remove it, or choose another folder"),
+        (("verify", "--artifacts", LONG), "File name too long"),
+        (("doctor", "--artifacts", "plain"), ""),
+    ],
+    ids=lambda value: " ".join(value)[:40] if isinstance(value, tuple) else "",
+)
+def test_paths_that_lead_nowhere(tmp_path: Path, arguments: tuple[str, ...], words: str) -> None:
+    (tmp_path / "plain").write_text("hello")
+    (tmp_path / "in.jpg").write_text("hello")
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "manifest.json").write_text("{")
+    before = sorted(tmp_path.rglob("*"))
+    done = unmask(*arguments, cwd=tmp_path)
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    if words:
+        assert done.stderr.startswith("unmask: error: ")
+        assert done.stderr.count("\n") == 1
+        assert words in done.stderr
+    assert sorted(tmp_path.rglob("*")) == before

@@ -1,0 +1,39 @@
+"""Folders to write to, looked at before any work."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+from .errors import InvalidInputError
+
+
+def check_writable(folder: Path, option: str) -> None:
+    """Refuses a folder that could neither be made nor be written to. Makes none.
+
+    Args:
+        folder: The folder, there or not.
+        option: What gave it, such as `--out`, for the message.
+
+    Raises:
+        InvalidInputError: If it, or what it would lie in, is a file or cannot be written to.
+    """
+    for place in (folder, *folder.parents):
+        try:
+            mode = os.stat(place).st_mode
+        except (FileNotFoundError, NotADirectoryError):
+            continue  # Its parent tells.
+        except OSError as error:
+            raise InvalidInputError(
+                f"{option} {folder}: {error.strerror}; choose another folder"
+            ) from error
+        if not stat.S_ISDIR(mode):
+            raise InvalidInputError(
+                f"{option} {folder}: {place} is a file, not a folder; choose another folder"
+            )
+        if not os.access(place, os.W_OK | os.X_OK):
+            raise InvalidInputError(
+                f"{option} {folder}: {place} may not be written to; choose another folder"
+            )
+        return
