@@ -17,7 +17,7 @@ CONFIGS = Path(training.__path__[0]) / "configs"
 def train_config(text, folder):
     """Reads a configuration of one stage, with further lines."""
     file = folder / "c.yaml"
-    file.write_text(f"name: x\nstages: [{{size: 64, steps: 1}}]\n{text}\n")
+    file.write_text(f"name: x\nstages: [{{size: 128, steps: 1}}]\n{text}\n")
     return config.read_config(file)
 
 
@@ -29,7 +29,7 @@ def locator_config(text, folder):
 
 def test_numbers_are_numbers_however_yaml_sees_them(tmp_path):
     file = tmp_path / "c.yaml"
-    file.write_text("name: x\nstages: [{size: 64, steps: 1e3, rate: 3e-4, losses: {seam: 2}}]")
+    file.write_text("name: x\nstages: [{size: 128, steps: 1e3, rate: 3e-4, losses: {seam: 2}}]")
     (stage,) = config.read_config(file).stages
     assert (stage.steps, stage.rate, stage.losses.seam) == (1000, 3e-4, 2.0)
     assert type(stage.steps) is int
@@ -57,7 +57,7 @@ def test_numbers_are_numbers_however_yaml_sees_them(tmp_path):
 def test_mistakes_in_a_stage_are_named(tmp_path, stage, expected):
     file = tmp_path / "c.yaml"
     rest = "" if "steps" in stage else ", steps: 1"
-    file.write_text(f"name: x\nstages: [{{size: 64{rest}, {stage}}}]")
+    file.write_text(f"name: x\nstages: [{{size: 128{rest}, {stage}}}]")
     with pytest.raises(ConfigError, match=r"c\.yaml.*" + expected):
         config.read_config(file)
 
@@ -95,7 +95,7 @@ def test_networks_and_names_are_checked(tmp_path):
         with pytest.raises(ConfigError, match=expected):
             train_config(line, tmp_path)
     for name in ("a/b", "''", "256"):
-        (tmp_path / "n.yaml").write_text(f"name: {name}\nstages: [{{size: 64, steps: 1}}]")
+        (tmp_path / "n.yaml").write_text(f"name: {name}\nstages: [{{size: 128, steps: 1}}]")
         with pytest.raises(ConfigError, match="name"):
             config.read_config(tmp_path / "n.yaml")
 

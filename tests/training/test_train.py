@@ -110,7 +110,8 @@ def test_a_run_needs_a_folder_and_room(faces_folder, tmp_path):
         run(config(), faces_folder, tmp_path / "file")
     stage = replace(config().stages[0], size=2**20)
     with pytest.raises(DataError, match=r"GB of disk once packed.*--limit"):
-        run(replace(config(), stages=(*config().stages, stage)), faces_folder, tmp_path / "run")
+        huge = replace(TINY, size=2**20)
+        run(replace(config(), network=huge, stages=(stage,)), faces_folder, tmp_path / "run")
     assert not (tmp_path / "run" / "packs").exists()
 
 
