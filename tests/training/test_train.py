@@ -12,7 +12,9 @@ import torch
 from unmask_sdk.errors import ConfigError, DataError
 from unmask_sdk.training.checkpoint import load_network
 from unmask_sdk.training.config import LossWeights, Stage, TrainConfig, read_config
+from unmask_sdk.training.data import read_landmarks
 from unmask_sdk.training.networks import UnmaskerConfig
+from unmask_sdk.training.packs import PackPlan, check_room
 from unmask_sdk.training.train import train
 
 TINY = UnmaskerConfig(
@@ -96,6 +98,23 @@ def test_nothing_is_packed_for_a_set_without_validation_faces(faces_folder, tmp_
     np.savez(tmp_path / "l.npz", **arrays)
     with pytest.raises(DataError, match="no faces in split 'val'"):
         train(config(), faces=faces_folder, landmarks=tmp_path / "l.npz", run=tmp_path / "run")
+    assert not (tmp_path / "run" / "packs").exists()
+    # Without the array, some people are held out.
+    del arrays["split"]
+    np.savez(tmp_path / "l.npz", **arrays)
+    weights = train(config(3), faces=faces_folder, landmarks=tmp_path / "l.npz", run=tmp_path / "r")
+    assert load_network(weights)
+
+
+def test_a_run_needs_a_folder_and_room(faces_folder, tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(DataError, match=r"cannot make the folder .*--run"):
+        run(config(), faces_folder, tmp_path / "file")
+    faces = read_landmarks(faces_folder / "landmarks.npz")
+    plan = PackPlan(size=2**20, variants=1, split="train", per_person=None, limit=None)
+    (tmp_path / "run").mkdir()
+    with pytest.raises(DataError, match=r"GB of disk once packed.*--limit"):
+        check_room(faces_folder, faces, [plan], tmp_path / "run")
     assert not (tmp_path / "run" / "packs").exists()
     # Without the array, some people are held out.
     del arrays["split"]
