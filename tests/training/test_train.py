@@ -116,22 +116,6 @@ def test_a_run_needs_a_folder_and_room(faces_folder, tmp_path):
     with pytest.raises(DataError, match=r"GB of disk once packed.*--limit"):
         check_room(faces_folder, faces, [plan], tmp_path / "run")
     assert not (tmp_path / "run" / "packs").exists()
-    # Without the array, some people are held out.
-    del arrays["split"]
-    np.savez(tmp_path / "l.npz", **arrays)
-    weights = train(config(3), faces=faces_folder, landmarks=tmp_path / "l.npz", run=tmp_path / "r")
-    assert load_network(weights)
-
-
-def test_a_run_needs_a_folder_and_room(faces_folder, tmp_path):
-    (tmp_path / "file").touch()
-    with pytest.raises(DataError, match=r"cannot make the folder .*--run"):
-        run(config(), faces_folder, tmp_path / "file")
-    stage = replace(config().stages[0], size=2**20)
-    with pytest.raises(DataError, match=r"GB of disk once packed.*--limit"):
-        huge = replace(TINY, size=2**20)
-        run(replace(config(), network=huge, stages=(stage,)), faces_folder, tmp_path / "run")
-    assert not (tmp_path / "run" / "packs").exists()
 
 
 def test_begins_from_given_weights(faces_folder, tmp_path):
