@@ -28,6 +28,7 @@ class LossWeights:
     identity: float = 0.0
     adversarial: float = 0.0
     feature_matching: float = 0.0
+    distillation: float = 0.0
 
     def __post_init__(self) -> None:
         for term in fields(self):
@@ -84,6 +85,7 @@ class TrainConfig:
         interval: Steps between evaluations, sample sheets and checkpoints.
         validation: Number of validation faces.
         seed: For weights and batches.
+        teacher: Weight file of a larger unmasker, whose fill the distillation term follows.
         start: Weight file of the same network to begin from, instead of at random.
         compile: Whether to compile the networks (slow start, about a third faster on CPU).
         perceptual_weights: Path of the VGG16 weight file (see `training/perceptual.py`).
@@ -102,6 +104,7 @@ class TrainConfig:
     interval: int = 500
     validation: int = 200
     seed: int = 0
+    teacher: str | None = None
     start: str | None = None
     compile: bool = True
     perceptual_weights: str | None = None
@@ -126,14 +129,16 @@ class TrainConfig:
                     f"a stage trains at the network's size or half of it, {sizes[0]} or "
                     f"{sizes[1]}; got size {stage.size}"
                 )
-        for term, path in (
-            ("perceptual", self.perceptual_weights),
-            ("identity", self.identity_weights),
+        for term, key in (
+            ("perceptual", "perceptual_weights"),
+            ("identity", "identity_weights"),
+            ("distillation", "teacher"),
         ):
-            if path is None and any(getattr(stage.losses, term) for stage in self.stages):
+            used = any(getattr(stage.losses, term) for stage in self.stages)
+            if used and getattr(self, key) is None:
                 raise ConfigError(
-                    f"a stage uses the {term} loss but {term}_weights is not set; "
-                    f"set it, or pass --{term}-weights, or set the weight of {term} to 0"
+                    f"a stage uses the {term} loss but {key} is not set; set it, or pass "
+                    f"--{key.replace('_', '-')}, or set the weight of {term} to 0"
                 )
 
     @property

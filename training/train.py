@@ -33,6 +33,16 @@ from .resuming import open_checkpoint, open_device, save_checkpoint
 from .sheet import write_sheet
 from .validate import validate
 
+# Terms of the loss that are scaled against the reconstruction, see `Trainer._balanced`.
+BALANCED = ("adversarial", "feature_matching", "perceptual", "identity", "distillation")
+
+
+def _load_unmasker(path: Path) -> Unmasker:
+    graph = load_network(path)
+    if not isinstance(graph, UnmaskerGraph):
+        raise ConfigError(f"{path} holds no unmasker; give weights that unmask train wrote")
+    return graph.unmasker
+
 
 class Trainer:
     """Holds what changes during training: networks, averages, optimisers, step."""
@@ -86,14 +96,28 @@ class Trainer:
 
     def begin_from(self, path: Path) -> None:
         """Takes over the weights of a file; optimisers and discriminator begin anew."""
-        graph = load_network(path)
-        if not isinstance(graph, UnmaskerGraph) or graph.unmasker.config != self.config.network:
+        unmasker = _load_unmasker(path)
+        if unmasker.config != self.config.network:
             raise ConfigError(
                 f"start: {path} does not hold the network of this configuration; "
                 "take its network section from there, or leave start out"
             )
         for network in (self.net, self.average):
-            network.load_state_dict(graph.unmasker.state_dict())
+            network.load_state_dict(unmasker.state_dict())
+
+    def _follow_teacher(self, image: Tensor, opening: Tensor) -> Tensor:
+        """The teacher's fill of the same hole."""
+        if "teacher" not in self.frozen:
+            teacher = _load_unmasker(Path(str(self.config.teacher)))
+            if teacher.config.size != self.config.network.size:
+                raise ConfigError(
+                    f"teacher: {self.config.teacher} works at {teacher.config.size} px, this "
+                    f"network at {self.config.network.size}; sizes must be the same"
+                )
+            self.frozen["teacher"] = teacher.to(self.device, memory_format=torch.channels_last)
+        with torch.no_grad(), torch.autocast(self.device.type, dtype=torch.bfloat16):
+            fill: Tensor = self.frozen["teacher"].fill(image, opening)
+        return fill.float()
 
     def frozen_network(self, term: str) -> torch.nn.Module:
         """The fixed network of the perceptual or identity term."""
@@ -138,6 +162,9 @@ class Trainer:
         hole = torch.maximum(opening, batch.mask)
         weight = losses.region_weight(hole, batch.valid, seam=weights.seam, context=weights.context)
         terms["reconstruction"] = losses.reconstruction(picture, batch.truth, weight)
+        if weights.distillation:
+            wanted = self._follow_teacher(batch.masked, opening)
+            terms["distillation"] = losses.reconstruction(picture, wanted, hole * batch.valid)
         filled = torch.lerp(batch.truth, picture, hole * batch.valid)
         if weights.adversarial or weights.feature_matching:
             terms |= self._adversarial_terms(batch, filled, hole)
@@ -177,7 +204,7 @@ class Trainer:
         """
         (base,) = torch.autograd.grad(terms["reconstruction"], picture, retain_graph=True)
         total = weights.reconstruction * base
-        for name in ("adversarial", "feature_matching", "perceptual", "identity"):
+        for name in BALANCED:
             weight = getattr(weights, name)
             if not weight:
                 continue

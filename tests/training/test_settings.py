@@ -138,7 +138,7 @@ def test_shipped_configurations_are_valid(file, tmp_path):
     if file.stem == "locator":
         locator_train.read_config(file, faces="f", landmarks="l", out="o")
     else:
-        weights = {"perceptual_weights": "p", "identity_weights": "i"}
+        weights = {"perceptual_weights": "p", "identity_weights": "i", "teacher": "t"}
         assert config.read_config(file, **weights).steps > 0
 
 

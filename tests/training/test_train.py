@@ -132,6 +132,23 @@ def test_begins_from_given_weights(faces_folder, tmp_path):
         run(other, faces_folder, tmp_path / "c")
 
 
+def test_a_small_network_follows_a_large_one(faces_folder, tmp_path):
+    teacher = run(config(2), faces_folder, tmp_path / "large")
+    small = replace(TINY, channels=(8, 8, 8, 8), sharpener_channels=8)
+    stage = replace(config(3).stages[0], losses=LossWeights(distillation=1.0))
+    settings = replace(config(3), stages=(stage,), network=small, teacher=str(teacher))
+    weights = run(settings, faces_folder, tmp_path / "small")
+    line = json.loads((tmp_path / "small" / "metrics.jsonl").read_text().splitlines()[0])
+    assert line["distillation"] > 0
+    assert weights.stat().st_size < teacher.stat().st_size
+    with pytest.raises(ConfigError, match="--teacher"):
+        replace(settings, teacher=None)
+    large = replace(stage, size=128)
+    other = replace(settings, network=replace(small, size=128), stages=(large,))
+    with pytest.raises(ConfigError, match="sizes must be the same"):
+        run(other, faces_folder, tmp_path / "other")
+
+
 def test_the_baseline_without_segmentation_trains(faces_folder, tmp_path):
     network = replace(TINY, segmentation=False, block="residual")
     weights = run(replace(config(3), network=network), faces_folder, tmp_path)

@@ -22,6 +22,9 @@ def train(
     start: Annotated[
         str | None, typer.Option(help="Weight file to begin from, instead of at random.")
     ] = None,
+    teacher: Annotated[
+        str | None, typer.Option(help="Weights of the larger unmasker that a small one follows.")
+    ] = None,
     perceptual_weights: Annotated[
         str | None, typer.Option(help="VGG16 weights (see training/perceptual.py).")
     ] = None,
@@ -29,7 +32,10 @@ def train(
         str | None, typer.Option(help="Folder of dlib's weights (see training/identity.py).")
     ] = None,
 ) -> None:
-    """Train the unmasker: weights, metrics.jsonl and sample sheets appear in the run folder."""
+    """Train the unmasker: weights, metrics.jsonl and sample sheets appear in the run folder.
+
+    The faces are packed there first: 0.20 MB of disk a face at 128 px, 0.52 MB at 256 px.
+    """
     from ..packages import require
 
     require("unmask train", "torch", "safetensors", "yaml", "skimage", extra="train")
@@ -46,6 +52,7 @@ def train(
         config,
         limit=limit,
         start=start,
+        teacher=teacher,
         perceptual_weights=perceptual_weights,
         identity_weights=identity_weights,
     )
