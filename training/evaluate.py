@@ -15,12 +15,13 @@ import cv2
 import numpy as np
 import torch
 from rich.progress import track
-from torch import nn
+from torch import Tensor, nn
 
 from unmask_sdk.errors import DataError
 
 from .data import Face, open_crop, seed_of
 from .metrics import Fidelity, compare, intersection_over_union
+from .networks import Unmasker, UnmaskerGraph, harden
 from .perceptual_distance import PerceptualDistance
 from .recognition import Recogniser, Verification, draw_pairs, verify_pairs
 from .stability import Stability, Unmask, measure_stability
@@ -37,6 +38,7 @@ STABILITY_FACES = 60
 EMPTY_SHARE = 0.005
 
 INPUT, CLASSIC, OURS, TRUTH = "masked input", "Telea, true mask", "ours", "truth"
+GIVEN = "ours, true mask"
 
 
 @dataclass(frozen=True)
@@ -102,10 +104,28 @@ def run_graph(graph: nn.Module) -> Unmask:
     return run
 
 
+class _MaskGiven(nn.Module):
+    """An unmasker that is told the mask instead of finding it."""
+
+    def __init__(self, unmasker: Unmasker, mask: Image) -> None:
+        super().__init__()
+        self.unmasker = unmasker
+        self.opacity = harden(torch.from_numpy(mask)[None, None].float() / 255)
+
+    def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
+        opacity = self.opacity.to(image.device)
+        return self.unmasker.fill(image, opacity), opacity
+
+
+def fill_given(graph: UnmaskerGraph, masked: Image, mask: Image) -> Image:
+    """The unmasked crop, where the network is told the true mask: the best that stage two does."""
+    return run_graph(UnmaskerGraph(_MaskGiven(graph.unmasker, mask)))(masked)[0]
+
+
 def evaluate(
     folder: Path,
     faces: list[Face],
-    graphs: Mapping[str, nn.Module],
+    graphs: Mapping[str, UnmaskerGraph],
     size: int,
     *,
     recogniser: Recogniser | None = None,
@@ -132,6 +152,7 @@ def evaluate(
         truth = crop.truth
         masked, mask, _ = crop.masked(kind=kind, seed=seed_of(face.name, HELD_OUT))
         answers = {INPUT: (masked, None), CLASSIC: (telea(masked, mask), None)}
+        answers[GIVEN] = (fill_given(graphs[OURS], masked, mask), None)
         answers |= {name: unmask(masked) for name, unmask in methods.items()}
         identity = recogniser.describe(truth, crop) if recogniser else None
         for method, (picture, marked) in answers.items():

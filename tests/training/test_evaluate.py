@@ -54,7 +54,7 @@ def test_ranking_and_report(faces_folder, tmp_path, graph, recogniser):
     faces = read_landmarks(faces_folder / "landmarks.npz")
     graphs = {OURS: graph, "other": graph}
     found = evaluate(faces_folder, faces, graphs, 64, recogniser=recogniser)
-    assert len(found.scores) == 4 * len(faces)
+    assert len(found.scores) == 5 * len(faces)
     assert len(found.bare) == len(faces)
     assert {s.kind for s in found.scores} == {"surgical", "cloth", "n95", "dark", "scarf"}
 
