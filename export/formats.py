@@ -43,7 +43,7 @@ EXPORTERS: dict[str, Exporter] = {
         Exporter(
             name="onnx",
             module="unmask_sdk.export.onnx",
-            precisions=("fp32",),
+            precisions=("fp32", "fp16"),
             requires=("torch", "safetensors", "onnx", "onnxscript", "onnxruntime"),
             extra="export",
         ),

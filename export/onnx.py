@@ -1,4 +1,4 @@
-"""ONNX, fp32: one self-contained file, any batch size, the same bytes from the same weights."""
+"""ONNX, fp32 or fp16: one self-contained file, any batch size, the same bytes each time."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ import torch
 
 from unmask_sdk.errors import ConfigError, ExportError
 from unmask_sdk.export import manifest
+from unmask_sdk.export.precision import at_precision, check_precision
 from unmask_sdk.export.roles import DETECTOR_STEP, role_of
 from unmask_sdk.export.verify import golden_vectors, measure, pictures
 from unmask_sdk.manifest import (
@@ -64,7 +65,10 @@ def export(
 
 
 def convert(
-    network: torch.nn.Module, inputs: tuple[TensorSpec, ...], outputs: tuple[TensorSpec, ...]
+    network: torch.nn.Module,
+    inputs: tuple[TensorSpec, ...],
+    outputs: tuple[TensorSpec, ...],
+    precision: str = "fp32",
 ) -> bytes:
     """Converts a network to the bytes of an ONNX file.
 
@@ -72,9 +76,10 @@ def convert(
         network: In evaluation mode, on the CPU.
         inputs: The one picture input; open dimensions become dynamic.
         outputs: The outputs in order.
+        precision: `fp32` or `fp16`, of everything but the first and last steps.
 
     Raises:
-        ExportError: If the exporter or the checker refuses it.
+        ExportError: If the exporter or the checker refuses it, or the precision is another.
     """
     # Two pictures, because the exporter takes a batch of one for a constant.
     sample = torch.from_numpy(pictures(inputs[0], 2, seed=0))
@@ -85,7 +90,7 @@ def convert(
     try:
         with _quiet():
             program = torch.onnx.export(
-                network,
+                at_precision(network, precision),
                 (sample,),
                 dynamo=True,
                 opset_version=OPSET,
@@ -104,6 +109,7 @@ def convert(
     opsets = {entry.domain: entry.version for entry in model.opset_import}
     if opsets != {"": OPSET}:
         raise ExportError(f"asked for opset {OPSET}, got {opsets}")
+    check_precision(model, precision)
     data: bytes = model.SerializeToString(deterministic=True)
     return data
 
@@ -116,7 +122,7 @@ def _export_one(
     name = role.artifact.format(size=size)
     inputs, outputs = role.inputs(size), role.outputs(size)
     progress(f"{name}: converting")
-    model = convert(network, inputs, outputs)
+    model = convert(network, inputs, outputs, precision)
     progress(f"{name}: golden vectors")
     golden = golden_vectors(network, inputs, outputs)
     entry = Artifact(
@@ -133,7 +139,12 @@ def _export_one(
         weights_sha256=sha256_of(file),
         calibration_sha256=None,
         tools={tool: version(tool) for tool in ("torch", "onnx", "onnxscript", "onnxruntime")},
-        golden=Golden(f"golden/{name}.npz", hashlib.sha256(golden).hexdigest(), role.tolerance),
+        golden=Golden(
+            file=f"golden/{name}.npz",
+            sha256=hashlib.sha256(golden).hexdigest(),
+            tolerance=role.tolerance,
+            min_psnr_db=role.min_psnr_db.get(precision),
+        ),
         parity=(),
     )
     progress(f"{name}: comparing with torch")
@@ -157,6 +168,7 @@ def _reference_entry(file: Path, exported: Artifact) -> tuple[Artifact, dict[str
         exported,
         format="safetensors",
         precision="fp32",
+        golden=replace(exported.golden, min_psnr_db=None),
         package=WEIGHTS_PACKAGE,
         sha256=exported.weights_sha256,
         bytes=file.stat().st_size,

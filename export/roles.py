@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,6 +28,7 @@ class Role:
         size: Gives the side of the square input; None where any height and width go.
         outputs: The outputs; their first dimension is the batch.
         tolerance: Largest error of the golden vectors in fp32; see `unmask_sdk.verify.error_of`.
+        min_psnr_db: By precision, where rounding lets single values be off by more.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Role:
     size: Callable[[Any], int | None]
     outputs: Callable[[int | None], tuple[TensorSpec, ...]]
     tolerance: float
+    min_psnr_db: Mapping[str, float]
 
     def inputs(self, size: int | None) -> tuple[TensorSpec, ...]:
         """Gives the inputs: one picture batch, uint8 NHWC."""
@@ -54,6 +56,7 @@ ROLES: dict[type[nn.Module], Role] = {
             TensorSpec("mask", "uint8", (None, size, size, 1)),
         ),
         tolerance=1.0,
+        min_psnr_db={"fp16": 50.0},
     ),
     DetectorGraph: Role(
         name="detector",
@@ -64,6 +67,7 @@ ROLES: dict[type[nn.Module], Role] = {
             TensorSpec("box", "float32", (None, None, None, 4)),
         ),
         tolerance=_FLOAT_TOLERANCE,
+        min_psnr_db={"fp16": 50.0},
     ),
     AlignerGraph: Role(
         name="aligner",
@@ -74,6 +78,7 @@ ROLES: dict[type[nn.Module], Role] = {
             TensorSpec("score", "float32", (None,)),
         ),
         tolerance=_FLOAT_TOLERANCE,
+        min_psnr_db={"fp16": 50.0},
     ),
 }
 

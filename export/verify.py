@@ -14,7 +14,7 @@ from unmask_sdk.errors import ExportError
 from unmask_sdk.export.drawings import draw
 from unmask_sdk.manifest import Parity, TensorSpec
 from unmask_sdk.runtimes.base import Runtime
-from unmask_sdk.verify import compare, error_of
+from unmask_sdk.verify import compare, worst
 
 Array = npt.NDArray[Any]
 
@@ -61,7 +61,7 @@ def measure(network: torch.nn.Module, runtime: Runtime[Any], reference: str) -> 
         The certificate, one record for each output.
 
     Raises:
-        ExportError: If an output is further off than the artifact's tolerance.
+        ExportError: If an output is further off than the artifact's golden vectors allow.
     """
     artifact = runtime.artifact
     expected: dict[str, list[Array]] = {spec.name: [] for spec in artifact.outputs}
@@ -75,11 +75,11 @@ def measure(network: torch.nn.Module, runtime: Runtime[Any], reference: str) -> 
     for name in expected:
         want, got = np.concatenate(expected[name]), np.concatenate(actual[name])
         parity = compare(name, want, got, images=sum(PARITY_BATCHES), reference=reference)
-        error = error_of(parity, want)
-        if error > artifact.golden.tolerance:
+        found = worst([(parity, want)])
+        if not found.within(artifact.golden):
             raise ExportError(
-                f"{artifact.file}: output {name} is off by {error:g} from {reference}, "
-                f"allowed are {artifact.golden.tolerance:g}; nothing was written"
+                f"{artifact.file}: output {name} is too far from {reference}: "
+                f"{found.against(artifact.golden)}; nothing was written"
             )
         certificate.append(parity)
     return tuple(certificate)

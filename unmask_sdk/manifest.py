@@ -51,11 +51,14 @@ class Golden:
         file: An npz with the arrays `in_NAME` and `out_NAME`, relative to the manifest.
         sha256: Its digest.
         tolerance: Largest error allowed; see `unmask_sdk.verify.error_of` for its unit.
+        min_psnr_db: For precisions that round, where single pixels may be off by more: the lowest
+            PSNR allowed of any output, instead of `tolerance`. None where `tolerance` counts.
     """
 
     file: str
     sha256: str
     tolerance: float
+    min_psnr_db: float | None = None
 
 
 @dataclass(frozen=True)
@@ -290,6 +293,7 @@ def _artifact(entry: _Reader) -> Artifact:
             f"{entry.where}: 'role' must be one of {', '.join(ROLES)}; got {role!r}"
         )
     golden = _Reader(entry.get("golden", dict), f"{entry.where}: golden")
+    min_psnr = golden.get("min_psnr_db", float, int, _NULL)
     return Artifact(
         name=entry.get("name", str),
         role=role,
@@ -308,6 +312,7 @@ def _artifact(entry: _Reader) -> Artifact:
             file=golden.get("file", str),
             sha256=golden.get("sha256", str),
             tolerance=float(golden.get("tolerance", float, int)),
+            min_psnr_db=None if min_psnr is None else float(min_psnr),
         ),
         parity=tuple(_parity(e) for e in entry.records("parity")),
     )

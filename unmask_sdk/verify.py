@@ -5,7 +5,7 @@ Needs the artifact's own engine only; no torch, no network.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .errors import ArtifactError, VerificationError
-from .manifest import Artifact, Manifest, Parity, read_manifest
+from .manifest import Artifact, Golden, Manifest, Parity, read_manifest
 from .runtimes.base import Runtime
 from .runtimes.registry import ENTRIES, RuntimeEntry, find, problem
 from .selection import open_artifact
@@ -34,8 +34,10 @@ class Check:
         runtime: Runtime that it was run on.
         ok: Whether every output was within tolerance; None if it could not be run here.
         error: Largest error, in the unit of `error_of`; None if there is none to give.
-        tolerance: Largest error allowed.
-        note: What it ran on, or why it was not run.
+        tolerance: Largest error allowed, unless `min_psnr_db` is given.
+        psnr_db: Lowest PSNR of an output; None if it was not run, or there was no difference.
+        min_psnr_db: Lowest PSNR allowed; None where `tolerance` counts.
+        note: How far it was off and what it ran on, or why it was not run.
     """
 
     artifact: str
@@ -46,6 +48,8 @@ class Check:
     ok: bool | None
     error: float | None
     tolerance: float
+    psnr_db: float | None
+    min_psnr_db: float | None
     note: str
 
 
@@ -100,8 +104,41 @@ def error_of(parity: Parity, expected: Array) -> float:
     return parity.max_abs if expected.dtype == np.uint8 else parity.max_abs / peak_of(expected)
 
 
-def run_golden(runtime: Runtime[Any], file: Path) -> float:
-    """Runs an artifact's golden inputs, and gives its largest error.
+@dataclass(frozen=True)
+class Deviation:
+    """How far outputs are from the reference, the worst of them.
+
+    Attributes:
+        error: Largest error, in the unit of `error_of`.
+        psnr_db: Lowest PSNR; None if there was no difference at all.
+    """
+
+    error: float
+    psnr_db: float | None
+
+    def within(self, golden: Golden) -> bool:
+        """Whether that is near enough."""
+        if golden.min_psnr_db is None:
+            return self.error <= golden.tolerance
+        return self.psnr_db is None or self.psnr_db >= golden.min_psnr_db
+
+    def against(self, golden: Golden) -> str:
+        """Says in words how far it is, and how far it may be."""
+        if golden.min_psnr_db is None:
+            return f"error {self.error:.2g} of {golden.tolerance:g}"
+        psnr = "identical" if self.psnr_db is None else f"{self.psnr_db:.1f} dB"
+        return f"{psnr}, at least {golden.min_psnr_db:g} dB"
+
+
+def worst(parities: Iterable[tuple[Parity, Array]]) -> Deviation:
+    """Gives the worst of several outputs, each with the array that was expected."""
+    pairs = list(parities)
+    levels = [parity.psnr_db for parity, _ in pairs if parity.psnr_db is not None]
+    return Deviation(max(error_of(*pair) for pair in pairs), min(levels, default=None))
+
+
+def run_golden(runtime: Runtime[Any], file: Path) -> Deviation:
+    """Runs an artifact's golden inputs.
 
     Raises:
         ArtifactError: If the file does not hold the arrays that it should.
@@ -116,8 +153,8 @@ def run_golden(runtime: Runtime[Any], file: Path) -> float:
     except (KeyError, ValueError) as error:
         raise ArtifactError(f"{file} does not hold golden vectors: {error}") from error
     outputs = runtime.run_named(**inputs)
-    return max(
-        error_of(compare(name, value, outputs[name], images=len(value)), value)
+    return worst(
+        (compare(name, value, outputs[name], images=len(value)), value)
         for name, value in expected.items()
     )
 
@@ -168,16 +205,15 @@ def _check(
     golden = manifest.golden_path(artifact)
     with open_artifact(manifest, artifact, entry, device=device, threads=threads) as opened:
         try:
-            error = run_golden(opened, golden)
+            found = run_golden(opened, golden)
         except VerificationError as failure:
             return _record(artifact, entry, False, None, str(failure))
-        ok = error <= artifact.golden.tolerance
-        note = f"{opened.info.provider}, {opened.info.device}"
-        return _record(artifact, entry, ok, error, note)
+        note = f"{found.against(artifact.golden)}, {opened.info.provider}, {opened.info.device}"
+        return _record(artifact, entry, found.within(artifact.golden), found, note)
 
 
 def _record(
-    artifact: Artifact, entry: RuntimeEntry, ok: bool | None, error: float | None, note: str
+    artifact: Artifact, entry: RuntimeEntry, ok: bool | None, found: Deviation | None, note: str
 ) -> Check:
     return Check(
         artifact=artifact.name,
@@ -186,7 +222,9 @@ def _record(
         precision=artifact.precision,
         runtime=entry.name,
         ok=ok,
-        error=error,
+        error=None if found is None else found.error,
         tolerance=artifact.golden.tolerance,
+        psnr_db=None if found is None else found.psnr_db,
+        min_psnr_db=artifact.golden.min_psnr_db,
         note=note,
     )

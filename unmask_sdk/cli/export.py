@@ -14,7 +14,7 @@ def export(
         list[Path] | None,
         typer.Option(help="Weight file, once for each network; the package's own by default."),
     ] = None,
-    precision: Annotated[str, typer.Option(help="Precision to write: fp32.")] = "fp32",
+    precision: Annotated[str, typer.Option(help="Precision to write: fp32 or fp16.")] = "fp32",
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder to write to.")] = Path(
         "artifacts"
     ),

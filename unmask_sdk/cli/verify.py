@@ -36,10 +36,9 @@ def verify(
             print(json.dumps(asdict(check)), flush=True)
             continue
         state = {True: "[green]ok[/]", False: "[red]WRONG[/]", None: "[yellow]not run[/]"}[check.ok]
-        error = "" if check.error is None else f"error {check.error:.2g} of {check.tolerance:g}, "
         console.print(
             f"{state} {check.artifact} {check.format} {check.precision} on {check.runtime}: "
-            f"{error}{escape(check.note)}",
+            f"{escape(check.note)}",
             soft_wrap=True,
         )
     wrong = [f"{check.artifact} on {check.runtime}" for check in checks if check.ok is False]
