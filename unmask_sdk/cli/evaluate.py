@@ -68,12 +68,13 @@ def evaluate(
         if not separator or not name or name in files:
             raise InvalidInputError(f"--against takes NAME=FILE, each name once; got {pair!r}")
         files[name] = Path(file)
-    graphs = {name: load_network(file) for name, file in files.items()}
-    sizes = set()
-    for name, graph in graphs.items():
+    graphs: dict[str, UnmaskerGraph] = {}
+    for name, file in files.items():
+        graph = load_network(file)
         if not isinstance(graph, UnmaskerGraph):
-            raise InvalidInputError(f"{files[name]} holds no unmasker; evaluate takes unmaskers")
-        sizes.add(graph.unmasker.config.size)
+            raise InvalidInputError(f"{file} holds no unmasker; evaluate takes unmaskers")
+        graphs[name] = graph
+    sizes = {graph.unmasker.config.size for graph in graphs.values()}
     if len(sizes) > 1:
         raise InvalidInputError(f"weights of different sizes cannot be compared: {sorted(sizes)}")
     recogniser = Recogniser(sface) if sface else None
