@@ -69,10 +69,10 @@ def evaluate(
             raise InvalidInputError(f"--against takes NAME=FILE, each name once; got {pair!r}")
         files[name] = Path(file)
     graphs: dict[str, UnmaskerGraph] = {}
-    for name, file in files.items():
-        graph = load_network(file)
+    for name, path in files.items():
+        graph = load_network(path)
         if not isinstance(graph, UnmaskerGraph):
-            raise InvalidInputError(f"{file} holds no unmasker; evaluate takes unmaskers")
+            raise InvalidInputError(f"{path} holds no unmasker; evaluate takes unmaskers")
         graphs[name] = graph
     sizes = {graph.unmasker.config.size for graph in graphs.values()}
     if len(sizes) > 1:
