@@ -128,6 +128,7 @@ def evaluate(
     graphs: Mapping[str, UnmaskerGraph],
     size: int,
     *,
+    pool: list[Face] | None = None,
     recogniser: Recogniser | None = None,
     distance: PerceptualDistance | None = None,
 ) -> Evaluation:
@@ -138,6 +139,7 @@ def evaluate(
         faces: The faces.
         graphs: Exported graphs by name; `OURS` must be one of them.
         size: Side of the crops.
+        pool: Faces that pairs for verification are drawn from; `faces` if left out.
         recogniser: Judges identity, and verifies pairs of the persons with several pictures.
         distance: Judges perceptual distance.
     """
@@ -178,7 +180,7 @@ def evaluate(
     some = np.linspace(0, len(faces) - 1, min(STABILITY_FACES, len(faces))).round().astype(int)
     found.stability = measure_stability(folder, [faces[i] for i in some], methods[OURS], size)
     if recogniser:
-        found.verification = verify(folder, faces, methods[OURS], size, recogniser)
+        found.verification = verify(folder, pool or faces, methods[OURS], size, recogniser)
     return found
 
 

@@ -85,7 +85,15 @@ def evaluate(
         splits = ", ".join(sorted({face.split for face in found}))
         raise DataError(f"no face in split {split!r}; this set has: {splits}. Pass --split")
     seen = real_photos(photos, run_graph(graphs[OURS])) if photos else None
-    scores = run(faces, chosen, graphs, sizes.pop(), recogniser=recogniser, distance=distance)
+    scores = run(
+        faces,
+        chosen,
+        graphs,
+        sizes.pop(),
+        pool=select(found, split=split),
+        recogniser=recogniser,
+        distance=distance,
+    )
     text = summarise(scores, lambda name: name.split("/")[0] if "/" in name else "faces", seen)
     typer.echo(text)
     if report is not None:

@@ -65,7 +65,8 @@ def release(
     graph = load_network(weights or kept)
     if not isinstance(graph, UnmaskerGraph):
         raise InvalidInputError(f"{weights} holds no unmasker; --weights takes an unmasker")
-    chosen = select(read_landmarks(faces / "landmarks.npz"), split="val", limit=limit)
+    pool = select(read_landmarks(faces / "landmarks.npz"), split="val")
+    chosen = select(pool, split="val", limit=limit)
     if not chosen:
         raise DataError(f"{faces / 'landmarks.npz'} has no face in the split 'val'")
     recogniser = Recogniser(sface) if sface else None
@@ -94,7 +95,9 @@ def release(
     speed = measure_speed(root)
     seen = real_photos(photos, run_graph(graph)) if photos else None
     size = graph.unmasker.config.size
-    found = evaluate(faces, chosen, {OURS: graph}, size, recogniser=recogniser, distance=distance)
+    found = evaluate(
+        faces, chosen, {OURS: graph}, size, pool=pool, recogniser=recogniser, distance=distance
+    )
     text = summarise(found, lambda name: name.split("/")[0] if "/" in name else "faces", seen)
     if report is not None:
         write_report(report, text, found, seen)
