@@ -15,13 +15,13 @@ from unmask_sdk.runtimes.onnx import OnnxRuntime
 from unmask_sdk.selection import open_runtime
 
 
-def agree(folder: Path | None, size: int, count: int) -> None:
-    """Runs torch and onnx on pictures and noise, and wants them within 1 of 255 everywhere."""
+def agree(folder: Path | None, size: int, count: int, runtime: str = "onnx") -> None:
+    """Runs torch and a runtime on pictures and noise: within 1 of 255 everywhere."""
     noise = np.random.default_rng(5).integers(0, 256, (count // 2, size, size, 3), np.uint8)
     images = np.concatenate([draw(count - count // 2, size, size, seed=9), noise])
     with (
         open_runtime(runtime="torch", artifacts=folder) as reference,
-        open_runtime(runtime="onnx", artifacts=folder) as candidate,
+        open_runtime(runtime=runtime, artifacts=folder) as candidate,
     ):
         for start in range(0, count, 16):
             batch = images[start : start + 16]

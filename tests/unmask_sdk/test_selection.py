@@ -27,8 +27,8 @@ pytest.importorskip("onnxruntime")
 def test_auto_takes_onnx_here_and_explains_what_it_passed_over(tiny_artifacts: Path) -> None:
     opened, considered = choose((read_manifest(tiny_artifacts),), "auto", "auto")
     assert opened.info.runtime == "onnx"
-    assert [c.name for c in considered] == ["trt", "cuda", "coreml", "openvino", "onnx"]
-    assert [c.usable for c in considered] == [False] * 4 + [True]
+    assert [c.name for c in considered] == ["trt", "cuda", "coreml", "onnx"]
+    assert [c.usable for c in considered] == [False] * 3 + [True]
     for candidate in considered[:-1]:
         assert candidate.reason
         assert candidate.mend
@@ -62,7 +62,7 @@ def test_auto_does_not_pass_over_a_damaged_file(own_artifacts: Path) -> None:
         open_runtime(artifacts=own_artifacts)
 
 
-@pytest.mark.parametrize("name", ["trt", "tensorrt", "cuda", "tflite", "openvino", "coreml"])
+@pytest.mark.parametrize("name", ["trt", "tensorrt", "cuda", "tflite", "coreml"])
 def test_explicit_choice_that_cannot_work_says_why_and_what_mends_it(
     tiny_artifacts: Path, name: str
 ) -> None:

@@ -22,7 +22,7 @@ def test_tiny_artifacts_verify_on_every_runtime(tiny_artifacts: Path) -> None:
     assert {(c.role, c.runtime) for c in checks} == {
         (role, runtime)
         for role in ("unmasker", "detector", "aligner")
-        for runtime in ("onnx", "torch")
+        for runtime in ("onnx", "openvino", "torch")
     }
     for check in checks:
         assert check.ok

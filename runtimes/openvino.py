@@ -1,0 +1,97 @@
+"""OpenVINO on the CPU."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import openvino as ov
+
+from unmask_sdk.errors import ArtifactError, DeviceMismatchError, RuntimeUnavailableError
+from unmask_sdk.runtimes.base import Array, Runtime, RuntimeInfo
+
+DEVICE = "CPU"
+# What the engine may compute an artifact in. On CPUs with bf16 units it would take those by itself.
+_HINTS = {"fp32": "f32"}
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """A compiled model, and one infer request for each thread: a request serves one at a time."""
+
+    model: ov.CompiledModel
+    requests: threading.local = field(default_factory=threading.local)
+
+    def request(self) -> ov.InferRequest:
+        """This thread's request."""
+        if not hasattr(self.requests, "own"):
+            self.requests.own = self.model.create_infer_request()
+        return self.requests.own
+
+
+class OpenVINORuntime(Runtime[Compiled]):
+    """Runs an ONNX file with OpenVINO's CPU plugin.
+
+    Threads: may be run by many threads at once, each with a request of its own; `threads` is the
+    number that work on one run (None: OpenVINO decides).
+    """
+
+    def _open(self, path: Path, device: str, threads: int | None) -> tuple[Compiled, RuntimeInfo]:
+        hint = _HINTS[self.artifact.precision]
+        settings: dict[str, object] = {
+            "PERFORMANCE_HINT": "LATENCY",
+            "INFERENCE_PRECISION_HINT": hint,
+        }
+        if threads is not None:
+            settings["INFERENCE_NUM_THREADS"] = threads
+        version = ov.get_version().split("-")[0]
+        try:
+            core = ov.Core()
+            graph = core.read_model(path)
+            model = core.compile_model(graph, DEVICE, settings)
+        except RuntimeError as error:
+            raise RuntimeUnavailableError(
+                f"OpenVINO {version} does not open {path.name} ({_line(error)}); "
+                "pip install --upgrade openvino"
+            ) from error
+        for kind, ports, specs in (
+            ("inputs", graph.inputs, self.artifact.inputs),
+            ("outputs", graph.outputs, self.artifact.outputs),
+        ):
+            actual = [port.get_any_name() for port in ports]
+            expected = [spec.name for spec in specs]
+            if actual != expected:
+                raise ArtifactError(f"{path.name} has {kind} {actual}, its entry says {expected}")
+        devices = list(model.get_property("EXECUTION_DEVICES"))
+        precision = model.get_property("INFERENCE_PRECISION_HINT").get_type_name()
+        if devices != [DEVICE] or precision != hint:
+            raise DeviceMismatchError(
+                f"asked OpenVINO for {hint} on {DEVICE}, got {precision} on {', '.join(devices)}"
+            )
+        info = RuntimeInfo(
+            runtime="openvino",
+            provider=f"OpenVINO {version} {DEVICE}",
+            device="cpu",
+            precision=self.artifact.precision,
+            threads=threads,
+        )
+        return Compiled(model), info
+
+    def _run(self, handle: Compiled, inputs: Sequence[Array]) -> Sequence[Array]:
+        try:
+            request = handle.request()
+            request.infer(list(inputs))
+            # Copies: the request's own memory is written again by the next run.
+            return [np.array(tensor.data) for tensor in request.output_tensors]
+        except RuntimeError as error:
+            shapes = [list(array.shape) for array in inputs]
+            raise RuntimeUnavailableError(
+                f"OpenVINO failed on inputs {shapes}: {_line(error)}"
+            ) from error
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split())
