@@ -178,6 +178,34 @@ class Runtime(ABC, Generic[Handle]):
         self.close()
 
 
+def check_names(
+    file: Path, artifact: Artifact, inputs: Sequence[str], outputs: Sequence[str]
+) -> None:
+    """Refuses a file whose inputs and outputs are not those of its entry.
+
+    Args:
+        file: The file, for the message.
+        artifact: Its entry.
+        inputs: Names of the inputs, in the engine's order.
+        outputs: Names of the outputs, in the engine's order.
+
+    Raises:
+        ArtifactError: Naming both.
+    """
+    for kind, actual, specs in (
+        ("inputs", inputs, artifact.inputs),
+        ("outputs", outputs, artifact.outputs),
+    ):
+        expected = [spec.name for spec in specs]
+        if list(actual) != expected:
+            raise ArtifactError(f"{file.name} has {kind} {list(actual)}, its entry says {expected}")
+
+
+def one_line(error: Exception) -> str:
+    """An engine's error message on one line."""
+    return " ".join(str(error).split())
+
+
 def describe(spec: TensorSpec) -> str:
     """Gives a spec as text, such as `image: uint8 [*, 256, 256, 3]`."""
     dims = ", ".join("*" if d is None else str(d) for d in spec.shape)

@@ -8,8 +8,8 @@ from pathlib import Path
 import onnxruntime as ort
 from onnxruntime.capi import onnxruntime_pybind11_state as engine
 
-from unmask_sdk.errors import ArtifactError, DeviceMismatchError, RuntimeUnavailableError
-from unmask_sdk.runtimes.base import Array, Runtime, RuntimeInfo
+from unmask_sdk.errors import DeviceMismatchError, RuntimeUnavailableError
+from unmask_sdk.runtimes.base import Array, Runtime, RuntimeInfo, check_names, one_line
 
 PROVIDER = "CPUExecutionProvider"
 
@@ -43,20 +43,18 @@ class OnnxRuntime(Runtime[ort.InferenceSession]):
             session = ort.InferenceSession(path, options, providers=[PROVIDER])
         except _OPEN_ERRORS as error:
             raise RuntimeUnavailableError(
-                f"ONNX Runtime {ort.__version__} does not open {path.name} ({_line(error)}); "
+                f"ONNX Runtime {ort.__version__} does not open {path.name} ({one_line(error)}); "
                 "pip install --upgrade onnxruntime"
             ) from error
         providers = session.get_providers()
         if providers != [PROVIDER]:
             raise DeviceMismatchError(f"asked ONNX Runtime for {PROVIDER}, got {providers}")
-        for kind, nodes, specs in (
-            ("inputs", session.get_inputs(), self.artifact.inputs),
-            ("outputs", session.get_outputs(), self.artifact.outputs),
-        ):
-            actual = [node.name for node in nodes]
-            expected = [spec.name for spec in specs]
-            if actual != expected:
-                raise ArtifactError(f"{path.name} has {kind} {actual}, its entry says {expected}")
+        check_names(
+            path,
+            self.artifact,
+            [node.name for node in session.get_inputs()],
+            [node.name for node in session.get_outputs()],
+        )
         info = RuntimeInfo(
             runtime="onnx",
             provider=f"ONNX Runtime {ort.__version__} {PROVIDER}",
@@ -73,10 +71,6 @@ class OnnxRuntime(Runtime[ort.InferenceSession]):
         except _RUN_ERRORS as error:
             shapes = [list(array.shape) for array in inputs]
             raise RuntimeUnavailableError(
-                f"ONNX Runtime failed on inputs {shapes}: {_line(error)}"
+                f"ONNX Runtime failed on inputs {shapes}: {one_line(error)}"
             ) from error
         return outputs
-
-
-def _line(error: Exception) -> str:
-    return " ".join(str(error).split())

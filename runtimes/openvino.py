@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import openvino as ov
 
-from unmask_sdk.errors import ArtifactError, DeviceMismatchError, RuntimeUnavailableError
-from unmask_sdk.runtimes.base import Array, Runtime, RuntimeInfo
+from unmask_sdk.errors import DeviceMismatchError, RuntimeUnavailableError
+from unmask_sdk.runtimes.base import Array, Runtime, RuntimeInfo, check_names, one_line
 
 DEVICE = "CPU"
 # What the engine may compute an artifact in. On CPUs with bf16 units it would take those by itself.
@@ -54,17 +54,15 @@ class OpenVINORuntime(Runtime[Compiled]):
             model = core.compile_model(graph, DEVICE, settings)
         except RuntimeError as error:
             raise RuntimeUnavailableError(
-                f"OpenVINO {version} does not open {path.name} ({_line(error)}); "
+                f"OpenVINO {version} does not open {path.name} ({one_line(error)}); "
                 "pip install --upgrade openvino"
             ) from error
-        for kind, ports, specs in (
-            ("inputs", graph.inputs, self.artifact.inputs),
-            ("outputs", graph.outputs, self.artifact.outputs),
-        ):
-            actual = [port.get_any_name() for port in ports]
-            expected = [spec.name for spec in specs]
-            if actual != expected:
-                raise ArtifactError(f"{path.name} has {kind} {actual}, its entry says {expected}")
+        check_names(
+            path,
+            self.artifact,
+            [port.get_any_name() for port in graph.inputs],
+            [port.get_any_name() for port in graph.outputs],
+        )
         devices = list(model.get_property("EXECUTION_DEVICES"))
         precision = model.get_property("INFERENCE_PRECISION_HINT").get_type_name()
         if devices != [DEVICE] or precision != hint:
@@ -89,9 +87,5 @@ class OpenVINORuntime(Runtime[Compiled]):
         except RuntimeError as error:
             shapes = [list(array.shape) for array in inputs]
             raise RuntimeUnavailableError(
-                f"OpenVINO failed on inputs {shapes}: {_line(error)}"
+                f"OpenVINO failed on inputs {shapes}: {one_line(error)}"
             ) from error
-
-
-def _line(error: Exception) -> str:
-    return " ".join(str(error).split())
