@@ -65,7 +65,8 @@ def export(
         format: A key of `EXPORTERS`.
         weights: Weight files (safetensors), at most one for each role; the package's own if empty.
         folder: Where the files and `manifest.json` go. Entries that a manifest there holds
-            already stay, unless they are exported again.
+            already stay, unless they are exported again, or are of a role that is now exported
+            from other weights.
         precision: Precision to write.
         progress: Called with a line of text as each step begins.
 

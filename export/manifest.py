@@ -7,7 +7,7 @@ import os
 import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from unmask_sdk.errors import ArtifactError, ExportError
@@ -32,14 +32,24 @@ def check(folder: Path) -> None:
 def merge(folder: Path, new: Sequence[Artifact]) -> tuple[Artifact, ...]:
     """Gives a folder's artifacts with the new ones added.
 
-    A new one takes the place of one with the same role, format and precision.
+    A new one takes the place of one with the same role, format and precision. A folder holds one
+    set of weights a role, so those of the role that were made from other weights are left out.
+    Those that stay share the file of golden vectors with the new one, and take over its digest:
+    another machine may write other bytes for the same weights.
 
     Raises:
         ArtifactError: If the folder has a manifest that cannot be read.
     """
     old = read_manifest(folder).artifacts if (folder / MANIFEST_NAME).exists() else ()
     replaced = {_key(artifact) for artifact in new}
-    kept = [artifact for artifact in old if _key(artifact) not in replaced]
+    latest = {artifact.role: artifact for artifact in new}
+    kept = []
+    for artifact in old:
+        newer = latest.get(artifact.role, artifact)
+        if _key(artifact) in replaced or artifact.weights_sha256 != newer.weights_sha256:
+            continue
+        shared = replace(artifact.golden, file=newer.golden.file, sha256=newer.golden.sha256)
+        kept.append(replace(artifact, golden=shared))
     return tuple(sorted((*kept, *new), key=_key))
 
 

@@ -41,8 +41,8 @@ def at_precision(graph: nn.Module, precision: str) -> nn.Module:
     """
     lowered = copy.deepcopy(graph)
     if precision == "fp16":
-        for name, network in graph.named_children():
-            setattr(lowered, name, Halved(copy.deepcopy(network)))
+        for name, network in lowered.named_children():
+            setattr(lowered, name, Halved(network))
     return lowered.eval()
 
 

@@ -30,6 +30,25 @@ def test_merge_replaces_by_role_format_and_precision(tiny_artifacts: Path) -> No
     assert old[0] not in merged
 
 
+def test_a_folder_holds_one_set_of_weights_a_role(tiny_artifacts: Path) -> None:
+    old = read_manifest(tiny_artifacts).artifacts
+    newer = replace(old[0], precision="fp16", weights_sha256="1" * 64)
+    merged = merge(tiny_artifacts, [newer])
+    assert [a for a in merged if a.role == newer.role] == [newer]
+    assert [a for a in merged if a.role != newer.role] == [a for a in old if a.role != newer.role]
+
+
+def test_what_stays_shares_the_new_golden_vectors(tiny_artifacts: Path) -> None:
+    old = read_manifest(tiny_artifacts).artifacts
+    golden = replace(old[0].golden, sha256="2" * 64, tolerance=9.0)
+    merged = merge(tiny_artifacts, [replace(old[0], precision="fp16", golden=golden)])
+    stayed = [a for a in merged if a.role == old[0].role and a.precision == "fp32"]
+    assert len(stayed) == 2
+    for artifact in stayed:
+        assert artifact.golden.sha256 == "2" * 64
+        assert artifact.golden.tolerance == old[0].golden.tolerance
+
+
 def test_path_that_leads_out_writes_nothing(tmp_path: Path) -> None:
     with pytest.raises(ArtifactError, match="leads out"):
         write(tmp_path / "out", [], {"good.bin": b"1", "../evil.bin": b"2"})

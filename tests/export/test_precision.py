@@ -15,7 +15,9 @@ from unmask_sdk.selection import open_runtime
 from unmask_sdk.verify import Deviation, verify
 
 onnx = pytest.importorskip("onnx")
-from unmask_sdk.export.precision import achieved, check_precision  # noqa: E402
+torch = pytest.importorskip("torch")
+from unmask_sdk.export.precision import achieved, at_precision, check_precision  # noqa: E402
+from unmask_sdk.training.checkpoint import load_network, save_network  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -42,6 +44,21 @@ def test_fp16_stands_beside_fp32_and_is_smaller(both: Path) -> None:
             assert {p.images for p in artifact.parity} == {64}
 
 
+def test_other_weights_in_the_same_folder_leave_it_whole(
+    own_artifacts: Path, tiny_weights: list[Path], tmp_path: Path
+) -> None:
+    network = load_network(tiny_weights[2])
+    with torch.no_grad():
+        next(network.parameters()).mul_(1.5)
+    other = tmp_path / "other.safetensors"
+    save_network(other, "aligner", network.config, network.state_dict())
+    export("onnx", [other], own_artifacts, precision="fp16")
+    checks = {(c.role, c.runtime, c.precision): c.ok for c in verify(own_artifacts)}
+    assert all(checks.values())
+    assert ("aligner", "onnx", "fp16") in checks
+    assert ("aligner", "onnx", "fp32") not in checks
+
+
 @pytest.mark.parametrize("precision", ["fp32", "fp16"])
 def test_precision_is_counted_from_the_file(both: Path, precision: str) -> None:
     for file in both.glob(f"*-{precision}.onnx"):
@@ -61,6 +78,21 @@ def test_another_precision_than_asked_for_is_an_error(both: Path) -> None:
     assert half.data_type == old.data_type
     with pytest.raises(ExportError, match="mixed"):
         achieved(mixed)
+
+
+def test_the_network_is_copied_once_and_left_alone() -> None:
+    class Counted(torch.nn.Linear):
+        copies = 0
+
+        def __deepcopy__(self, memo: object) -> torch.nn.Module:
+            Counted.copies += 1
+            return torch.nn.Linear(2, 2)
+
+    graph = torch.nn.Sequential(Counted(2, 2))
+    lowered = at_precision(graph, "fp16")
+    assert Counted.copies == 1
+    assert {p.dtype for p in lowered.parameters()} == {torch.float16}
+    assert {p.dtype for p in graph.parameters()} == {torch.float32}
 
 
 def test_fp16_verifies_and_leaves_what_is_outside_the_mask(both: Path) -> None:
