@@ -13,8 +13,8 @@ from unmask_sdk.runtimes.base import Array, Runtime, RuntimeInfo, check_names, o
 
 PROVIDER = "CPUExecutionProvider"
 
-# ONNX Runtime's own exceptions share no base class but RuntimeError's.
-_OPEN_ERRORS = (
+# ONNX Runtime's own exceptions share no base class but Exception.
+OPEN_ERRORS = (
     engine.Fail,
     engine.InvalidArgument,
     engine.InvalidGraph,
@@ -41,7 +41,7 @@ class OnnxRuntime(Runtime[ort.InferenceSession]):
         options.inter_op_num_threads = 1
         try:
             session = ort.InferenceSession(path, options, providers=[PROVIDER])
-        except _OPEN_ERRORS as error:
+        except OPEN_ERRORS as error:
             raise RuntimeUnavailableError(
                 f"ONNX Runtime {ort.__version__} does not open {path.name} ({one_line(error)}); "
                 "pip install --upgrade onnxruntime"

@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import nn
 
 from unmask_sdk.errors import DataError
@@ -36,18 +36,27 @@ def save_network(path: Path, kind: str, config: Any, state: dict[str, torch.Tens
 
     Returns:
         The file's SHA-256 as hexadecimal digits.
+
+    Raises:
+        DataError: If the file cannot be written; what was there before stays.
     """
     kept = {
         name: tensor.detach().cpu().to(torch.float16).contiguous()
         for name, tensor in state.items()
         if not name.endswith("num_batches_tracked")
     }
-    path.parent.mkdir(parents=True, exist_ok=True)
+    metadata = {"kind": kind, "config": json.dumps(asdict(config))}
+    content = _sorted_header(save(kept, metadata))
     temporary = path.with_suffix(".tmp")
-    save_file(kept, temporary, metadata={"kind": kind, "config": json.dumps(asdict(config))})
-    content = _sorted_header(temporary.read_bytes())
-    temporary.write_bytes(content)
-    os.replace(temporary, path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_bytes(content)
+        os.replace(temporary, path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise DataError(
+            f"cannot write {path}: {error.strerror}; make room there or write to another folder"
+        ) from error
     return hashlib.sha256(content).hexdigest()
 
 

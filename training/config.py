@@ -58,11 +58,8 @@ class Stage:
     losses: LossWeights = field(default_factory=LossWeights)
 
     def __post_init__(self) -> None:
-        if self.size % 16 or min(self.size, self.steps, self.batch, self.variants) < 1:
-            raise ConfigError(
-                "a stage needs size a multiple of 16 and positive steps, batch, variants; "
-                f"got {self}"
-            )
+        if min(self.size, self.steps, self.batch, self.variants) < 1:
+            raise ConfigError(f"a stage needs positive size, steps, batch, variants; got {self}")
         check_range(self, "rate", LEAST_RATE, 1)
         check_range(self, "final_rate", 0, 1)
 
@@ -129,6 +126,11 @@ class TrainConfig:
                     f"a stage trains at the network's size or half of it, {sizes[0]} or "
                     f"{sizes[1]}; got size {stage.size}"
                 )
+        if not self.network.segmentation and self.teacher is not None:
+            raise ConfigError(
+                "a network without segmentation is not told the hole that a teacher fills; "
+                "leave teacher out, or set segmentation to true"
+            )
         for term, key in (
             ("perceptual", "perceptual_weights"),
             ("identity", "identity_weights"),

@@ -22,6 +22,7 @@ from unmask_sdk.errors import DataError
 from .data import Face, open_crop, seed_of
 from .metrics import Fidelity, compare, intersection_over_union
 from .networks import Unmasker, UnmaskerGraph, harden
+from .people import source_of
 from .perceptual_distance import PerceptualDistance
 from .recognition import Recogniser, Verification, draw_pairs, verify_pairs
 from .stability import Stability, Unmask, measure_stability
@@ -48,6 +49,7 @@ class Score:
     Attributes:
         method: Name of the method.
         face: Name of the face's picture.
+        source: The data set that it is from, see `people.source_of`.
         kind: Type of its mask.
         fidelity: Distance to the truth.
         iou: Of the mask found; None for methods that find none.
@@ -57,6 +59,7 @@ class Score:
 
     method: str
     face: str
+    source: str
     kind: str
     fidelity: Fidelity
     iou: float | None
@@ -154,13 +157,15 @@ def evaluate(
         truth = crop.truth
         masked, mask, _ = crop.masked(kind=kind, seed=seed_of(face.name, HELD_OUT))
         answers = {INPUT: (masked, None), CLASSIC: (telea(masked, mask), None)}
-        answers[GIVEN] = (fill_given(graphs[OURS], masked, mask), None)
+        if graphs[OURS].unmasker.config.segmentation:
+            answers[GIVEN] = (fill_given(graphs[OURS], masked, mask), None)
         answers |= {name: unmask(masked) for name, unmask in methods.items()}
         identity = recogniser.describe(truth, crop) if recogniser else None
         for method, (picture, marked) in answers.items():
             score = Score(
                 method=method,
                 face=face.name,
+                source=source_of(face.name, face.person),
                 kind=kind,
                 fidelity=compare(picture, truth, mask, crop.valid),
                 iou=None if marked is None else intersection_over_union(marked, mask, crop.valid),

@@ -18,6 +18,7 @@ from rich.progress import track
 from unmask_sdk.errors import DataError
 
 from .data import read_landmarks, read_picture
+from .people import source_of
 from .synthesis import MASK_TYPES, Image, synthesise
 
 Floats = npt.NDArray[np.float32]
@@ -81,9 +82,7 @@ def load_faces(
     known = read_landmarks(landmarks)
     for i in rng.permutation([i for i, face in enumerate(known) if face.split == split]):
         face = known[i]
-        top = face.name.split("/")[0]
-        # Pictures in no folder, or in folders that are people, are one set together.
-        source = "" if top in (face.name, face.person) else top
+        source = source_of(face.name, face.person)
         if sources[source] >= limit or people[face.person] >= per_person:
             continue
         sources[source] += 1

@@ -34,6 +34,15 @@ def people_of(names: list[str]) -> list[str]:
     ]
 
 
+def source_of(name: str, person: str) -> str:
+    """The data set that a picture is from, where a folder of pictures holds several.
+
+    That is its top-level folder; "" for pictures in no folder, or in folders that are people.
+    """
+    top = name.split("/")[0]
+    return "" if top in (name, person) else top
+
+
 def hold_out(people: Iterable[str]) -> set[str]:
     """Chooses about a tenth of the people for validation.
 

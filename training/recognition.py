@@ -16,10 +16,11 @@ import numpy.typing as npt
 import onnx
 import onnxruntime as ort
 from google.protobuf.message import DecodeError
-from skimage.transform import SimilarityTransform
 
 from unmask_sdk.align import transform_points
 from unmask_sdk.errors import DataError
+from unmask_sdk.runtimes.base import one_line
+from unmask_sdk.runtimes.onnx import OPEN_ERRORS
 
 from .data import Crop
 from .mesh import five_points
@@ -35,6 +36,19 @@ TEMPLATE = np.array(
 )  # fmt: skip
 # A stranger may pass once in so many tries where the true accept rate is read off.
 FALSE_ACCEPTS = 0.01
+
+
+def similarity(source: Vectors, target: Vectors) -> Vectors:
+    """The `[2, 3]` rotation, scale and shift that brings points nearest to others (least squares).
+
+    After Umeyama (1991), in the plane, without mirroring.
+    """
+    a, b = source - source.mean(0), target - target.mean(0)
+    spread = float((a**2).sum())
+    cosine = float((a * b).sum()) / spread
+    sine = float((a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0]).sum()) / spread
+    turn = np.array([[cosine, -sine], [sine, cosine]])
+    return np.c_[turn, target.mean(0) - turn @ source.mean(0)]
 
 
 class Recogniser:
@@ -67,9 +81,15 @@ class Recogniser:
             self._session = ort.InferenceSession(
                 graph.SerializeToString(), options, providers=["CPUExecutionProvider"]
             )
-        except (DecodeError, RuntimeError) as error:
-            raise DataError(f"cannot read {model} as SFace: {error}") from None
-        self._input = self._session.get_inputs()[0].name
+        except (DecodeError, *OPEN_ERRORS) as error:
+            raise DataError(f"cannot read {model} as SFace: {one_line(error)}") from None
+        wanted = self._session.get_inputs()[0]
+        if wanted.type != "tensor(float)" or wanted.shape != [1, 3, CHIP, CHIP]:
+            raise DataError(
+                f"{model} is not SFace: it takes {wanted.type} {wanted.shape}, "
+                f"not tensor(float) {[1, 3, CHIP, CHIP]}"
+            )
+        self._input = wanted.name
 
     def describe(self, picture: Image, crop: Crop) -> Vectors:
         """The unit-length descriptor `[128]` of one version of a crop.
@@ -79,8 +99,7 @@ class Recogniser:
             crop: The crop that it is a version of.
         """
         points = transform_points(crop.matrix, five_points(crop.landmarks))
-        fit = SimilarityTransform.from_estimate(points, TEMPLATE)
-        chip = cv2.warpAffine(picture, fit.params[:2], (CHIP, CHIP))
+        chip = cv2.warpAffine(picture, similarity(points, TEMPLATE), (CHIP, CHIP))
         planes = np.ascontiguousarray(chip.transpose(2, 0, 1)[None], np.float32)
         vector = self._session.run(None, {self._input: planes})[0].astype(np.float64).ravel()
         return vector / max(float(np.linalg.norm(vector)), 1e-12)
@@ -93,16 +112,20 @@ class Verification:
     Attributes:
         pairs: Number of pairs, half of them of one person.
         accuracy: Share judged rightly, the threshold chosen on the other nine tenths.
-        true_accepts: Share of genuine pairs accepted at a false accept rate of 1 %.
+        true_accepts: Share of genuine pairs accepted at a false accept rate of 1 %; None where
+            there are too few pairs to tell that rate.
     """
 
     pairs: int
     accuracy: float
-    true_accepts: float
+    true_accepts: float | None
 
 
 def draw_pairs(people: list[str], count: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     """Pairs of pictures for verification, half of one person, half of two.
+
+    Both halves show the persons with several pictures only: were strangers drawn from all, another
+    data set's look would give them away.
 
     Args:
         people: The person in each picture.
@@ -110,31 +133,44 @@ def draw_pairs(people: list[str], count: int, seed: int = 0) -> tuple[np.ndarray
         seed: For the choice.
 
     Returns:
-        Index pairs `[P, 2]` and whether each is of one person, `[P]`. Persons with many pictures
-        are drawn no more often than others.
+        Index pairs `[P, 2]`, each once, and whether each is of one person, `[P]`. Persons with
+        many pictures are drawn no more often than others. Empty where fewer than two persons have
+        several pictures.
     """
     rng = np.random.default_rng(seed)
     by_person: dict[str, list[int]] = {}
     for index, person in enumerate(people):
         by_person.setdefault(person, []).append(index)
-    several = sorted(name for name, rows in by_person.items() if len(rows) > 1)
-    names = sorted(by_person)
-    possible = sum(len(by_person[name]) * (len(by_person[name]) - 1) for name in several)
-    if not several or len(names) < 2:
+    several = [rows for _, rows in sorted(by_person.items()) if len(rows) > 1]
+    if len(several) < 2:
         return np.zeros((0, 2), int), np.zeros(0, bool)
-    same: set[tuple[int, int]] = set()
-    for _ in range(20 * count):
-        if len(same) >= min(count, possible):
-            break
-        rows = by_person[several[rng.integers(len(several))]]
-        a, b = rng.choice(len(rows), 2, replace=False)
-        same.add((rows[a], rows[b]))
-    different: set[tuple[int, int]] = set()
-    while len(different) < len(same):
-        a, b = rng.choice(len(names), 2, replace=False)
-        different.add((int(rng.choice(by_person[names[a]])), int(rng.choice(by_person[names[b]]))))
-    pairs = np.array(sorted(same) + sorted(different))
-    return pairs, np.arange(len(pairs)) < len(same)
+
+    def draw(kinds: int) -> set[tuple[int, int]]:
+        """Pairs of one person's pictures, or one picture each of two persons."""
+        found: set[tuple[int, int]] = set()
+        # Small sets have few pairs: the tries are bounded, not the pairs promised.
+        for _ in range(20 * count):
+            if len(found) == count:
+                break
+            if kinds == 1:
+                rows = several[rng.integers(len(several))]
+                a, b = (rows[i] for i in rng.choice(len(rows), 2, replace=False))
+            else:
+                two = rng.choice(len(several), 2, replace=False)
+                a, b = (int(rng.choice(several[i])) for i in two)
+            if (b, a) not in found:
+                found.add((a, b))
+        return found
+
+    same, different = sorted(draw(1)), sorted(draw(2))
+    half = min(len(same), len(different))
+    # Thinned evenly where one kind has more.
+    chosen = [
+        kind[i]
+        for kind in (same, different)
+        for i in np.linspace(0, len(kind) - 1, half).astype(int)
+    ]
+    return np.array(chosen), np.arange(2 * half) < half
 
 
 def verify_pairs(scores: Vectors, genuine: np.ndarray, folds: int = 10) -> Verification:
@@ -147,5 +183,9 @@ def verify_pairs(scores: Vectors, genuine: np.ndarray, folds: int = 10) -> Verif
         accuracy = [((scores[rest] >= t) == genuine[rest]).mean() for t in candidates]
         threshold = candidates[int(np.argmax(accuracy))]
         right += int(((scores[fold] >= threshold) == genuine[fold]).sum())
-    limit = np.quantile(scores[~genuine], 1 - FALSE_ACCEPTS)
-    return Verification(len(scores), right / len(scores), float((scores[genuine] > limit).mean()))
+    strangers = scores[~genuine]
+    accepts = None
+    if len(strangers) >= 1 / FALSE_ACCEPTS:
+        limit = np.quantile(strangers, 1 - FALSE_ACCEPTS)
+        accepts = float((scores[genuine] > limit).mean())
+    return Verification(len(scores), right / len(scores), accepts)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from dataclasses import asdict
 from pathlib import Path
 
@@ -103,21 +103,19 @@ def headline(found: Evaluation) -> str:
     return "\n".join(lines)
 
 
-def summarise(
-    found: Evaluation, group_of: Callable[[str], str], photos: RealPhotos | None = None
-) -> str:
-    """The results as Markdown: methods by group of faces, mask types, verification, real photos.
+def summarise(found: Evaluation, photos: RealPhotos | None = None) -> str:
+    """The results as Markdown: methods by data set, mask types, verification, real photos.
 
     Args:
         found: From `evaluate`.
-        group_of: Gives the data set's part that a face's name belongs to.
         photos: From `real_photos`.
     """
-    groups = sorted({group_of(s.face) for s in found.scores})
+    sources = sorted({s.source for s in found.scores})
     lines = []
-    for group in groups if len(groups) == 1 else ["all", *groups]:
-        mine = [s for s in found.scores if group in ("all", group_of(s.face))]
-        lines += [f"### {group} ({len({s.face for s in mine})} faces)", "", *_fidelity(mine)]
+    for source in [None, *sources] if len(sources) > 1 else [None]:
+        mine = [s for s in found.scores if source in (None, s.source)]
+        title = "all" if source is None else source or "others"
+        lines += [f"### {title} ({len({s.face for s in mine})} faces)", "", *_fidelity(mine)]
     lines += _types(found.scores)
     empty = np.mean(np.array(found.bare) <= EMPTY_SHARE)
     lines += [f"Faces without a mask: mask stays empty (≤ 0.5 % of pixels) on {empty:.1%}.", ""]
@@ -136,7 +134,7 @@ def summarise(
             ["second picture", "accuracy", "true accepts at 1 % false"],
             [
                 ["never masked" if name == TRUTH else name, f"{v.accuracy:.2%}",
-                 f"{v.true_accepts:.2%}"]
+                 "too few pairs" if v.true_accepts is None else f"{v.true_accepts:.2%}"]
                 for name, v in found.verification.items()
             ],
         )  # fmt: skip
@@ -183,7 +181,7 @@ def _plot(path: Path, found: Evaluation) -> None:
 
 def _write(path: Path, content: str) -> None:
     temporary = path.with_name(path.name + ".tmp")
-    temporary.write_text(content)
+    temporary.write_text(content, encoding="utf-8")
     os.replace(temporary, path)
 
 

@@ -45,7 +45,9 @@ def _moved(crop: Crop) -> Crop:
     return replace(crop, matrix=matrix)
 
 
-def measure_stability(folder: Path, faces: list[Face], unmask: Unmask, size: int) -> Stability:
+def measure_stability(
+    folder: Path, faces: list[Face], unmask: Unmask, size: int
+) -> Stability | None:
     """Measures what one pixel of motion, and noise, do to the result.
 
     Args:
@@ -53,6 +55,9 @@ def measure_stability(folder: Path, faces: list[Face], unmask: Unmask, size: int
         faces: The faces, each with one mask, the five types in turn.
         unmask: From a crop to the crop without its mask, and the mask found.
         size: Side of the crops.
+
+    Returns:
+        The means, or None where no face shows any of its mask.
     """
     rows = []
     for index, face in enumerate(track(faces, "stability")):
@@ -79,6 +84,8 @@ def measure_stability(folder: Path, faces: list[Face], unmask: Unmask, size: int
                 _change(unmask(noisy)[0], ours, hole),
             ]
         )
+    if not rows:
+        return None
     ours_change, truth_change, flicker, noise = np.mean(rows, 0)
     return Stability(len(rows), float(ours_change / truth_change), float(flicker), float(noise))
 

@@ -35,6 +35,8 @@ from .validate import validate
 
 # Terms of the loss that are scaled against the reconstruction, see `Trainer._balanced`.
 BALANCED = ("adversarial", "feature_matching", "perceptual", "identity", "distillation")
+# Terms that a fixed network judges, loaded before any work.
+FROZEN = ("perceptual", "identity", "distillation")
 
 
 def _load_unmasker(path: Path) -> Unmasker:
@@ -105,34 +107,35 @@ class Trainer:
         for network in (self.net, self.average):
             network.load_state_dict(unmasker.state_dict())
 
-    def _follow_teacher(self, image: Tensor, opening: Tensor) -> Tensor:
-        """The teacher's fill of the same hole."""
-        if "teacher" not in self.frozen:
-            teacher = _load_unmasker(Path(str(self.config.teacher)))
-            if teacher.config.size != self.config.network.size:
-                raise ConfigError(
-                    f"teacher: {self.config.teacher} works at {teacher.config.size} px, this "
-                    f"network at {self.config.network.size}; sizes must be the same"
-                )
-            self.frozen["teacher"] = teacher.to(self.device, memory_format=torch.channels_last)
-        with torch.no_grad(), torch.autocast(self.device.type, dtype=torch.bfloat16):
-            fill: Tensor = self.frozen["teacher"].fill(image, opening)
-        return fill.float()
-
     def frozen_network(self, term: str) -> torch.nn.Module:
-        """The fixed network of the perceptual or identity term."""
+        """The fixed network of the perceptual, identity or distillation term."""
         if term not in self.frozen:
-            if term == "perceptual":
-                from .perceptual import load_perceptual as load
-
-                path = self.config.perceptual_weights
-            else:
-                from .identity import load_identity as load
-
-                path = self.config.identity_weights
-            network = load(Path(str(path))).to(self.device, memory_format=torch.channels_last)
-            self.frozen[term] = network
+            network = self._load_frozen(term)
+            self.frozen[term] = network.to(self.device, memory_format=torch.channels_last)
         return self.frozen[term]
+
+    def _load_frozen(self, term: str) -> torch.nn.Module:
+        if term == "perceptual":
+            from .perceptual import load_perceptual
+
+            return load_perceptual(Path(str(self.config.perceptual_weights)))
+        if term == "identity":
+            from .identity import load_identity
+
+            return load_identity(Path(str(self.config.identity_weights)))
+        teacher = _load_unmasker(Path(str(self.config.teacher)))
+        if teacher.config.size != self.config.network.size or not teacher.config.segmentation:
+            raise ConfigError(
+                f"teacher: {self.config.teacher} must find masks, and work at this network's "
+                f"{self.config.network.size} px; it works at {teacher.config.size} px"
+            )
+        return teacher
+
+    def _teachers_fill(self, image: Tensor, opening: Tensor) -> Tensor:
+        teacher = self.frozen_network("distillation")
+        with torch.no_grad(), torch.autocast(self.device.type, dtype=torch.bfloat16):
+            fill: Tensor = teacher.fill(image, opening)
+        return fill.float()
 
     def _average(self) -> None:
         # Early weights are worth little: the average's memory grows with the steps.
@@ -163,7 +166,7 @@ class Trainer:
         weight = losses.region_weight(hole, batch.valid, seam=weights.seam, context=weights.context)
         terms["reconstruction"] = losses.reconstruction(picture, batch.truth, weight)
         if weights.distillation:
-            wanted = self._follow_teacher(batch.masked, opening)
+            wanted = self._teachers_fill(batch.masked, opening)
             terms["distillation"] = losses.reconstruction(picture, wanted, hole * batch.valid)
         filled = torch.lerp(batch.truth, picture, hole * batch.valid)
         if weights.adversarial or weights.feature_matching:
@@ -307,6 +310,10 @@ def train(
     weights = run / f"{config.name}.safetensors"
     left = [s for s in config.stages if trainer.step < trainer.stage_start(s) + s.steps]
     if left:
+        # Weights that are missing show now, not after hours of the stages before.
+        for term in FROZEN:
+            if any(getattr(stage.losses, term) for stage in left):
+                trainer.frozen_network(term)
         known = read_landmarks(landmarks)
         check_splits(known, landmarks)
         check_room(faces, known, [p for stage in left for p in _plans(config, stage)], run)
@@ -364,6 +371,6 @@ def _run_stage(
                 trainer.average, held_out, run / f"sheet-{trainer.step:06d}.jpg", trainer.device
             )
             progress.update(task, note=f"hole {scores['hole_psnr']:.2f} dB")
-            trainer.save_weights(weights)
             trainer.save(run / "checkpoint.pt")
+            trainer.save_weights(weights)
             sums, since, clock = {}, trainer.step, time.monotonic()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from dataclasses import asdict, replace
 
 import pytest
@@ -37,6 +38,25 @@ def test_tensors_of_other_shapes_are_refused(tmp_path):
     save_network(path, "unmasker", other, build_unmasker(SMALL).state_dict())
     with pytest.raises(DataError, match="does not fit its own configuration"):
         load_network(path)
+
+
+def test_weights_that_cannot_be_written_leave_the_old_ones(tmp_path):
+    """A limit on file sizes takes the same path as a full disk."""
+    resource = pytest.importorskip("resource")
+    path = tmp_path / "w.safetensors"
+    state = build_unmasker(SMALL).state_dict()
+    digest = save_network(path, "unmasker", SMALL, state)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
+        with pytest.raises(DataError, match=r"cannot write .*w\.safetensors.*make room"):
+            save_network(path, "unmasker", SMALL, state)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, handler)
+    load_network(path, sha256=digest)
+    assert [p.name for p in tmp_path.iterdir()] == ["w.safetensors"]
 
 
 def test_a_folder_is_no_weight_file(tmp_path):

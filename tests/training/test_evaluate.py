@@ -16,7 +16,7 @@ from unmask_sdk.training.checkpoint import load_network
 from unmask_sdk.training.data import open_crop, read_landmarks
 from unmask_sdk.training.evaluate import INPUT, OURS, TRUTH, evaluate, run_graph
 from unmask_sdk.training.real_photos import real_photos
-from unmask_sdk.training.recognition import Recogniser, draw_pairs, verify_pairs
+from unmask_sdk.training.recognition import Recogniser, draw_pairs, similarity, verify_pairs
 from unmask_sdk.training.report import headline, summarise, write_report
 from unmask_sdk.training.stability import measure_stability
 
@@ -66,7 +66,7 @@ def test_ranking_and_report(faces_folder, tmp_path, graph, recogniser):
     assert all(-1 <= s.identity <= 1 for s in found.scores)
     assert set(found.verification) == {INPUT, OURS, TRUTH}
 
-    text = summarise(found, lambda name: name.split("/")[0])
+    text = summarise(found)
     for expected in (
         "| ours |",
         "| other |",
@@ -113,8 +113,17 @@ def test_a_missing_recogniser_says_how_to_get_it(tmp_path):
         Recogniser(tmp_path / "bad.onnx")
 
 
+def test_another_network_is_no_recogniser(tiny_artifacts):
+    with pytest.raises(DataError, match=r"is not SFace: it takes tensor\(uint8\)"):
+        Recogniser(tiny_artifacts / "unmask-64-fp32.onnx")
+
+
+def test_no_usable_hole_is_no_stability(faces_folder):
+    assert measure_stability(faces_folder, [], lambda crop: (crop, crop[..., 0]), 64) is None
+
+
 def test_pairs_are_half_genuine_and_never_a_picture_with_itself():
-    people = ["a"] * 5 + ["b"] * 2 + ["c", "d"]
+    people = ["a"] * 5 + ["b"] * 4 + ["c", "d"]
     pairs, genuine = draw_pairs(people, 6)
     assert genuine.sum() == (~genuine).sum() == 6
     for (a, b), same in zip(pairs, genuine, strict=True):
@@ -124,6 +133,29 @@ def test_pairs_are_half_genuine_and_never_a_picture_with_itself():
     assert len(draw_pairs(["a", "b"], 6)[0]) == 0
 
 
+def test_pairs_of_lopsided_sets_are_few_and_balanced():
+    pairs, genuine = draw_pairs(["a"] * 30 + ["b"], 600)
+    assert len(pairs) == 0
+    pairs, genuine = draw_pairs(["a"] * 30 + ["b"] * 2, 600)
+    assert 0 < genuine.sum() == (~genuine).sum() <= 60
+    assert len({tuple(sorted(p)) for p in pairs.tolist()}) == len(pairs)
+
+
+def test_strangers_are_drawn_from_the_same_people():
+    """Persons with one picture, another data set's for example, are in no pair."""
+    people = ["a"] * 5 + ["b"] * 5 + ["c"] * 5 + [f"single {i}" for i in range(50)]
+    pairs, _ = draw_pairs(people, 20)
+    assert pairs.max() < 15
+
+
+def test_similarity_carries_points_over():
+    rng = np.random.default_rng(0)
+    points = rng.normal(0, 50, (5, 2))
+    turn = np.array([[0.6, -0.3], [0.3, 0.6]])
+    moved = points @ turn.T + [7, -3]
+    np.testing.assert_allclose(similarity(points, moved), np.c_[turn, [7, -3]], atol=1e-9)
+
+
 def test_verification_of_clear_and_of_random_scores():
     genuine = np.arange(400) < 200
     clear = verify_pairs(np.where(genuine, 0.9, 0.1), genuine)
@@ -131,6 +163,8 @@ def test_verification_of_clear_and_of_random_scores():
     noise = verify_pairs(np.random.default_rng(0).random(400), genuine)
     assert 0.35 < noise.accuracy < 0.65
     assert noise.true_accepts < 0.1
+    few = verify_pairs(np.random.default_rng(0).random(20), np.arange(20) < 10)
+    assert few.true_accepts is None
 
 
 def test_real_photos_are_looked_at_twice(tmp_path, astronaut):

@@ -84,7 +84,7 @@ def test_full_size_begins_as_enlarged_half_size(segmentation):
 
 
 def test_nothing_under_the_mask_shines_through():
-    """The picture painted is the same whatever lies in the hole, soft edge and all."""
+    """The picture painted is the same whatever lies in the hole, up to the mask's edge."""
     torch.manual_seed(0)
     net = build_unmasker(SMALL).unmasker.eval()
     with torch.no_grad():

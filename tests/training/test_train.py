@@ -145,8 +145,37 @@ def test_a_small_network_follows_a_large_one(faces_folder, tmp_path):
         replace(settings, teacher=None)
     large = replace(stage, size=128)
     other = replace(settings, network=replace(small, size=128), stages=(large,))
-    with pytest.raises(ConfigError, match="sizes must be the same"):
+    with pytest.raises(ConfigError, match=r"must find masks, and work at this network's 128 px"):
         run(other, faces_folder, tmp_path / "other")
+    assert not (tmp_path / "other" / "packs").exists()
+    with pytest.raises(ConfigError, match="without segmentation"):
+        replace(settings, network=replace(small, segmentation=False))
+
+
+def test_following_brings_a_small_network_nearer_to_the_large_one(faces_folder, tmp_path):
+    """With the reconstruction left out, only the teacher pulls."""
+    torch.manual_seed(0)
+    teacher = run(config(2), faces_folder, tmp_path / "large")
+    losses = LossWeights(reconstruction=0.0, distillation=1.0)
+    stage = replace(config(30).stages[0], losses=losses, rate=1e-2)
+    small = replace(TINY, channels=(8, 8, 8, 8), sharpener_channels=8)
+    settings = replace(config(3), stages=(stage,), network=small, teacher=str(teacher))
+    run(settings, faces_folder, tmp_path / "small")
+    lines = (tmp_path / "small" / "metrics.jsonl").read_text().splitlines()
+    distances = [json.loads(line)["distillation"] for line in lines]
+    assert distances[-1] < 0.8 * distances[0]
+
+
+@pytest.mark.parametrize("term", ["perceptual", "identity", "teacher"])
+def test_fixed_networks_that_are_missing_show_before_any_work(faces_folder, tmp_path, term):
+    key = term if term == "teacher" else f"{term}_weights"
+    weight = {"distillation" if term == "teacher" else term: 1.0}
+    late = replace(config(3).stages[0], losses=LossWeights(**weight))
+    settings = replace(config(3), stages=(config(3).stages[0], late), **{key: "nowhere"})
+    with pytest.raises(DataError, match="nowhere"):
+        run(settings, faces_folder, tmp_path)
+    assert not list(tmp_path.glob("*.jsonl"))
+    assert not (tmp_path / "packs").exists()
 
 
 def test_the_baseline_without_segmentation_trains(faces_folder, tmp_path):
@@ -169,12 +198,13 @@ def test_configuration_mistakes_are_named(tmp_path):
     cases = {
         "name: x\nstages: []": "at least one stage",
         "name: x\nstages: [{size: 128, steps: 1, colour: red}]": r"stages\[0\].*'colour'",
-        "name: x\nstages: [{size: 65, steps: 1}]": "multiple of 16",
+        "name: x\nstages: [{size: 65, steps: 1}]": "size or half of it, 256 or 128; got size 65",
         "name: x\nstages: [{size: 128, steps: 1, losses: {identity: 1}}]": "identity_weights",
         "name: x\nfrozen_share: 0\nstages: [{size: 128, steps: 1}]": "frozen_share",
         "stages: [{size: 128, steps: 1}]": "name",
         "- 1": "expected a mapping",
         "a: [": "not valid YAML",
+        "name: 2024-13-45": "not valid YAML",
     }
     for text, expected in cases.items():
         file.write_text(text)

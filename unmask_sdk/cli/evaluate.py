@@ -46,6 +46,7 @@ def evaluate(
     require("unmask evaluate", *NEEDS, extra="train")
     if report is not None:
         require("--report", "matplotlib", extra="train")
+    from ..align import CROP_SIZE
     from ..errors import DataError, InvalidInputError
     from ..folders import check_writable
     from ..training import shipped_weights
@@ -84,6 +85,10 @@ def evaluate(
     if not chosen:
         splits = ", ".join(sorted({face.split for face in found}))
         raise DataError(f"no face in split {split!r}; this set has: {splits}. Pass --split")
+    if photos and sizes != {CROP_SIZE}:
+        raise InvalidInputError(
+            f"--photos takes networks of {CROP_SIZE} px, these are of {sizes.pop()}; leave it out"
+        )
     seen = real_photos(photos, run_graph(graphs[OURS])) if photos else None
     scores = run(
         faces,
@@ -94,7 +99,7 @@ def evaluate(
         recogniser=recogniser,
         distance=distance,
     )
-    text = summarise(scores, lambda name: name.split("/")[0] if "/" in name else "faces", seen)
+    text = summarise(scores, seen)
     typer.echo(text)
     if report is not None:
         write_report(report, text, scores, seen)

@@ -98,7 +98,7 @@ def release(
     found = evaluate(
         faces, chosen, {OURS: graph}, size, pool=pool, recogniser=recogniser, distance=distance
     )
-    text = summarise(found, lambda name: name.split("/")[0] if "/" in name else "faces", seen)
+    text = summarise(found, seen)
     if report is not None:
         write_report(report, text, found, seen)
     blocks = {"sizes": sizes(graph, made), "speed": speed, "quality": text}
