@@ -13,7 +13,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .errors import ArtifactError, VerificationError
+from .errors import (
+    ArtifactError,
+    MissingDependencyError,
+    RuntimeUnavailableError,
+    VerificationError,
+)
 from .manifest import Artifact, Golden, Manifest, Parity, read_manifest
 from .runtimes.base import Runtime
 from .runtimes.registry import ENTRIES, RuntimeEntry, find, problem
@@ -175,7 +180,8 @@ def verify(
         threads: Threads for one run; None leaves it to the engine.
 
     Yields:
-        One record for each artifact and runtime, as each is done.
+        One record for each artifact and runtime, as each is done. A runtime that cannot be used
+        is recorded as not run, unless it was asked for.
 
     Raises:
         ArtifactError: If a file is missing or was changed.
@@ -186,13 +192,13 @@ def verify(
     for artifact in manifest.artifacts:
         for entry in entries:
             if artifact.format in entry.formats and artifact.precision in entry.precisions:
-                trouble = problem(entry, device)
-                if trouble is None:
-                    yield _check(manifest, artifact, entry, device, threads)
-                elif runtime is not None:
-                    raise trouble.as_error()
-                else:
-                    yield _record(artifact, entry, None, None, str(trouble.as_error()))
+                try:
+                    check = _check(manifest, artifact, entry, device, threads)
+                except (RuntimeUnavailableError, MissingDependencyError) as error:
+                    if runtime is not None:
+                        raise
+                    check = _record(artifact, entry, None, None, str(error))
+                yield check
 
 
 def _check(
@@ -202,6 +208,9 @@ def _check(
     device: str | None,
     threads: int | None,
 ) -> Check:
+    trouble = problem(entry, device)
+    if trouble is not None:
+        raise trouble.as_error()
     golden = manifest.golden_path(artifact)
     with open_artifact(manifest, artifact, entry, device=device, threads=threads) as opened:
         try:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -39,6 +42,42 @@ def test_runtime_that_cannot_run_is_an_error_if_asked_for(tiny_artifacts: Path) 
         list(verify(tiny_artifacts, "abacus"))
     with pytest.raises(RuntimeUnavailableError, match="not in this version"):
         list(verify(tiny_artifacts, "tensorrt"))
+
+
+@pytest.mark.parametrize(
+    ("engine", "reason"),
+    [
+        ("raise OSError('libopenvino.so: cannot open')", "does not import"),
+        (
+            "def get_version(): return '1'\n"
+            "class CompiledModel: pass\n"
+            "class InferRequest: pass\n"
+            "def Core(): raise RuntimeError('no plugin')",
+            "no plugin",
+        ),
+    ],
+)
+def test_a_broken_engine_does_not_keep_the_others_from_running(
+    tiny_artifacts: Path, tmp_path: Path, engine: str, reason: str
+) -> None:
+    (tmp_path / "openvino.py").write_text(engine)
+    code = (
+        "import json; from unmask_sdk.verify import verify;"
+        f"print(json.dumps([(c.runtime, c.ok, c.note) for c in verify({str(tiny_artifacts)!r})]))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    checks = json.loads(done.stdout)
+    assert {(runtime, ok) for runtime, ok, _ in checks} == {
+        ("onnx", True), ("openvino", None), ("torch", True)
+    }  # fmt: skip
+    assert all(reason in note for runtime, _, note in checks if runtime == "openvino")
 
 
 def test_wrong_answer_is_found(own_artifacts: Path) -> None:
