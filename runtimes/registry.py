@@ -17,7 +17,7 @@ from unmask_sdk.errors import (
     RuntimeUnavailableError,
     UnmaskError,
 )
-from unmask_sdk.packages import missing
+from unmask_sdk.packages import missing, needs
 from unmask_sdk.runtimes.base import Runtime
 
 if TYPE_CHECKING:
@@ -228,8 +228,7 @@ def problem(entry: RuntimeEntry, device: str | None = None) -> Problem | None:
         return Problem(RuntimeUnavailableError, reason, _instead())
     absent = missing(entry.requires)
     if absent:
-        reason = f"{entry.title} needs {' and '.join(absent)}, which is not installed"
-        return Problem(MissingDependencyError, reason, entry.mend)
+        return Problem(MissingDependencyError, needs(entry.title, absent), entry.mend)
     if device is not None and device not in entry.devices:
         reason = f"{entry.title} runs on {' and '.join(entry.devices)}, not on {device!r}"
         return Problem(RuntimeUnavailableError, reason, f"ask for device={entry.devices[0]!r}")

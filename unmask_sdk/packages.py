@@ -13,6 +13,12 @@ def missing(names: Sequence[str]) -> list[str]:
     return [name for name in names if not _is_there(name)]
 
 
+def needs(what: str, absent: Sequence[str]) -> str:
+    """Says that something needs packages that are not installed."""
+    are = "is" if len(absent) == 1 else "are"
+    return f"{what} needs {' and '.join(absent)}, which {are} not installed"
+
+
 def require(what: str, *names: str, extra: str) -> None:
     """Refuses to go on without the packages.
 
@@ -26,11 +32,7 @@ def require(what: str, *names: str, extra: str) -> None:
     """
     absent = missing(names)
     if absent:
-        are = "is" if len(absent) == 1 else "are"
-        raise MissingDependencyError(
-            f"{what} needs {' and '.join(absent)}, which {are} not installed; "
-            f"pip install 'unmask-sdk[{extra}]'"
-        )
+        raise MissingDependencyError(f"{needs(what, absent)}; pip install 'unmask-sdk[{extra}]'")
 
 
 def _is_there(name: str) -> bool:

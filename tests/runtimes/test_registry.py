@@ -48,6 +48,12 @@ def test_missing_package_is_named_with_the_command() -> None:
     assert "unmask-sdk[cpu]" in trouble.mend
 
 
+def test_several_missing_packages_are_told_as_such() -> None:
+    trouble = problem(dataclasses.replace(find("torch"), requires=("no_such", "nor_this")))
+    assert trouble is not None
+    assert trouble.reason.endswith("needs no_such and nor_this, which are not installed")
+
+
 def test_a_missing_package_within_a_missing_package_is_missing() -> None:
     trouble = problem(dataclasses.replace(find("onnx"), requires=("nope.sub",)))
     assert trouble is not None
