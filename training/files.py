@@ -1,17 +1,3 @@
-"""Folders and files to write, with errors that say what to do."""
+"""The old place of `make_folder`, for `train`."""
 
-from __future__ import annotations
-
-from pathlib import Path
-
-from unmask_sdk.errors import DataError
-
-
-def make_folder(path: Path, option: str) -> None:
-    """Makes a folder, with those above it, or raises `DataError` naming the option to change."""
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise DataError(
-            f"cannot make the folder {path}: {error.strerror}; choose another {option}"
-        ) from None
+from unmask_sdk.folders import make_folder as make_folder

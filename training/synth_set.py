@@ -13,10 +13,10 @@ from rich.progress import track
 
 from unmask_sdk.align import CROP_SIZE
 from unmask_sdk.errors import DataError, InvalidInputError
+from unmask_sdk.folders import make_folder
 
 from . import shipped_weights
 from .data import Face, cut, read_landmarks, read_picture, seed_of
-from .files import make_folder
 from .locator_evaluate import load_locator
 from .mesh import Array, eye_centres
 from .mesher import HOW_TO_GET, Mesher
@@ -48,7 +48,9 @@ def check_options(
         raise InvalidInputError(f"size must be from {SIZES[0]} to {SIZES[1]}; got {size}")
 
 
-def mesh_folder(folder: Path, model: Path, skip: Path | None = None) -> list[Face]:
+def mesh_folder(
+    folder: Path, model: Path, skip: Path | None = None, limit: int | None = None
+) -> list[Face]:
     """Finds the clearest face of each picture under a folder and meshes it.
 
     Pictures that cannot be read and pictures without a face are left out, with a line that says
@@ -58,11 +60,12 @@ def mesh_folder(folder: Path, model: Path, skip: Path | None = None) -> list[Fac
         folder: Folder of pictures; hidden files are passed over.
         model: MediaPipe's model, see `mesher`.
         skip: A folder in it to pass over, such as the one that crops are written to.
+        limit: Looks at the first so many pictures only.
     """
     mesher = Mesher(model)
     locate = load_locator(shipped_weights("detector").parent)
     found: dict[str, Array] = {}
-    for file in track(_pictures(folder, skip), "finding faces"):
+    for file in track(_pictures(folder, skip)[:limit], "finding faces"):
         name = file.relative_to(folder).as_posix()
         try:
             picture = read_picture(file)
@@ -119,7 +122,12 @@ def write_landmarks(path: Path, faces: list[Face]) -> None:
 
 
 def find_faces(
-    folder: Path, landmarks: Path | None, model: Path | None, *, skip: Path | None = None
+    folder: Path,
+    landmarks: Path | None,
+    model: Path | None,
+    *,
+    skip: Path | None = None,
+    limit: int | None = None,
 ) -> list[Face]:
     """Faces of a folder: from a landmark file, else meshed with the given model.
 
@@ -128,6 +136,7 @@ def find_faces(
         landmarks: Landmark file; `landmarks.npz` in the folder if None and there is one.
         model: MediaPipe's model, see `mesher`.
         skip: A folder in it that is not searched for pictures.
+        limit: Takes the first so many faces of the landmark file, or meshes so many pictures.
 
     Raises:
         DataError: If there is no folder, no landmark file and no model, or no face.
@@ -137,9 +146,9 @@ def find_faces(
     if landmarks is None and (folder / "landmarks.npz").is_file():
         landmarks = folder / "landmarks.npz"
     if landmarks is not None:
-        faces = read_landmarks(landmarks)
+        faces = read_landmarks(landmarks)[:limit]
     elif model is not None:
-        faces = mesh_folder(folder, model, skip)
+        faces = mesh_folder(folder, model, skip, limit)
     else:
         raise DataError(
             f"no landmarks.npz in {folder}; pass --landmarks FILE, or --mesh face_landmark.tflite "
@@ -189,12 +198,12 @@ def synth(
         How many pairs were written.
 
     Raises:
-        InvalidInputError: If an option is out of range, or `out` is `folder`.
+        InvalidInputError: If an option is out of range, or `out` is `folder` or cannot be made.
         DataError: If a picture cannot be read.
         ImageWriteError: If one cannot be written.
     """
     check_options(folder, out, kinds, variants, size)
-    make_folder(out, "OUT")
+    make_folder(out, "--out")
     write_landmarks(out / "landmarks.npz", faces)
     files_of = stems([face.name for face in faces])
     tile = min(size, SHEET_TILE)

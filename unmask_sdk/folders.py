@@ -1,4 +1,4 @@
-"""Folders to write to, looked at before any work."""
+"""Folders to write to: looked at before any work, and made when there is something to write."""
 
 from __future__ import annotations
 
@@ -37,3 +37,22 @@ def check_writable(folder: Path, option: str) -> None:
                 f"{option} {folder}: {place} may not be written to; choose another folder"
             )
         return
+
+
+def make_folder(folder: Path, option: str) -> None:
+    """Makes a folder, with those above it.
+
+    Args:
+        folder: The folder, there or not.
+        option: What gave it, such as `--out`, for the message.
+
+    Raises:
+        InvalidInputError: If it cannot be made or written to.
+    """
+    check_writable(folder, option)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InvalidInputError(
+            f"{option} {folder}: {error.strerror}; choose another folder"
+        ) from error

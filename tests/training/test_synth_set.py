@@ -50,6 +50,14 @@ def test_what_cannot_be_read_is_left_out_with_the_reason(people, mesh_model, cap
     assert "hidden" not in said
 
 
+def test_a_limit_goes_before_meshing_so_that_some_are_held_out(people, mesh_model):
+    """Of all five only the last is held out, which a cut of the meshes would lose."""
+    assert [f.name for f in mesh_folder(people, mesh_model) if f.split == "val"] == ["flat.png"]
+    faces = find_faces(people, None, mesh_model, limit=3)
+    assert [face.name for face in faces] == ["ann/1.png", "ann/2.jpg", "bob/1.png"]
+    assert {face.split for face in faces} == {"train", "val"}
+
+
 @pytest.mark.parametrize("out", ["masked", ".."])
 def test_a_second_run_does_not_mesh_what_the_first_wrote(people, mesh_model, out):
     out = people / out
@@ -108,7 +116,7 @@ def test_impossible_places_are_refused(faces_folder, tmp_path):
     with pytest.raises(InvalidInputError, match="another folder"):
         synth(faces_folder, faces, faces_folder / "set" / "..", size=64)
     (tmp_path / "file").touch()
-    with pytest.raises(DataError, match=r"cannot make the folder .*another OUT"):
+    with pytest.raises(InvalidInputError, match=r"--out .*is a file.*choose another folder"):
         synth(faces_folder, faces, tmp_path / "file", size=64)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from unmask_sdk.errors import ConfigError, DataError
+from unmask_sdk.errors import ConfigError, DataError, InvalidInputError
 from unmask_sdk.training.checkpoint import load_network
 from unmask_sdk.training.config import LossWeights, Stage, TrainConfig, read_config
 from unmask_sdk.training.data import read_landmarks
@@ -108,7 +108,7 @@ def test_nothing_is_packed_for_a_set_without_validation_faces(faces_folder, tmp_
 
 def test_a_run_needs_a_folder_and_room(faces_folder, tmp_path):
     (tmp_path / "file").touch()
-    with pytest.raises(DataError, match=r"cannot make the folder .*--run"):
+    with pytest.raises(InvalidInputError, match=r"--run .*is a file.*choose another folder"):
         run(config(), faces_folder, tmp_path / "file")
     faces = read_landmarks(faces_folder / "landmarks.npz")
     plan = PackPlan(size=2**20, variants=1, split="train", per_person=None, limit=None)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from unmask_sdk.errors import InvalidInputError
-from unmask_sdk.folders import check_writable
+from unmask_sdk.folders import check_writable, make_folder
 
 
 def test_what_can_be_made_passes_and_is_not_made(tmp_path: Path) -> None:
@@ -25,7 +27,27 @@ def test_what_can_be_made_passes_and_is_not_made(tmp_path: Path) -> None:
         ("x" * 300, "too long"),
     ],
 )
-def test_what_cannot_is_refused(tmp_path: Path, name: str, words: str) -> None:
+@pytest.mark.parametrize("function", [check_writable, make_folder])
+def test_what_cannot_is_refused(
+    tmp_path: Path, name: str, words: str, function: Callable[[Path, str], None]
+) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(InvalidInputError, match=f"--run .*{words}.*choose another folder"):
-        check_writable(tmp_path / name, "--run")
+        function(tmp_path / name, "--run")
+
+
+def test_a_folder_is_made_with_those_above_it(tmp_path: Path) -> None:
+    for _ in range(2):
+        make_folder(tmp_path / "a" / "b", "--out")
+    assert (tmp_path / "a" / "b").is_dir()
+
+
+def test_a_folder_that_fails_in_the_making_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*arguments: object, **options: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(Path, "mkdir", full)
+    with pytest.raises(InvalidInputError, match=r"--out .*No space left.*choose another"):
+        make_folder(tmp_path / "a", "--out")

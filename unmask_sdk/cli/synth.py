@@ -23,7 +23,9 @@ def synth(
     ] = "surgical,cloth,n95,dark,scarf",
     variants: Annotated[int, typer.Option(min=1, help="Masks for each face.")] = 1,
     size: Annotated[int, typer.Option(help="Side of the crops in pixels, 32 to 2048.")] = 256,
-    limit: Annotated[int | None, typer.Option(min=1, help="Use only so many faces.")] = None,
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="Use only so many faces; with --mesh, pictures.")
+    ] = None,
     seed: Annotated[int, typer.Option(help="Same seed, same masks.")] = 0,
 ) -> None:
     """Put synthetic masks on faces: image, mask, truth, pairs.jsonl, and a contact sheet."""
@@ -37,6 +39,6 @@ def synth(
     check_writable(out, "--out")
     kinds = tuple(kind.strip() for kind in types.split(","))
     check_options(faces, out, kinds, variants, size)
-    found = find_faces(faces, landmarks, mesh, skip=out)[:limit]
+    found = find_faces(faces, landmarks, mesh, skip=out, limit=limit)
     count = run(faces, found, out, kinds=kinds, variants=variants, seed=seed, size=size)
     typer.echo(f"{count} pairs in {out}; look at {out / 'sheet.jpg'}")
