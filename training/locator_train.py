@@ -15,10 +15,10 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from unmask_sdk.errors import ConfigError
+from unmask_sdk.folders import make_folder
 
 from .checkpoint import save_network
 from .data import check_splits, read_landmarks
-from .files import make_folder
 from .locator_data import load_backgrounds, load_faces
 from .locator_drawing import Scene
 from .locator_tasks import AlignerTask, DetectorTask, Task
@@ -56,8 +56,8 @@ class LocatorTrainConfig:
 
     Attributes:
         faces: Folder of face pictures.
-        landmarks: The npz with their meshes and splits.
         out: Folder for checkpoints, metrics, samples and weights.
+        landmarks: The npz with their meshes and splits; None is `landmarks.npz` in `faces`.
         limit: Most training faces from each top-level folder of `faces`.
         val_limit: The same for validation.
         per_person: Most pictures of one person.
@@ -71,8 +71,8 @@ class LocatorTrainConfig:
     """
 
     faces: Path
-    landmarks: Path
     out: Path
+    landmarks: Path | None = None
     limit: int = 6000
     val_limit: int = 150
     per_person: int = 6
@@ -95,7 +95,7 @@ def read_config(path: Path, **changes: Any) -> LocatorTrainConfig:
     """Reads a YAML configuration.
 
     Args:
-        path: The file; `faces`, `landmarks` and `out` may be left to `changes`.
+        path: The file; `faces` and `out` may be left to `changes`.
         **changes: Values that go before the file's; None leaves the file's.
 
     Raises:
@@ -119,17 +119,19 @@ def train(config: LocatorTrainConfig, *, only: str | None = None) -> dict[str, P
 
     Raises:
         ConfigError: If `only` is neither.
+        InvalidInputError: If `config.out` cannot be written to.
         DataError: If faces, landmarks or a checkpoint cannot be read.
     """
     if only is not None and only not in TASKS:
         raise ConfigError(f"only takes {' or '.join(TASKS)}; got {only!r}")
     make_folder(config.out, "--out")
-    check_splits(read_landmarks(config.landmarks), config.landmarks)
+    landmarks = config.landmarks or config.faces / "landmarks.npz"
+    check_splits(read_landmarks(landmarks), landmarks)
     scenes = []
     for split, limit in (("train", config.limit), ("val", config.val_limit)):
         faces = load_faces(
             config.faces,
-            config.landmarks,
+            landmarks,
             split=split,
             limit=limit,
             per_person=config.per_person,

@@ -76,6 +76,50 @@ def test_mistakes_are_one_line(arguments, expected, tmp_path, monkeypatch):
     assert len(done.stderr.strip().splitlines()) == 1
 
 
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [(("--out", "o"), "pass --faces"), (("--faces", "."), "pass --out")],
+)
+def test_the_locator_says_which_option_is_missing(arguments, expected, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "c.yaml").write_text("limit: 3\n")
+    done = unmask("train-locator", "c.yaml", *arguments)
+    assert done.returncode == 1
+    assert expected in done.stderr
+    assert not (tmp_path / "o").exists()
+
+
+@pytest.mark.parametrize("chosen", [True, False])
+def test_the_locator_takes_its_places_from_the_file(chosen, tmp_path):
+    """Landmarks that the file names go before those beside the faces."""
+    out = tmp_path / "out"
+    named = tmp_path / "chosen.npz" if chosen else tmp_path / "landmarks.npz"
+    (tmp_path / "c.yaml").write_text(
+        f"faces: {tmp_path}\nout: {out}\n" + chosen * f"landmarks: {named}\n"
+    )
+    done = unmask("train-locator", tmp_path / "c.yaml")
+    assert done.returncode == 1
+    assert str(named) in done.stderr
+    assert out.is_dir()
+
+
+@pytest.mark.parametrize(
+    ("device", "expected"),
+    [
+        ("cuda:7", "device cuda:7: torch sees no such GPU"),
+        ("tpu", "must be cpu or cuda; got 'tpu'"),
+    ],
+)
+def test_a_device_that_is_not_there_is_said_before_any_work(faces, tmp_path, device, expected):
+    (tmp_path / "c.yaml").write_text("name: x\nstages: [{size: 128, steps: 1}]\n")
+    run = tmp_path / "run"
+    arguments = ("--faces", faces, "--run", run, "--device", device)
+    done = unmask("train", tmp_path / "c.yaml", *arguments)
+    assert done.returncode == 1
+    assert expected in done.stderr
+    assert not run.exists()
+
+
 def test_unknown_mask_type_is_named(faces, tmp_path):
     done = unmask("synth", faces, "-o", tmp_path / "out", "--types", "surgical,veil")
     assert done.returncode == 1

@@ -23,21 +23,8 @@ def train_locator(
     from ..packages import require
 
     require("unmask train-locator", "torch", "safetensors", "yaml", "skimage", extra="train")
-    from ..errors import ConfigError
-    from ..folders import check_writable
     from ..training.locator_train import read_config, train
 
-    if faces is None or out is None:
-        given = {"--faces FOLDER": faces, "--out FOLDER": out}
-        absent = [flag for flag, value in given.items() if value is None]
-        raise ConfigError(f"unmask train-locator needs {' and '.join(absent)}; add what is missing")
-    check_writable(out, "--out")
-    settings = read_config(
-        config,
-        faces=faces,
-        landmarks=landmarks or faces / "landmarks.npz",
-        out=out,
-        device=device,
-    )
+    settings = read_config(config, faces=faces, landmarks=landmarks, out=out, device=device)
     for kind, weights in train(settings, only=only).items():
         typer.echo(f"{kind}: {weights}")
