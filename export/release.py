@@ -11,7 +11,8 @@ import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ import torch
 
 from unmask_sdk.errors import ConfigError, ExportError
 from unmask_sdk.manifest import Artifact
+from unmask_sdk.training import weights_folder
 from unmask_sdk.training.cost import layer_costs
 from unmask_sdk.training.networks import UnmaskerGraph
 
@@ -28,7 +30,7 @@ FOLDERS = ("unmask_sdk", "training/weights", "examples", "benchmarks")
 
 
 def check_root(root: Path) -> None:
-    """Refuses a folder that is no clone of the project.
+    """Refuses a folder that is no clone of the project, or not the one that is installed.
 
     Raises:
         ConfigError: Naming what is missing, or a marker that is wrong.
@@ -39,9 +41,39 @@ def check_root(root: Path) -> None:
                 f"{root} holds no {name}; run unmask release from a clone of unmask-sdk, installed "
                 "with: pip install -e '.[dev]'"
             )
+    # What is measured is what is installed.
+    installed = weights_folder().resolve()
+    if installed != (root / "training" / "weights").resolve():
+        raise ConfigError(
+            f"{root} is not the clone that is installed, which has its weights in {installed}; "
+            f"pip install -e '{root}[dev]'"
+        )
     # A wrong marker shows now, not when everything has been measured.
     for name in DOCUMENTS:
-        replace_blocks((root / name).read_text(), dict.fromkeys(BLOCKS, ""), name)
+        replace_blocks((root / name).read_text(encoding="utf-8"), dict.fromkeys(BLOCKS, ""), name)
+
+
+@contextmanager
+def undone_on_failure(*folders: Path) -> Iterator[None]:
+    """Puts the files of folders back as they were if the block does not end well."""
+    before = {file: file.read_bytes() for file in _files(folders)}
+    with ExitStack() as undo:
+        undo.callback(_put_back, folders, before)
+        yield
+        undo.pop_all()
+
+
+def _put_back(folders: Sequence[Path], before: Mapping[Path, bytes]) -> None:
+    for file in _files(folders):
+        if file not in before:
+            file.unlink()
+    for file, content in before.items():
+        if not file.is_file() or file.read_bytes() != content:
+            file.write_bytes(content)
+
+
+def _files(folders: Sequence[Path]) -> list[Path]:
+    return [file for folder in folders for file in folder.rglob("*") if file.is_file()]
 
 
 def replace_blocks(text: str, blocks: Mapping[str, str], where: str) -> str:
@@ -72,10 +104,13 @@ def replace_blocks(text: str, blocks: Mapping[str, str], where: str) -> str:
 
 def write_documents(root: Path, blocks: Mapping[str, str]) -> None:
     """Fills the blocks of all documents, or changes none of them."""
-    filled = {name: replace_blocks((root / name).read_text(), blocks, name) for name in DOCUMENTS}
+    filled = {
+        name: replace_blocks((root / name).read_text(encoding="utf-8"), blocks, name)
+        for name in DOCUMENTS
+    }
     for name, text in filled.items():
         temporary = root / f"{name}.tmp"
-        temporary.write_text(text)
+        temporary.write_text(text, encoding="utf-8")
         os.replace(temporary, root / name)
 
 
@@ -109,7 +144,7 @@ def measure_speed(root: Path) -> str:
         )  # fmt: skip
         if done.returncode:
             raise ExportError(f"the benchmarks failed:\n{done.stdout[-2000:]}")
-        return speed_table(json.loads(file.read_text()))
+        return speed_table(json.loads(file.read_text(encoding="utf-8")))
 
 
 def speed_table(measured: Mapping[str, Any]) -> str:

@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from unmask_sdk.errors import ConfigError
-from unmask_sdk.export.release import check_root, replace_blocks, speed_table, write_documents
+from unmask_sdk.export.release import (
+    DOCUMENTS,
+    FOLDERS,
+    check_root,
+    replace_blocks,
+    speed_table,
+    undone_on_failure,
+    write_documents,
+)
 
 PAGE = "a\n<!-- release:speed -->\nold\n<!-- /release:speed -->\nb\n"
 
@@ -44,6 +55,53 @@ def test_no_document_changes_if_one_is_wrong(tmp_path):
 def test_a_folder_that_is_no_clone_is_refused(tmp_path):
     with pytest.raises(ConfigError, match=r"README\.md"):
         check_root(tmp_path)
+
+
+def test_another_clone_than_the_installed_one_is_refused(tmp_path):
+    for name in FOLDERS:
+        (tmp_path / name).mkdir(parents=True)
+    for name in DOCUMENTS:
+        (tmp_path / name).touch()
+    with pytest.raises(ConfigError, match=r"not the clone that is installed.*pip install -e"):
+        check_root(tmp_path)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="sets a POSIX locale")
+def test_documents_are_utf8_whatever_the_locale(tmp_path):
+    for name in DOCUMENTS:
+        (tmp_path / name).write_text(f"naïve\n{PAGE}", encoding="utf-8")
+    code = (
+        "from pathlib import Path; from unmask_sdk.export.release import write_documents;"
+        "write_documents(Path('.'), {'speed': '\\u2265 9'})"
+    )
+    plain = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=os.environ | plain, check=True)
+    assert "≥ 9" in (tmp_path / "README.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("fails", [True, False])
+def test_what_a_failure_has_changed_is_put_back(tmp_path, fails):
+    for name in ("a/changed", "a/deep/gone", "a/same"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(name)
+    before = state(tmp_path)
+    try:
+        with undone_on_failure(tmp_path / "a", tmp_path / "new"):
+            (tmp_path / "a" / "changed").write_text("other")
+            (tmp_path / "a" / "deep" / "gone").unlink()
+            (tmp_path / "new").mkdir()
+            (tmp_path / "new" / "file").touch()
+            after = state(tmp_path)
+            if fails:
+                raise KeyboardInterrupt
+    except KeyboardInterrupt:
+        pass
+    assert state(tmp_path) == (before if fails else after)
+
+
+def state(folder):
+    """The content of every file in a folder."""
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 def test_the_projects_own_documents_can_be_filled():

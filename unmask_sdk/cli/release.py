@@ -17,6 +17,8 @@ NEEDS = (
     "matplotlib",
     "pytest_benchmark",
 )
+# Side of the crops of the unmasker that comes with the package.
+SIZE = 256
 
 
 def release(
@@ -37,7 +39,10 @@ def release(
         Path | None, typer.Option(help="Folder for the evaluation's tables and pictures.")
     ] = None,
 ) -> None:
-    """Refresh weights, artifacts, example pictures and the documents' numbers in a clone."""
+    """Refresh weights, artifacts, example pictures and the documents' numbers in a clone.
+
+    If any of it fails, the clone is left as it was.
+    """
     import os
 
     from ..packages import require
@@ -45,7 +50,13 @@ def release(
     require("unmask release", *NEEDS, extra="dev")
     from ..errors import DataError, InvalidInputError
     from ..export.formats import export
-    from ..export.release import check_root, measure_speed, sizes, write_documents
+    from ..export.release import (
+        check_root,
+        measure_speed,
+        sizes,
+        undone_on_failure,
+        write_documents,
+    )
     from ..folders import check_writable
     from ..training.checkpoint import load_network
     from ..training.data import read_landmarks, select
@@ -61,10 +72,16 @@ def release(
     if report is not None:
         check_writable(report, "--report")
     stored = root / "training" / "weights"
-    kept = stored / "unmask-256.safetensors"
+    kept = stored / f"unmask-{SIZE}.safetensors"
     graph = load_network(weights or kept)
     if not isinstance(graph, UnmaskerGraph):
         raise InvalidInputError(f"{weights} holds no unmasker; --weights takes an unmasker")
+    size = graph.unmasker.config.size
+    if size != SIZE:
+        raise InvalidInputError(
+            f"{weights or kept} works at {size} px; a release takes an unmasker of {SIZE} px, "
+            "made by `unmask train training/configs/unmask-256.yaml`"
+        )
     pool = select(read_landmarks(faces / "landmarks.npz"), split="val")
     chosen = select(pool, split="val", limit=limit)
     if not chosen:
@@ -72,35 +89,36 @@ def release(
     recogniser = Recogniser(sface) if sface else None
     distance = PerceptualDistance() if perceptual else None
 
-    if weights is not None:
-        temporary = kept.with_suffix(".tmp")
-        temporary.write_bytes(weights.read_bytes())
-        os.replace(temporary, kept)
     artifacts = root / "unmask_sdk" / "artifacts"
-    made = export(
-        "onnx",
-        sorted(stored.glob("*.safetensors")),
-        artifacts,
-        progress=lambda step: typer.echo(f"export: {step}"),
-    )
-    image(
-        sorted((root / "examples").glob("*.jpg")),
-        root / "docs" / "before-after",
-        runtime="onnx",
-        precision="fp32",
-        artifacts=artifacts,
-        side_by_side=True,
-    )
-    typer.echo("measuring speed")
-    speed = measure_speed(root)
-    seen = real_photos(photos, run_graph(graph)) if photos else None
-    size = graph.unmasker.config.size
-    found = evaluate(
-        faces, chosen, {OURS: graph}, size, pool=pool, recogniser=recogniser, distance=distance
-    )
-    text = summarise(found, seen)
-    if report is not None:
-        write_report(report, text, found, seen)
-    blocks = {"sizes": sizes(graph, made), "speed": speed, "quality": text}
-    write_documents(root, {**blocks, "headline": headline(found)})
+    pictures = root / "docs" / "before-after"
+    with undone_on_failure(stored, artifacts, pictures):
+        if weights is not None:
+            temporary = kept.with_suffix(".tmp")
+            temporary.write_bytes(weights.read_bytes())
+            os.replace(temporary, kept)
+        made = export(
+            "onnx",
+            sorted(stored.glob("*.safetensors")),
+            artifacts,
+            progress=lambda step: typer.echo(f"export: {step}"),
+        )
+        image(
+            sorted((root / "examples").glob("*.jpg")),
+            pictures,
+            runtime="onnx",
+            precision="fp32",
+            artifacts=artifacts,
+            side_by_side=True,
+        )
+        typer.echo("measuring speed")
+        speed = measure_speed(root)
+        seen = real_photos(photos, run_graph(graph)) if photos else None
+        found = evaluate(
+            faces, chosen, {OURS: graph}, size, pool=pool, recogniser=recogniser, distance=distance
+        )
+        text = summarise(found, seen)
+        if report is not None:
+            write_report(report, text, found, seen)
+        blocks = {"sizes": sizes(graph, made), "speed": speed, "quality": text}
+        write_documents(root, {**blocks, "headline": headline(found)})
     typer.echo(text)
