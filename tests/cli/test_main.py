@@ -61,8 +61,8 @@ def test_an_output_that_is_full_is_one_line(arguments: tuple[str, ...], unbuffer
         (("synth", ".", "-o", LONG), "--out"),
         (("synth", ".", "-o", "plain"), "--out plain: plain is a file"),
         (("train", "c.yaml", "--faces", ".", "--run", "plain"), "--run plain: plain is a file"),
-        (("train-locator", "c.yaml"), "needs --faces FOLDER and --out FOLDER"),
-        (("train-locator", "c.yaml", "--faces", "."), "needs --out FOLDER"),
+        (("train-locator", "c.yaml"), "faces is not set; add it to the file, or pass --faces"),
+        (("train-locator", "c.yaml", "--faces", "."), "pass --out"),
         (("train-locator", "c.yaml", "--faces", ".", "-o", "plain"), "--out plain: plain is a"),
         (("evaluate", ".", "--report", "plain/r"), "--report plain/r: plain is a file"),
         (("evaluate", LONG), "File name too long"),
@@ -77,6 +77,7 @@ def test_an_output_that_is_full_is_one_line(arguments: tuple[str, ...], unbuffer
 def test_paths_that_lead_nowhere(tmp_path: Path, arguments: tuple[str, ...], words: str) -> None:
     (tmp_path / "plain").write_text("hello")
     (tmp_path / "in.jpg").write_text("hello")
+    (tmp_path / "c.yaml").write_text("limit: 3")
     (tmp_path / "broken").mkdir()
     (tmp_path / "broken" / "manifest.json").write_text("{")
     before = sorted(tmp_path.rglob("*"))

@@ -76,19 +76,6 @@ def test_mistakes_are_one_line(arguments, expected, tmp_path, monkeypatch):
     assert len(done.stderr.strip().splitlines()) == 1
 
 
-@pytest.mark.parametrize(
-    ("arguments", "expected"),
-    [(("--out", "o"), "pass --faces"), (("--faces", "."), "pass --out")],
-)
-def test_the_locator_says_which_option_is_missing(arguments, expected, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "c.yaml").write_text("limit: 3\n")
-    done = unmask("train-locator", "c.yaml", *arguments)
-    assert done.returncode == 1
-    assert expected in done.stderr
-    assert not (tmp_path / "o").exists()
-
-
 @pytest.mark.parametrize("chosen", [True, False])
 def test_the_locator_takes_its_places_from_the_file(chosen, tmp_path):
     """Landmarks that the file names go before those beside the faces."""
