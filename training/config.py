@@ -59,7 +59,7 @@ class Stage:
 
     def __post_init__(self) -> None:
         if min(self.size, self.steps, self.batch, self.variants) < 1:
-            raise ConfigError(f"a stage needs positive size, steps, batch, variants; got {self}")
+            raise ConfigError(f"a stage needs positive steps, batch, variants and size; got {self}")
         check_range(self, "rate", LEAST_RATE, 1)
         check_range(self, "final_rate", 0, 1)
 
@@ -126,10 +126,11 @@ class TrainConfig:
                     f"a stage trains at the network's size or half of it, {sizes[0]} or "
                     f"{sizes[1]}; got size {stage.size}"
                 )
-        if not self.network.segmentation and self.teacher is not None:
+        taught = any(stage.losses.distillation for stage in self.stages)
+        if taught and not self.network.segmentation:
             raise ConfigError(
                 "a network without segmentation is not told the hole that a teacher fills; "
-                "leave teacher out, or set segmentation to true"
+                "set the weight of distillation to 0, or segmentation to true"
             )
         for term, key in (
             ("perceptual", "perceptual_weights"),

@@ -19,6 +19,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from torch import Tensor
 
 from unmask_sdk.errors import ConfigError
+from unmask_sdk.folders import make_folder
 
 from . import losses
 from .batches import Batch, Batches
@@ -26,7 +27,6 @@ from .checkpoint import load_network, save_network
 from .config import LossWeights, Stage, TrainConfig
 from .data import check_splits, read_landmarks
 from .discriminator import PatchDiscriminator
-from .files import make_folder
 from .networks import Unmasker, UnmaskerGraph, harden
 from .packs import Pack, PackPlan, check_room, open_pack
 from .resuming import open_checkpoint, open_device, save_checkpoint
