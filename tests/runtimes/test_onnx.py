@@ -47,6 +47,12 @@ def test_info_says_what_runs(tiny_artifacts: Path) -> None:
     assert "CPUExecutionProvider" in info.provider
 
 
+def test_threads_of_an_idle_network_do_not_spin(tiny_artifacts: Path) -> None:
+    with open_runtime(runtime="onnx", artifacts=tiny_artifacts) as opened:
+        options = opened._handle.get_session_options()
+    assert options.get_session_config_entry("session.intra_op.allow_spinning") == "0"
+
+
 def test_file_that_is_no_model_is_a_clear_error(tiny_artifacts: Path, tmp_path: Path) -> None:
     entry = read_manifest(tiny_artifacts).find(role="unmasker", formats=("onnx",))[0]
     path = tmp_path / "broken.onnx"
