@@ -39,8 +39,8 @@ class OnnxRuntime(Runtime[ort.InferenceSession]):
         options.log_severity_level = 3
         options.intra_op_num_threads = threads or 0
         options.inter_op_num_threads = 1
-        # Each network has threads of its own. Left to spin between runs, those of one take the cores
-        # from the next: a photo took 38.9 instead of 22.0 ms (two cores, interleaved, one run).
+        # Each network has threads of its own. Left to spin between runs, those of one take the
+        # cores from the next: a photo took 38.9 instead of 22.0 ms (two cores, interleaved).
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         try:
             session = ort.InferenceSession(path, options, providers=[PROVIDER])
