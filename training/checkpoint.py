@@ -17,6 +17,8 @@ from torch import nn
 
 from unmask_sdk.errors import DataError
 
+from .networks import UnmaskerGraph
+
 # kind in the file's metadata -> module, configuration class, factory of the uint8 graph
 KINDS = {
     "unmasker": ("networks", "UnmaskerConfig", "build_unmasker"),
@@ -142,3 +144,17 @@ def load_network(path: Path | str, *, sha256: str | None = None) -> nn.Module:
             f"unexpected {unexpected[:3]}"
         )
     return graph.eval()
+
+
+def load_unmasker(path: Path | str) -> UnmaskerGraph:
+    """As `load_network`, for commands that take nothing but an unmasker.
+
+    Raises:
+        DataError: If the file cannot be loaded, or holds another network.
+    """
+    graph = load_network(path)
+    if not isinstance(graph, UnmaskerGraph):
+        raise DataError(
+            f"{path} holds no unmasker; give unmasker weights, as unmask train writes them"
+        )
+    return graph

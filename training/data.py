@@ -110,10 +110,14 @@ def select(
         counts[face.person] = counts.get(face.person, 0) + 1
         if per_person is None or counts[face.person] <= per_person:
             chosen.append(face)
-    if limit is not None and len(chosen) > limit:
-        keep = np.linspace(0, len(chosen) - 1, limit).round().astype(int)
-        chosen = [chosen[i] for i in keep]
-    return chosen
+    return chosen if limit is None else thin(chosen, limit)
+
+
+def thin(faces: list[Face], limit: int) -> list[Face]:
+    """At most `limit` of the faces, from all parts of the list."""
+    if len(faces) <= limit:
+        return faces
+    return [faces[i] for i in np.linspace(0, len(faces) - 1, limit).round().astype(int)]
 
 
 def read_picture(path: Path) -> Image:

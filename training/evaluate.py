@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from unmask_sdk.errors import DataError
 
-from .data import Face, open_crop, seed_of
+from .data import Face, open_crop, seed_of, thin
 from .metrics import Fidelity, compare, intersection_over_union
 from .networks import Unmasker, UnmaskerGraph, harden
 from .people import source_of
@@ -182,8 +182,8 @@ def evaluate(
         found.bare.append(float(((on_bare > 127) & data).sum() / data.sum()))
         if index in shown:
             found.rows.append([masked, answers[CLASSIC][0], answers[OURS][0], truth])
-    some = np.linspace(0, len(faces) - 1, min(STABILITY_FACES, len(faces))).round().astype(int)
-    found.stability = measure_stability(folder, [faces[i] for i in some], methods[OURS], size)
+    some = thin(faces, STABILITY_FACES)
+    found.stability = measure_stability(folder, some, methods[OURS], size)
     if recogniser:
         found.verification = verify(folder, pool or faces, methods[OURS], size, recogniser)
     return found

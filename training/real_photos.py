@@ -11,7 +11,7 @@ import unmask_sdk
 from unmask_sdk.errors import DataError, ImageReadError
 from unmask_sdk.unmasker import MIN_MASK_SHARE
 
-from .evaluate import Unmask
+from .stability import Unmask
 from .synthesis import Image
 
 

@@ -23,7 +23,7 @@ from unmask_sdk.folders import make_folder
 
 from . import losses
 from .batches import Batch, Batches
-from .checkpoint import load_network, save_network
+from .checkpoint import load_unmasker, save_network
 from .config import LossWeights, Stage, TrainConfig
 from .data import check_splits, read_landmarks
 from .discriminator import PatchDiscriminator
@@ -37,13 +37,6 @@ from .validate import validate
 BALANCED = ("adversarial", "feature_matching", "perceptual", "identity", "distillation")
 # Terms that a fixed network judges, loaded before any work.
 FROZEN = ("perceptual", "identity", "distillation")
-
-
-def _load_unmasker(path: Path) -> Unmasker:
-    graph = load_network(path)
-    if not isinstance(graph, UnmaskerGraph):
-        raise ConfigError(f"{path} holds no unmasker; give weights that unmask train wrote")
-    return graph.unmasker
 
 
 class Trainer:
@@ -69,7 +62,7 @@ class Trainer:
         self.find = compiled(self.net.find)
         self.fill = compiled(self.net.fill)
         self.score = compiled(self.critic)
-        # Frozen networks of the perceptual terms, loaded when a stage first asks for them.
+        # Fixed networks that judge some terms, loaded once each.
         self.frozen: dict[str, torch.nn.Module] = {}
 
     def parts(self) -> dict[str, torch.nn.Module | torch.optim.Optimizer]:
@@ -98,7 +91,7 @@ class Trainer:
 
     def begin_from(self, path: Path) -> None:
         """Takes over the weights of a file; optimisers and discriminator begin anew."""
-        unmasker = _load_unmasker(path)
+        unmasker = load_unmasker(path).unmasker
         if unmasker.config != self.config.network:
             raise ConfigError(
                 f"start: {path} does not hold the network of this configuration; "
@@ -123,7 +116,7 @@ class Trainer:
             from .identity import load_identity
 
             return load_identity(Path(str(self.config.identity_weights)))
-        teacher = _load_unmasker(Path(str(self.config.teacher)))
+        teacher = load_unmasker(str(self.config.teacher)).unmasker
         if teacher.config.size != self.config.network.size or not teacher.config.segmentation:
             raise ConfigError(
                 f"teacher: {self.config.teacher} must find masks, and work at this network's "

@@ -10,7 +10,7 @@ import pytest
 from safetensors.torch import save_file
 
 from unmask_sdk.errors import DataError
-from unmask_sdk.training.checkpoint import load_network, save_network
+from unmask_sdk.training.checkpoint import load_network, load_unmasker, save_network
 from unmask_sdk.training.networks import UnmaskerConfig, build_unmasker
 
 SMALL = UnmaskerConfig(
@@ -57,6 +57,12 @@ def test_weights_that_cannot_be_written_leave_the_old_ones(tmp_path):
         signal.signal(signal.SIGXFSZ, handler)
     load_network(path, sha256=digest)
     assert [p.name for p in tmp_path.iterdir()] == ["w.safetensors"]
+
+
+def test_another_network_is_no_unmasker(tiny_weights):
+    assert load_unmasker(tiny_weights[0]).unmasker.config.size == 64
+    with pytest.raises(DataError, match=r"detector\.safetensors holds no unmasker"):
+        load_unmasker(tiny_weights[1])
 
 
 def test_a_folder_is_no_weight_file(tmp_path):

@@ -50,11 +50,10 @@ def evaluate(
     from ..errors import DataError, InvalidInputError
     from ..folders import check_writable
     from ..training import shipped_weights
-    from ..training.checkpoint import load_network
+    from ..training.checkpoint import load_unmasker
     from ..training.data import select
     from ..training.evaluate import OURS, run_graph
     from ..training.evaluate import evaluate as run
-    from ..training.networks import UnmaskerGraph
     from ..training.perceptual_distance import PerceptualDistance
     from ..training.real_photos import real_photos
     from ..training.recognition import Recogniser
@@ -69,12 +68,7 @@ def evaluate(
         if not separator or not name or name in files:
             raise InvalidInputError(f"--against takes NAME=FILE, each name once; got {pair!r}")
         files[name] = Path(file)
-    graphs: dict[str, UnmaskerGraph] = {}
-    for name, path in files.items():
-        graph = load_network(path)
-        if not isinstance(graph, UnmaskerGraph):
-            raise InvalidInputError(f"{path} holds no unmasker; evaluate takes unmaskers")
-        graphs[name] = graph
+    graphs = {name: load_unmasker(path) for name, path in files.items()}
     sizes = {graph.unmasker.config.size for graph in graphs.values()}
     if len(sizes) > 1:
         raise InvalidInputError(f"weights of different sizes cannot be compared: {sorted(sizes)}")

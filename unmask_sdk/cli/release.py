@@ -58,10 +58,9 @@ def release(
         write_documents,
     )
     from ..folders import check_writable
-    from ..training.checkpoint import load_network
+    from ..training.checkpoint import load_unmasker
     from ..training.data import read_landmarks, select
     from ..training.evaluate import OURS, evaluate, run_graph
-    from ..training.networks import UnmaskerGraph
     from ..training.perceptual_distance import PerceptualDistance
     from ..training.real_photos import real_photos
     from ..training.recognition import Recogniser
@@ -73,9 +72,7 @@ def release(
         check_writable(report, "--report")
     stored = root / "training" / "weights"
     kept = stored / f"unmask-{SIZE}.safetensors"
-    graph = load_network(weights or kept)
-    if not isinstance(graph, UnmaskerGraph):
-        raise InvalidInputError(f"{weights} holds no unmasker; --weights takes an unmasker")
+    graph = load_unmasker(weights or kept)
     size = graph.unmasker.config.size
     if size != SIZE:
         raise InvalidInputError(

@@ -84,14 +84,11 @@ def cost(
     from rich.console import Console
     from rich.table import Table
 
-    from ..errors import InvalidInputError
-    from ..training.checkpoint import load_network
+    from ..training.checkpoint import load_unmasker
     from ..training.cost import layer_costs
-    from ..training.networks import UnmaskerConfig, UnmaskerGraph, build_unmasker
+    from ..training.networks import UnmaskerConfig, build_unmasker
 
-    graph = load_network(weights) if weights else build_unmasker(UnmaskerConfig())
-    if not isinstance(graph, UnmaskerGraph):
-        raise InvalidInputError(f"{weights} holds no unmasker; cost is for unmasker weights")
+    graph = load_unmasker(weights) if weights else build_unmasker(UnmaskerConfig())
     size = graph.unmasker.config.size
     rows = layer_costs(graph, torch.zeros(1, size, size, 3, dtype=torch.uint8))
     table = Table("part", "shape", "parameters", "MFLOP")
