@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from unmask_sdk.errors import ConfigError
 from unmask_sdk.export import manifest
@@ -24,7 +25,8 @@ class Exporter:
 
     Attributes:
         name: Name of the format.
-        module: Python module with the function `export(weights, folder, precision, progress)`.
+        module: Python module that converts and proves, a `pipeline.FormatModule`.
+        suffix: End of the artifacts' file names.
         precisions: Precisions that it can write.
         requires: Packages that it imports.
         extra: Extra of unmask-sdk that brings them.
@@ -32,6 +34,7 @@ class Exporter:
 
     name: str
     module: str
+    suffix: str
     precisions: tuple[str, ...]
     requires: tuple[str, ...]
     extra: str
@@ -43,6 +46,7 @@ EXPORTERS: dict[str, Exporter] = {
         Exporter(
             name="onnx",
             module="unmask_sdk.export.onnx",
+            suffix=".onnx",
             precisions=("fp32", "fp16"),
             requires=("torch", "safetensors", "onnx", "onnxscript", "onnxruntime"),
             extra="export",
@@ -57,17 +61,20 @@ def export(
     folder: Path,
     *,
     precision: str = "fp32",
+    calibration: Path | None = None,
     progress: Progress = lambda step: None,
 ) -> tuple[Artifact, ...]:
     """Exports networks to a format, and proves each against the reference.
 
     Args:
         format: A key of `EXPORTERS`.
-        weights: Weight files (safetensors), at most one for each role; the package's own if empty.
+        weights: Weight files (safetensors); the package's own if empty, in `int8` those of the
+            unmaskers. Artifacts are named after them.
         folder: Where the files and `manifest.json` go. Entries that a manifest there holds
-            already stay, unless they are exported again, or are of a role that is now exported
+            already stay, unless they are exported again, or are of a name that is now exported
             from other weights.
         precision: Precision to write.
+        calibration: Calibration set for `int8`; the package's own if None.
         progress: Called with a line of text as each step begins.
 
     Returns:
@@ -91,17 +98,26 @@ def export(
         )
     check_writable(folder, "--out")
     manifest.check(folder)
-    files = list(weights) or _shipped()
+    if calibration is not None and precision != "int8":
+        raise ConfigError(f"a calibration set is for int8, not for {precision}; leave it out")
+    require(f"exporting {format}", *exporter.requires, extra=exporter.extra)
+    files = list(weights) or _shipped(precision)
     for file in files:
         if not os.path.isfile(file):
             raise ConfigError(f"there is no weight file {file}; make one with `unmask train`")
-    require(f"exporting {format}", *exporter.requires, extra=exporter.extra)
-    run: Callable[..., tuple[Artifact, ...]] = importlib.import_module(exporter.module).export
-    return run(files, folder, precision, progress)
+    from unmask_sdk.export import pipeline
+
+    module: Any = importlib.import_module(exporter.module)
+    target = pipeline.Target(format, exporter.suffix, precision, folder, calibration)
+    return pipeline.run(module, target, files, progress)
 
 
-def _shipped() -> list[Path]:
+def _shipped(precision: str) -> list[Path]:
+    from unmask_sdk.export.roles import ROLES
+    from unmask_sdk.training.checkpoint import read_metadata
+
+    wanted = {role.name for role in ROLES.values() if precision in role.precisions}
     files = sorted(weights_folder().glob("*.safetensors"))
     if not files:
         raise ConfigError("the package holds no weights; give some with --weights FILE")
-    return files
+    return [file for file in files if read_metadata(file)[0] in wanted]

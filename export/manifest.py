@@ -11,7 +11,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 from unmask_sdk.errors import ArtifactError, ExportError
-from unmask_sdk.manifest import MANIFEST_NAME, SCHEMA, Artifact, inside, read_manifest
+from unmask_sdk.manifest import MANIFEST_NAME, SCHEMA, Artifact, files_of, inside, read_manifest
 
 
 def check(folder: Path) -> None:
@@ -32,23 +32,26 @@ def check(folder: Path) -> None:
 def merge(folder: Path, new: Sequence[Artifact]) -> tuple[Artifact, ...]:
     """Gives a folder's artifacts with the new ones added.
 
-    A new one takes the place of one with the same role, format and precision. A folder holds one
-    set of weights a role, so those of the role that were made from other weights are left out.
-    Those that stay share the file of golden vectors with the new one, and take over its digest:
-    another machine may write other bytes for the same weights.
+    A new one takes the place of one with the same name, format and precision. A folder holds one
+    set of weights a name, so those of the name that were made from other weights are left out.
+    Those that stay and share a file of golden vectors with a new one take over its digest: another
+    machine may write other bytes for the same weights.
 
     Raises:
         ArtifactError: If the folder has a manifest that cannot be read.
     """
     old = read_manifest(folder).artifacts if (folder / MANIFEST_NAME).exists() else ()
     replaced = {_key(artifact) for artifact in new}
-    latest = {artifact.role: artifact for artifact in new}
+    weights = {artifact.name: artifact.weights_sha256 for artifact in new}
+    golden = {artifact.golden.file: artifact.golden.sha256 for artifact in new}
     kept = []
     for artifact in old:
-        newer = latest.get(artifact.role, artifact)
-        if _key(artifact) in replaced or artifact.weights_sha256 != newer.weights_sha256:
+        if _key(artifact) in replaced or artifact.weights_sha256 != weights.get(
+            artifact.name, artifact.weights_sha256
+        ):
             continue
-        shared = replace(artifact.golden, file=newer.golden.file, sha256=newer.golden.sha256)
+        file = artifact.golden.file
+        shared = replace(artifact.golden, sha256=golden.get(file, artifact.golden.sha256))
         kept.append(replace(artifact, golden=shared))
     return tuple(sorted((*kept, *new), key=_key))
 
@@ -86,8 +89,18 @@ def write(folder: Path, artifacts: Sequence[Artifact], files: Mapping[str, bytes
                 moves.append((temporary, target))
             for temporary, target in moves:
                 os.replace(temporary, target)
+        _clear_folders(folder, artifacts, files)
     except OSError as error:
         raise ExportError(f"cannot write to {folder}: {error.strerror}") from error
+
+
+def _clear_folders(folder: Path, artifacts: Sequence[Artifact], files: Mapping[str, bytes]) -> None:
+    """Removes what an older artifact has left in the folder of a new one."""
+    for place in {artifact.file for artifact in artifacts if artifact.package is None}:
+        new = {inside(folder, name) for name in files if name.startswith(f"{place}/")}
+        if new:
+            for file in set(files_of(inside(folder, place))) - new:
+                file.unlink()
 
 
 def _write_beside(target: Path, content: bytes) -> Path:
@@ -106,4 +119,4 @@ def _write_beside(target: Path, content: bytes) -> Path:
 
 
 def _key(artifact: Artifact) -> tuple[str, str, str]:
-    return artifact.role, artifact.format, artifact.precision
+    return artifact.name, artifact.format, artifact.precision

@@ -2,69 +2,48 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
-import platform
-import tempfile
 import warnings
-from collections.abc import Sequence
 from contextlib import contextmanager
-from dataclasses import replace
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import onnx
 import torch
 
-from unmask_sdk.errors import ConfigError, ExportError
-from unmask_sdk.export import manifest
+from unmask_sdk.errors import ExportError
+from unmask_sdk.export.pipeline import Converted, Job
 from unmask_sdk.export.precision import at_precision, check_precision
-from unmask_sdk.export.roles import DETECTOR_STEP, role_of
-from unmask_sdk.export.verify import golden_vectors, measure, pictures
-from unmask_sdk.manifest import (
-    WEIGHTS_PACKAGE,
-    Artifact,
-    Golden,
-    Parity,
-    TensorSpec,
-    sha256_of,
-    weights_root,
-)
+from unmask_sdk.export.roles import DETECTOR_STEP
+from unmask_sdk.export.verify import pictures
+from unmask_sdk.manifest import Artifact, TensorSpec
 from unmask_sdk.runtimes.onnx import OnnxRuntime
-from unmask_sdk.training.checkpoint import load_network
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    from unmask_sdk.export.formats import Progress
 
 OPSET = 20
 # The oldest IR that holds opset 20: readable from ONNX Runtime 1.17 on.
 IR_VERSION = 9
 
 
-def export(
-    weights: Sequence[Path], folder: Path, precision: str, progress: Progress
-) -> tuple[Artifact, ...]:
-    """Exports each weight file; arguments as for `unmask_sdk.export.formats.export`."""
-    progress("reading weights")
-    networks = [(file, load_network(file).eval()) for file in weights]
-    names = [role_of(network).name for _, network in networks]
-    if len(set(names)) != len(names):
-        raise ConfigError(f"give one weight file for each role; got {', '.join(names)}")
-    artifacts: list[Artifact] = []
-    contents: dict[str, bytes] = {}
-    for file, network in networks:
-        entries, files = _export_one(file, network, precision, progress)
-        artifacts += entries
-        contents |= files
-    progress(f"writing {folder}")
-    manifest.write(folder, manifest.merge(folder, artifacts), contents)
-    return tuple(artifacts)
+TOOLS = ("torch", "onnx", "onnxscript", "onnxruntime")
 
 
-def convert(
+def convert(job: Job) -> Converted:
+    """Converts a network; see `pipeline.FormatModule`."""
+    size = job.role.size(job.network)
+    inputs, outputs = job.role.inputs(size), job.role.outputs(size)
+    model = to_onnx(job.network, inputs, outputs, job.precision)
+    return Converted(model, inputs, outputs, TOOLS)
+
+
+def prove(path: Path, artifact: Artifact) -> OnnxRuntime:
+    """Opens a finished file in ONNX Runtime."""
+    return OnnxRuntime(path, artifact)
+
+
+def to_onnx(
     network: torch.nn.Module,
     inputs: tuple[TensorSpec, ...],
     outputs: tuple[TensorSpec, ...],
@@ -112,74 +91,6 @@ def convert(
     check_precision(model, precision)
     data: bytes = model.SerializeToString(deterministic=True)
     return data
-
-
-def _export_one(
-    file: Path, network: torch.nn.Module, precision: str, progress: Progress
-) -> tuple[list[Artifact], dict[str, bytes]]:
-    role = role_of(network)
-    size = role.size(network)
-    name = role.artifact.format(size=size)
-    inputs, outputs = role.inputs(size), role.outputs(size)
-    progress(f"{name}: converting")
-    model = convert(network, inputs, outputs, precision)
-    progress(f"{name}: golden vectors")
-    golden = golden_vectors(network, inputs, outputs)
-    entry = Artifact(
-        name=name,
-        role=role.name,
-        format="onnx",
-        precision=precision,
-        file=f"{name}-{precision}.onnx",
-        package=None,
-        sha256=hashlib.sha256(model).hexdigest(),
-        bytes=len(model),
-        inputs=inputs,
-        outputs=outputs,
-        weights_sha256=sha256_of(file),
-        calibration_sha256=None,
-        tools={tool: version(tool) for tool in ("torch", "onnx", "onnxscript", "onnxruntime")},
-        golden=Golden(
-            file=f"golden/{name}.npz",
-            sha256=hashlib.sha256(golden).hexdigest(),
-            tolerance=role.tolerance,
-            min_psnr_db=role.min_psnr_db.get(precision),
-        ),
-        parity=(),
-    )
-    progress(f"{name}: comparing with torch")
-    entry = replace(entry, parity=_certify(network, model, entry))
-    reference, copied = _reference_entry(file, entry)
-    return [entry, reference], {entry.file: model, entry.golden.file: golden, **copied}
-
-
-def _certify(network: torch.nn.Module, model: bytes, entry: Artifact) -> tuple[Parity, ...]:
-    with tempfile.TemporaryDirectory(prefix="unmask-export-") as scratch:
-        path = Path(scratch) / entry.file
-        path.write_bytes(model)
-        with OnnxRuntime(path, entry) as runtime:
-            reference = f"torch {torch.__version__} fp32, {platform.machine()} CPU"
-            return measure(network, runtime, reference)
-
-
-def _reference_entry(file: Path, exported: Artifact) -> tuple[Artifact, dict[str, bytes]]:
-    """Gives the entry of the weights themselves, and the file to copy if they are not ours."""
-    entry = replace(
-        exported,
-        format="safetensors",
-        precision="fp32",
-        golden=replace(exported.golden, min_psnr_db=None),
-        package=WEIGHTS_PACKAGE,
-        sha256=exported.weights_sha256,
-        bytes=file.stat().st_size,
-        tools={"torch": version("torch")},
-        parity=(),
-    )
-    root = weights_root().resolve()
-    if file.resolve().is_relative_to(root):
-        return replace(entry, file=file.resolve().relative_to(root).as_posix()), {}
-    copy = f"{exported.name}.safetensors"
-    return replace(entry, file=copy, package=None), {copy: file.read_bytes()}
 
 
 def _strip(

@@ -24,7 +24,8 @@ class Role:
 
     Attributes:
         name: The role in the manifest.
-        artifact: Name of the artifact; `{size}` stands for the side of its input.
+        precisions: Precisions that it is exported in. Where the locator's networks would gain
+            little from int8, they would lose what it costs: they are a tenth of the work.
         size: Gives the side of the square input; None where any height and width go.
         outputs: The outputs; their first dimension is the batch.
         tolerance: Largest error of the golden vectors in fp32; see `unmask_sdk.verify.error_of`.
@@ -32,7 +33,7 @@ class Role:
     """
 
     name: str
-    artifact: str
+    precisions: tuple[str, ...]
     size: Callable[[Any], int | None]
     outputs: Callable[[int | None], tuple[TensorSpec, ...]]
     tolerance: float
@@ -49,7 +50,7 @@ _FLOAT_TOLERANCE = 1e-3
 ROLES: dict[type[nn.Module], Role] = {
     UnmaskerGraph: Role(
         name="unmasker",
-        artifact="unmask-{size}",
+        precisions=("fp32", "fp16", "int8"),
         size=lambda graph: int(graph.unmasker.config.size),
         outputs=lambda size: (
             TensorSpec("unmasked", "uint8", (None, size, size, 3)),
@@ -60,7 +61,7 @@ ROLES: dict[type[nn.Module], Role] = {
     ),
     DetectorGraph: Role(
         name="detector",
-        artifact="detector",
+        precisions=("fp32", "fp16"),
         size=lambda graph: None,
         outputs=lambda size: (
             TensorSpec("heat", "float32", (None, None, None)),
@@ -71,7 +72,7 @@ ROLES: dict[type[nn.Module], Role] = {
     ),
     AlignerGraph: Role(
         name="aligner",
-        artifact="aligner-{size}",
+        precisions=("fp32", "fp16"),
         size=lambda graph: ALIGN_SIZE,
         outputs=lambda size: (
             TensorSpec("points", "float32", (None, 5, 2)),

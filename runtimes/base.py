@@ -1,7 +1,8 @@
 """The interface that every runtime stands behind.
 
 A runtime opens one artifact and runs it. Subclasses write two methods, `_open` and `_run`; the
-checks are here, once.
+checks are here, once. Any number of pictures goes, also where the graph takes one at a time: then
+`_run` is called for each.
 
 Threads: one runtime may be run by many threads at once, and closed by any of them. Runs that have
 begun finish; later ones raise. Outputs are fresh arrays that belong to the caller.
@@ -11,7 +12,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from numbers import Integral
 from pathlib import Path
 from types import TracebackType
@@ -111,20 +112,29 @@ class Runtime(ABC, Generic[Handle]):
                 f"{self.artifact.name} takes the inputs {[s.name for s in specs]}; "
                 f"got {sorted(inputs)}"
             )
-        arrays = [_checked(spec, inputs[spec.name]) for spec in specs]
+        arrays = [_checked(_any_batch(spec), inputs[spec.name]) for spec in specs]
         if any(array.shape[0] == 0 for array in arrays):
             return {
                 s.name: np.zeros([0, *(d or 0 for d in s.shape[1:])], s.dtype)
                 for s in self.artifact.outputs
             }
-        outputs = self._run(handle, arrays)
-        for spec, output in zip(self.artifact.outputs, outputs, strict=True):
+        if specs[0].shape[0] is None:
+            outputs = self._run(handle, arrays)
+        else:
+            outputs = self._run_one_by_one(handle, arrays)
+        for spec, output in zip(map(_any_batch, self.artifact.outputs), outputs, strict=True):
             if not _fits(spec, output):
                 raise ArtifactError(
                     f"{self.artifact.name} gave {output.dtype} {list(output.shape)} for "
                     f"{describe(spec)}: file and manifest do not belong together"
                 )
         return {s.name: o for s, o in zip(self.artifact.outputs, outputs, strict=True)}
+
+    def _run_one_by_one(self, handle: Handle, arrays: Sequence[Array]) -> Sequence[Array]:
+        results = [
+            self._run(handle, [array[k : k + 1] for array in arrays]) for k in range(len(arrays[0]))
+        ]
+        return [np.concatenate(parts) for parts in zip(*results, strict=True)]
 
     def run(
         self, images: Pixels, *, out: tuple[Pixels, Pixels] | None = None
@@ -138,7 +148,7 @@ class Runtime(ABC, Generic[Handle]):
 
         Returns:
             The unmasked crops, uint8 `[N, 256, 256, 3]`, and the masks, uint8 `[N, 256, 256, 1]`
-            from 0 (as it was) to 255 (replaced).
+            (128 to 255 is mask, 1 to 127 the seam round it, 0 as it was).
 
         Raises:
             InvalidInputError: If `images` or `out` have another dtype or shape, or this is not
@@ -210,6 +220,10 @@ def describe(spec: TensorSpec) -> str:
     """Gives a spec as text, such as `image: uint8 [*, 256, 256, 3]`."""
     dims = ", ".join("*" if d is None else str(d) for d in spec.shape)
     return f"{spec.name}: {spec.dtype} [{dims}]"
+
+
+def _any_batch(spec: TensorSpec) -> TensorSpec:
+    return replace(spec, shape=(None, *spec.shape[1:]))
 
 
 def _fits(spec: TensorSpec, array: Array) -> bool:

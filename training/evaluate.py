@@ -21,7 +21,7 @@ from unmask_sdk.errors import DataError
 
 from .data import Face, open_crop, seed_of, thin
 from .metrics import Fidelity, compare, intersection_over_union
-from .networks import Unmasker, UnmaskerGraph, harden
+from .networks import Unmasker, UnmaskerGraph
 from .people import source_of
 from .perceptual_distance import PerceptualDistance
 from .recognition import Recogniser, Verification, draw_pairs, verify_pairs
@@ -113,11 +113,12 @@ class _MaskGiven(nn.Module):
     def __init__(self, unmasker: Unmasker, mask: Image) -> None:
         super().__init__()
         self.unmasker = unmasker
-        self.opacity = harden(torch.from_numpy(mask)[None, None].float() / 255)
+        self.mask = torch.from_numpy(mask)[None, None].float() / 255
 
-    def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
-        opacity = self.opacity.to(image.device)
-        return self.unmasker.fill(image, opacity), opacity
+    def forward(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        mask = self.mask.to(image.device)
+        opacity = self.unmasker.opening(mask)
+        return self.unmasker.fill(image, opacity), opacity, mask
 
 
 def fill_given(graph: UnmaskerGraph, masked: Image, mask: Image) -> Image:

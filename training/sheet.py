@@ -60,8 +60,8 @@ def write_sheet(
     """Draws `count` validation faces: masked, mask found, result, truth."""
     rows = np.linspace(0, len(pack) - 1, min(count, len(pack))).round().astype(int)
     sample = read_batch(pack, rows, 0, device)
-    picture, mask = net(sample.masked)
-    filled = torch.lerp(sample.masked, picture.float(), mask)
+    picture, opacity, mask = net(sample.masked)
+    filled = torch.lerp(sample.masked, picture.float(), opacity)
     found = mask.expand(-1, 3, -1, -1) * 2 - 1
     columns = [_pixels(x) for x in (sample.masked, found, filled, sample.truth)]
     write_picture(path, grid([list(column) for column in columns]))

@@ -27,7 +27,7 @@ from .checkpoint import load_unmasker, save_network
 from .config import LossWeights, Stage, TrainConfig
 from .data import check_splits, read_landmarks
 from .discriminator import PatchDiscriminator
-from .networks import Unmasker, UnmaskerGraph, harden
+from .networks import Unmasker, UnmaskerGraph
 from .packs import Pack, PackPlan, check_room, open_pack
 from .resuming import open_checkpoint, open_device, save_checkpoint
 from .sheet import write_sheet
@@ -189,7 +189,8 @@ class Trainer:
     def _opening(self, predicted: Tensor, mask: Tensor, rng: np.random.Generator) -> Tensor:
         """The hole that the generator fills: some samples' predicted mask, the others' true one."""
         share = torch.from_numpy(rng.random(len(mask)) < self.config.predicted_share)
-        return harden(torch.where(share.to(mask.device).view(-1, 1, 1, 1), predicted, mask))
+        share = share.to(mask.device).view(-1, 1, 1, 1)
+        return self.net.opening(torch.where(share, predicted, mask))
 
     def _balanced(self, weights: LossWeights, terms: dict[str, Tensor], picture: Tensor) -> Tensor:
         """The gradient at the picture, each term scaled against the reconstruction's.

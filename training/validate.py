@@ -17,18 +17,18 @@ def validate(net: Unmasker, pack: Pack, device: torch.device, batch: int = 20) -
 
     Returns:
         `hole_psnr` and `psnr` in dB (valid pixels only, mean over pictures), `l1` on 0..1 over
-        valid pixels, `iou` of the mask at one half.
+        valid pixels, `iou` of the mask found with what is covered by half or more.
     """
     totals: dict[str, list[float]] = {"hole_psnr": [], "psnr": [], "l1": [], "iou": []}
     for start in range(0, len(pack), batch):
         rows = np.arange(start, min(start + batch, len(pack)))
         sample = read_batch(pack, rows, 0, device)
-        picture, mask = net(sample.masked)
-        filled = torch.lerp(sample.masked, picture.float().clamp(-1, 1), mask)
+        picture, opacity, mask = net(sample.masked)
+        filled = torch.lerp(sample.masked, picture.float().clamp(-1, 1), opacity)
         error = (filled - sample.truth) / 2
         hole = sample.mask * sample.valid
-        both = ((mask > 0.5) & (sample.mask > 0.5)).float() * sample.valid
-        either = ((mask > 0.5) | (sample.mask > 0.5)).float() * sample.valid
+        both = ((mask > 0) & (sample.mask > 0.5)).float() * sample.valid
+        either = ((mask > 0) | (sample.mask > 0.5)).float() * sample.valid
         for i in range(len(rows)):
             squared = error[i].square().mean(0)
             inside, valid = hole[i, 0], sample.valid[i, 0]

@@ -91,10 +91,11 @@ class Artifact:
         role: One of `ROLES`.
         format: `onnx`, `safetensors`, …
         precision: The precision achieved, such as `fp32`.
-        file: Path relative to the manifest's folder, or to `package` if that is given.
+        file: Path of a file, or of a folder where the format is one, relative to the manifest's
+            folder, or to `package` if that is given.
         package: None, or `WEIGHTS_PACKAGE`.
-        sha256: Digest of the file.
-        bytes: Size of the file.
+        sha256: Digest of the file or folder, see `sha256_of`.
+        bytes: Size of the file, or of all files in the folder.
         inputs: The graph's inputs, in order.
         outputs: The graph's outputs, in order.
         weights_sha256: Digest of the weight file that it was made from.
@@ -203,13 +204,31 @@ def read_manifest(folder: str | Path | None = None) -> Manifest:
     return Manifest(root, tuple(_artifact(entry) for entry in top.records("artifacts")))
 
 
-def sha256_of(file: Path) -> str:
-    """Gives a file's SHA-256 as 64 lower-case hexadecimal digits."""
+def sha256_of(path: Path) -> str:
+    """Gives a SHA-256 as 64 lower-case hexadecimal digits.
+
+    A folder's is that of its files' names and digests, a line for each, in the order of the names.
+    """
     digest = hashlib.sha256()
-    with file.open("rb") as stream:
-        while block := stream.read(1 << 20):
-            digest.update(block)
+    if path.is_dir():
+        for file in files_of(path):
+            digest.update(f"{file.relative_to(path).as_posix()} {sha256_of(file)}\n".encode())
+    else:
+        with path.open("rb") as stream:
+            while block := stream.read(1 << 20):
+                digest.update(block)
     return digest.hexdigest()
+
+
+def size_of(path: Path) -> int:
+    """Gives the bytes of a file, or of all files in a folder."""
+    return sum(file.stat().st_size for file in (files_of(path) if path.is_dir() else [path]))
+
+
+def files_of(folder: Path) -> list[Path]:
+    """Gives all files in a folder and the folders in it, in the order of their names."""
+    found = (path for path in folder.rglob("*") if not path.is_dir())
+    return sorted(found, key=lambda path: path.relative_to(folder).as_posix())
 
 
 def inside(root: Path, file: str) -> Path:
@@ -230,7 +249,7 @@ def inside(root: Path, file: str) -> Path:
 def _checked(root: Path, file: str, sha256: str, size: int | None = None) -> Path:
     path = inside(root, file)
     try:
-        actual_size = path.stat().st_size
+        actual_size = size_of(path)
         if size is not None and actual_size != size:
             raise ArtifactError(f"{path} has {actual_size} bytes, expected {size}; {_MEND}")
         actual = sha256_of(path)

@@ -40,7 +40,7 @@ def paste(image: Pixels, crop: Pixels, mask: Pixels, matrix: Floats) -> Region |
         image: uint8 `[H, W, 3]`, changed in place. Pixels where `opacity(mask)`, carried into the
             photo, is 0 keep their value bit for bit.
         crop: uint8 `[S, S, 3]`, the crop without its mask.
-        mask: uint8 `[S, S]`, 0 (as it was) to 255 (replaced).
+        mask: uint8 `[S, S]`, 0 where the crop is as it was.
         matrix: float64 `[2, 3]`, photo to crop.
 
     Returns:

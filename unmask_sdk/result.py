@@ -26,7 +26,8 @@ class Face:
             left one first.
         confidence: 0..1, how sure the locator is; 1 for eyes that the caller gave.
         masked: Whether a mask was found and taken off. If not, the photo is as it was here.
-        mask: uint8 `[S, S]`, 0 (as it was) to 255 (generated), in the crop; all 0 if not masked.
+        mask: uint8 `[S, S]`, in the crop: 128 to 255 is mask, 1 to 127 the seam round it, in
+            which the generated picture fades out, 0 as it was; all 0 if not masked.
             S is the network's size, 256.
         crop: uint8 `[S, S, 3]` RGB, the aligned face without its mask.
         original: uint8 `[S, S, 3]` RGB, the aligned face as it was.

@@ -6,7 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .errors import ArtifactError, DeviceMismatchError, RuntimeUnavailableError
+from .errors import (
+    ArtifactError,
+    DeviceMismatchError,
+    InvalidInputError,
+    RuntimeUnavailableError,
+)
 from .manifest import ROLES, Artifact, Manifest, read_manifest
 from .runtimes.registry import ENTRIES, Problem, RuntimeEntry, find, problem, resolve
 
@@ -15,6 +20,8 @@ if TYPE_CHECKING:
     from .unmasker import Unmasker
 
 AUTO = "auto"
+# Taken where a folder holds several networks of a role.
+DEFAULTS = ("unmask-256",)
 
 # Every export lists the reference weights too.
 _EXPORTED_WITH = {"safetensors": "onnx"}
@@ -41,6 +48,7 @@ def load(
     runtime: str = AUTO,
     precision: str = AUTO,
     *,
+    model: str | None = None,
     device: str | None = None,
     threads: int | None = None,
     artifacts: str | Path | None = None,
@@ -51,23 +59,27 @@ def load(
         runtime: Name or alias of a runtime: it works or raises. `auto` takes the first that is
             usable here, and says in `model.selection` why it passed over the others.
         precision: Such as `fp32`; `auto` takes the one that the runtime prefers.
+        model: Name of the unmasker; None takes `unmask-256`, or the only one in the folder.
         device: `cpu` or `cuda`; None takes the runtime's default.
         threads: Threads for one run, at least 1; None leaves it to the engine.
         artifacts: Folder that holds a `manifest.json`, as `unmask export` writes. Networks that
             it lacks, and all of them by default, come from the package.
 
     Raises:
-        InvalidInputError: If no runtime has this name, or `threads` is below 1.
+        InvalidInputError: If no runtime or model has this name, or `threads` is below 1.
         RuntimeUnavailableError: If the runtime, or with `auto` every runtime, cannot be used.
         MissingDependencyError: If a package that the runtime needs is not installed.
         DeviceMismatchError: If it opened on another device or precision than asked for.
         ArtifactError: If a model file is missing, was changed, or lacks the precision.
     """
     from .locator import Locator
+    from .tiles import TiledDetector
     from .unmasker import Unmasker
 
     manifests = _manifests(artifacts)
-    unmasker, selection = choose(manifests, runtime, precision, device=device, threads=threads)
+    unmasker, selection = choose(
+        manifests, runtime, precision, model=model, device=device, threads=threads
+    )
     # The locator goes where the unmasker went. Its precision is its own: being asked for an int8
     # unmasker says nothing of it.
     entry = find(selection[-1].name)
@@ -75,7 +87,9 @@ def load(
         open_role(manifests, role, entry, device=unmasker.info.device, threads=threads)
         for role in ("detector", "aligner")
     )
-    return Unmasker(unmasker, Locator(detector, aligner), selection)
+    side = detector.artifact.inputs[0].shape[1]
+    look = detector if side is None else TiledDetector(detector, side)
+    return Unmasker(unmasker, Locator(look, aligner), selection)
 
 
 def open_runtime(
@@ -83,13 +97,16 @@ def open_runtime(
     runtime: str = AUTO,
     precision: str = AUTO,
     *,
+    model: str | None = None,
     device: str | None = None,
     threads: int | None = None,
     artifacts: str | Path | None = None,
 ) -> Runtime[Any]:
     """Opens one network alone, for measuring and testing; arguments and errors as for `load`."""
     manifests = _manifests(artifacts)
-    opened, _ = choose(manifests, runtime, precision, role=role, device=device, threads=threads)
+    opened, _ = choose(
+        manifests, runtime, precision, role=role, model=model, device=device, threads=threads
+    )
     return opened
 
 
@@ -99,6 +116,7 @@ def choose(
     precision: str,
     *,
     role: str = "unmasker",
+    model: str | None = None,
     device: str | None = None,
     threads: int | None = None,
 ) -> tuple[Runtime[Any], tuple[Candidate, ...]]:
@@ -111,16 +129,19 @@ def choose(
         The opened runtime, and every candidate up to the one taken.
     """
     explicit = runtime != AUTO
+    model = name_of(manifests, role, model)
     considered: list[Candidate] = []
     for entry in (find(runtime),) if explicit else ENTRIES:
-        trouble = hindrance(manifests, role, entry, precision, device)
+        trouble = hindrance(manifests, role, entry, precision, device, model)
         if trouble is not None:
             if explicit:
                 raise trouble.as_error()
             considered.append(Candidate(entry.name, False, trouble.reason, trouble.mend))
             continue
         try:
-            opened = open_role(manifests, role, entry, precision, device=device, threads=threads)
+            opened = open_role(
+                manifests, role, entry, precision, model=model, device=device, threads=threads
+            )
         except RuntimeUnavailableError as error:
             if explicit:
                 raise
@@ -152,15 +173,16 @@ def hindrance(
     entry: RuntimeEntry,
     precision: str = AUTO,
     device: str | None = None,
+    model: str | None = None,
 ) -> Problem | None:
     """Says why a runtime cannot serve, as far as can be known without importing it."""
     trouble = problem(entry, device)
-    if trouble is None and _pick(manifests, role, entry, precision) is None:
+    if trouble is None and _pick(manifests, role, entry, precision, model) is None:
         wanted = "" if precision == AUTO else f" {precision}"
-        runnable = _runnable(manifests, role, entry)
+        runnable = _runnable(manifests, role, entry, model)
         trouble = Problem(
             ArtifactError,
-            f"there is no{wanted} {role} that {entry.title} opens",
+            f"there is no{wanted} {model or role} that {entry.title} opens",
             f"ask for the precision {' or '.join(runnable)}"
             if runnable
             else f"unmask export {_EXPORTED_WITH.get(entry.formats[0], entry.formats[0])}",
@@ -174,11 +196,12 @@ def open_role(
     entry: RuntimeEntry,
     precision: str = AUTO,
     *,
+    model: str | None = None,
     device: str | None = None,
     threads: int | None = None,
 ) -> Runtime[Any]:
     """Opens a role's artifact on one runtime, and compares what was asked for with what came."""
-    found = _pick(manifests, role, entry, precision)
+    found = _pick(manifests, role, entry, precision, model)
     if found is None:
         raise ArtifactError(f"there is no {role} that {entry.title} opens")
     return open_artifact(*found, entry, device=device, threads=threads)
@@ -214,22 +237,51 @@ def _manifests(artifacts: str | Path | None) -> tuple[Manifest, ...]:
     return (own,) if complete else (own, read_manifest())
 
 
+def name_of(manifests: tuple[Manifest, ...], role: str, model: str | None) -> str | None:
+    """Gives the name of the network to take for a role; None if no manifest has the role.
+
+    A folder that has the role at all answers for it: an unmasker of the user's own must not give
+    way to the package's because it lacks a format.
+
+    Raises:
+        InvalidInputError: If there is none of the name asked for, or several to choose from.
+    """
+    known = [dict.fromkeys(a.name for a in m.artifacts if a.role == role) for m in manifests]
+    if model is not None:
+        if any(model in names for names in known):
+            return model
+        there = ", ".join(name for names in known for name in names) or "none"
+        raise InvalidInputError(f"there is no {role} named {model!r}; known are: {there}")
+    names = next((list(names) for names in known if names), [])
+    preferred = [name for name in DEFAULTS if name in names] or names
+    if len(preferred) > 1:
+        raise InvalidInputError(
+            f"there are several networks of the role {role}: {', '.join(names)}; "
+            f"choose one with model={names[0]!r}, or export each to a folder of its own"
+        )
+    return next(iter(preferred), None)
+
+
 def _pick(
-    manifests: tuple[Manifest, ...], role: str, entry: RuntimeEntry, precision: str
+    manifests: tuple[Manifest, ...],
+    role: str,
+    entry: RuntimeEntry,
+    precision: str,
+    model: str | None,
 ) -> tuple[Manifest, Artifact] | None:
-    runnable = _runnable(manifests, role, entry)
+    runnable = _runnable(manifests, role, entry, model)
     chosen = next(iter(runnable), None) if precision == AUTO else precision
     return None if chosen is None else runnable.get(chosen)
 
 
 def _runnable(
-    manifests: tuple[Manifest, ...], role: str, entry: RuntimeEntry
+    manifests: tuple[Manifest, ...], role: str, entry: RuntimeEntry, model: str | None
 ) -> dict[str, tuple[Manifest, Artifact]]:
     """Gives what a runtime can open for a role by precision, the preferred one first."""
-    # A folder that has the role at all answers for it: an unmasker of the user's own must not
-    # give way to the package's because it lacks a format.
-    manifest = next((m for m in manifests if any(a.role == role for a in m.artifacts)), None)
-    if manifest is None:
-        return {}
-    found = {a.precision: a for a in manifest.find(role=role, formats=entry.formats)}
-    return {p: (manifest, found[p]) for p in entry.precisions if p in found}
+    name = name_of(manifests, role, model)
+    for manifest in manifests:
+        files = manifest.find(role=role, formats=entry.formats)
+        found = {a.precision: a for a in files if a.name == name}
+        if any(a.name == name for a in manifest.artifacts):
+            return {p: (manifest, found[p]) for p in entry.precisions if p in found}
+    return {}

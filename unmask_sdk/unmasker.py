@@ -140,7 +140,7 @@ class Unmasker:
 
         Returns:
             The unmasked crops, uint8 `[N, 256, 256, 3]`, and the masks, uint8 `[N, 256, 256, 1]`
-            from 0 (as it was) to 255 (generated).
+            (128 to 255 is mask, 1 to 127 the seam round it, 0 as it was).
 
         Raises:
             InvalidInputError: If `images` has another type or shape.

@@ -39,10 +39,10 @@ def test_exporting_twice_gives_the_same_bytes(
 def test_steps_are_reported(exported_again: tuple[Path, list[str]]) -> None:
     steps = exported_again[1]
     assert steps[0] == "reading weights"
-    assert [s for s in steps if s.startswith("unmask-64")] == [
-        "unmask-64: converting",
-        "unmask-64: golden vectors",
-        "unmask-64: comparing with torch",
+    assert [s for s in steps if s.startswith("unmasker")] == [
+        "unmasker: converting",
+        "unmasker: golden vectors",
+        "unmasker: comparing with torch",
     ]
     assert steps[-1].startswith("writing")
 
@@ -66,13 +66,13 @@ def test_manifest_lists_every_network_and_its_weights(tiny_artifacts: Path) -> N
 
 
 def test_golden_vectors_reach_into_the_mask(tiny_artifacts: Path) -> None:
-    with np.load(tiny_artifacts / "golden/unmask-64.npz", allow_pickle=False) as data:
+    with np.load(tiny_artifacts / "golden/unmasker.npz", allow_pickle=False) as data:
         mask, before, after = data["out_mask"], data["in_image"], data["out_unmasked"]
     assert mask.max() > 0
     assert (before != after).any()
 
 
-@pytest.mark.parametrize("name", ["unmask-64-fp32", "detector-fp32", "aligner-112-fp32"])
+@pytest.mark.parametrize("name", ["unmasker-fp32", "detector-fp32", "aligner-fp32"])
 def test_file_is_lean_and_holds_no_path(tiny_artifacts: Path, name: str) -> None:
     file = tiny_artifacts / f"{name}.onnx"
     model = onnx.load(file)
@@ -105,8 +105,10 @@ def test_other_entries_of_the_folder_stay(own_artifacts: Path, tiny_weights: lis
 def test_unknown_format_and_precision_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="unknown format 'caffe'; known are onnx"):
         export("caffe", [], tmp_path)
-    with pytest.raises(ConfigError, match="not in 'int8' in this version; use --precision fp32"):
-        export("onnx", [], tmp_path, precision="int8")
+    with pytest.raises(ConfigError, match="not in 'int4' in this version; use --precision fp32"):
+        export("onnx", [], tmp_path, precision="int4")
+    with pytest.raises(ConfigError, match="a calibration set is for int8, not for fp16"):
+        export("onnx", [], tmp_path, precision="fp16", calibration=tmp_path)
 
 
 def test_missing_and_damaged_weights_are_refused(tmp_path: Path) -> None:
@@ -119,8 +121,8 @@ def test_missing_and_damaged_weights_are_refused(tmp_path: Path) -> None:
     assert not (tmp_path / "out").exists()
 
 
-def test_two_weights_of_one_role_are_refused(tiny_weights: list[Path], tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="one weight file for each role"):
+def test_two_weights_of_one_name_are_refused(tiny_weights: list[Path], tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="two of one name: unmasker, unmasker"):
         export("onnx", [tiny_weights[0], tiny_weights[0]], tmp_path)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from unmask_sdk.errors import ExportError
+from unmask_sdk.errors import ExportError, InvalidInputError
 from unmask_sdk.export.formats import export
 from unmask_sdk.manifest import Golden, read_manifest
 from unmask_sdk.selection import open_runtime
@@ -50,13 +50,28 @@ def test_other_weights_in_the_same_folder_leave_it_whole(
     network = load_network(tiny_weights[2])
     with torch.no_grad():
         next(network.parameters()).mul_(1.5)
-    other = tmp_path / "other.safetensors"
+    other = tmp_path / "newer" / "aligner.safetensors"
+    other.parent.mkdir()
     save_network(other, "aligner", network.config, network.state_dict())
     export("onnx", [other], own_artifacts, precision="fp16")
     checks = {(c.role, c.runtime, c.precision): c.ok for c in verify(own_artifacts)}
     assert all(checks.values())
     assert ("aligner", "onnx", "fp16") in checks
     assert ("aligner", "onnx", "fp32") not in checks
+
+
+def test_of_several_networks_one_is_chosen_by_name(
+    own_artifacts: Path, tiny_weights: list[Path], tmp_path: Path
+) -> None:
+    other = tmp_path / "mine.safetensors"
+    other.write_bytes(tiny_weights[0].read_bytes())
+    export("onnx", [other], own_artifacts)
+    with open_runtime(model="mine", artifacts=own_artifacts) as opened:
+        assert opened.artifact.name == "mine"
+    with pytest.raises(InvalidInputError, match="mine, unmasker; choose one with model='mine'"):
+        open_runtime(artifacts=own_artifacts)
+    with pytest.raises(InvalidInputError, match="no unmasker named 'yours'; known are: mine, unm"):
+        open_runtime(model="yours", artifacts=own_artifacts)
 
 
 @pytest.mark.parametrize("precision", ["fp32", "fp16"])
@@ -66,10 +81,10 @@ def test_precision_is_counted_from_the_file(both: Path, precision: str) -> None:
 
 
 def test_another_precision_than_asked_for_is_an_error(both: Path) -> None:
-    model = onnx.load(both / "unmask-64-fp16.onnx")
+    model = onnx.load(both / "unmasker-fp16.onnx")
     with pytest.raises(ExportError, match="asked for fp32, the exported file is fp16"):
         check_precision(model, "fp32")
-    mixed = onnx.load(both / "unmask-64-fp32.onnx")
+    mixed = onnx.load(both / "unmasker-fp32.onnx")
     half = next(t for t in model.graph.initializer if t.data_type == onnx.TensorProto.FLOAT16)
     node = next(n for n in mixed.graph.node if n.op_type == "Conv")
     old = next(t for t in mixed.graph.initializer if t.name == node.input[1])

@@ -115,7 +115,7 @@ def test_a_missing_recogniser_says_how_to_get_it(tmp_path):
 
 def test_another_network_is_no_recogniser(tiny_artifacts):
     with pytest.raises(DataError, match=r"is not SFace: it takes tensor\(uint8\)"):
-        Recogniser(tiny_artifacts / "unmask-64-fp32.onnx")
+        Recogniser(tiny_artifacts / "unmasker-fp32.onnx")
 
 
 def test_no_usable_hole_is_no_stability(faces_folder):

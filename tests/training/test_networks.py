@@ -15,7 +15,13 @@ from torch import nn
 from unmask_sdk.errors import ConfigError, DataError
 from unmask_sdk.training.checkpoint import load_network, save_network
 from unmask_sdk.training.cost import layer_costs
-from unmask_sdk.training.networks import UnmaskerConfig, UnmaskerGraph, build_unmasker, harden
+from unmask_sdk.training.networks import (
+    UnmaskerConfig,
+    UnmaskerGraph,
+    build_unmasker,
+    decide,
+    harden,
+)
 
 SMALL = UnmaskerConfig(
     size=64, channels=(8, 8, 8, 8), blocks=(1, 1, 1), segmentation_channels=(8, 8, 8, 8)
@@ -25,12 +31,13 @@ SMALL = UnmaskerConfig(
 class Painted(nn.Module):
     """Stands where the networks stand, with a known picture and a known mask."""
 
-    def __init__(self, picture: torch.Tensor, opacity: torch.Tensor) -> None:
+    def __init__(self, picture: torch.Tensor, probability: torch.Tensor) -> None:
         super().__init__()
-        self.picture, self.opacity = picture, opacity
+        self.picture, self.probability = picture, probability
 
-    def forward(self, image: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        return self.picture.expand_as(image), self.opacity
+    def forward(self, image: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        opacity = harden(self.probability)
+        return self.picture.expand_as(image), opacity, decide(self.probability)
 
 
 def test_default_network_is_within_the_budget():
@@ -45,16 +52,17 @@ def test_default_network_is_within_the_budget():
 def test_outside_the_mask_pixels_come_back_bit_for_bit(seed, count):
     rng = np.random.default_rng(seed)
     image = torch.from_numpy(rng.integers(0, 256, (count, 64, 64, 3), np.uint8))
-    opacity = harden(torch.from_numpy(rng.random((count, 1, 64, 64)).astype(np.float32)))
+    probability = torch.from_numpy(rng.random((count, 1, 64, 64)).astype(np.float32))
     picture = torch.from_numpy(rng.normal(0, 1, (1, 3, 64, 64)).astype(np.float32))
-    unmasked, mask = UnmaskerGraph(Painted(picture, opacity))(image)
+    unmasked, mask = UnmaskerGraph(Painted(picture, probability))(image)
     assert unmasked.dtype == mask.dtype == torch.uint8
     assert unmasked.shape == image.shape
     assert mask.shape == (count, 64, 64, 1)
     outside = (mask == 0).expand_as(image)
     assert (unmasked[outside] == image[outside]).all()
     painted = ((picture + 1) * 127.5).clamp(0, 255).round().byte().permute(0, 2, 3, 1)
-    inside = (mask == 255).expand_as(image)
+    inside = (mask >= 128).expand_as(image)
+    assert (inside[..., 0] == (probability > 0.401)[:, 0]).float().mean() > 0.99
     assert (unmasked[inside] == painted.expand_as(image)[inside]).all()
 
 
@@ -104,6 +112,18 @@ def test_opacity_is_exact_at_both_ends():
     assert opacity.tolist() == pytest.approx([0, 0, 0.5, 1, 1, 1], abs=1e-6)
     assert opacity[0] == 0
     assert opacity[-1] == 1
+
+
+def test_a_seam_of_one_pixel_is_opened_round_the_mask_at_full_size():
+    net = build_unmasker(SMALL).unmasker
+    probability = torch.zeros(1, 1, 64, 64)
+    probability[:, :, 20:40, 10:30] = 1
+    opened = torch.zeros(1, 1, 64, 64)
+    opened[:, :, 19:41, 9:31] = 1
+    assert torch.equal(net.opening(probability), opened)
+    half = probability[:, :, ::2, ::2]
+    assert torch.equal(net.opening(half), half)
+    assert torch.equal(decide(probability), probability)
 
 
 @pytest.mark.parametrize(

@@ -27,10 +27,10 @@ def test_lists_every_runtime_with_why_and_what_mends_it(tiny_artifacts: Path) ->
 
 
 def test_damaged_file_is_found(own_artifacts: Path) -> None:
-    (own_artifacts / "unmask-64-fp32.onnx").write_bytes(b"x")
+    (own_artifacts / "unmasker-fp32.onnx").write_bytes(b"x")
     diagnosis = diagnose(own_artifacts)
     bad = [state for state in diagnosis.artifacts if not state.ok]
-    assert [(state.name, state.format) for state in bad] == [("unmask-64", "onnx")]
+    assert [(state.name, state.format) for state in bad] == [("unmasker", "onnx")]
     assert diagnosis.problem is not None
     assert diagnosis.auto is None
 

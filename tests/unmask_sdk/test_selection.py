@@ -57,7 +57,7 @@ def test_auto_on_a_device_that_is_not_there_names_what_runs_on_it(tiny_artifacts
 
 
 def test_auto_does_not_pass_over_a_damaged_file(own_artifacts: Path) -> None:
-    (own_artifacts / "unmask-64-fp32.onnx").write_bytes(b"")
+    (own_artifacts / "unmasker-fp32.onnx").write_bytes(b"")
     with pytest.raises(ArtifactError, match="0 bytes"):
         open_runtime(artifacts=own_artifacts)
 
