@@ -11,7 +11,7 @@ import numpy.typing as npt
 import torch
 
 from unmask_sdk.errors import ExportError
-from unmask_sdk.export.drawings import draw
+from unmask_sdk.drawings import draw
 from unmask_sdk.manifest import Parity, TensorSpec
 from unmask_sdk.runtimes.base import Runtime
 from unmask_sdk.verify import compare, worst

@@ -61,6 +61,26 @@ def tiny_artifacts(tiny_weights: list[Path], tmp_path_factory: pytest.TempPathFa
     return folder
 
 
+@pytest.fixture(scope="session")
+def every_artifact(
+    tiny_artifacts: Path, tiny_weights: list[Path], tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """As `tiny_artifacts`, in all formats and precisions that can be exported here."""
+    import shutil
+
+    from unmask_sdk.export.formats import EXPORTERS, export
+    from unmask_sdk.packages import missing
+
+    folder = Path(shutil.copytree(tiny_artifacts, tmp_path_factory.mktemp("every") / "artifacts"))
+    for exporter in EXPORTERS.values():
+        if missing(exporter.requires):
+            continue
+        for precision in exporter.precisions:
+            if (exporter.name, precision) != ("onnx", "fp32"):
+                export(exporter.name, tiny_weights, folder, precision=precision)
+    return folder
+
+
 @pytest.fixture
 def own_artifacts(tiny_artifacts: Path, tmp_path: Path) -> Path:
     """A copy of `tiny_artifacts` that a test may damage."""

@@ -10,7 +10,7 @@ import pytest
 
 from tests.runtimes.test_onnx import agree
 from unmask_sdk.errors import RuntimeUnavailableError
-from unmask_sdk.export.drawings import draw
+from unmask_sdk.drawings import draw
 from unmask_sdk.manifest import read_manifest
 from unmask_sdk.selection import open_runtime
 

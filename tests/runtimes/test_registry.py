@@ -9,7 +9,7 @@ import pytest
 
 from tests.conftest import TINY
 from unmask_sdk.errors import InvalidInputError, MissingDependencyError, RuntimeUnavailableError
-from unmask_sdk.export.drawings import draw
+from unmask_sdk.drawings import draw
 from unmask_sdk.runtimes.registry import ALIASES, ENTRIES, GROUP, find, problem, resolve
 from unmask_sdk.selection import open_runtime
 

@@ -16,7 +16,7 @@ from unmask_sdk.errors import (
     InvalidInputError,
     RuntimeUnavailableError,
 )
-from unmask_sdk.export.drawings import draw
+from unmask_sdk.drawings import draw
 from unmask_sdk.manifest import read_manifest
 from unmask_sdk.runtimes.registry import find
 from unmask_sdk.selection import choose, open_artifact, open_runtime

@@ -42,7 +42,7 @@ def test_tiles_join_to_the_maps_of_the_whole(rows: int, columns: int, seed: int)
 def test_shipped_detector_finds_the_same_in_tiles(size: tuple[int, int]) -> None:
     pytest.importorskip("onnxruntime")
     from unmask_sdk.boxes import decode
-    from unmask_sdk.export.drawings import draw
+    from unmask_sdk.drawings import draw
     from unmask_sdk.selection import open_runtime
 
     image = np.full((1, *size, 3), 127, np.uint8)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from unmask_sdk.export.drawings import draw
+from unmask_sdk.drawings import draw
 
 
 @pytest.mark.parametrize(("height", "width"), [(32, 32), (64, 96), (256, 256)])
