@@ -54,7 +54,7 @@ class RuntimeConformance:
         before = images.copy()
         unmasked, masks = runtime.run(images)
         assert (unmasked.shape, masks.shape) == (images.shape, (*images.shape[:3], 1))
-        assert (unmasked.dtype, masks.dtype) == (np.uint8, np.uint8)
+        assert unmasked.dtype == masks.dtype == np.uint8
         assert unmasked.flags.c_contiguous
         assert unmasked.flags.writeable
         assert not np.shares_memory(unmasked, images)
