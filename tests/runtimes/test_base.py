@@ -11,9 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.conftest import TINY
-from unmask_sdk.errors import ArtifactError, InvalidInputError, RuntimeUnavailableError
 from unmask_sdk.drawings import draw
+from unmask_sdk.errors import ArtifactError, InvalidInputError, RuntimeUnavailableError
 from unmask_sdk.runtimes.base import Runtime
 from unmask_sdk.selection import open_runtime
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from tests.runtimes.test_onnx import agree
-from unmask_sdk.errors import RuntimeUnavailableError
 from unmask_sdk.drawings import draw
+from unmask_sdk.errors import RuntimeUnavailableError
 from unmask_sdk.manifest import read_manifest
 from unmask_sdk.selection import open_runtime
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import TINY
-from unmask_sdk.errors import InvalidInputError, MissingDependencyError, RuntimeUnavailableError
 from unmask_sdk.drawings import draw
+from unmask_sdk.errors import InvalidInputError, MissingDependencyError, RuntimeUnavailableError
 from unmask_sdk.runtimes.registry import ALIASES, ENTRIES, GROUP, find, problem, resolve
 from unmask_sdk.selection import open_runtime
 

@@ -10,13 +10,13 @@ import pytest
 
 import unmask_sdk
 from tests.conftest import TINY
+from unmask_sdk.drawings import draw
 from unmask_sdk.errors import (
     ArtifactError,
     DeviceMismatchError,
     InvalidInputError,
     RuntimeUnavailableError,
 )
-from unmask_sdk.drawings import draw
 from unmask_sdk.manifest import read_manifest
 from unmask_sdk.runtimes.registry import find
 from unmask_sdk.selection import choose, open_artifact, open_runtime
