@@ -114,19 +114,31 @@ def write_documents(root: Path, blocks: Mapping[str, str]) -> None:
         os.replace(temporary, root / name)
 
 
-def sizes(graph: UnmaskerGraph, artifacts: Sequence[Artifact]) -> str:
-    """One sentence: what the unmasker costs, and how large the files are."""
-    side = graph.unmasker.config.size
-    costs = layer_costs(graph, torch.zeros(1, side, side, 3, dtype=torch.uint8))
-    parameters = sum(p.numel() for p in graph.parameters()) / 1e6
-    flop = sum(cost.flop for cost in costs) / 1e9
-    onnx = [a for a in artifacts if a.format == "onnx"]
-    unmasker = sum(a.bytes for a in onnx if a.role == "unmasker") / 1e6
-    locator = sum(a.bytes for a in onnx if a.role != "unmasker") / 1e6
-    return (
-        f"{parameters:.1f} M parameters, {flop:.1f} GFLOP and {unmasker:.1f} MB of ONNX for the "
-        f"unmasker, {locator:.1f} MB for the face locator."
-    )
+def sizes(graphs: Mapping[str, UnmaskerGraph], artifacts: Sequence[Artifact]) -> str:
+    """What each unmasker costs and how large the files are, as a Markdown table.
+
+    Args:
+        graphs: Unmaskers by the names of their artifacts.
+        artifacts: What was exported of them and of the locator.
+    """
+    precisions = sorted({a.precision for a in artifacts if a.format == "onnx"}, reverse=True)
+    lines = [
+        f"| network | parameters | GFLOP | ONNX {', '.join(precisions)} |",
+        "| --- | --- | --- | --- |",
+    ]
+    for name, graph in graphs.items():
+        side = graph.unmasker.config.size
+        costs = layer_costs(graph, torch.zeros(1, side, side, 3, dtype=torch.uint8))
+        parameters = sum(p.numel() for p in graph.parameters()) / 1e6
+        flop = sum(cost.flop for cost in costs) / 1e9
+        bytes_by_precision = {
+            a.precision: a.bytes for a in artifacts if a.format == "onnx" and a.name == name
+        }
+        files = ", ".join(f"{bytes_by_precision[p] / 1e6:.1f}" for p in precisions)
+        lines.append(f"| `{name}` | {parameters:.2f} M | {flop:.2f} | {files} MB |")
+    locator = [a for a in artifacts if a.format == "onnx" and a.role != "unmasker"]
+    whole = sum(a.bytes for a in locator if a.precision == "fp32") / 1e6
+    return "\n".join([*lines, "", f"The face locator adds {whole:.1f} MB."])
 
 
 def measure_speed(root: Path) -> str:

@@ -27,6 +27,9 @@ def image(
     ],
     runtime: Annotated[str, typer.Option(help="Runtime; see `unmask doctor`.")] = "auto",
     precision: Annotated[str, typer.Option(help="Such as fp32.")] = "auto",
+    model: Annotated[
+        str | None, typer.Option(help="Unmasker, such as unmask-256-lite; unmask-256 by default.")
+    ] = None,
     artifacts: Annotated[
         Path | None, typer.Option(help="Folder with a manifest.json; the package's own by default.")
     ] = None,
@@ -60,10 +63,10 @@ def image(
         # Only what goes to the same screen has to be kept clear of the bar.
         redirect_stdout=sys.stdout.isatty(),
     )
-    with load(runtime, precision, artifacts=artifacts) as model, progress:
+    with load(runtime, precision, model=model, artifacts=artifacts) as unmasker, progress:
         for source, target in progress.track(jobs, description="taking masks off"):
             try:
-                told = _one(model, source, target, side_by_side)
+                told = _one(unmasker, source, target, side_by_side)
             except UnmaskError as error:
                 if not several:
                     raise

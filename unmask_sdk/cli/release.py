@@ -17,14 +17,18 @@ NEEDS = (
     "matplotlib",
     "pytest_benchmark",
 )
-# Side of the crops of the unmasker that comes with the package.
+# Side of the crops of the unmaskers that come with the package.
 SIZE = 256
+LITE = "ours, lite"
 
 
 def release(
     faces: Annotated[Path, typer.Argument(help="Folder of face pictures and landmarks.npz.")],
     weights: Annotated[
         Path | None, typer.Option(help="New weights of the unmasker; the clone's if left out.")
+    ] = None,
+    lite_weights: Annotated[
+        Path | None, typer.Option(help="New weights of the lite one; the clone's if left out.")
     ] = None,
     root: Annotated[Path, typer.Option(help="The clone to refresh.")] = Path("."),
     sface: Annotated[
@@ -71,14 +75,22 @@ def release(
     if report is not None:
         check_writable(report, "--report")
     stored = root / "training" / "weights"
-    kept = stored / f"unmask-{SIZE}.safetensors"
-    graph = load_unmasker(weights or kept)
-    size = graph.unmasker.config.size
-    if size != SIZE:
-        raise InvalidInputError(
-            f"{weights or kept} works at {size} px; a release takes an unmasker of {SIZE} px, "
-            "made by `unmask train training/configs/unmask-256.yaml`"
+    models = [
+        (method, stored / f"{name}.safetensors", given)
+        for method, name, given in (
+            (OURS, f"unmask-{SIZE}", weights),
+            (LITE, f"unmask-{SIZE}-lite", lite_weights),
         )
+    ]
+    models = [(m, kept, given) for m, kept, given in models if given or kept.exists()]
+    graphs = {method: load_unmasker(given or kept) for method, kept, given in models}
+    for method, kept, given in models:
+        size = graphs[method].unmasker.config.size
+        if size != SIZE:
+            raise InvalidInputError(
+                f"{given or kept} works at {size} px; a release takes unmaskers of {SIZE} px, "
+                f"made by `unmask train training/configs/{kept.stem}.yaml`"
+            )
     pool = select(read_landmarks(faces / "landmarks.npz"), split="val")
     chosen = select(pool, split="val", limit=limit)
     if not chosen:
@@ -89,10 +101,11 @@ def release(
     artifacts = root / "unmask_sdk" / "artifacts"
     pictures = root / "docs" / "before-after"
     with undone_on_failure(stored, artifacts, pictures):
-        if weights is not None:
-            temporary = kept.with_suffix(".tmp")
-            temporary.write_bytes(weights.read_bytes())
-            os.replace(temporary, kept)
+        for _, kept, given in models:
+            if given is not None:
+                temporary = kept.with_suffix(".tmp")
+                temporary.write_bytes(given.read_bytes())
+                os.replace(temporary, kept)
         made = export(
             "onnx",
             sorted(stored.glob("*.safetensors")),
@@ -109,13 +122,17 @@ def release(
         )
         typer.echo("measuring speed")
         speed = measure_speed(root)
-        seen = real_photos(photos, run_graph(graph)) if photos else None
+        seen = real_photos(photos, run_graph(graphs[OURS])) if photos else None
         found = evaluate(
-            faces, chosen, {OURS: graph}, size, pool=pool, recogniser=recogniser, distance=distance
+            faces, chosen, graphs, SIZE, pool=pool, recogniser=recogniser, distance=distance
         )
         text = summarise(found, seen)
         if report is not None:
             write_report(report, text, found, seen)
-        blocks = {"sizes": sizes(graph, made), "speed": speed, "quality": text}
+        blocks = {
+            "sizes": sizes({kept.stem: graphs[m] for m, kept, _ in models}, made),
+            "speed": speed,
+            "quality": text,
+        }
         write_documents(root, {**blocks, "headline": headline(found)})
     typer.echo(text)
