@@ -1,0 +1,100 @@
+"""Does a runtime stand being used for long, and by many at once? Run it on your device::
+
+    python -m unmask_sdk.benchmarks.endurance --runtime onnx
+
+Three questions, each a line with its answer; exit code 1 if one is no. Is every answer the same
+when 16 threads share one model as when one thread has it alone? Does memory stay where it is over
+10,000 runs? Do open files?
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+from rich.progress import track
+
+from unmask_sdk.drawings import draw
+from unmask_sdk.errors import UnmaskError
+from unmask_sdk.runtimes.base import Runtime
+from unmask_sdk.selection import open_runtime
+
+# Memory may grow by this share between the first tenth of the runs and the last.
+GROWTH = 0.02
+PICTURES = 16
+
+
+def main(
+    runtime: Annotated[str, typer.Option(help="Runtime; see `unmask doctor`.")] = "auto",
+    precision: Annotated[str, typer.Option(help="Such as int8.")] = "auto",
+    runs: Annotated[int, typer.Option(min=10, help="Runs for memory and files.")] = 10_000,
+    threads: Annotated[int, typer.Option(min=1, help="Threads that share one model.")] = 16,
+    each: Annotated[int, typer.Option(min=1, help="Runs of each thread.")] = 500,
+    artifacts: Annotated[
+        Path | None, typer.Option(help="Folder with a manifest.json; the package's own by default.")
+    ] = None,
+) -> None:
+    """Runs one model for long, and by many threads."""
+    with open_runtime(runtime=runtime, precision=precision, threads=1, artifacts=artifacts) as it:
+        print(f"{it.artifact.name} {it.info.precision} on {it.info.provider}, {it.info.device}")
+        side = it.artifact.inputs[0].shape[1] or 256
+        images = draw(PICTURES, side, side)[:, None]
+        alone = [it.run(image) for image in images]
+        wrong = differing(it, images, alone, threads, each)
+        print(f"{threads} threads x {each} runs: {wrong} answers differ from those of one thread")
+        growth, opened = leaks(it, images, runs)
+        print(f"{runs} runs: memory grew by {growth:.2%}, open files by {opened}")
+    raise SystemExit(0 if wrong == 0 and growth < GROWTH and opened <= 0 else 1)
+
+
+def differing(
+    runtime: Runtime[Any],
+    images: np.ndarray,
+    alone: list[tuple[np.ndarray, np.ndarray]],
+    threads: int,
+    each: int,
+) -> int:
+    """Counts the answers of many threads that are not those of one thread, to the bit."""
+
+    def work(start: int) -> int:
+        wrong = 0
+        for turn in range(each):
+            k = (start + turn) % len(images)
+            answer = runtime.run(images[k])
+            wrong += not all(np.array_equal(a, b) for a, b in zip(answer, alone[k], strict=True))
+        return wrong
+
+    with ThreadPoolExecutor(threads) as pool:
+        return sum(track(pool.map(work, range(threads)), "threads", total=threads))
+
+
+def leaks(runtime: Runtime[Any], images: np.ndarray, runs: int) -> tuple[float, int]:
+    """Gives the growth of resident memory as a share, and of the number of open files."""
+    early = runs // 10
+    before = (0.0, 0)
+    for turn in track(range(runs), "runs"):
+        if turn == early:
+            before = _held()
+        runtime.run(images[turn % len(images)])
+    after = _held()
+    return after[0] / before[0] - 1, after[1] - before[1]
+
+
+def _held() -> tuple[float, int]:
+    """Resident memory in bytes, and the number of open files, of this process (Linux)."""
+    gc.collect()
+    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+    return float(pages * os.sysconf("SC_PAGE_SIZE")), len(os.listdir("/proc/self/fd"))
+
+
+if __name__ == "__main__":
+    try:
+        typer.run(main)
+    except UnmaskError as error:
+        sys.exit(f"error: {error}")
