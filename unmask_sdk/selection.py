@@ -12,6 +12,7 @@ from .errors import (
     InvalidInputError,
     RuntimeUnavailableError,
 )
+from .limits import Limits
 from .manifest import ROLES, Artifact, Manifest, read_manifest
 from .runtimes.registry import ENTRIES, Problem, RuntimeEntry, find, problem, resolve
 
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 AUTO = "auto"
 # Taken where a folder holds several networks of a role.
 DEFAULTS = ("unmask-256",)
+
+NO_LIMITS = Limits()
+_EASE = "ease max_ms or min_psnr, or choose a smaller model, such as model='unmask-256-lite'"
 
 # Every export lists the reference weights too.
 _EXPORTED_WITH = {"safetensors": "onnx"}
@@ -51,6 +55,8 @@ def load(
     model: str | None = None,
     device: str | None = None,
     threads: int | None = None,
+    max_ms: float | None = None,
+    min_psnr: float | None = None,
     artifacts: str | Path | None = None,
 ) -> Unmasker:
     """Opens the model.
@@ -62,12 +68,17 @@ def load(
         model: Name of the unmasker; None takes `unmask-256`, or the only one in the folder.
         device: `cpu` or `cuda`; None takes the runtime's default.
         threads: Threads for one run, at least 1; None leaves it to the engine.
+        max_ms: Milliseconds that the unmasker may take for one face on this device: measured the
+            first time, and remembered. Precisions and runtimes are tried in their order until
+            one keeps the limits.
+        min_psnr: PSNR in dB to the reference that the artifact's certificate must show.
         artifacts: Folder that holds a `manifest.json`, as `unmask export` writes. Networks that
             it lacks, and all of them by default, come from the package.
 
     Raises:
-        InvalidInputError: If no runtime or model has this name, or `threads` is below 1.
-        RuntimeUnavailableError: If the runtime, or with `auto` every runtime, cannot be used.
+        InvalidInputError: If no runtime or model has this name, or a number is out of range.
+        RuntimeUnavailableError: If the runtime, or with `auto` every runtime, cannot be used, or
+            none keeps the limits.
         MissingDependencyError: If a package that the runtime needs is not installed.
         DeviceMismatchError: If it opened on another device or precision than asked for.
         ArtifactError: If a model file is missing, was changed, or lacks the precision.
@@ -78,7 +89,13 @@ def load(
 
     manifests = _manifests(artifacts)
     unmasker, selection = choose(
-        manifests, runtime, precision, model=model, device=device, threads=threads
+        manifests,
+        runtime,
+        precision,
+        model=model,
+        device=device,
+        threads=threads,
+        limits=Limits(max_ms, min_psnr),
     )
     # The locator goes where the unmasker went. Its precision is its own: being asked for an int8
     # unmasker says nothing of it.
@@ -119,6 +136,7 @@ def choose(
     model: str | None = None,
     device: str | None = None,
     threads: int | None = None,
+    limits: Limits = NO_LIMITS,
 ) -> tuple[Runtime[Any], tuple[Candidate, ...]]:
     """Opens one network on the runtime asked for, or on the first usable one.
 
@@ -138,20 +156,42 @@ def choose(
                 raise trouble.as_error()
             considered.append(Candidate(entry.name, False, trouble.reason, trouble.mend))
             continue
-        try:
-            opened = open_role(
-                manifests, role, entry, precision, model=model, device=device, threads=threads
-            )
-        except RuntimeUnavailableError as error:
-            if explicit:
-                raise
-            considered.append(Candidate(entry.name, False, str(error), entry.mend))
-            continue
-        found = f"{opened.artifact.name} {opened.info.precision} on {opened.info.provider}"
-        considered.append(Candidate(entry.name, True, found))
-        return opened, tuple(considered)
+        for wanted in _precisions(manifests, role, entry, precision, model, limits):
+            try:
+                opened = open_role(
+                    manifests, role, entry, wanted, model=model, device=device, threads=threads
+                )
+            except RuntimeUnavailableError as error:
+                if explicit:
+                    raise
+                considered.append(Candidate(entry.name, False, str(error), entry.mend))
+                break
+            found = f"{opened.artifact.name} {opened.info.precision} on {opened.info.provider}"
+            missed = limits.missed_by(opened)
+            if missed is None:
+                considered.append(Candidate(entry.name, True, found))
+                return opened, tuple(considered)
+            opened.close()
+            considered.append(Candidate(entry.name, False, f"{found}: {missed}", _EASE))
+    nothing = _nothing(device, considered)
+    if limits.given and any(c.mend == _EASE for c in considered):
+        nothing = "no runtime that is usable here keeps the limits"
     reasons = "; ".join(f"{c.name}: {c.reason} ({c.mend})" for c in considered)
-    raise RuntimeUnavailableError(f"{_nothing(device, considered)}. Considered: {reasons}")
+    raise RuntimeUnavailableError(f"{nothing}. Considered: {reasons}")
+
+
+def _precisions(
+    manifests: tuple[Manifest, ...],
+    role: str,
+    entry: RuntimeEntry,
+    precision: str,
+    model: str | None,
+    limits: Limits,
+) -> tuple[str, ...]:
+    """The precisions to try on a runtime: with limits all that there are, else the preferred."""
+    if precision == AUTO and limits.given:
+        return tuple(_runnable(manifests, role, entry, model))
+    return (precision,)
 
 
 def _nothing(device: str | None, considered: list[Candidate]) -> str:
