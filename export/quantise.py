@@ -1,4 +1,4 @@
-"""ONNX int8 for CPUs: a float graph with QuantizeLinear and DequantizeLinear round its convolutions.
+"""ONNX int8 for CPUs: a float graph whose convolutions are quantised and dequantised all round.
 
 Activations are uint8 with a zero point, weights int8 with a scale for each output channel: what
 ONNX Runtime and OpenVINO run as integer convolutions.
