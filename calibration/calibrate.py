@@ -175,7 +175,8 @@ def _counts(
     found = {}
     numbers = [n for n in (1, 2, 4, 8, 16, 32, 64, 128, 256) if n < len(images)]
     for n in track([*numbers, len(images)], "counts"):
-        few = ranges(observe(graph.file, graph.tensors(), images[:n]), method)
+        counted = method != "minmax"
+        few = ranges(observe(graph.file, graph.tensors(), images[:n], counted=counted), method)
         found[n] = judge.loss(graph.quantise(few, per_channel=per_channel))
     return found
 
