@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from .build import build
+from .cache import cache
 from .doctor import doctor
 from .evaluate import evaluate
 from .evaluate_locator import evaluate_locator
@@ -20,6 +22,8 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "doctor": doctor,
     "export": export,
     "verify": verify,
+    "build": build,
+    "cache": cache,
     "synth": synth,
     "train": train,
     "evaluate": evaluate,
