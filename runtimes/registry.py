@@ -228,17 +228,17 @@ def problem(entry: RuntimeEntry, device: str | None = None) -> Problem | None:
     if entry.module is None:
         reason = f"{entry.title} is not in this version yet"
         return Problem(RuntimeUnavailableError, reason, _instead())
-    if entry.devices == ("cuda",):
-        # First: where there is no driver, no package helps.
-        absent_driver = driver_problem()
-        if absent_driver is not None:
-            return Problem(RuntimeUnavailableError, f"{entry.title}: {absent_driver}", MEND)
-    absent = missing(entry.requires)
-    if absent:
-        return Problem(MissingDependencyError, needs(entry.title, absent), entry.mend)
     if device is not None and device not in entry.devices:
         reason = f"{entry.title} runs on {' and '.join(entry.devices)}, not on {device!r}"
         return Problem(RuntimeUnavailableError, reason, f"ask for device={entry.devices[0]!r}")
+    # Before the packages: where there is no driver, none helps.
+    no_driver = driver_problem() if entry.devices == ("cuda",) else None
+    if no_driver is not None:
+        reason = f"{entry.title} needs an NVIDIA GPU, and {no_driver}"
+        return Problem(RuntimeUnavailableError, reason, MEND)
+    absent = missing(entry.requires)
+    if absent:
+        return Problem(MissingDependencyError, needs(entry.title, absent), entry.mend)
     return None
 
 

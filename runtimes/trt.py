@@ -175,7 +175,7 @@ class TensorRTRuntime(Runtime[Session]):
 
 
 def deserialize(library: Library, content: bytes) -> Any:
-    """Opens an engine; None if this GPU, driver or TensorRT is not the one that it was built for."""
+    """Opens an engine; None if it was built for another GPU, driver or TensorRT."""
     log = logger_of(library)
     log.records.clear()
     return library.module.Runtime(log).deserialize_cuda_engine(content)

@@ -181,7 +181,7 @@ def _nothing(device: str | None, considered: list[Candidate]) -> str:
     if able:
         ways = "; ".join(f"{c.name} does, but {c.reason}" for c in considered if c.name in able)
         return f"no runtime that is usable here runs on device={device!r} ({ways})"
-    known = dict.fromkeys(name for entry in built for name in entry.devices)
+    known = sorted({name for entry in built for name in entry.devices})
     return f"no runtime runs on device={device!r}; leave it out, or ask for {' or '.join(known)}"
 
 
