@@ -20,7 +20,6 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 from PIL import Image as Pictures
-from PIL import UnidentifiedImageError
 
 from unmask_sdk.align import CROP_SIZE
 from unmask_sdk.errors import DataError
@@ -68,23 +67,36 @@ def read_images(path: Path | None = None) -> CalibrationImages:
         with resources.as_file(resources.files(__package__) / SHIPPED) as shipped:
             return read_images(shipped)
     try:
-        with np.load(path, allow_pickle=False) as stored:
+        content = path.read_bytes()
+    except OSError as error:
+        raise DataError(
+            f"cannot read the calibration set {path}: {error.strerror}; {_MEND}"
+        ) from None
+    return unpack_images(content, str(path))
+
+
+def unpack_images(content: bytes, where: str) -> CalibrationImages:
+    """Reads a calibration set from its file's bytes; `where` they lie is said if it is damaged.
+
+    Raises:
+        DataError: If they are no calibration set.
+    """
+    try:
+        with np.load(io.BytesIO(content), allow_pickle=False) as stored:
             crops = [_decode(stored[name]) for name in sorted(stored) if name.startswith("crop_")]
             plan = str(stored["plan"]) if "plan" in stored else None
-    except FileNotFoundError:
-        raise DataError(f"there is no calibration set {path}; {_MEND}") from None
     except (
         OSError,
         ValueError,
         TypeError,
         AttributeError,
+        EOFError,
         zipfile.BadZipFile,
         zlib.error,
-        UnidentifiedImageError,
     ) as error:
-        raise DataError(f"{path} is not a calibration set, or damaged: {error}; {_MEND}") from None
+        raise DataError(f"{where} is not a calibration set, or damaged: {error}; {_MEND}") from None
     if not crops:
-        raise DataError(f"{path} holds no crops; {_MEND}")
+        raise DataError(f"{where} holds no crops; {_MEND}")
     images = np.stack(crops)
     return CalibrationImages(images, digest_of(images), plan)
 

@@ -132,9 +132,9 @@ def _entropy(histogram: Histogram) -> tuple[float, float]:
     if histogram.low == histogram.high:
         return histogram.low, histogram.high
     collector = HistogramCollector("entropy", False, BINS, 128, 100 * _PERCENTILE, "same")
-    # A quarter of the bins: the search goes by the square of their number.
-    counts = histogram.counts.reshape(-1, 4).sum(1)
-    edges = histogram.edges[::4].astype(np.float32)
+    # An eighth of the bins: the search goes by the square of their number.
+    counts = histogram.counts.reshape(-1, 8).sum(1)
+    edges = histogram.edges[::8].astype(np.float32)
     low, high = np.float32(histogram.low), np.float32(histogram.high)
     found = collector.get_entropy_threshold((counts, edges, low, high, edges[-1]), 128)
     return float(found[0]), float(found[1])

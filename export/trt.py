@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import onnx
 import onnxruntime as ort
@@ -46,7 +47,8 @@ def convert(job: Job) -> Converted:
     """Converts a network; see `pipeline.FormatModule`."""
     if job.precision != "int8":
         return replace(convert_onnx(job), suffix=".onnx")
-    size = job.role.size(job.network)
+    # Only unmaskers come in int8, and theirs is a square of one size.
+    size: Any = job.role.size(job.network)
     inputs, outputs = job.role.inputs(size), job.role.outputs(size)
     images, plan = read_images(job.calibration), plan_for(job.network, job.calibration)
     float_file = to_onnx(job.network, inputs, outputs, "fp16", parts_at_precision)

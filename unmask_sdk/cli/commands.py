@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from .build import build
 from .cache import cache
+from .calibrate import calibrate
 from .doctor import doctor
 from .evaluate import evaluate
 from .evaluate_locator import evaluate_locator
@@ -24,6 +25,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "verify": verify,
     "build": build,
     "cache": cache,
+    "calibrate": calibrate,
     "synth": synth,
     "train": train,
     "evaluate": evaluate,
