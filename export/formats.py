@@ -51,6 +51,14 @@ EXPORTERS: dict[str, Exporter] = {
             requires=("torch", "safetensors", "onnx", "onnxscript", "onnxruntime"),
             extra="export",
         ),
+        Exporter(
+            name="trt",
+            module="unmask_sdk.export.trt",
+            suffix="-trt.onnx",
+            precisions=("fp16", "int8"),
+            requires=("torch", "safetensors", "onnx", "onnxscript", "onnxruntime"),
+            extra="export",
+        ),
     )
 }
 

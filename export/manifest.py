@@ -34,6 +34,7 @@ def merge(folder: Path, new: Sequence[Artifact]) -> tuple[Artifact, ...]:
 
     A new one takes the place of one with the same name, format and precision. A folder holds one
     set of weights a name, so those of the name that were made from other weights are left out.
+    Two formats may share a file; one whose file a new one writes over with other bytes is left out.
     Those that stay and share a file of golden vectors with a new one take over its digest: another
     machine may write other bytes for the same weights.
 
@@ -43,11 +44,14 @@ def merge(folder: Path, new: Sequence[Artifact]) -> tuple[Artifact, ...]:
     old = read_manifest(folder).artifacts if (folder / MANIFEST_NAME).exists() else ()
     replaced = {_key(artifact) for artifact in new}
     weights = {artifact.name: artifact.weights_sha256 for artifact in new}
+    written = {artifact.file: artifact.sha256 for artifact in new if artifact.package is None}
     golden = {artifact.golden.file: artifact.golden.sha256 for artifact in new}
     kept = []
     for artifact in old:
-        if _key(artifact) in replaced or artifact.weights_sha256 != weights.get(
-            artifact.name, artifact.weights_sha256
+        if (
+            _key(artifact) in replaced
+            or artifact.weights_sha256 != weights.get(artifact.name, artifact.weights_sha256)
+            or artifact.sha256 != written.get(artifact.file, artifact.sha256)
         ):
             continue
         file = artifact.golden.file

@@ -23,7 +23,7 @@ from unmask_sdk.manifest import Artifact, TensorSpec
 from unmask_sdk.runtimes.onnx import OnnxRuntime
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 OPSET = 20
 # The oldest IR that holds opset 20: readable from ONNX Runtime 1.17 on.
@@ -56,6 +56,7 @@ def to_onnx(
     inputs: tuple[TensorSpec, ...],
     outputs: tuple[TensorSpec, ...],
     precision: str = "fp32",
+    lower: Callable[[torch.nn.Module, str], torch.nn.Module] = at_precision,
 ) -> bytes:
     """Converts a network to the bytes of an ONNX file.
 
@@ -64,6 +65,7 @@ def to_onnx(
         inputs: The one picture input; open dimensions become dynamic.
         outputs: The outputs in order.
         precision: `fp32` or `fp16`, of everything but the first and last steps.
+        lower: Brings a copy of the network to the precision.
 
     Raises:
         ExportError: If the exporter or the checker refuses it, or the precision is another.
@@ -77,7 +79,7 @@ def to_onnx(
     try:
         with _quiet():
             program = torch.onnx.export(
-                at_precision(network, precision),
+                lower(network, precision),
                 (sample,),
                 dynamo=True,
                 opset_version=OPSET,

@@ -64,6 +64,8 @@ class Converted:
         outputs: The graph's outputs, as they are in the file.
         tools: Packages that made it.
         calibration_sha256: Digest of the calibration data; None where none was used.
+        suffix: End of the file's name, where the file is the same as another format's; None for
+            the format's own.
     """
 
     content: bytes | Mapping[str, bytes]
@@ -71,6 +73,7 @@ class Converted:
     outputs: tuple[TensorSpec, ...]
     tools: tuple[str, ...]
     calibration_sha256: str | None = None
+    suffix: str | None = None
 
 
 class FormatModule(Protocol):
@@ -155,7 +158,7 @@ def _export_one(
         golden, vectors = _golden(network, f"{name}-{made.inputs[0].shape[1]}", role, made.inputs)
         golden = replace(golden, min_psnr_db=role.min_psnr_db.get(target.precision))
         contents[golden.file] = vectors
-    path = f"{name}-{target.precision}{target.suffix}"
+    path = f"{name}-{target.precision}{made.suffix or target.suffix}"
     entry = replace(
         reference,
         format=target.format,

@@ -18,6 +18,7 @@ _INT8 = (onnx.TensorProto.INT8, onnx.TensorProto.UINT8)
 
 # Of the multiplications in an int8 file's convolutions.
 MIN_INT8_SHARE = 0.8
+OPEN_SIDE = 256
 
 
 class Halved(nn.Module):
@@ -46,9 +47,30 @@ def at_precision(graph: nn.Module, precision: str) -> nn.Module:
     """
     lowered = copy.deepcopy(graph)
     if precision == "fp16":
-        for name, network in lowered.named_children():
-            setattr(lowered, name, Halved(network))
+        _halve_children(lowered)
     return lowered.eval()
+
+
+def parts_at_precision(graph: nn.Module, precision: str) -> nn.Module:
+    """Like `at_precision`, but what lies between the network's own parts stays in float32.
+
+    Those are the sigmoid, and what is opened and decided by it.
+    """
+    lowered = copy.deepcopy(graph)
+    if precision == "fp16":
+        for network in lowered.children():
+            _halve_children(network)
+    return lowered.eval()
+
+
+def _halve_children(module: nn.Module) -> None:
+    for name, child in module.named_children():
+        setattr(module, name, Halved(child))
+
+
+def torch_name(name: str) -> str:
+    """The name that a module had before it was wrapped to work in fp16."""
+    return name.replace(".network.", ".")
 
 
 def achieved(model: onnx.ModelProto) -> str:
@@ -62,7 +84,7 @@ def achieved(model: onnx.ModelProto) -> str:
     """
     found = Counter(_kinds(model).values())
     names = sorted(found)
-    if "int8" in found and set(found) <= {"int8", "fp32"}:
+    if "int8" in found and set(found) <= {"int8", *_NAMES.values()}:
         share = int8_share(model)
         if share < MIN_INT8_SHARE:
             raise ExportError(
@@ -77,9 +99,9 @@ def achieved(model: onnx.ModelProto) -> str:
 
 def int8_share(model: onnx.ModelProto) -> float:
     """The share of the multiplications in convolutions that are of int8."""
-    kinds, work = _kinds(model), _work(model)
-    total = sum(work.values())
-    return sum(work[name] for name in work if kinds[name] == "int8") / total if total else 0.0
+    kinds, cost = _kinds(model), work(model)
+    total = sum(cost.values())
+    return sum(cost[name] for name in cost if kinds[name] == "int8") / total if total else 0.0
 
 
 def _kinds(model: onnx.ModelProto) -> dict[str, str]:
@@ -104,11 +126,16 @@ def _kinds(model: onnx.ModelProto) -> dict[str, str]:
     return kinds
 
 
-def _work(model: onnx.ModelProto) -> dict[str, int]:
-    """Multiplications of each convolution for one picture, by its output."""
+def work(model: onnx.ModelProto) -> dict[str, int]:
+    """Multiplications of each convolution for one picture, by its output.
+
+    Where any height and width go they are those of a picture of `OPEN_SIDE` px.
+    """
     single = onnx.ModelProto()
     single.CopyFrom(model)
-    single.graph.input[0].type.tensor_type.shape.dim[0].dim_value = 1
+    for axis, dim in enumerate(single.graph.input[0].type.tensor_type.shape.dim):
+        if not dim.dim_value:
+            dim.dim_value = OPEN_SIDE if axis else 1
     for output in single.graph.output:
         output.type.tensor_type.ClearField("shape")
     graph = onnx.shape_inference.infer_shapes(single).graph
@@ -118,12 +145,12 @@ def _work(model: onnx.ModelProto) -> dict[str, int]:
     }
     sources = {node.output[0]: node.input[0] for node in graph.node}
     sizes = {tensor.name: tensor.dims for tensor in graph.initializer}
-    work = {}
+    found = {}
     for node in graph.node:
         if node.op_type == "Conv":
             weights = sizes[node.input[1] if node.input[1] in sizes else sources[node.input[1]]]
-            work[node.output[0]] = math.prod(shapes[node.output[0]]) * math.prod(weights[1:])
-    return work
+            found[node.output[0]] = math.prod(shapes[node.output[0]]) * math.prod(weights[1:])
+    return found
 
 
 def check_precision(model: onnx.ModelProto, wanted: str) -> None:

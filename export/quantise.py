@@ -1,17 +1,18 @@
-"""ONNX int8 for CPUs: a float graph whose convolutions are quantised and dequantised all round.
+"""ONNX int8: a float graph with QuantizeLinear and DequantizeLinear round its convolutions.
 
-Activations are uint8 with a zero point, weights int8 with a scale for each output channel: what
-ONNX Runtime and OpenVINO run as integer convolutions.
+Weights are int8 with a scale for each output channel. What activations are, and where they are
+rounded, is what the engine fuses into integer convolutions, see `Placement`.
 """
 
 from __future__ import annotations
 
 import copy
 import io
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from contextlib import redirect_stdout
+from dataclasses import dataclass
+from typing import Any
 
-import numpy as np
 import onnx
 from onnxruntime.quantization import QuantType
 from onnxruntime.quantization.calibrate import CalibrationMethod, TensorData, TensorsData
@@ -21,9 +22,46 @@ from unmask_sdk.calibration.images import Image
 from unmask_sdk.calibration.plan import Plan
 from unmask_sdk.calibration.ranges import Ranges, observe, ranges
 from unmask_sdk.errors import ExportError
+from unmask_sdk.export.precision import torch_name
 
-# What may join int8 convolutions without leaving int8.
-_BETWEEN = ("Relu", "Add", "Concat", "Resize", "DepthToSpace")
+
+@dataclass(frozen=True)
+class Placement:
+    """Where an engine wants to see rounding.
+
+    Attributes:
+        activations: Their type.
+        between: Operators that may join int8 convolutions without leaving int8.
+        shared: Whether float operators read the rounded tensors of their int8 neighbours.
+        options: For the quantiser.
+    """
+
+    activations: QuantType
+    between: tuple[str, ...]
+    shared: bool
+    options: Mapping[str, Any]
+
+
+# ONNX Runtime and OpenVINO: activations of uint8 with a zero point.
+CPU = Placement(
+    activations=QuantType.QUInt8,
+    between=("Relu", "Add", "Concat", "Resize", "DepthToSpace"),
+    shared=False,
+    options={"ActivationSymmetric": False},
+)
+# TensorRT: int8 without zero points and float biases, as its parser demands. Rounding comes before
+# a convolution and never between it and its Relu, which are one kernel; and that kernel writes
+# int8 alone if nobody asks for its output in float.
+TENSORRT = Placement(
+    activations=QuantType.QInt8,
+    between=(),
+    shared=True,
+    options={
+        "ActivationSymmetric": True,
+        "QuantizeBias": False,
+        "OpTypesToExcludeOutputQuantization": ["Conv"],
+    },
+)
 
 
 class FloatGraph:
@@ -31,13 +69,15 @@ class FloatGraph:
 
     Args:
         model: ONNX file as `onnx.to_onnx` makes it: weights are named after their torch modules.
+        placement: Where rounding goes.
     """
 
-    def __init__(self, model: bytes) -> None:
+    def __init__(self, model: bytes, placement: Placement = CPU) -> None:
         self.file = model
+        self.placement = placement
         self._model = onnx.shape_inference.infer_shapes(onnx.load_from_string(model))
         self.convolutions = {
-            node.input[1].removesuffix(".weight"): node
+            torch_name(node.input[1].removesuffix(".weight")): node
             for node in self._model.graph.node
             if node.op_type == "Conv"
         }
@@ -61,7 +101,7 @@ class FloatGraph:
                 inside = node.name not in kept
             else:
                 inputs = set(node.input) - constants
-                inside = node.op_type in _BETWEEN and inputs <= whole
+                inside = node.op_type in self.placement.between and inputs <= whole
             if inside:
                 chosen.append(node)
                 whole.update(node.output)
@@ -84,7 +124,6 @@ class FloatGraph:
         keep_float: Collection[str] = (),
         *,
         per_channel: bool = True,
-        symmetric: bool = False,
     ) -> bytes:
         """Gives the int8 graph as the bytes of an ONNX file.
 
@@ -92,14 +131,18 @@ class FloatGraph:
             ranges: Range of each of `tensors(keep_float)`.
             keep_float: Torch names of the convolutions that stay in float.
             per_channel: Whether weights have a scale for each output channel.
-            symmetric: Whether activations are int8 without a zero point, as TensorRT wants them.
 
         Raises:
             ExportError: If a name in `keep_float` is none of the graph's.
         """
         nodes = self.nodes(keep_float)
+        # Scales are of the tensors' own type.
+        types = {
+            value.name: onnx.helper.tensor_dtype_to_np_dtype(value.type.tensor_type.elem_type).type
+            for value in self._model.graph.value_info
+        }
         data = {
-            name: TensorData(lowest=np.float32(low), highest=np.float32(high))
+            name: TensorData(lowest=types[name](low), highest=types[name](high))
             for name, (low, high) in ranges.items()
         }
         quantiser = QDQQuantizer(
@@ -107,37 +150,39 @@ class FloatGraph:
             per_channel,
             False,
             QuantType.QInt8,
-            QuantType.QInt8 if symmetric else QuantType.QUInt8,
+            self.placement.activations,
             TensorsData(CalibrationMethod.MinMax, data),
             [node.name for node in nodes],
             [],
             sorted({node.op_type for node in nodes}),
-            {"ActivationSymmetric": symmetric},
+            dict(self.placement.options),
         )
         # It reports to standard output.
         with redirect_stdout(io.StringIO()):
             quantiser.quantize_model()
         quantiser.model.topological_sort()
         model: onnx.ModelProto = quantiser.model.model
-        _spare_the_rest(model, nodes)
+        if not self.placement.shared:
+            _spare_the_rest(model, nodes)
         del model.graph.value_info[:]
         model.producer_version = ""
         onnx.checker.check_model(model, full_check=True)
         return bytes(model.SerializeToString(deterministic=True))
 
 
-def quantised(model: bytes, images: Image, plan: Plan) -> bytes:
+def quantised(model: bytes, images: Image, plan: Plan, placement: Placement = CPU) -> bytes:
     """Gives the int8 file of a float one, by a plan.
 
     Args:
         model: ONNX file as `onnx.to_onnx` makes it.
         images: uint8 `[N, S, S, 3]` calibration crops in the graph's size.
         plan: What stays in float, and how ranges are taken.
+        placement: Where rounding goes.
 
     Raises:
         ExportError: If the plan names layers that the network does not have.
     """
-    graph = FloatGraph(model)
+    graph = FloatGraph(model, placement)
     tensors = graph.tensors(plan.keep_float)
     observed = observe(model, tensors, images, counted=plan.method != "minmax")
     chosen = ranges(observed, plan.method)

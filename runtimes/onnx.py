@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import onnxruntime as ort
@@ -22,7 +22,7 @@ OPEN_ERRORS = (
     engine.NotImplemented,
     engine.RuntimeException,
 )
-_RUN_ERRORS = (engine.Fail, engine.InvalidArgument, engine.RuntimeException)
+RUN_ERRORS = (engine.Fail, engine.InvalidArgument, engine.RuntimeException)
 
 
 class OnnxRuntime(Runtime[ort.InferenceSession]):
@@ -32,9 +32,13 @@ class OnnxRuntime(Runtime[ort.InferenceSession]):
     one run (None: as many as there are physical cores).
     """
 
-    def _open(
-        self, path: Path, device: str, threads: int | None
-    ) -> tuple[ort.InferenceSession, RuntimeInfo]:
+    # What differs between providers.
+    name = "onnx"
+    provider = PROVIDER
+    provider_options: Mapping[str, str] = {}
+    mismatch_mend = ""
+
+    def _options(self, threads: int | None) -> ort.SessionOptions:
         options = ort.SessionOptions()
         options.log_severity_level = 3
         options.intra_op_num_threads = threads or 0
@@ -42,16 +46,26 @@ class OnnxRuntime(Runtime[ort.InferenceSession]):
         # Each network has threads of its own. Left to spin between runs, those of one take the
         # cores from the next: a photo took 38.9 instead of 22.0 ms (two cores, interleaved).
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        return options
+
+    def _open(
+        self, path: Path, device: str, threads: int | None
+    ) -> tuple[ort.InferenceSession, RuntimeInfo]:
+        asked = [(self.provider, dict(self.provider_options))]
         try:
-            session = ort.InferenceSession(path, options, providers=[PROVIDER])
+            session = ort.InferenceSession(path, self._options(threads), providers=asked)
         except OPEN_ERRORS as error:
             raise RuntimeUnavailableError(
                 f"ONNX Runtime {ort.__version__} does not open {path.name} ({one_line(error)}); "
                 "pip install --upgrade onnxruntime"
             ) from error
         providers = session.get_providers()
-        if providers != [PROVIDER]:
-            raise DeviceMismatchError(f"asked ONNX Runtime for {PROVIDER}, got {providers}")
+        # Beside every other provider ONNX Runtime has that of the CPU, for what runs there best.
+        if providers[0] != self.provider:
+            raise DeviceMismatchError(
+                f"asked ONNX Runtime {ort.__version__} for {self.provider}, "
+                f"got {', '.join(providers)}{self.mismatch_mend}"
+            )
         check_names(
             path,
             self.artifact,
@@ -59,9 +73,9 @@ class OnnxRuntime(Runtime[ort.InferenceSession]):
             [node.name for node in session.get_outputs()],
         )
         info = RuntimeInfo(
-            runtime="onnx",
-            provider=f"ONNX Runtime {ort.__version__} {PROVIDER}",
-            device="cpu",
+            runtime=self.name,
+            provider=f"ONNX Runtime {ort.__version__} {self.provider}",
+            device=device,
             precision=self.artifact.precision,
             threads=threads,
         )
@@ -70,10 +84,15 @@ class OnnxRuntime(Runtime[ort.InferenceSession]):
     def _run(self, handle: ort.InferenceSession, inputs: Sequence[Array]) -> Sequence[Array]:
         named = {spec.name: array for spec, array in zip(self.artifact.inputs, inputs, strict=True)}
         try:
-            outputs: Sequence[Array] = handle.run(None, named)
-        except _RUN_ERRORS as error:
+            return self._run_session(handle, named)
+        except RUN_ERRORS as error:
             shapes = [list(array.shape) for array in inputs]
             raise RuntimeUnavailableError(
                 f"ONNX Runtime failed on inputs {shapes}: {one_line(error)}"
             ) from error
+
+    def _run_session(
+        self, session: ort.InferenceSession, named: Mapping[str, Array]
+    ) -> Sequence[Array]:
+        outputs: Sequence[Array] = session.run(None, dict(named))
         return outputs

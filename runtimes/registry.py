@@ -19,6 +19,7 @@ from unmask_sdk.errors import (
 )
 from unmask_sdk.packages import missing, needs
 from unmask_sdk.runtimes.base import Runtime
+from unmask_sdk.runtimes.nvidia import MEND, driver_problem
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -35,7 +36,8 @@ class RuntimeEntry:
         title: What people call it.
         module: Python module that holds its class; None if this version has none.
         class_name: The class in it, a `Runtime`.
-        requires: Packages that it imports, looked for without importing them.
+        requires: Packages that it imports, looked for without importing them; `a|b` where either
+            does.
         formats: Artifact formats that it opens.
         precisions: Precisions that it runs, the one that `auto` prefers first.
         devices: Devices that it runs on, its default first.
@@ -77,11 +79,11 @@ ENTRIES: tuple[RuntimeEntry, ...] = (
     RuntimeEntry(
         name="trt",
         title="TensorRT",
-        module=None,
+        module="unmask_sdk.runtimes.trt",
         class_name="TensorRTRuntime",
-        requires=("tensorrt",),
-        formats=("onnx",),
-        precisions=("fp16", "int8", "fp32"),
+        requires=("tensorrt|tensorrt_rtx", "cuda.bindings"),
+        formats=("trt",),
+        precisions=("fp16", "int8"),
         devices=("cuda",),
         platforms=("linux",),
         mend="pip install 'unmask-sdk[trt]'",
@@ -89,7 +91,7 @@ ENTRIES: tuple[RuntimeEntry, ...] = (
     RuntimeEntry(
         name="cuda",
         title="ONNX Runtime, CUDA",
-        module=None,
+        module="unmask_sdk.runtimes.cuda",
         class_name="OnnxCudaRuntime",
         requires=("onnxruntime",),
         formats=("onnx",),
@@ -226,12 +228,17 @@ def problem(entry: RuntimeEntry, device: str | None = None) -> Problem | None:
     if entry.module is None:
         reason = f"{entry.title} is not in this version yet"
         return Problem(RuntimeUnavailableError, reason, _instead())
-    absent = missing(entry.requires)
-    if absent:
-        return Problem(MissingDependencyError, needs(entry.title, absent), entry.mend)
     if device is not None and device not in entry.devices:
         reason = f"{entry.title} runs on {' and '.join(entry.devices)}, not on {device!r}"
         return Problem(RuntimeUnavailableError, reason, f"ask for device={entry.devices[0]!r}")
+    # Before the packages: where there is no driver, none helps.
+    no_driver = driver_problem() if entry.devices == ("cuda",) else None
+    if no_driver is not None:
+        reason = f"{entry.title} needs an NVIDIA GPU, and {no_driver}"
+        return Problem(RuntimeUnavailableError, reason, MEND)
+    absent = missing(entry.requires)
+    if absent:
+        return Problem(MissingDependencyError, needs(entry.title, absent), entry.mend)
     return None
 
 

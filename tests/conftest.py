@@ -98,6 +98,19 @@ def own_artifacts(tiny_artifacts: Path, tmp_path: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
+def tiny_trt(tiny_weights: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the tiny networks exported to TensorRT: fp16, and the unmasker in int8."""
+    for name in ("onnx", "onnxscript", "onnxruntime"):
+        pytest.importorskip(name)
+    from unmask_sdk.export.formats import export
+
+    folder = tmp_path_factory.mktemp("trt")
+    export("trt", tiny_weights, folder, precision="fp16")
+    export("trt", tiny_weights[:1], folder, precision="int8")
+    return folder
+
+
+@pytest.fixture(scope="session")
 def astronaut() -> tuple[Any, Any]:
     """Picture uint8 `[512, 512, 3]` and mesh `[468, 2]`: the mean face laid on by the eyes."""
     data = pytest.importorskip("skimage.data")

@@ -9,8 +9,13 @@ from .errors import MissingDependencyError
 
 
 def missing(names: Sequence[str]) -> list[str]:
-    """Gives those of the packages that are not installed. `a.b` imports `a`, nothing else is."""
-    return [name for name in names if not _is_there(name)]
+    """Gives those of the packages that are not installed.
+
+    Args:
+        names: Packages; `a|b` stands for either. `a.b` imports `a`, nothing else is imported.
+    """
+    absent = [name for name in names if not any(map(_is_there, name.split("|")))]
+    return [name.replace("|", " or ") for name in absent]
 
 
 def needs(what: str, absent: Sequence[str]) -> str:

@@ -127,6 +127,24 @@ def open_runtime(
     return opened
 
 
+def candidates(
+    runtime: str,
+    precision: str = AUTO,
+    *,
+    model: str | None = None,
+    artifacts: str | Path | None = None,
+) -> list[tuple[Manifest, Artifact]]:
+    """Gives the artifacts that `load` would open on a runtime, without asking whether it runs here.
+
+    Raises:
+        InvalidInputError: If no runtime or model has this name.
+        ArtifactError: If a role has no artifact for it, or none of the precision.
+    """
+    entry, manifests = find(runtime), _manifests(artifacts)
+    locator = [_found(manifests, role, entry) for role in ROLES if role != "unmasker"]
+    return [_found(manifests, "unmasker", entry, precision, model), *locator]
+
+
 def choose(
     manifests: tuple[Manifest, ...],
     runtime: str,
@@ -161,7 +179,7 @@ def choose(
                 opened = open_role(
                     manifests, role, entry, wanted, model=model, device=device, threads=threads
                 )
-            except RuntimeUnavailableError as error:
+            except (RuntimeUnavailableError, DeviceMismatchError) as error:
                 if explicit:
                     raise
                 considered.append(Candidate(entry.name, False, str(error), entry.mend))
@@ -203,7 +221,7 @@ def _nothing(device: str | None, considered: list[Candidate]) -> str:
     if able:
         ways = "; ".join(f"{c.name} does, but {c.reason}" for c in considered if c.name in able)
         return f"no runtime that is usable here runs on device={device!r} ({ways})"
-    known = dict.fromkeys(name for entry in built for name in entry.devices)
+    known = sorted({name for entry in built for name in entry.devices})
     return f"no runtime runs on device={device!r}; leave it out, or ask for {' or '.join(known)}"
 
 
@@ -218,15 +236,7 @@ def hindrance(
     """Says why a runtime cannot serve, as far as can be known without importing it."""
     trouble = problem(entry, device)
     if trouble is None and _pick(manifests, role, entry, precision, model) is None:
-        wanted = "" if precision == AUTO else f" {precision}"
-        runnable = _runnable(manifests, role, entry, model)
-        trouble = Problem(
-            ArtifactError,
-            f"there is no{wanted} {model or role} that {entry.title} opens",
-            f"ask for the precision {' or '.join(runnable)}"
-            if runnable
-            else f"unmask export {_EXPORTED_WITH.get(entry.formats[0], entry.formats[0])}",
-        )
+        trouble = _lack(manifests, role, entry, precision, model)
     return trouble
 
 
@@ -241,9 +251,7 @@ def open_role(
     threads: int | None = None,
 ) -> Runtime[Any]:
     """Opens a role's artifact on one runtime, and compares what was asked for with what came."""
-    found = _pick(manifests, role, entry, precision, model)
-    if found is None:
-        raise ArtifactError(f"there is no {role} that {entry.title} opens")
+    found = _found(manifests, role, entry, precision, model)
     return open_artifact(*found, entry, device=device, threads=threads)
 
 
@@ -300,6 +308,40 @@ def name_of(manifests: tuple[Manifest, ...], role: str, model: str | None) -> st
             f"choose one with model={names[0]!r}, or export each to a folder of its own"
         )
     return next(iter(preferred), None)
+
+
+def _lack(
+    manifests: tuple[Manifest, ...],
+    role: str,
+    entry: RuntimeEntry,
+    precision: str,
+    model: str | None,
+) -> Problem:
+    """Says that there is no artifact for a runtime, and what makes one."""
+    wanted = "" if precision == AUTO else f" {precision}"
+    runnable = _runnable(manifests, role, entry, model)
+    format = _EXPORTED_WITH.get(entry.formats[0], entry.formats[0])
+    first = entry.precisions[0] if precision == AUTO else precision
+    return Problem(
+        ArtifactError,
+        f"there is no{wanted} {model or role} that {entry.title} opens",
+        f"ask for the precision {' or '.join(runnable)}"
+        if runnable
+        else f"unmask export {format} --precision {first}",
+    )
+
+
+def _found(
+    manifests: tuple[Manifest, ...],
+    role: str,
+    entry: RuntimeEntry,
+    precision: str = AUTO,
+    model: str | None = None,
+) -> tuple[Manifest, Artifact]:
+    found = _pick(manifests, role, entry, precision, model)
+    if found is None:
+        raise _lack(manifests, role, entry, precision, model).as_error()
+    return found
 
 
 def _pick(

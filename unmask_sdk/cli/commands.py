@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from .build import build
+from .cache import cache
 from .calibrate import calibrate
 from .doctor import doctor
 from .evaluate import evaluate
@@ -21,6 +23,8 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "doctor": doctor,
     "export": export,
     "verify": verify,
+    "build": build,
+    "cache": cache,
     "calibrate": calibrate,
     "synth": synth,
     "train": train,

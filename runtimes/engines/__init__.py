@@ -1,0 +1,1 @@
+"""TensorRT engines: built from ONNX files on the device that runs them, and kept in a cache."""

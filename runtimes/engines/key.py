@@ -1,0 +1,107 @@
+"""What an engine depends on: if any of it changes, another engine is needed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+
+from unmask_sdk.errors import InvalidInputError, RuntimeUnavailableError
+from unmask_sdk.manifest import Artifact
+from unmask_sdk.runtimes.engines.library import Library
+from unmask_sdk.runtimes.engines.profiles import PROFILES
+from unmask_sdk.runtimes.nvidia import Gpu
+
+# In keys of TensorRT-RTX, whose engines fit every GPU of their compute capability.
+ANY = "any"
+# Compute capabilities that TensorRT-RTX calculates convolutions in int8 on: a build for 7.5 shows
+# none that is.
+_RTX_INT8_FROM = 8
+
+
+@dataclass(frozen=True)
+class EngineKey:
+    """Everything that an engine depends on.
+
+    Attributes:
+        name: Name of the network.
+        onnx_sha256: Digest of the ONNX file.
+        precision: Its precision.
+        library: TensorRT, with its version.
+        capability: Compute capability, such as `8.6`.
+        gpu: Name of the GPU; `any` for TensorRT-RTX.
+        driver: Version of the driver or of L4T; `any` for TensorRT-RTX.
+        profile: Smallest, best and largest shape of the input.
+    """
+
+    name: str
+    onnx_sha256: str
+    precision: str
+    library: str
+    capability: str
+    gpu: str
+    driver: str
+    profile: tuple[tuple[int, ...], ...]
+
+    @property
+    def digest(self) -> str:
+        """A name for files, the same for the same key."""
+        text = json.dumps(asdict(self), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+    def __str__(self) -> str:
+        where = f"compute capability {self.capability}" if self.gpu == ANY else self.gpu
+        return f"{self.name} {self.precision} for {where}, {self.library}"
+
+
+def key_for(artifact: Artifact, library: Library, target: Gpu | str) -> EngineKey:
+    """Gives the key of an artifact's engine.
+
+    Args:
+        artifact: The ONNX file's entry.
+        library: TensorRT.
+        target: The GPU here; or a compute capability such as `8.6`, to build ahead of time with
+            TensorRT-RTX.
+
+    Raises:
+        InvalidInputError: If TensorRT-RTX does not know the compute capability, or the full
+            TensorRT, which builds for the GPU that it runs on alone, is given one.
+        RuntimeUnavailableError: If TensorRT-RTX would not calculate in the artifact's precision.
+    """
+    capability = target if isinstance(target, str) else target.capability
+    gpu, driver = ANY, ANY
+    if library.is_rtx:
+        if capability not in capabilities(library):
+            raise InvalidInputError(
+                f"{library.title} builds for the compute capabilities "
+                f"{', '.join(capabilities(library))}, not for {capability}; on that GPU use the "
+                "full TensorRT: pip install tensorrt"
+            )
+        if artifact.precision == "int8" and int(capability.split(".")[0]) < _RTX_INT8_FROM:
+            raise RuntimeUnavailableError(
+                f"{library.title} calculates no convolutions in int8 on compute capability "
+                f"{capability}; ask for precision='fp16'"
+            )
+    elif isinstance(target, str):
+        raise InvalidInputError(
+            f"{library.title} builds engines for the GPU that it runs on, not for a compute "
+            "capability; leave it out, and build on the device"
+        )
+    else:
+        gpu, driver = target.name, target.driver
+    return EngineKey(
+        name=artifact.name,
+        onnx_sha256=artifact.sha256,
+        precision=artifact.precision,
+        library=library.title,
+        capability=capability,
+        gpu=gpu,
+        driver=driver,
+        profile=PROFILES[artifact.role].shapes(artifact.inputs[0]),
+    )
+
+
+def capabilities(library: Library) -> tuple[str, ...]:
+    """Compute capabilities that TensorRT-RTX builds for, in order."""
+    names = [name for name in dir(library.module.ComputeCapability) if name.startswith("SM")]
+    return tuple(f"{name[2:-1]}.{name[-1]}" for name in sorted(names, key=lambda n: int(n[2:])))

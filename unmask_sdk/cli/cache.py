@@ -1,0 +1,31 @@
+"""`unmask cache`: what is kept of what can be made again."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated
+
+import typer
+
+from ..errors import ConfigError
+
+
+def cache(action: Annotated[str, typer.Argument(help="ls or clear.")]) -> None:
+    """Show or remove the engines that were built on this device."""
+    from ..runtimes.engines.cache import EngineCache
+
+    engines = EngineCache()
+    if action == "ls":
+        entries = engines.entries()
+        for entry in entries:
+            used = datetime.fromtimestamp(entry.used).isoformat(" ", "minutes")
+            typer.echo(
+                f"{entry.digest[:12]}  {entry.bytes / 1e6:.1f} MB  built in {entry.seconds:.0f} s  "
+                f"last used {used}  {entry.title}"
+            )
+        total = sum(entry.bytes for entry in entries)
+        typer.echo(f"{len(entries)} engines, {total / 1e6:.1f} MB in {engines.folder}")
+    elif action == "clear":
+        typer.echo(f"{engines.clear() / 1e6:.1f} MB removed from {engines.folder}")
+    else:
+        raise ConfigError(f"unmask cache takes ls or clear, not {action!r}")
