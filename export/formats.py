@@ -59,6 +59,14 @@ EXPORTERS: dict[str, Exporter] = {
             requires=("torch", "safetensors", "coremltools"),
             extra="export",
         ),
+        Exporter(
+            name="openvino",
+            module="unmask_sdk.export.openvino",
+            suffix="_openvino",
+            precisions=("fp16", "int8"),
+            requires=("torch", "safetensors", "onnx", "onnxscript", "onnxruntime", "openvino"),
+            extra="export",
+        ),
     )
 }
 
