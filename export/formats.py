@@ -59,8 +59,27 @@ EXPORTERS: dict[str, Exporter] = {
             requires=("torch", "safetensors", "onnx", "onnxscript", "onnxruntime"),
             extra="export",
         ),
+        Exporter(
+            name="coreml",
+            module="unmask_sdk.export.coreml",
+            suffix=".mlpackage",
+            precisions=("fp32", "fp16", "w8", "w8a8"),
+            requires=("torch", "safetensors", "coremltools"),
+            extra="export",
+        ),
+        Exporter(
+            name="openvino",
+            module="unmask_sdk.export.openvino",
+            suffix="_openvino",
+            precisions=("fp16", "int8"),
+            requires=("torch", "safetensors", "onnx", "onnxscript", "onnxruntime", "openvino"),
+            extra="export",
+        ),
     )
 }
+
+# Precisions whose ranges come from a calibration set, or whose plan does.
+CALIBRATED = ("int8", "w8", "w8a8")
 
 
 def export(
@@ -82,7 +101,7 @@ def export(
             already stay, unless they are exported again, or are of a name that is now exported
             from other weights.
         precision: Precision to write.
-        calibration: Calibration set for `int8`; the package's own if None.
+        calibration: Calibration set for the precisions in `CALIBRATED`; the package's own if None.
         progress: Called with a line of text as each step begins.
 
     Returns:
@@ -106,8 +125,10 @@ def export(
         )
     check_writable(folder, "--out")
     manifest.check(folder)
-    if calibration is not None and precision != "int8":
-        raise ConfigError(f"a calibration set is for int8, not for {precision}; leave it out")
+    if calibration is not None and precision not in CALIBRATED:
+        raise ConfigError(
+            f"a calibration set is for {', '.join(CALIBRATED)}, not for {precision}; leave it out"
+        )
     require(f"exporting {format}", *exporter.requires, extra=exporter.extra)
     files = list(weights) or _shipped(precision)
     for file in files:

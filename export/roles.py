@@ -50,14 +50,14 @@ _FLOAT_TOLERANCE = 1e-3
 ROLES: dict[type[nn.Module], Role] = {
     UnmaskerGraph: Role(
         name="unmasker",
-        precisions=("fp32", "fp16", "int8"),
+        precisions=("fp32", "fp16", "int8", "w8", "w8a8"),
         size=lambda graph: int(graph.unmasker.config.size),
         outputs=lambda size: (
             TensorSpec("unmasked", "uint8", (None, size, size, 3)),
             TensorSpec("mask", "uint8", (None, size, size, 1)),
         ),
         tolerance=1.0,
-        min_psnr_db={"fp16": 50.0, "int8": 35.0},
+        min_psnr_db={"fp16": 50.0, "int8": 35.0, "w8": 40.0, "w8a8": 35.0},
     ),
     DetectorGraph: Role(
         name="detector",

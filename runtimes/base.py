@@ -39,7 +39,7 @@ class RuntimeInfo:
     Attributes:
         runtime: Name in the registry.
         provider: The engine's own name for its backend, with its version.
-        device: `cpu` or `cuda`.
+        device: `cpu`, `cuda`, or which units Core ML may use: `all`, `gpu` or `ane`.
         precision: Precision of the artifact that runs.
         threads: Threads for one run; None where the engine decides.
     """
@@ -57,7 +57,7 @@ class Runtime(ABC, Generic[Handle]):
     Args:
         path: The artifact's file, its digest already checked.
         artifact: Its manifest entry.
-        device: `cpu` or `cuda`.
+        device: `cpu`, `cuda`, or which units Core ML may use: `all`, `gpu` or `ane`.
         threads: Threads for one run, at least 1; None leaves it to the engine.
 
     Raises:

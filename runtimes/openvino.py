@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-import openvino as ov
 
 from unmask_sdk.errors import DeviceMismatchError, RuntimeUnavailableError
 from unmask_sdk.runtimes.base import Array, Runtime, RuntimeInfo, check_names, one_line
 
+# On import, OpenVINO reports to its makers unless their package for that cannot be imported.
+sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
+import openvino as ov  # noqa: E402
+
 DEVICE = "CPU"
 # What the engine may compute an artifact in. On CPUs with bf16 units it would take those by itself.
-# Of int8 files that is what is not int8; whether the rest is, the file says.
-_HINTS = {"fp32": "f32", "int8": "f32"}
+# Of int8 files that is what is not int8; whether the rest is, the file says. Few CPUs compute in
+# fp16: such weights are read, and computed with in float32.
+_HINTS = {"fp32": "f32", "fp16": "f32", "int8": "f32"}
+# The file to read in an artifact that is a folder; its weights lie beside it.
+MODEL = "model.xml"
 
 
 @dataclass(frozen=True)
@@ -34,7 +41,7 @@ class Compiled:
 
 
 class OpenVINORuntime(Runtime[Compiled]):
-    """Runs an ONNX file with OpenVINO's CPU plugin.
+    """Runs an ONNX file, or OpenVINO's own IR, with OpenVINO's CPU plugin.
 
     Threads: may be run by many threads at once, each with a request of its own; `threads` is the
     number that work on one run (None: OpenVINO decides).
@@ -51,7 +58,7 @@ class OpenVINORuntime(Runtime[Compiled]):
         version = ov.get_version().split("-")[0]
         try:
             core = ov.Core()
-            graph = core.read_model(path)
+            graph = core.read_model(path / MODEL if path.is_dir() else path)
             model = core.compile_model(graph, DEVICE, settings)
         except RuntimeError as error:
             raise RuntimeUnavailableError(

@@ -352,14 +352,25 @@ class UnmaskerGraph(nn.Module):
         super().__init__()
         self.unmasker = unmasker
 
-    def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
-        # Cast before permuting: TensorRT refuses uint8 into Transpose.
-        pixels = image.to(torch.float32).permute(0, 3, 1, 2).contiguous()
+    def blend(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
+        """The graph on float planes, for formats whose pictures are not bytes.
+
+        Args:
+            pixels: float32 `[N, 3, S, S]`, whole numbers 0..255.
+
+        Returns:
+            The picture `[N, 3, S, S]` and the mask `[N, 1, S, S]`, float32, whole numbers 0..255.
+        """
         picture, opacity, decided = self.unmasker(pixels * (1.0 / 127.5) - 1.0)
         mask = torch.round(opacity.to(torch.float32) * 127.0 + decided.to(torch.float32) * 128.0)
         opacity = mask.clamp(max=127.0) * (1.0 / 127.0)
         generated = ((picture.to(torch.float32) + 1.0) * 127.5).clamp(0.0, 255.0)
-        blended = torch.round(pixels * (1.0 - opacity) + generated * opacity)
+        return torch.round(pixels * (1.0 - opacity) + generated * opacity), mask
+
+    def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
+        # Cast before permuting: TensorRT refuses uint8 into Transpose.
+        pixels = image.to(torch.float32).permute(0, 3, 1, 2).contiguous()
+        blended, mask = self.blend(pixels)
         return (
             blended.permute(0, 2, 3, 1).to(torch.uint8),
             mask.permute(0, 2, 3, 1).to(torch.uint8),

@@ -66,7 +66,7 @@ def load(
             usable here, and says in `model.selection` why it passed over the others.
         precision: Such as `fp32`; `auto` takes the one that the runtime prefers.
         model: Name of the unmasker; None takes `unmask-256`, or the only one in the folder.
-        device: `cpu` or `cuda`; None takes the runtime's default.
+        device: `cpu`, `cuda`, or Core ML's `all`, `gpu` or `ane`; None takes the runtime's default.
         threads: Threads for one run, at least 1; None leaves it to the engine.
         max_ms: Milliseconds that the unmasker may take for one face on this device: measured the
             first time, and remembered. Precisions and runtimes are tried in their order until

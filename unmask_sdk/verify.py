@@ -176,7 +176,8 @@ def verify(
     Args:
         artifacts: Folder that holds a `manifest.json`; the package's own by default.
         runtime: Checks this runtime only, which then has to be usable.
-        device: `cpu` or `cuda`; None takes each runtime's default.
+        device: `cpu`, `cuda`, or Core ML's `all`, `gpu` or `ane`; None takes each runtime's
+            default.
         threads: Threads for one run; None leaves it to the engine.
 
     Yields:

@@ -107,7 +107,7 @@ def test_unknown_format_and_precision_are_refused(tmp_path: Path) -> None:
         export("caffe", [], tmp_path)
     with pytest.raises(ConfigError, match="not in 'int4' in this version; use --precision fp32"):
         export("onnx", [], tmp_path, precision="int4")
-    with pytest.raises(ConfigError, match="a calibration set is for int8, not for fp16"):
+    with pytest.raises(ConfigError, match="a calibration set is for int8, w8, w8a8, not for fp16"):
         export("onnx", [], tmp_path, precision="fp16", calibration=tmp_path)
 
 

@@ -19,7 +19,7 @@ def verify(
     runtime: Annotated[
         str | None, typer.Option(help="Check this runtime only; it then has to be usable.")
     ] = None,
-    device: Annotated[str | None, typer.Option(help="cpu or cuda.")] = None,
+    device: Annotated[str | None, typer.Option(help="cpu, cuda; Core ML: all, gpu, ane.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON lines.")] = False,
 ) -> None:
     """Run the golden vectors of every model file again, on this device."""

@@ -1,0 +1,252 @@
+"""Core ML: a `.mlpackage` with an ML program for iOS 17 and macOS 14; pictures in and out.
+
+The program takes an RGB picture of one size, one at a time, as `CVPixelBuffer` or PIL image. The
+unmasker gives an RGB picture and its mask as a grey one; the locator's networks give arrays.
+"""
+
+from __future__ import annotations
+
+import copy
+import io
+import json
+import tempfile
+import uuid
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, redirect_stderr
+from hashlib import sha256
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+from unmask_sdk.calibration.images import Image, read_images
+from unmask_sdk.calibration.plan import plan_for
+from unmask_sdk.errors import ExportError
+from unmask_sdk.export.mil import MilRuntime, ct, read
+from unmask_sdk.export.mil_precision import achieved, is_inside, quantise
+from unmask_sdk.export.pipeline import Converted, Job
+from unmask_sdk.manifest import Artifact, TensorSpec
+from unmask_sdk.tiles import TILE
+from unmask_sdk.training.networks import UnmaskerGraph
+
+TOOLS = ("torch", "coremltools")
+QUANTISED = ("w8", "w8a8")
+
+_TARGET = ct.target.iOS17
+# What coremltools raises over a network that it cannot convert.
+_CONVERT_ERRORS = (
+    AssertionError,
+    AttributeError,
+    KeyError,
+    NotImplementedError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
+
+
+class Planes(nn.Module):
+    """A graph as Core ML feeds it: its picture is float planes `[1, 3, H, W]`, 0..255."""
+
+    def __init__(self, graph: nn.Module) -> None:
+        super().__init__()
+        self.inner = graph
+
+    def forward(self, image: Tensor) -> tuple[Tensor, ...]:
+        outputs: tuple[Tensor, ...]
+        if isinstance(self.inner, UnmaskerGraph):
+            outputs = self.inner.blend(image)
+        else:
+            outputs = self.inner(image.permute(0, 2, 3, 1))
+        return outputs
+
+
+def convert(job: Job) -> Converted:
+    """Converts a network; see `pipeline.FormatModule`."""
+    size = job.role.size(job.network) or TILE
+    inputs = tuple(_single(spec) for spec in job.role.inputs(size))
+    outputs = tuple(_single(spec) for spec in job.role.outputs(size))
+    network = folded(job.network)
+    digest = None
+    program = _program(network, inputs[0], outputs, job.precision != "fp32")
+    if job.precision in QUANTISED:
+        plan = plan_for(job.network, job.calibration)
+        ranges = None
+        if job.precision == "w8a8":
+            images = read_images(job.calibration)
+            digest = images.sha256
+            ranges = conv_ranges(network, images.at(size))
+        quantise(program, plan.keep_float, ranges)
+    shapes = {variable.name: variable.shape for variable in program.functions["main"].outputs}
+    outputs = tuple(
+        spec if spec.dtype == "uint8" else TensorSpec(spec.name, spec.dtype, shapes[spec.name])
+        for spec in outputs
+    )
+    return Converted(_package(program, job.precision), inputs, outputs, TOOLS, digest)
+
+
+def prove(path: Path, artifact: Artifact) -> MilRuntime:
+    """Opens a finished file in our interpreter of its programs: Core ML itself needs a Mac."""
+    return MilRuntime(path, artifact)
+
+
+def folded(network: nn.Module) -> nn.Module:
+    """A copy of a network with its batch norms folded into the convolutions before them."""
+    network = copy.deepcopy(network)
+    for layers in network.modules():
+        if isinstance(layers, nn.Sequential):
+            for k, (first, second) in enumerate(pairwise(list(layers))):
+                if isinstance(first, nn.Conv2d) and isinstance(second, nn.BatchNorm2d):
+                    layers[k] = fuse_conv_bn_eval(first, second)
+                    layers[k + 1] = nn.Identity()
+    return network.eval()
+
+
+def conv_ranges(network: nn.Module, images: Image) -> dict[str, tuple[float, float]]:
+    """Smallest and largest value of each convolution's input, by the convolution's torch name.
+
+    Args:
+        network: An unmasker that takes uint8.
+        images: uint8 `[N, S, S, 3]` calibration crops.
+    """
+    found: dict[str, tuple[float, float]] = {}
+
+    def look(name: str, inputs: tuple[Tensor, ...]) -> None:
+        low, high = (float(x) for x in inputs[0].aminmax())
+        before = found.get(name, (low, high))
+        found[name] = min(low, before[0]), max(high, before[1])
+
+    hooks = [
+        module.register_forward_pre_hook(lambda _, inputs, name=name: look(name, inputs))
+        for name, module in network.named_modules()
+        if isinstance(module, nn.Conv2d)
+    ]
+    with torch.inference_mode():
+        for k in range(len(images)):
+            network(torch.from_numpy(images[k : k + 1]))
+    for hook in hooks:
+        hook.remove()
+    return found
+
+
+def _single(spec: TensorSpec) -> TensorSpec:
+    return TensorSpec(spec.name, spec.dtype, (1, *spec.shape[1:]))
+
+
+def _program(
+    network: nn.Module, image: TensorSpec, outputs: tuple[TensorSpec, ...], halved: bool
+) -> Any:
+    """Converts a network to a MIL program."""
+    _, height, width, _ = image.shape
+    shape = (1, 3, height, width)
+    precision = ct.transform.FP16ComputePrecision(is_inside) if halved else ct.precision.FLOAT32
+    try:
+        with _quiet(), torch.inference_mode():
+            traced = torch.jit.trace(Planes(network).eval(), torch.zeros(*shape), check_trace=False)
+            program = ct.convert(
+                traced,
+                convert_to="milinternal",
+                minimum_deployment_target=_TARGET,
+                compute_precision=precision,
+                inputs=[ct.ImageType(image.name, shape, color_layout=ct.colorlayout.RGB)],
+                outputs=[_output(spec) for spec in outputs],
+            )
+    except _CONVERT_ERRORS as error:
+        raise ExportError(f"coremltools {ct.__version__} could not convert: {error}") from error
+    return program
+
+
+def _output(spec: TensorSpec) -> Any:
+    if spec.dtype != "uint8":
+        return ct.TensorType(spec.name, dtype=np.dtype(spec.dtype).type)
+    grey = spec.shape[-1] == 1
+    return ct.ImageType(
+        spec.name, color_layout=ct.colorlayout.GRAYSCALE if grey else ct.colorlayout.RGB
+    )
+
+
+def _package(program: Any, precision: str) -> Mapping[str, bytes]:
+    """The files of the package, after counting their precision."""
+    _rename(program)
+    with tempfile.TemporaryDirectory(prefix="unmask-coreml-") as folder:
+        path = Path(folder) / "model.mlpackage"
+        try:
+            with _quiet():
+                model = ct.convert(
+                    program,
+                    source="milinternal",
+                    convert_to="mlprogram",
+                    minimum_deployment_target=_TARGET,
+                    # The rest was done when the program was made.
+                    pass_pipeline=ct.PassPipeline(["common::dead_code_elimination"]),
+                    skip_model_load=True,
+                )
+                model.save(str(path))
+        except _CONVERT_ERRORS as error:
+            raise ExportError(f"coremltools {ct.__version__} could not write: {error}") from error
+        spec, function = read(path)
+        got = achieved(function)
+        if got != precision:
+            raise ExportError(
+                f"asked for {precision}, the exported file is {got}; nothing was written"
+            )
+        # When, and by what: that stands in our manifest, without the date.
+        spec.description.ClearField("metadata")
+        weights = (path / "Data/com.apple.CoreML/weights/weight.bin").read_bytes()
+    files = {
+        "com.apple.CoreML/model.mlmodel": spec.SerializeToString(deterministic=True),
+        "com.apple.CoreML/weights/weight.bin": weights,
+    }
+    return {
+        "Manifest.json": _contents(files["com.apple.CoreML/model.mlmodel"]),
+        **{f"Data/{name}": content for name, content in files.items()},
+    }
+
+
+def _contents(model: bytes) -> bytes:
+    """The package's list of contents; its identifiers follow from the model, not from chance."""
+    items = {
+        str(uuid.uuid5(uuid.NAMESPACE_OID, f"{name} {sha256(model).hexdigest()}")): {
+            "author": "com.apple.CoreML",
+            "description": f"CoreML Model {kind}",
+            "name": name,
+            "path": f"com.apple.CoreML/{name}",
+        }
+        for name, kind in (("model.mlmodel", "Specification"), ("weights", "Weights"))
+    }
+    text = json.dumps(
+        {
+            "fileFormatVersion": "1.0.0",
+            "itemInfoEntries": items,
+            "rootModelIdentifier": next(iter(items)),
+        },
+        indent=4,
+    )
+    return f"{text}\n".encode()
+
+
+def _rename(program: Any) -> None:
+    """Numbers a program's values.
+
+    The names from torch, made fit for Core ML, can fall together: `image.1` and `image_1`.
+    """
+    function = program.functions["main"]
+    ends = {variable.name for variable in function.outputs}
+    for k, operation in enumerate(function.operations):
+        operation.name = f"{operation.op_type}_{k}"
+        for variable in operation.outputs:
+            if variable.name not in ends:
+                variable.name = operation.name
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Silences progress bars, and the tracer's remarks on sizes that are indeed fixed."""
+    with warnings.catch_warnings(), redirect_stderr(io.StringIO()):
+        warnings.simplefilter("ignore")
+        yield

@@ -1,0 +1,123 @@
+"""Core ML on a Mac."""
+
+from __future__ import annotations
+
+import threading
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import coremltools as ct
+import numpy as np
+from coremltools.models.compute_device import MLGPUComputeDevice, MLNeuralEngineComputeDevice
+from PIL import Image as Pictures
+
+from unmask_sdk.errors import RuntimeUnavailableError
+from unmask_sdk.manifest import TensorSpec
+from unmask_sdk.runtimes.base import Array, Runtime, RuntimeInfo, check_names, one_line
+
+# By what `device` calls them. Core ML gives each operation to one of the units it may use.
+UNITS = {
+    "all": ct.ComputeUnit.ALL,
+    "cpu": ct.ComputeUnit.CPU_ONLY,
+    "gpu": ct.ComputeUnit.CPU_AND_GPU,
+    "ane": ct.ComputeUnit.CPU_AND_NE,
+}
+# Left out where the Mac has none, Core ML would quietly use its CPU alone.
+_NEEDED = {"gpu": MLGPUComputeDevice, "ane": MLNeuralEngineComputeDevice}
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A loaded model, and the lock that runs take turns by."""
+
+    model: Any
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+
+class CoreMLRuntime(Runtime[Opened]):
+    """Runs a `.mlpackage` with Core ML.
+
+    `device` says which units Core ML may use: `all`, `cpu` alone, or the CPU and either the `gpu`
+    or the Neural Engine (`ane`). Which of them it then takes for what is its own choice, and it
+    does not say.
+
+    Threads: may be run by many threads at once; the runs take turns, because Core ML wants a model
+    used by one thread at a time. How many work on one run is Core ML's choice, whatever `threads`.
+    """
+
+    def _open(self, path: Path, device: str, threads: int | None) -> tuple[Opened, RuntimeInfo]:
+        version = f"Core ML, coremltools {ct.__version__}"
+        with warnings.catch_warnings(record=True) as remarks:
+            warnings.simplefilter("always")
+            try:
+                model = ct.models.MLModel(str(path), compute_units=UNITS[device])
+            except (RuntimeError, OSError, ValueError) as error:
+                raise _unopened(version, path, one_line(error)) from error
+        # Where Core ML cannot load it, coremltools warns, and gives a model that cannot predict.
+        if model.__proxy__ is None:
+            said = "; ".join(" ".join(str(remark.message).split()) for remark in remarks)
+            raise _unopened(version, path, said or "Core ML is not there")
+        if device in _NEEDED and not any(
+            isinstance(unit, _NEEDED[device]) for unit in model.get_available_compute_devices()
+        ):
+            raise RuntimeUnavailableError(
+                f"this Mac has no {device} that Core ML can use; leave out device={device!r}"
+            )
+        description = model.get_spec().description
+        check_names(
+            path,
+            self.artifact,
+            [feature.name for feature in description.input],
+            [feature.name for feature in description.output],
+        )
+        info = RuntimeInfo(
+            runtime="coreml",
+            provider=f"{version}, {UNITS[device].name}",
+            device=device,
+            precision=self.artifact.precision,
+            threads=None,
+        )
+        return Opened(model), info
+
+    def _run(self, handle: Opened, inputs: Sequence[Array]) -> Sequence[Array]:
+        pictures = {
+            spec.name: to_picture(array)
+            for spec, array in zip(self.artifact.inputs, inputs, strict=True)
+        }
+        try:
+            with handle.lock:
+                outputs: Mapping[str, Any] = handle.model.predict(pictures)
+        except (RuntimeError, ValueError) as error:
+            shapes = [list(array.shape) for array in inputs]
+            raise RuntimeUnavailableError(
+                f"Core ML failed on inputs {shapes}: {one_line(error)}"
+            ) from error
+        return [to_array(spec, outputs[spec.name]) for spec in self.artifact.outputs]
+
+
+def to_picture(array: Array) -> Pictures.Image:
+    """Gives uint8 `[1, H, W, 3]` as the RGB picture that Core ML takes."""
+    return Pictures.fromarray(array[0])
+
+
+def to_array(spec: TensorSpec, output: Any) -> Array:
+    """Gives an output of Core ML as the manifest describes it.
+
+    Args:
+        spec: Pictures are uint8 `[1, H, W, C]`, C 3 or 1.
+        output: A PIL image for those (Core ML's RGB ones have a fourth channel), else an array.
+    """
+    if spec.dtype != "uint8":
+        return np.array(output, spec.dtype)
+    channels = spec.shape[-1]
+    pixels = np.array(output.convert("L" if channels == 1 else "RGB"))
+    return pixels.reshape(1, *pixels.shape[:2], channels)
+
+
+def _unopened(version: str, path: Path, reason: str) -> RuntimeUnavailableError:
+    return RuntimeUnavailableError(
+        f"{version} does not open {path.name} ({reason}); it needs macOS 14 or later"
+    )
