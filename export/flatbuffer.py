@@ -5,9 +5,12 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from ai_edge_litert import schema_py_generated as schema
+from ai_edge_litert.tools import flatbuffer_utils
 
 from unmask_sdk.errors import ExportError
 from unmask_sdk.export.precision import MIN_INT8_SHARE
@@ -51,15 +54,9 @@ class Operator:
     outputs: tuple[Tensor, ...]
 
     @property
-    def layer(self) -> str:
-        """Torch name of the layer that a convolution was, such as `unmasker.segmenter.head.1`.
-
-        The converter names tensors after the classes and names of the modules that made them,
-        from the outermost in: `networks.UnmaskerGraph_network/networks.Unmasker_unmasker/…;1`.
-        """
-        parts = self.outputs[0].name.split(";")[0].split("/")
-        # Two are the exporter's own: the wrapper, and the graph in it.
-        return ".".join(re.sub(r"^.*\.[A-Za-z0-9]+_", "", part) for part in parts[2:])
+    def name(self) -> str:
+        """Name of its answer; that of a convolution is its torch name, see `named`."""
+        return self.outputs[0].name
 
     @property
     def work(self) -> int:
@@ -70,6 +67,40 @@ class Operator:
         return math.prod(self.outputs[0].shape) * math.prod(each)
 
 
+def named(content: bytes, layers: Mapping[str, str]) -> bytes:
+    """Gives tensors short names: a convolution's answer its torch name, others a number.
+
+    The converter names them after all the modules that made them: a tenth of an int8 file.
+
+    Args:
+        content: The converter's file.
+        layers: Torch names of the network's convolutions by the names of the modules that are
+            called on the way to them, such as `0.1` for `branches.0.1` where `branches` is a list.
+
+    Raises:
+        ExportError: If the file's convolutions are not those of the network.
+    """
+    model = flatbuffer_utils.read_model_from_bytearray(content)
+    (graph,) = model.subgraphs
+    names = {index: str(index) for index in range(len(graph.tensors))}
+    for signature in model.signatureDefs:
+        for end in (*signature.inputs, *signature.outputs):
+            names[end.tensorIndex] = end.name.decode()
+    found = set()
+    for operator in graph.operators:
+        if _kind(model, operator) in CONVOLUTIONS:
+            path = _path(graph.tensors[operator.outputs[0]].name.decode())
+            found.add(path)
+            names[operator.outputs[0]] = layers.get(path, path)
+    if found != set(layers):
+        raise ExportError(
+            f"the converter's file has other convolutions than the network: {found ^ set(layers)}"
+        )
+    for index, name in names.items():
+        graph.tensors[index].name = name
+    return bytes(flatbuffer_utils.convert_object_to_bytearray(model))
+
+
 def operators(content: bytes) -> list[Operator]:
     """Reads the operators of a file of one graph, in the order in which they run."""
     model = schema.ModelT.InitFromPackedBuf(content, 0)
@@ -77,21 +108,21 @@ def operators(content: bytes) -> list[Operator]:
 
     def tensor(index: int) -> Tensor:
         found = graph.tensors[index]
-        # Large constants lie behind the graph; 1 is as good as no offset.
+        # Constants lie in the graph or, with an offset, behind it.
         buffer = model.buffers[found.buffer]
-        constant = buffer.offset > 1 or (buffer.data is not None and len(buffer.data) > 0)
+        constant = buffer.offset > 0 or (buffer.data is not None and len(buffer.data) > 0)
         shape = tuple(int(size) for size in (() if found.shape is None else found.shape))
         return Tensor(found.name.decode(), _TYPES[found.type], shape, constant)
 
     tensors = [tensor(index) for index in range(len(graph.tensors))]
-    found = []
-    for operator in graph.operators:
-        code = model.operatorCodes[operator.opcodeIndex]
-        # Old files know the first 127 kinds by a field of their own.
-        kind = _OPERATORS[max(code.builtinCode, code.deprecatedBuiltinCode)]
-        inputs = tuple(tensors[index] for index in operator.inputs if index >= 0)
-        found.append(Operator(kind, inputs, tuple(tensors[index] for index in operator.outputs)))
-    return found
+    return [
+        Operator(
+            _kind(model, operator),
+            tuple(tensors[index] for index in operator.inputs if index >= 0),
+            tuple(tensors[index] for index in operator.outputs),
+        )
+        for operator in graph.operators
+    ]
 
 
 def achieved(content: bytes) -> str:
@@ -105,7 +136,7 @@ def achieved(content: bytes) -> str:
         ExportError: If there are several precisions, or one that has no name here.
     """
     found = Counter(kinds(content).values())
-    if found["int8"] and set(found) <= {"int8", "fp32"}:
+    if found["int8"] and set(found) <= {"int8", "fp16", "fp32"}:
         share = int8_share(content)
         if share < MIN_INT8_SHARE:
             raise ExportError(
@@ -121,9 +152,9 @@ def achieved(content: bytes) -> str:
 def int8_share(content: bytes) -> float:
     """The share of the multiplications in convolutions that are of int8."""
     precision = kinds(content)
-    work = {op.layer: op.work for op in operators(content) if op.kind in CONVOLUTIONS}
+    work = {op.name: op.work for op in operators(content) if op.kind in CONVOLUTIONS}
     total = sum(work.values())
-    return sum(work[k] for k in work if precision[k] == "int8") / total if total else 0.0
+    return sum(work[name] for name in work if precision[name] == "int8") / total if total else 0.0
 
 
 def kinds(content: bytes) -> dict[str, str]:
@@ -132,14 +163,14 @@ def kinds(content: bytes) -> dict[str, str]:
     found = {}
     for op in operators(content):
         if op.kind == "DEQUANTIZE" and op.inputs[0].constant:
-            stored[op.outputs[0].name] = op.inputs[0].kind
+            stored[op.name] = op.inputs[0].kind
         elif op.kind in CONVOLUTIONS:
             weights = stored.get(op.inputs[1].name, op.inputs[1].kind)
             around = {op.inputs[0].kind, op.outputs[0].kind}
             if weights == "INT8" and around == {"INT8"}:
-                found[op.layer] = "int8"
+                found[op.name] = "int8"
             else:
-                found[op.layer] = _NAMES.get(weights, f"{weights} weights")
+                found[op.name] = _NAMES.get(weights, f"{weights} weights")
     return found
 
 
@@ -152,3 +183,21 @@ def check_precision(content: bytes, wanted: str) -> None:
     got = achieved(content)
     if got != wanted:
         raise ExportError(f"asked for {wanted}, the exported file is {got}; nothing was written")
+
+
+def _kind(model: Any, operator: Any) -> str:
+    code = model.operatorCodes[operator.opcodeIndex]
+    # Old files know the first 127 kinds by a field of their own.
+    return _OPERATORS[max(code.builtinCode, code.deprecatedBuiltinCode)]
+
+
+def _path(name: str) -> str:
+    """The modules on the way to a convolution, such as `unmasker.segmenter.head.1`.
+
+    Names of tensors give class and name of each module, `;` between those that became one
+    operator: `…UnmaskerGraph_network/…Unmasker_unmasker/…conv.Conv2d_0;…activation.ReLU_1;2`.
+    """
+    path = next((part for part in name.split(";") if ".Conv2d_" in part), "")
+    # Two are the exporter's own: its wrapper, and the graph in it.
+    parts = path.split("/")[2:]
+    return ".".join(re.sub(r"^.*\.[A-Za-z0-9]+_", "", part) for part in parts)

@@ -1,7 +1,7 @@
-"""A TFLite file of fp32 made one of fp16 or int8.
+"""TFLite files finished in a precision: fp32 as they are, fp16, or int8.
 
-In int8 activations have a zero point and weights a scale for each output channel. The first and
-last steps, the attention gates and what the plan keeps stay in float, as in the ONNX files.
+In int8 activations have a zero point and weights a scale for each output channel. What the plan
+keeps, the attention gates, and the first and last steps compute in float, as in the ONNX files.
 """
 
 from __future__ import annotations
@@ -25,13 +25,19 @@ from unmask_sdk.export.flatbuffer import CONVOLUTIONS, Operator, operators
 _BETWEEN = ("ADD", "CONCATENATION", "RESIZE_NEAREST_NEIGHBOR")
 
 
+def unchanged(content: bytes) -> bytes:
+    """Gives a file of fp32, its constants aligned as engines like them."""
+    quantizer = Quantizer(content)
+    quantizer.update_quantization_recipe(
+        ".*", TFLOperationName.ALL_SUPPORTED, algorithm_key=AlgorithmName.NO_QUANTIZE
+    )
+    return _finished(quantizer)
+
+
 def halved(content: bytes) -> bytes:
     """Gives the file with the weights of its convolutions in fp16."""
     quantizer = Quantizer(content)
-    for kind in CONVOLUTIONS:
-        quantizer.add_weight_only_config(
-            ".*", TFLOperationName(kind), num_bits=16, algorithm_key=AlgorithmName.FLOAT_CASTING
-        )
+    _halve(quantizer)
     return _finished(quantizer)
 
 
@@ -47,10 +53,12 @@ def quantised(content: bytes, images: Image, plan: Plan) -> bytes:
         ExportError: If the plan names layers that the network does not have.
     """
     chosen = int8_operators(content, plan.keep_float)
-    # The last of the rules that fit an operator counts; those that none fits stay in float.
     quantizer = Quantizer(content)
+    # What stays in float is stored in fp16, as its weights were before. The last of the rules that
+    # fit an operator counts.
+    _halve(quantizer)
     quantizer.add_static_config(
-        "|".join(f"^{re.escape(op.outputs[0].name)};$" for op in chosen),
+        "|".join(f"^{re.escape(op.name)};$" for op in chosen),
         TFLOperationName.ALL_SUPPORTED,
         activation_num_bits=8,
         weight_num_bits=8,
@@ -70,12 +78,12 @@ def int8_operators(content: bytes, keep_float: Collection[str]) -> list[Operator
     """
     found = operators(content)
     convolutions = [op for op in found if op.kind in CONVOLUTIONS]
-    unknown = set(keep_float) - {op.layer for op in convolutions}
+    unknown = set(keep_float) - {op.name for op in convolutions}
     if unknown:
         raise ExportError(
             f"the plan keeps layers in float that the network does not have: {sorted(unknown)}"
         )
-    inside = [op for op in convolutions if op.layer not in keep_float]
+    inside = [op for op in convolutions if op.name not in keep_float]
     # Engines merge padding into its convolution, but only where both are of one type.
     padded = {op.inputs[0] for op in inside}
     chosen, whole = [], set()
@@ -119,6 +127,13 @@ def observed_ranges(
 
     observed = gather(run, list(names), len(images), counted=method != "minmax")
     return ranges(observed, method)
+
+
+def _halve(quantizer: Quantizer) -> None:
+    for kind in CONVOLUTIONS:
+        quantizer.add_weight_only_config(
+            ".*", TFLOperationName(kind), num_bits=16, algorithm_key=AlgorithmName.FLOAT_CASTING
+        )
 
 
 def _finished(quantizer: Quantizer, found: Ranges | None = None) -> bytes:

@@ -13,12 +13,12 @@ import torch
 from torch import Tensor, nn
 
 from unmask_sdk.calibration.images import read_images
-from unmask_sdk.calibration.plan import plan_for
+from unmask_sdk.calibration.plan import convolutions, plan_for
 from unmask_sdk.errors import ExportError
 from unmask_sdk.export.channels_last import channels_last
-from unmask_sdk.export.flatbuffer import check_precision
+from unmask_sdk.export.flatbuffer import check_precision, named
 from unmask_sdk.export.pipeline import Converted, Job
-from unmask_sdk.export.quantise_tflite import halved, quantised
+from unmask_sdk.export.quantise_tflite import halved, quantised, unchanged
 from unmask_sdk.export.verify import run_reference
 from unmask_sdk.manifest import Artifact, TensorSpec
 from unmask_sdk.runtimes.tflite import TFLiteRuntime
@@ -34,11 +34,13 @@ def convert(job: Job) -> Converted:
     sample = torch.zeros(inputs[0].shape, dtype=torch.uint8)
     answers = run_reference(job.network, sample.numpy())
     outputs = _fixed(job.role.outputs(size), [answer.shape for answer in answers])
-    content = to_tflite(job.network, inputs, outputs)
+    content = named(to_tflite(job.network, inputs, outputs), _layers(job.network))
     digest = None
-    if job.precision == "fp16":
+    if job.precision == "fp32":
+        content = unchanged(content)
+    elif job.precision == "fp16":
         content = halved(content)
-    elif job.precision == "int8":
+    else:
         images = read_images(job.calibration)
         content = quantised(content, images.at(size), plan_for(job.network, job.calibration))
         digest = images.sha256
@@ -86,6 +88,18 @@ def to_tflite(
         raise ExportError(
             f"litert-torch {litert_torch.__version__} could not convert: {error}"
         ) from error
+
+
+def _layers(network: nn.Module) -> dict[str, str]:
+    """A network's convolutions by the modules that are called on the way; lists are not."""
+
+    def called(name: str) -> str:
+        parts = name.split(".")
+        modules = [network.get_submodule(".".join(parts[: k + 1])) for k in range(len(parts))]
+        kept = [p for p, m in zip(parts, modules, strict=True) if not isinstance(m, nn.ModuleList)]
+        return ".".join(kept)
+
+    return {called(name): name for name in convolutions(network)}
 
 
 def _fixed(
