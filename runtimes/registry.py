@@ -139,9 +139,9 @@ ENTRIES: tuple[RuntimeEntry, ...] = (
     RuntimeEntry(
         name="tflite",
         title="LiteRT (TensorFlow Lite)",
-        module=None,
+        module="unmask_sdk.runtimes.tflite",
         class_name="TFLiteRuntime",
-        requires=("ai_edge_litert",),
+        requires=("ai_edge_litert|tflite_runtime",),
         formats=("tflite",),
         precisions=("fp32", "fp16", "int8"),
         devices=("cpu",),
