@@ -13,8 +13,8 @@ import pytest
 import unmask_sdk
 from tests.conftest import TINY
 from unmask_sdk.doctor import diagnose
+from unmask_sdk.drawings import draw
 from unmask_sdk.errors import InvalidInputError, RuntimeUnavailableError
-from unmask_sdk.export.drawings import draw
 from unmask_sdk.manifest import read_manifest
 from unmask_sdk.packages import missing
 from unmask_sdk.runtimes.engines.profiles import PROFILES
