@@ -124,6 +124,7 @@ class FloatGraph:
         keep_float: Collection[str] = (),
         *,
         per_channel: bool = True,
+        symmetric: bool = False,
     ) -> bytes:
         """Gives the int8 graph as the bytes of an ONNX file.
 
@@ -131,6 +132,7 @@ class FloatGraph:
             ranges: Range of each of `tensors(keep_float)`.
             keep_float: Torch names of the convolutions that stay in float.
             per_channel: Whether weights have a scale for each output channel.
+            symmetric: Whether activations are int8 without a zero point, whatever the placement.
 
         Raises:
             ExportError: If a name in `keep_float` is none of the graph's.
@@ -150,12 +152,12 @@ class FloatGraph:
             per_channel,
             False,
             QuantType.QInt8,
-            self.placement.activations,
+            QuantType.QInt8 if symmetric else self.placement.activations,
             TensorsData(CalibrationMethod.MinMax, data),
             [node.name for node in nodes],
             [],
             sorted({node.op_type for node in nodes}),
-            dict(self.placement.options),
+            {**self.placement.options, **({"ActivationSymmetric": True} if symmetric else {})},
         )
         # It reports to standard output.
         with redirect_stdout(io.StringIO()):

@@ -24,7 +24,7 @@ from unmask_sdk.calibration.plan import convolutions, plan_for  # noqa: E402
 from unmask_sdk.export.onnx import convert  # noqa: E402
 from unmask_sdk.export.pipeline import Job  # noqa: E402
 from unmask_sdk.export.precision import achieved, check_precision, int8_share  # noqa: E402
-from unmask_sdk.export.quantise import TENSORRT, FloatGraph, quantised  # noqa: E402
+from unmask_sdk.export.quantise import FloatGraph, quantised  # noqa: E402
 from unmask_sdk.export.roles import role_of  # noqa: E402
 from unmask_sdk.training.checkpoint import load_network  # noqa: E402
 
@@ -138,8 +138,10 @@ def test_the_share_of_int8_is_counted(network: nn.Module, float_file: bytes) -> 
 
 
 def test_symmetric_activations_have_no_zero_point(float_file: bytes) -> None:
-    graph = FloatGraph(float_file, TENSORRT)
-    model = onnx.load_from_string(graph.quantise(dict.fromkeys(graph.tensors(), (-1.0, 2.0))))
+    graph = FloatGraph(float_file)
+    model = onnx.load_from_string(
+        graph.quantise(dict.fromkeys(graph.tensors(), (-1.0, 2.0)), symmetric=True)
+    )
     points = {n.input[2] for n in model.graph.node if n.op_type == "QuantizeLinear"}
     stored = {t.name: onnx.numpy_helper.to_array(t) for t in model.graph.initializer}
     assert all((stored[p].dtype, stored[p].any()) == (np.int8, False) for p in points)

@@ -279,7 +279,7 @@ def test_killed_at_any_moment_the_next_start_works_and_eight_build_once(
     report = json.loads(done.stdout)
     for kind in ("build", "store"):
         # Some had ended before they could be killed.
-        assert report[kind].pop("killed") >= 10
+        assert report[kind].pop("killed") >= 5
         assert report[kind] == {"next start works": 25, "clean": 25}
     assert report["builds"] == 1
 
