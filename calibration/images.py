@@ -46,9 +46,9 @@ class CalibrationImages:
     sha256: str
     plan: str | None = None
 
-    def at(self, size: int) -> Image:
-        """The crops for a network of another size, uint8 `[N, size, size, 3]`."""
-        if size == self.images.shape[1]:
+    def at(self, size: int | None) -> Image:
+        """The crops for a network of another size, uint8 `[N, size, size, 3]`; None: any goes."""
+        if size is None or size == self.images.shape[1]:
             return self.images
         small = [cv2.resize(x, (size, size), interpolation=cv2.INTER_AREA) for x in self.images]
         return np.stack(small).astype(np.uint8)

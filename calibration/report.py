@@ -25,12 +25,14 @@ def write_report(outcome: Outcome, folder: Path) -> None:
     """Writes `report.md`, its plots, and `plan.json`."""
     folder.mkdir(parents=True, exist_ok=True)
     matplotlib.use("agg")
-    for name, draw in (
-        ("count.png", _count),
-        ("coverage.png", _coverage),
-        ("sensitivity.png", _sensitivity),
-        ("activations.png", _activations),
-    ):
+    plots = {
+        "count.png": _count,
+        "sensitivity.png": _sensitivity,
+        "activations.png": _activations,
+    }
+    if outcome.samples:
+        plots["coverage.png"] = _coverage
+    for name, draw in plots.items():
         figure = draw(outcome)
         figure.tight_layout()
         # No version, so that the same numbers give the same file.
@@ -47,25 +49,12 @@ def _text(outcome: Outcome) -> str:
         for (method, per_channel), loss in outcome.methods.items()
     )
     promoted = "\n".join(_row(str(k), loss) for k, loss in enumerate(outcome.promoted))
-    numbers = np.array([(s.share, s.yaw, s.roll, s.brightness) for s in outcome.samples])
-    spread = "\n".join(
-        f"| {name} | {column.min():.2f} | {np.median(column):.2f} | {column.max():.2f} |"
-        for name, column in zip(
-            ("mask's share of the crop", "yaw, eye distances", "roll, degrees", "brightness"),
-            numbers.T,
-            strict=True,
-        )
-    )
-    kinds = ", ".join(
-        f"{count} {kind}"
-        for kind, count in sorted(Counter(s.kind for s in outcome.samples).items())
-    )
-    alike = near_duplicates([sample.image for sample in outcome.samples])
+    alike = near_duplicates(list(outcome.images))
     duplicates = ", ".join(f"{a} and {b}" for a, b in alike) or "none"
     chosen_by, reported_on = outcome.pairs
     return f"""# Calibration report
 
-{len(outcome.samples)} crops, SHA-256 `{outcome.sha256}`. Method: {plan.method}, per \
+{len(outcome.images)} crops, SHA-256 `{outcome.sha256}`. Method: {plan.method}, per \
 {"channel" if plan.per_channel else "tensor"}. Weights: `{plan.weights_sha256}`.
 
 ## What int8 loses
@@ -96,8 +85,33 @@ All layers in int8, the worse of both kinds of file, on pairs for choosing.
 ## Number of crops
 ![Quality by number of crops](count.png)
 
-## What the crops cover
-Masks: {kinds}. Near-duplicates, by place in the set: {duplicates}.
+Near-duplicates, by place in the set: {duplicates}.
+
+{_covered(outcome)}## Activations
+Inputs of the most sensitive layers. Dashed: the range chosen.
+
+![Activations](activations.png)
+"""
+
+
+def _covered(outcome: Outcome) -> str:
+    if not outcome.samples:
+        return ""
+    numbers = np.array([(s.share, s.yaw, s.roll, s.brightness) for s in outcome.samples])
+    spread = "\n".join(
+        f"| {name} | {column.min():.2f} | {np.median(column):.2f} | {column.max():.2f} |"
+        for name, column in zip(
+            ("mask's share of the crop", "yaw, eye distances", "roll, degrees", "brightness"),
+            numbers.T,
+            strict=True,
+        )
+    )
+    kinds = ", ".join(
+        f"{count} {kind}"
+        for kind, count in sorted(Counter(s.kind for s in outcome.samples).items())
+    )
+    return f"""## What the crops cover
+Masks: {kinds}.
 
 | | least | median | most |
 |---|---|---|---|
@@ -105,10 +119,6 @@ Masks: {kinds}. Near-duplicates, by place in the set: {duplicates}.
 
 ![Coverage](coverage.png)
 
-## Activations
-Inputs of the most sensitive layers. Dashed: the range chosen.
-
-![Activations](activations.png)
 """
 
 

@@ -33,7 +33,7 @@ def sensitivity(
     """Error that each convolution causes when it alone is int8, the worst first.
 
     Returns:
-        Torch names to mean squared errors of pictures and masks, on the 0..1 scale.
+        Torch names to mean squared errors of the pictures, on the 0..1 scale.
     """
     layers = list(graph.convolutions)
     errors = {}

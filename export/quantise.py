@@ -95,7 +95,8 @@ class FloatGraph:
             )
         kept = {self.convolutions[name].name for name in keep_float}
         constants = {tensor.name for tensor in self._model.graph.initializer} | {""}
-        chosen, whole = [], set()
+        chosen: list[onnx.NodeProto] = []
+        whole: set[str] = set()
         for node in self._model.graph.node:
             if node.op_type == "Conv":
                 inside = node.name not in kept

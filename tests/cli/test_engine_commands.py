@@ -66,7 +66,7 @@ def test_export_writes_a_folder_that_verifies(tiny_weights: list[Path], tmp_path
     "arguments",
     [
         ("export", "caffe"),
-        ("export", "onnx", "--precision", "int8"),
+        ("export", "onnx", "--precision", "int4"),
         ("export", "onnx", "--weights", "none.safetensors"),
         ("verify", "--artifacts", "nowhere"),
     ],

@@ -42,6 +42,7 @@ def unmask(names: set[str], *arguments: str) -> subprocess.CompletedProcess[str]
         (("train-locator", "c.yaml"), "train"),
         (("evaluate-locator", "--faces", ".", "--landmarks", "l.npz"), "train"),
         (("export", "onnx"), "export"),
+        (("calibrate", ".", "-o", "set.npz"), "export,train"),
         (("release", "."), "dev"),
     ],
     ids=lambda value: value[0] if isinstance(value, tuple) else value,

@@ -20,6 +20,10 @@ def calibrate(
         Path | None, typer.Option(help="Unmasker to plan for; the package's own by default.")
     ] = None,
     count: Annotated[int, typer.Option(min=1, help="Crops to take ranges from.")] = 64,
+    shipped: Annotated[
+        bool,
+        typer.Option("--shipped", help="Plan for the package's own crops; FACES only judge."),
+    ] = False,
     pairs: Annotated[
         int, typer.Option(min=2, help="Held-out pairs: half to choose by, half to report on.")
     ] = 200,
@@ -48,14 +52,14 @@ def calibrate(
         landmarks or faces / "landmarks.npz",
         weights or shipped_weights("unmask-256"),
         out,
-        count=count,
+        count=None if shipped else count,
         pairs=pairs,
         track=lambda rows, what: track(rows, what),
     )
     write_report(outcome, report)
     loss = outcome.cpu
     typer.echo(
-        f"{out}: {len(outcome.samples)} crops, sha256 {outcome.sha256[:12]}; "
+        f"{report if shipped else out}: {len(outcome.images)} crops, sha256 {outcome.sha256[:12]}; "
         f"{len(outcome.plan.keep_float)} layers stay in float, {outcome.share:.0%} of the work is "
         f"int8; it loses {loss.hole_psnr_db:.3f} dB of hole PSNR and {loss.ssim:.4f} of SSIM, mask "
         f"IoU {loss.mask_iou:.4f}; look at {report / 'report.md'}"
