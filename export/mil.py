@@ -28,6 +28,8 @@ logging.getLogger("coremltools").setLevel(logging.ERROR)
 import coremltools as ct  # noqa: E402
 from coremltools.converters.mil.frontend.milproto.load import load  # noqa: E402
 
+__all__ = ["MilRuntime", "Program", "Step", "ct", "read"]
+
 # What coremltools raises over a package or a program that it cannot read.
 _READ_ERRORS = (
     AssertionError,

@@ -61,6 +61,19 @@ def tiny_artifacts(tiny_weights: list[Path], tmp_path_factory: pytest.TempPathFa
     return folder
 
 
+@pytest.fixture(scope="session")
+def tiny_packages(tiny_weights: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tiny networks as Core ML packages, the unmasker in every precision. Do not change it."""
+    pytest.importorskip("coremltools")
+    from unmask_sdk.export.formats import export
+
+    folder = tmp_path_factory.mktemp("packages")
+    export("coreml", tiny_weights, folder)
+    for precision in ("fp16", "w8", "w8a8"):
+        export("coreml", tiny_weights[:1], folder, precision=precision)
+    return folder
+
+
 @pytest.fixture
 def own_artifacts(tiny_artifacts: Path, tmp_path: Path) -> Path:
     """A copy of `tiny_artifacts` that a test may damage."""
