@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from google.protobuf.message import DecodeError
 
 from unmask_sdk.errors import ArtifactError, ExportError, RuntimeUnavailableError
 from unmask_sdk.export.mil_operations import OPERATIONS
@@ -34,6 +35,7 @@ __all__ = ["MilRuntime", "Program", "Step", "ct", "read"]
 _READ_ERRORS = (
     AssertionError,
     AttributeError,
+    DecodeError,
     KeyError,
     NotImplementedError,
     OSError,
