@@ -25,11 +25,14 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from unmask_sdk.calibration.images import Image, read_images
-from unmask_sdk.calibration.plan import plan_for
+from unmask_sdk.calibration.plan import Plan, plan_for
+from unmask_sdk.calibration.ranges import observe, ranges
 from unmask_sdk.errors import ExportError
 from unmask_sdk.export.mil import MilRuntime, ct, read
 from unmask_sdk.export.mil_precision import achieved, is_inside, quantise
+from unmask_sdk.export.onnx import to_onnx
 from unmask_sdk.export.pipeline import Converted, Job
+from unmask_sdk.export.quantise import FloatGraph
 from unmask_sdk.manifest import Artifact, TensorSpec
 from unmask_sdk.tiles import TILE
 from unmask_sdk.training.networks import UnmaskerGraph
@@ -71,17 +74,16 @@ def convert(job: Job) -> Converted:
     size = job.role.size(job.network) or TILE
     inputs = tuple(_single(spec) for spec in job.role.inputs(size))
     outputs = tuple(_single(spec) for spec in job.role.outputs(size))
-    network = folded(job.network)
     digest = None
-    program = _program(network, inputs[0], outputs, job.precision != "fp32")
+    program = _program(folded(job.network), size, outputs, halved=job.precision != "fp32")
     if job.precision in QUANTISED:
         plan = plan_for(job.network, job.calibration)
-        ranges = None
+        activations = None
         if job.precision == "w8a8":
             images = read_images(job.calibration)
             digest = images.sha256
-            ranges = conv_ranges(network, images.at(size))
-        quantise(program, plan.keep_float, ranges)
+            activations = conv_ranges(job, images.at(size), plan)
+        quantise(program, plan.keep_float, activations)
     shapes = {variable.name: variable.shape for variable in program.functions["main"].outputs}
     outputs = tuple(
         spec if spec.dtype == "uint8" else TensorSpec(spec.name, spec.dtype, shapes[spec.name])
@@ -107,31 +109,22 @@ def folded(network: nn.Module) -> nn.Module:
     return network.eval()
 
 
-def conv_ranges(network: nn.Module, images: Image) -> dict[str, tuple[float, float]]:
-    """Smallest and largest value of each convolution's input, by the convolution's torch name.
+def conv_ranges(job: Job, images: Image, plan: Plan) -> dict[str, tuple[float, float]]:
+    """The range of each convolution's input by the plan's method, by the convolution's torch name.
 
     Args:
-        network: An unmasker that takes uint8.
-        images: uint8 `[N, S, S, 3]` calibration crops.
+        job: What is converted, an unmasker.
+        images: uint8 `[N, S, S, 3]` calibration crops in its size.
+        plan: How ranges are taken.
     """
-    found: dict[str, tuple[float, float]] = {}
-
-    def look(name: str, inputs: tuple[Tensor, ...]) -> None:
-        low, high = (float(x) for x in inputs[0].aminmax())
-        before = found.get(name, (low, high))
-        found[name] = min(low, before[0]), max(high, before[1])
-
-    hooks = [
-        module.register_forward_pre_hook(lambda _, inputs, name=name: look(name, inputs))
-        for name, module in network.named_modules()
-        if isinstance(module, nn.Conv2d)
-    ]
-    with torch.inference_mode():
-        for k in range(len(images)):
-            network(torch.from_numpy(images[k : k + 1]))
-    for hook in hooks:
-        hook.remove()
-    return found
+    size = images.shape[1]
+    graph = FloatGraph(to_onnx(job.network, job.role.inputs(size), job.role.outputs(size)))
+    tensors = {name: node.input[0] for name, node in graph.convolutions.items()}
+    observed = observe(
+        graph.file, sorted(set(tensors.values())), images, counted=plan.method != "minmax"
+    )
+    chosen = ranges(observed, plan.method)
+    return {name: chosen[tensor] for name, tensor in tensors.items()}
 
 
 def _single(spec: TensorSpec) -> TensorSpec:
@@ -139,21 +132,21 @@ def _single(spec: TensorSpec) -> TensorSpec:
 
 
 def _program(
-    network: nn.Module, image: TensorSpec, outputs: tuple[TensorSpec, ...], halved: bool
+    network: nn.Module, size: int, outputs: tuple[TensorSpec, ...], *, halved: bool
 ) -> Any:
-    """Converts a network to a MIL program."""
-    _, height, width, _ = image.shape
-    shape = (1, 3, height, width)
+    """Converts a network to a MIL program, what lies inside it in float16 if wanted."""
+    shape = (1, 3, size, size)
     precision = ct.transform.FP16ComputePrecision(is_inside) if halved else ct.precision.FLOAT32
     try:
         with _quiet(), torch.inference_mode():
-            traced = torch.jit.trace(Planes(network).eval(), torch.zeros(*shape), check_trace=False)
+            trace: Any = torch.jit.trace
+            traced = trace(Planes(network).eval(), torch.zeros(shape), check_trace=False)
             program = ct.convert(
                 traced,
                 convert_to="milinternal",
                 minimum_deployment_target=_TARGET,
                 compute_precision=precision,
-                inputs=[ct.ImageType(image.name, shape, color_layout=ct.colorlayout.RGB)],
+                inputs=[ct.ImageType("image", shape, color_layout=ct.colorlayout.RGB)],
                 outputs=[_output(spec) for spec in outputs],
             )
     except _CONVERT_ERRORS as error:

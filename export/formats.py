@@ -64,7 +64,7 @@ EXPORTERS: dict[str, Exporter] = {
             module="unmask_sdk.export.coreml",
             suffix=".mlpackage",
             precisions=("fp32", "fp16", "w8", "w8a8"),
-            requires=("torch", "safetensors", "coremltools"),
+            requires=("torch", "safetensors", "onnx", "onnxscript", "onnxruntime", "coremltools"),
             extra="export",
         ),
         Exporter(

@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from google.protobuf.message import DecodeError
 
 from unmask_sdk.errors import ArtifactError, ExportError, RuntimeUnavailableError
 from unmask_sdk.export.mil_operations import OPERATIONS
@@ -28,10 +29,13 @@ logging.getLogger("coremltools").setLevel(logging.ERROR)
 import coremltools as ct  # noqa: E402
 from coremltools.converters.mil.frontend.milproto.load import load  # noqa: E402
 
+__all__ = ["MilRuntime", "Program", "Step", "ct", "read"]
+
 # What coremltools raises over a package or a program that it cannot read.
 _READ_ERRORS = (
     AssertionError,
     AttributeError,
+    DecodeError,
     KeyError,
     NotImplementedError,
     OSError,

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from unmask_sdk.errors import ExportError
 from unmask_sdk.export.mil import ct
+from unmask_sdk.export.precision import MIN_INT8_SHARE
 
 from coremltools.converters.mil.mil import Builder as mb  # isort: skip
 from coremltools.converters.mil.mil.scope import ScopeInfo, ScopeSource  # isort: skip
@@ -23,8 +24,6 @@ _SOURCES = (ScopeSource.TORCHSCRIPT_MODULE_TYPE, ScopeSource.TORCHSCRIPT_MODULE_
 # What these modules do themselves is normalisation, the opening round the mask, and the composite:
 # that stays in float32. What the networks in them do may be rounded.
 _FLOAT32 = ("UnmaskerGraph", "Unmasker", "DetectorGraph", "AlignerGraph")
-# Of the weights of a w8 or w8a8 file.
-MIN_INT8_SHARE = 0.9
 # The smallest float16 that has all its digits.
 _SMALLEST = float(np.finfo(np.float16).tiny)
 

@@ -112,9 +112,9 @@ def to_array(spec: TensorSpec, output: Any) -> Array:
     """
     if spec.dtype != "uint8":
         return np.array(output, spec.dtype)
-    channels = spec.shape[-1]
-    pixels = np.array(output.convert("L" if channels == 1 else "RGB"))
-    return pixels.reshape(1, *pixels.shape[:2], channels)
+    grey = spec.shape[-1] == 1
+    pixels = np.array(output.convert("L" if grey else "RGB"))
+    return pixels[None, ..., None] if grey else pixels[None]
 
 
 def _unopened(version: str, path: Path, reason: str) -> RuntimeUnavailableError:

@@ -70,22 +70,37 @@ def tiny_artifacts(tiny_weights: list[Path], tmp_path_factory: pytest.TempPathFa
 
 
 @pytest.fixture(scope="session")
+def tiny_packages(tiny_weights: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tiny networks as Core ML packages, the unmasker in every precision. Do not change it."""
+    pytest.importorskip("coremltools")
+    from unmask_sdk.export.formats import export
+
+    folder = tmp_path_factory.mktemp("packages")
+    export("coreml", tiny_weights, folder)
+    for precision in ("fp16", "w8", "w8a8"):
+        export("coreml", tiny_weights[:1], folder, precision=precision)
+    return folder
+
+
+@pytest.fixture(scope="session")
 def every_artifact(
     tiny_artifacts: Path, tiny_weights: list[Path], tmp_path_factory: pytest.TempPathFactory
 ) -> Path:
-    """As `tiny_artifacts`, in all formats and precisions that can be exported here."""
+    """As `tiny_artifacts`, the unmasker in everything that a runtime here may open."""
     import shutil
 
     from unmask_sdk.export.formats import EXPORTERS, export
+    from unmask_sdk.manifest import read_manifest
     from unmask_sdk.packages import missing
 
     folder = Path(shutil.copytree(tiny_artifacts, tmp_path_factory.mktemp("every") / "artifacts"))
-    for exporter in EXPORTERS.values():
-        if missing(exporter.requires):
-            continue
-        for precision in exporter.precisions:
-            if (exporter.name, precision) != ("onnx", "fp32"):
-                export(exporter.name, tiny_weights, folder, precision=precision)
+    have = {(a.format, a.precision) for a in read_manifest(folder).artifacts}
+    for name in ("onnx", "openvino", "tflite"):
+        exporter = EXPORTERS[name]
+        if not missing(exporter.requires):
+            for precision in exporter.precisions:
+                if (name, precision) not in have:
+                    export(name, tiny_weights[:1], folder, precision=precision)
     return folder
 
 
