@@ -6,8 +6,10 @@ keeps, the attention gates, and the first and last steps compute in float, as in
 
 from __future__ import annotations
 
+import io
 import re
 from collections.abc import Collection
+from contextlib import redirect_stderr
 
 import numpy as np
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
@@ -141,7 +143,9 @@ def _finished(quantizer: Quantizer, found: Ranges | None = None) -> bytes:
         name: {"min": np.float32([[[[low]]]]), "max": np.float32([[[[high]]]])}
         for name, (low, high) in (found or {}).items()
     }
-    made = quantizer.quantize(
-        statistics or None, enable_progress_bar=False, enable_progress_report=False
-    )
+    # It draws a progress bar, asked or not.
+    with redirect_stderr(io.StringIO()):
+        made = quantizer.quantize(
+            statistics or None, enable_progress_bar=False, enable_progress_report=False
+        )
     return bytes(made.quantized_model)

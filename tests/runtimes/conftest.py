@@ -21,5 +21,7 @@ def unmasker(request: pytest.FixtureRequest, tiny_artifacts: Path) -> Iterator[R
     trouble = problem(request.param)
     if trouble is not None:
         pytest.skip(trouble.reason)
+    if "tflite" in request.param.formats:
+        pytest.importorskip("litert_torch")
     with open_runtime(runtime=request.param.name, threads=1, artifacts=tiny_artifacts) as opened:
         yield opened
