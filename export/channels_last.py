@@ -48,7 +48,8 @@ class EarlySharpener(nn.Module):
 
     def forward(self, answer: Tensor, known: Tensor) -> Tensor:
         detail = self.body(self.answer(answer) + self.known(known))
-        enlarged: Tensor = self.shuffle(detail + torch.cat([answer] * self.shuffle.factor**2, 1))
+        repeats = detail.shape[1] // answer.shape[1]
+        enlarged: Tensor = self.shuffle(detail + torch.cat([answer] * repeats, 1))
         return enlarged
 
 

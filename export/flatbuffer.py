@@ -188,7 +188,7 @@ def check_precision(content: bytes, wanted: str) -> None:
 def _kind(model: Any, operator: Any) -> str:
     code = model.operatorCodes[operator.opcodeIndex]
     # Old files know the first 127 kinds by a field of their own.
-    return _OPERATORS[max(code.builtinCode, code.deprecatedBuiltinCode)]
+    return str(_OPERATORS[max(code.builtinCode, code.deprecatedBuiltinCode)])
 
 
 def _path(name: str) -> str:

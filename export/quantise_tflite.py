@@ -6,8 +6,10 @@ keeps, the attention gates, and the first and last steps compute in float, as in
 
 from __future__ import annotations
 
+import io
 import re
 from collections.abc import Collection
+from contextlib import redirect_stderr
 
 import numpy as np
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
@@ -19,7 +21,7 @@ from unmask_sdk.calibration.images import Image
 from unmask_sdk.calibration.plan import Plan
 from unmask_sdk.calibration.ranges import Array, Ranges, gather, ranges
 from unmask_sdk.errors import ExportError
-from unmask_sdk.export.flatbuffer import CONVOLUTIONS, Operator, operators
+from unmask_sdk.export.flatbuffer import CONVOLUTIONS, Operator, Tensor, operators
 
 # What may join int8 convolutions without leaving int8.
 _BETWEEN = ("ADD", "CONCATENATION", "RESIZE_NEAREST_NEIGHBOR")
@@ -86,7 +88,8 @@ def int8_operators(content: bytes, keep_float: Collection[str]) -> list[Operator
     inside = [op for op in convolutions if op.name not in keep_float]
     # Engines merge padding into its convolution, but only where both are of one type.
     padded = {op.inputs[0] for op in inside}
-    chosen, whole = [], set()
+    chosen: list[Operator] = []
+    whole: set[Tensor] = set()
     for op in found:
         inputs = {tensor for tensor in op.inputs if not tensor.constant}
         if (
@@ -138,10 +141,15 @@ def _halve(quantizer: Quantizer) -> None:
 
 def _finished(quantizer: Quantizer, found: Ranges | None = None) -> bytes:
     statistics = {
-        name: {"min": np.float32([[[[low]]]]), "max": np.float32([[[[high]]]])}
+        name: {
+            "min": np.full((1, 1, 1, 1), low, np.float32),
+            "max": np.full((1, 1, 1, 1), high, np.float32),
+        }
         for name, (low, high) in (found or {}).items()
     }
-    made = quantizer.quantize(
-        statistics or None, enable_progress_bar=False, enable_progress_report=False
-    )
+    # It draws a progress bar, asked or not.
+    with redirect_stderr(io.StringIO()):
+        made = quantizer.quantize(
+            statistics or None, enable_progress_bar=False, enable_progress_report=False
+        )
     return bytes(made.quantized_model)

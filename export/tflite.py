@@ -19,7 +19,7 @@ from unmask_sdk.export.channels_last import channels_last
 from unmask_sdk.export.flatbuffer import check_precision, named
 from unmask_sdk.export.pipeline import Converted, Job
 from unmask_sdk.export.quantise_tflite import halved, quantised, unchanged
-from unmask_sdk.export.verify import run_reference
+from unmask_sdk.export.verify import pictures, run_reference
 from unmask_sdk.manifest import Artifact, TensorSpec
 from unmask_sdk.runtimes.tflite import TFLiteRuntime
 from unmask_sdk.tiles import TILE
@@ -31,8 +31,7 @@ def convert(job: Job) -> Converted:
     """Converts a network; see `pipeline.FormatModule`. Detectors take one tile."""
     size = job.role.size(job.network) or TILE
     inputs = _fixed(job.role.inputs(size), [(1, size, size, 3)])
-    sample = torch.zeros(inputs[0].shape, dtype=torch.uint8)
-    answers = run_reference(job.network, sample.numpy())
+    answers = run_reference(job.network, pictures(inputs[0], 1, seed=0))
     outputs = _fixed(job.role.outputs(size), [answer.shape for answer in answers])
     content = named(to_tflite(job.network, inputs, outputs), _layers(job.network))
     digest = None
@@ -79,7 +78,7 @@ def to_tflite(
         ExportError: If the converter refuses it.
     """
     named = _Named(channels_last(network), [spec.name for spec in outputs]).eval()
-    sample = torch.zeros(inputs[0].shape, dtype=torch.uint8)
+    sample = torch.from_numpy(pictures(inputs[0], 1, seed=0))
     try:
         with _quiet():
             model = litert_torch.convert(named, sample_kwargs={inputs[0].name: sample})

@@ -59,13 +59,19 @@ def tiny_weights(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 
 @pytest.fixture(scope="session")
 def tiny_artifacts(tiny_weights: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the tiny networks exported to ONNX and its manifest. Do not change it."""
+    """A folder with the tiny networks exported, and its manifest. Do not change it.
+
+    They are there as ONNX and, where its converter is installed, as TFLite.
+    """
     for name in ("onnx", "onnxscript", "onnxruntime"):
         pytest.importorskip(name)
-    from unmask_sdk.export.formats import export
+    from unmask_sdk.export.formats import EXPORTERS, export
+    from unmask_sdk.packages import missing
 
     folder = tmp_path_factory.mktemp("artifacts")
     export("onnx", tiny_weights, folder)
+    if not missing(EXPORTERS["tflite"].requires):
+        export("tflite", tiny_weights, folder)
     return folder
 
 

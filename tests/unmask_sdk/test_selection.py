@@ -62,7 +62,7 @@ def test_auto_does_not_pass_over_a_damaged_file(own_artifacts: Path) -> None:
         open_runtime(artifacts=own_artifacts)
 
 
-@pytest.mark.parametrize("name", ["trt", "tensorrt", "cuda", "tflite", "coreml"])
+@pytest.mark.parametrize("name", ["trt", "tensorrt", "cuda", "coreml"])
 def test_explicit_choice_that_cannot_work_says_why_and_what_mends_it(
     tiny_artifacts: Path, name: str
 ) -> None:

@@ -22,7 +22,7 @@ pytest.importorskip("onnxruntime")
 
 def test_tiny_artifacts_verify_on_every_runtime(tiny_artifacts: Path) -> None:
     checks = list(verify(tiny_artifacts))
-    assert {(c.role, c.runtime) for c in checks} == {
+    assert {(c.role, c.runtime) for c in checks if c.runtime != "tflite"} == {
         (role, runtime)
         for role in ("unmasker", "detector", "aligner")
         for runtime in ("onnx", "openvino", "torch")
@@ -74,7 +74,7 @@ def test_a_broken_engine_does_not_keep_the_others_from_running(
     )
     assert done.returncode == 0, done.stderr
     checks = json.loads(done.stdout)
-    assert {(runtime, ok) for runtime, ok, _ in checks} == {
+    assert {(runtime, ok) for runtime, ok, _ in checks if runtime != "tflite"} == {
         ("onnx", True), ("openvino", None), ("torch", True)
     }  # fmt: skip
     assert all(reason in note for runtime, _, note in checks if runtime == "openvino")

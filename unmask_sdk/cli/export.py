@@ -9,7 +9,7 @@ import typer
 
 
 def export(
-    format: Annotated[str, typer.Argument(help="Format to write: onnx.")],
+    format: Annotated[str, typer.Argument(help="Format to write: onnx or tflite.")],
     weights: Annotated[
         list[Path] | None,
         typer.Option(help="Weight file, once for each network; the package's own by default."),
