@@ -66,6 +66,24 @@ class Unmasker:
         """What the unmasker actually runs on."""
         return self._runtime.info
 
+    @property
+    def locator(self) -> Locator:
+        """What finds the faces.
+
+        Raises:
+            RuntimeUnavailableError: If the model is closed.
+        """
+        if self._locator is None:
+            raise RuntimeUnavailableError(
+                "this model is closed; open another with unmask_sdk.load()"
+            )
+        return self._locator
+
+    @property
+    def crop_size(self) -> int:
+        """Side of the crops that the network takes, in pixels."""
+        return self._size
+
     def __call__(
         self,
         image: Source,
@@ -100,12 +118,8 @@ class Unmasker:
             InvalidInputError: If an argument does not fit.
             RuntimeUnavailableError: If the model is closed, or its engine fails.
         """
-        locator = self._locator
-        if locator is None:
-            raise RuntimeUnavailableError(
-                "this model is closed; open another with unmask_sdk.load()"
-            )
-        watch = _Watch()
+        locator = self.locator
+        watch = Watch()
         photo = read(image, channels)
         watch.lap("decode")
         places = _places(photo, locator, boxes, eyes)
@@ -120,7 +134,7 @@ class Unmasker:
         watch.lap("run")
         least = 0.0 if boxes is None else MIN_BOX_SCORE
         faces = tuple(
-            _face(place, least, matrix, *pictures)
+            face_of(place, least, matrix, *pictures)
             for place, matrix, *pictures in zip(
                 places, matrices, crops, unmasked, masks[..., 0], strict=True
             )
@@ -173,11 +187,14 @@ class Unmasker:
         return f"Unmasker({info.runtime}, {info.precision}, {info.device}: {info.provider})"
 
 
-class _Watch:
+class Watch:
     """Milliseconds from lap to lap."""
 
     def __init__(self) -> None:
         self.laps: dict[str, float] = {}
+        self.start()
+
+    def start(self) -> None:
         self._last = time.perf_counter()
 
     def lap(self, name: str) -> None:
@@ -243,7 +260,7 @@ def _check_inside(name: str, photo: Photo, given: Floats) -> None:
         )
 
 
-def _face(
+def face_of(
     place: Location,
     least: float,
     matrix: Floats,
@@ -251,6 +268,7 @@ def _face(
     unmasked: Pixels,
     mask: Pixels,
 ) -> Face:
+    """Judges whether a face wears a mask, and puts together what is told of it."""
     masked = place.score >= least and float(np.mean(mask >= 128)) >= MIN_MASK_SHARE
     if not masked:
         unmasked, mask = original, np.zeros_like(mask)
