@@ -25,7 +25,7 @@ import typer
 from rich.progress import track
 
 import unmask_sdk
-from unmask_sdk.align import CROP_SIZE, crop_matrix, to_photo
+from unmask_sdk.align import crop_matrix, to_photo
 from unmask_sdk.training.mesh import mean_face
 from unmask_sdk.training.synthesis import synthesise
 

@@ -25,13 +25,17 @@ from .errors import (
     MissingDependencyError,
     NoFaceError,
     RuntimeUnavailableError,
+    SourceError,
     UnmaskError,
     VerificationError,
+    VideoReadError,
+    VideoWriteError,
 )
 
 if TYPE_CHECKING:
     from .result import Face, Result
     from .selection import load
+    from .session import Session
     from .unmasker import Unmasker
 
     __version__: str
@@ -50,9 +54,13 @@ __all__ = [
     "NoFaceError",
     "Result",
     "RuntimeUnavailableError",
+    "Session",
+    "SourceError",
     "UnmaskError",
     "Unmasker",
     "VerificationError",
+    "VideoReadError",
+    "VideoWriteError",
     "__version__",
     "load",
 ]
@@ -60,6 +68,7 @@ __all__ = [
 _LAZY = {
     "Face": "result",
     "Result": "result",
+    "Session": "session",
     "Unmasker": "unmasker",
     "load": "selection",
 }

