@@ -33,6 +33,7 @@ from .errors import (
 )
 
 if TYPE_CHECKING:
+    from .camera import Camera
     from .result import Face, Result
     from .selection import load
     from .session import Session
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ArtifactError",
+    "Camera",
     "ConfigError",
     "DataError",
     "DeviceMismatchError",
@@ -66,6 +68,7 @@ __all__ = [
 ]
 
 _LAZY = {
+    "Camera": "camera",
     "Face": "result",
     "Result": "result",
     "Session": "session",

@@ -1,15 +1,15 @@
 """Holds the crop of a moving face still, without lag.
 
-The locator's eye points tremble from frame to frame, and a trembling crop makes a flickering fill. A
-filter of the points alone (One-Euro, Kalman) buys calm with lag, or lets the trembling through as
-soon as the head moves. Here the picture itself says how the face moved: optical flow between two
-crops is exact to a tenth of a pixel. The points are carried along by that motion, and drawn towards
-where the locator sees them only by a small share each frame. So the crop follows a moving head at
-once, and forgets the locator's noise.
+The locator's eye points tremble from frame to frame, and a trembling crop makes a flickering
+fill. A filter of the points alone (One-Euro, Kalman) buys calm with lag, or lets the trembling
+through as soon as the head moves. Here the picture itself says how the face moved: optical flow
+between two crops is exact to a tenth of a pixel. The points are carried along by that motion, and
+drawn towards where the locator sees them only by a small share each frame. So the crop follows a
+moving head at once, and forgets the locator's noise.
 
-On `benchmarks/moving_faces.py`, in pixels of a 720p frame: the raw points tremble by 0.21 a frame,
-these by 0.04, and lie no further off when the face is fast (0.20); the best of four One-Euro filters
-trembles by 0.24 and lies 1.2 off when the face is fast.
+On `benchmarks/moving_faces.py`, in pixels of a 720p frame: the raw points tremble by 0.21 a
+frame, these by 0.04, and lie no further off when the face is fast (0.20); the best of four One-
+Euro filters trembles by 0.24 and lies 1.2 off when the face is fast.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ Pixels = npt.NDArray[np.uint8]
 SIDE = 128
 # The part of the crop that is face, mask included, and not background: centre and half axes.
 _CENTRE, _AXES = (64, 72), (36, 50)
-_CORNERS = {"maxCorners": 80, "qualityLevel": 0.01, "minDistance": 5}
+_CORNERS: dict[str, Any] = {"maxCorners": 80, "qualityLevel": 0.01, "minDistance": 5}
 _FLOW: dict[str, Any] = {"winSize": (15, 15), "maxLevel": 2}
 # The motion counts as measured if so many points, and this share of them, agree on it within a
 # pixel.
@@ -59,7 +59,8 @@ class Steady:
             float64 `[2, 2]`, the eye points to crop by.
         """
         matrix = crop_matrix(eyes, SIDE)
-        crop = np.asarray(cv2.cvtColor(warp_crop(image, matrix, SIDE), cv2.COLOR_RGB2GRAY))
+        colours = warp_crop(image, matrix, SIDE)
+        crop = np.asarray(cv2.cvtColor(colours, cv2.COLOR_RGB2GRAY), np.uint8)
         carried = None
         if self._seen is not None and self._eyes is not None:
             before, old = self._seen
@@ -68,8 +69,9 @@ class Steady:
                 there = transform_points(motion, transform_points(old, self._eyes))
                 carried = transform_points(cv2.invertAffineTransform(matrix), there)
         self._seen = crop, matrix
-        self._eyes = eyes.copy() if carried is None else carried + _pull(carried, eyes)
-        return self._eyes.copy()
+        steady = eyes.copy() if carried is None else carried + _pull(carried, eyes)
+        self._eyes = steady
+        return steady.copy()
 
 
 def crop_motion(before: Pixels, after: Pixels) -> Floats | None:

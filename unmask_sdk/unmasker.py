@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from os import PathLike
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
     from .runtimes.base import Runtime, RuntimeInfo
     from .selection import Candidate
+    from .stream import Stream
+    from .video import VideoReport
 
 Pixels = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float64]
@@ -165,6 +168,46 @@ class Unmasker:
             return unmasked, masks
         parts = [self._runtime.run(images[i : i + CHUNK]) for i in range(0, len(images), CHUNK)]
         return np.concatenate([p[0] for p in parts]), np.concatenate([p[1] for p in parts])
+
+    def video(
+        self, source: str | PathLike[str], target: str | PathLike[str], **options: Any
+    ) -> VideoReport:
+        """Takes the masks off a video file; needs the extra `video`.
+
+        Args:
+            source: A video file.
+            target: File to write: .mp4, .m4v, .mov, .mkv or .webm.
+            **options: `codec`, `crf`, `smooth`, `progress`, `stop`; see
+                `unmask_sdk.video.unmask_video`.
+
+        Returns:
+            What was done.
+
+        Raises:
+            VideoReadError: If `source` is no video that can be read.
+            VideoWriteError: If `target` cannot be written, or cannot hold what the source holds.
+            MissingDependencyError: If PyAV is not installed.
+        """
+        from .video import unmask_video
+
+        return unmask_video(self, source, target, **options)
+
+    def stream(self, frames: Iterable[Any], **options: Any) -> Stream:
+        """Takes the masks off live frames: an iterator of results that is never late.
+
+        Frames that come while another is worked on are dropped, but for the latest. For the
+        frames of a file use `video`, or `unmask_sdk.Session`, which drop none.
+
+        Args:
+            frames: Any iterable of uint8 `[H, W, 3]` arrays, such as `unmask_sdk.Camera(0)`.
+            **options: `channels`, `queue`, `timeout`, `smooth`; see `unmask_sdk.stream.Stream`.
+
+        Returns:
+            The stream: iterate over it, read its `counters`, `close` it from any thread.
+        """
+        from .stream import Stream
+
+        return Stream(self, frames, **options)
 
     def close(self) -> None:
         """Lets go of the networks. May be called twice, and by any thread."""
