@@ -69,9 +69,9 @@ class Steady:
                 there = transform_points(motion, transform_points(old, self._eyes))
                 carried = transform_points(cv2.invertAffineTransform(matrix), there)
         self._seen = crop, matrix
-        steady = eyes.copy() if carried is None else carried + _pull(carried, eyes)
+        steady: Floats = eyes.copy() if carried is None else carried + _pull(carried, eyes)
         self._eyes = steady
-        return steady.copy()
+        return np.array(steady)
 
 
 def crop_motion(before: Pixels, after: Pixels) -> Floats | None:

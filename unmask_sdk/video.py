@@ -11,14 +11,16 @@ from dataclasses import dataclass
 from fractions import Fraction
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from .errors import InvalidInputError, VideoReadError
+from .errors import InvalidInputError
 from .packages import require
 from .session import Session
 from .unmasker import CHUNK, Unmasker
-from .video_files import VideoFile, container_of, encoder_of, reading, video_stream
+from .video_encoders import container_of, encoder_of
 from .video_pixels import PixelFormat, describe
+from .video_reader import Reader, reading, video_stream
+from .video_writer import Writer
 
 if TYPE_CHECKING:
     import av
@@ -54,6 +56,7 @@ class VideoReport:
         masked: Frames in which a mask was taken off.
         faces: Different faces seen, masked or not.
         seconds: Seconds of work.
+        length: Time in the video of the last frame, in seconds.
         complete: False if it was stopped before the end.
         notes: What could not be kept: streams left out, damaged frames.
     """
@@ -62,8 +65,21 @@ class VideoReport:
     masked: int
     faces: int
     seconds: float
+    length: float
     complete: bool
     notes: tuple[str, ...]
+
+
+class VideoInterrupted(KeyboardInterrupt):
+    """Ctrl-C was pressed, and the file holds what was done until then.
+
+    Attributes:
+        report: What was done.
+    """
+
+    def __init__(self, report: VideoReport) -> None:
+        super().__init__()
+        self.report = report
 
 
 def unmask_video(
@@ -102,7 +118,8 @@ def unmask_video(
         VideoWriteError: If `target` cannot be written, or cannot hold what the source holds.
         InvalidInputError: If an argument does not fit.
         MissingDependencyError: If PyAV is not installed.
-        KeyboardInterrupt: After Ctrl-C, once the file is finished. A second Ctrl-C does not wait.
+        VideoInterrupted: After Ctrl-C, once the file is finished; it is a `KeyboardInterrupt`. A
+            second Ctrl-C does not wait, and leaves no file.
     """
     require("video", "av", extra="video")
     source, target = Path(source), Path(target)
@@ -114,16 +131,17 @@ def unmask_video(
     with reading(source) as opened, _finishing(stop) as interrupted:
         stream = video_stream(opened, source)
         stream.thread_type = "AUTO"
-        reader = _Reader(opened, stream)
+        reader = Reader(opened, stream)
         first = reader.first_frame(source)
         pixels = describe(first)
         encoder = encoder_of(container, pixels, codec, crf)
-        file = VideoFile(target, opened, stream, pixels, encoder)
+        file = Writer(target, opened, stream, pixels, encoder)
         try:
             work = _Work(Session(model, smooth=smooth), file, pixels)
             size = max(1, min(CHUNK, _BATCH_PIXELS // (pixels.width * pixels.height)))
             for item in reader.items(file.copied):
-                if stop.is_set():
+                # A file without any frame would not play.
+                if stop.is_set() and (work.waiting or work.frames):
                     break
                 if not isinstance(item, list):
                     file.copy(item)
@@ -140,91 +158,24 @@ def unmask_video(
         except BaseException:
             file.discard()
             raise
-    if interrupted.is_set():
-        raise KeyboardInterrupt
     notes = list(file.notes)
     if reader.damaged:
         notes.append(f"damaged pieces of the video that were passed over: {reader.damaged}")
     if any(part.is_alpha for part in first.format.components):
         notes.append("transparency was not kept")
     seconds = time.perf_counter() - start
-    return VideoReport(work.frames, work.masked, len(work.faces), seconds, complete, tuple(notes))
-
-
-class _Reader:
-    """Takes packets from a file, and frames out of those of its video."""
-
-    def __init__(self, source: Any, stream: Any) -> None:
-        self._source = source
-        self._stream = stream
-        self._packets: list[Any] = []
-        self.damaged = 0
-        self._last: int | None = None
-        rate = stream.average_rate or stream.guessed_rate
-        self._step = max(1, round(1 / (rate * stream.time_base))) if rate else 1
-        length = None
-        if stream.duration is not None:
-            length = float(stream.duration * stream.time_base)
-        elif source.duration is not None:
-            length = source.duration / 1_000_000
-        self.total: int | None = stream.frames or None
-        if self.total is None and length is not None and rate:
-            self.total = max(1, round(length * float(rate)))
-
-    def first_frame(self, path: Path) -> av.VideoFrame:
-        """Looks ahead for what the frames are like; nothing is lost by it."""
-        self._demuxed = self._source.demux()
-        for packet in self._demuxed:
-            decoded = self._decode(packet) if packet.stream is self._stream else None
-            self._packets.append((packet, decoded))
-            if decoded:
-                return decoded[0]
-        raise VideoReadError(
-            f"{path}: none of its video could be decoded ({self._stream.codec_context.name}); "
-            "it is damaged, or convert it to an .mp4 first"
-        )
-
-    def items(self, copied: set[int]) -> Iterator[Any]:
-        """Gives packets of the streams that are copied, and lists of frames, as they come."""
-        for packet, decoded in self._all():
-            if decoded is not None:
-                yield decoded
-            elif packet.stream.index in copied:
-                yield packet
-
-    def _all(self) -> Iterator[tuple[Any, list[av.VideoFrame] | None]]:
-        while self._packets:
-            yield self._packets.pop(0)
-        for packet in self._demuxed:
-            yield packet, self._decode(packet) if packet.stream is self._stream else None
-
-    def _decode(self, packet: Any) -> list[av.VideoFrame]:
-        import av
-
-        try:
-            frames: list[av.VideoFrame] = packet.decode()
-        except av.FFmpegError:
-            self.damaged += 1
-            return []
-        for frame in frames:
-            self._time(frame)
-        return frames
-
-    def _time(self, frame: av.VideoFrame) -> None:
-        """Sees to it that times are there, and rise: no encoder takes others."""
-        last = self._last
-        if frame.pts is None:
-            frame.pts = 0 if last is None else last + self._step
-        elif last is not None and frame.pts <= last:
-            frame.pts = last + 1
-        frame.time_base = self._stream.time_base
-        self._last = frame.pts
+    report = VideoReport(
+        work.frames, work.masked, len(work.faces), seconds, work.time, complete, tuple(notes)
+    )
+    if interrupted.is_set() and not complete:
+        raise VideoInterrupted(report)
+    return report
 
 
 class _Work:
     """Frames on their way from decoder to encoder."""
 
-    def __init__(self, session: Session, file: VideoFile, pixels: PixelFormat) -> None:
+    def __init__(self, session: Session, file: Writer, pixels: PixelFormat) -> None:
         self._session = session
         self._file = file
         self._pixels = pixels

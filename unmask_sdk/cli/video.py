@@ -49,7 +49,7 @@ def video(
 
     from ..packages import require
     from ..selection import load
-    from ..video import unmask_video
+    from ..video import VideoInterrupted, unmask_video
 
     require("unmask video", "av", extra="video")
     console = Console(stderr=True)
@@ -63,10 +63,8 @@ def video(
         transient=True,
         disable=not console.is_terminal,
     )
-    done: list[Progress] = []
 
     def show(progress: Progress) -> None:
-        done[:] = [progress]
         fps = progress.frames / progress.elapsed
         bar.update(task, total=progress.total, completed=progress.frames, fps=fps)
 
@@ -76,11 +74,9 @@ def video(
             report = unmask_video(
                 unmasker, source, out, codec=codec, crf=crf, smooth=smooth, progress=show
             )
-        except KeyboardInterrupt:
-            if not out.exists():
-                raise
-            seconds = done[0].seconds if done else 0.0
-            typer.echo(f"unmask: interrupted; {out} holds the first {seconds:.1f} s", err=True)
+        except VideoInterrupted as stopped:
+            told = f"unmask: interrupted; {out} holds the first {stopped.report.length:.1f} s"
+            typer.echo(told, err=True)
             raise typer.Exit(130) from None
     for note in report.notes:
         typer.echo(f"unmask: note: {note}", err=True)

@@ -1,17 +1,15 @@
-"""Video files: what is copied from the one to the other, and how the new one is encoded."""
+"""Puts video files together: frames encoded, sound and subtitles copied."""
 
 from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .errors import InvalidInputError, VideoReadError, VideoWriteError
+from .errors import VideoWriteError
+from .video_encoders import Container, Encoder, container_of
 from .video_pixels import FULL, PixelFormat
 
 if TYPE_CHECKING:
@@ -22,149 +20,13 @@ if TYPE_CHECKING:
 
 # What the file says of itself.
 COMMENT = "Face masks taken off by unmask-sdk: the regions under them are generated."
+# For encoders that know no constant quality.
+_BITS_PER_PIXEL = 0.15
 # Said of the container that was read, not of the one written.
 _NOT_KEPT = {"major_brand", "minor_version", "compatible_brands", "encoder", "duration"}
 
 
-@dataclass(frozen=True)
-class Encoder:
-    """How to encode.
-
-    Attributes:
-        name: FFmpeg's name.
-        crf: Constant rate factor: what is hard to tell from the original.
-        max_crf: The worst one.
-        options: Further options.
-        bits: Depths for which it is taken unless another is asked for.
-    """
-
-    name: str
-    crf: int
-    max_crf: int
-    options: dict[str, str] = field(default_factory=dict)
-    bits: tuple[int, ...] = (8,)
-
-
-H264 = Encoder("libx264", 18, 51, {"preset": "fast"})
-H265 = Encoder(
-    "libx265", 20, 51, {"preset": "fast", "x265-params": "log-level=error"}, bits=(10, 12)
-)
-VP9 = Encoder("libvpx-vp9", 24, 63, {"b:v": "0", "deadline": "good", "cpu-used": "4"})
-AV1 = Encoder("libsvtav1", 26, 63, {"preset": "8"}, bits=(10,))
-
-
-@dataclass(frozen=True)
-class Container:
-    """A file format: FFmpeg's name, its encoders, and options for writing."""
-
-    name: str
-    encoders: tuple[Encoder, ...]
-    options: dict[str, str] = field(default_factory=dict)
-
-
-_MP4 = Container("mp4", (H264, H265), {"movflags": "+faststart"})
-CONTAINERS = {
-    ".mp4": _MP4,
-    ".m4v": _MP4,
-    ".mov": Container("mov", (H264, H265), {"movflags": "+faststart"}),
-    ".mkv": Container("matroska", (H264, H265)),
-    ".webm": Container("webm", (VP9, AV1)),
-}
-
-
-def container_of(path: Path) -> Container:
-    """Tells the file format by the extension, or raises `VideoWriteError`."""
-    form = CONTAINERS.get(path.suffix.lower())
-    if form is None:
-        raise VideoWriteError(
-            f"{path}: the extension {path.suffix!r} names no video that can be written; "
-            f"use one of {', '.join(CONTAINERS)}"
-        )
-    return form
-
-
-def encoder_of(
-    container: Container, pixels: PixelFormat, codec: str | None, crf: int | None
-) -> Encoder:
-    """Chooses the encoder, with its options complete.
-
-    Raises:
-        VideoWriteError: If there is none, or it cannot hold such pixels.
-        InvalidInputError: If `crf` is out of its range.
-    """
-    known = {encoder.name: encoder for encoder in (H264, H265, VP9, AV1)}
-    fitting = [e for e in container.encoders if pixels.bits in e.bits]
-    if codec is None and not fitting:
-        raise VideoWriteError(
-            f"{container.name} with {pixels.bits} bits has no encoder here; write an .mkv"
-        )
-    chosen = fitting[0] if codec is None else known.get(codec, Encoder(codec, 18, 63))
-    formats = _formats(chosen.name)
-    if formats is None:
-        raise VideoWriteError(
-            f"this PyAV has no encoder {chosen.name}; install PyAV from PyPI (pip install av), "
-            "or choose another encoder with --codec, such as mpeg4"
-        )
-    if pixels.name not in formats:
-        raise VideoWriteError(
-            f"{chosen.name} cannot hold {pixels.name} pixels, only {', '.join(sorted(formats))}; "
-            "choose another encoder with --codec, or write an .mkv"
-        )
-    crf = chosen.crf if crf is None else crf
-    if not 0 <= crf <= chosen.max_crf:
-        raise InvalidInputError(
-            f"crf must be from 0 (best) to {chosen.max_crf} for {chosen.name}, got {crf}"
-        )
-    options = {**chosen.options, "crf": str(crf)} if chosen.name in known else {}
-    return Encoder(chosen.name, crf, chosen.max_crf, options, chosen.bits)
-
-
-def _formats(codec: str) -> set[str] | None:
-    from av import Codec
-    from av.codec.codec import UnknownCodecError
-
-    try:
-        return {form.name for form in Codec(codec, "w").video_formats or ()}
-    except UnknownCodecError:
-        return None
-
-
-@contextmanager
-def reading(path: Path) -> Iterator[InputContainer]:
-    """Opens a video; its failures become `VideoReadError`."""
-    import av
-
-    try:
-        # Not as a URL, and never a playlist of other files.
-        if not path.is_file():
-            what = "a folder" if path.is_dir() else "not there" if not path.exists() else "no file"
-            raise VideoReadError(f"{path} is {what}; a video file is needed")
-        source = av.open(f"file:{path}", "r", metadata_errors="replace")
-    except av.FFmpegError as error:
-        raise VideoReadError(
-            f"{path} is no video that can be read: {error.strerror}; if it plays elsewhere, "
-            "convert it to an .mp4 first"
-        ) from error
-    with source:
-        yield source
-
-
-def video_stream(source: InputContainer, path: Path) -> VideoStream:
-    """Gives the first moving picture of a file."""
-    from av.stream import Disposition
-
-    for stream in source.streams.video:
-        if not stream.disposition & Disposition.attached_pic:
-            if stream.codec_context is None:
-                raise VideoReadError(f"{path}: there is no decoder for its video; convert it first")
-            return stream
-    kinds: list[str] = sorted({stream.type for stream in source.streams}) or ["nothing"]
-    raise VideoReadError(
-        f"{path} holds no video, only {' and '.join(kinds)}; for pictures use `unmask image`"
-    )
-
-
-class VideoFile:
+class Writer:
     """A video file being written under a temporary name beside its own.
 
     Args:
@@ -222,6 +84,8 @@ class VideoFile:
             ) from error
         context, original = video.codec_context, stream.codec_context
         video.width, video.height, video.pix_fmt = pixels.width, pixels.height, pixels.name
+        if encoder.crf is None:
+            context.bit_rate = round(_BITS_PER_PIXEL * pixels.width * pixels.height * rate)
         # Frames keep their own times, however uneven.
         context.time_base = stream.time_base
         context.thread_type = "AUTO"
