@@ -25,19 +25,25 @@ from .errors import (
     MissingDependencyError,
     NoFaceError,
     RuntimeUnavailableError,
+    SourceError,
     UnmaskError,
     VerificationError,
+    VideoReadError,
+    VideoWriteError,
 )
 
 if TYPE_CHECKING:
+    from .camera import Camera
     from .result import Face, Result
     from .selection import load
+    from .session import Session
     from .unmasker import Unmasker
 
     __version__: str
 
 __all__ = [
     "ArtifactError",
+    "Camera",
     "ConfigError",
     "DataError",
     "DeviceMismatchError",
@@ -50,16 +56,22 @@ __all__ = [
     "NoFaceError",
     "Result",
     "RuntimeUnavailableError",
+    "Session",
+    "SourceError",
     "UnmaskError",
     "Unmasker",
     "VerificationError",
+    "VideoReadError",
+    "VideoWriteError",
     "__version__",
     "load",
 ]
 
 _LAZY = {
+    "Camera": "camera",
     "Face": "result",
     "Result": "result",
+    "Session": "session",
     "Unmasker": "unmasker",
     "load": "selection",
 }

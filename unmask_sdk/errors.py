@@ -20,6 +20,18 @@ class ImageWriteError(UnmaskError):
     """A picture could not be written."""
 
 
+class VideoReadError(UnmaskError):
+    """A file could not be read as a video."""
+
+
+class VideoWriteError(UnmaskError):
+    """A video could not be written."""
+
+
+class SourceError(UnmaskError):
+    """A camera or another source of frames gives none."""
+
+
 class NoFaceError(UnmaskError):
     """No face was found where one was required."""
 

@@ -11,6 +11,7 @@ ears and neck; under a mask it is where the chin would be.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -141,6 +142,29 @@ class Locator:
         points, scores = self._place(image, boxes[None])
         return Location(_floats(boxes), points[0], float(scores[0]))
 
+    def follow(self, image: Image, faces: Sequence[Location]) -> list[Location]:
+        """Puts the points of faces that lay somewhere near in the frame before.
+
+        Args:
+            image: uint8 `[H, W, 3]` RGB.
+            faces: Where they were, up to a quarter of a face off.
+
+        Returns:
+            A location for each, with the aligner's score alone: a low one means that there is no
+            face any more. The box goes along with the points.
+
+        Raises:
+            InvalidInputError: If the image is not such an array.
+        """
+        _check(image)
+        if not faces:
+            return []
+        points, scores = self._look(image, [points_matrix(face.points) for face in faces])
+        return [
+            Location(_carried(face, now), now, float(score))
+            for face, now, score in zip(faces, points, scores, strict=True)
+        ]
+
     def _detect(self, image: Image) -> tuple[Floats, Floats]:
         found: list[tuple[Floats, Floats]] = []
         for scale in scales(*image.shape[:2]):
@@ -180,6 +204,14 @@ def _check(image: Image) -> None:
         raise InvalidInputError(f"image must be a uint8 RGB array [H, W, 3]; got {got}")
     if 0 in image.shape:
         raise InvalidInputError(f"image has no pixels: its shape is {list(image.shape)}")
+
+
+def _carried(face: Location, points: Floats) -> tuple[float, float, float, float]:
+    """Moves a face's box as its points moved."""
+    old, new = face.points.mean(0), points.mean(0)
+    growth = np.linalg.norm(points - new) / max(float(np.linalg.norm(face.points - old)), 1e-9)
+    corners = np.reshape(face.box, (2, 2))
+    return _floats(((corners - old) * growth + new).ravel())
 
 
 def _floats(box: Floats) -> tuple[float, float, float, float]:

@@ -32,6 +32,8 @@ class Face:
         crop: uint8 `[S, S, 3]` RGB, the aligned face without its mask.
         original: uint8 `[S, S, 3]` RGB, the aligned face as it was.
         matrix: float64 `[2, 3]`, from the photo's pixels to the crop's.
+        track: In a video or stream the number of the face, the same in every frame; None in a
+            photo.
     """
 
     box: tuple[float, float, float, float]
@@ -42,6 +44,7 @@ class Face:
     crop: Pixels
     original: Pixels
     matrix: Floats
+    track: int | None = None
 
     def __repr__(self) -> str:
         box = ", ".join(f"{v:.0f}" for v in self.box)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from os import PathLike
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
     from .runtimes.base import Runtime, RuntimeInfo
     from .selection import Candidate
+    from .stream import Stream
+    from .video import VideoReport
 
 Pixels = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float64]
@@ -66,6 +69,24 @@ class Unmasker:
         """What the unmasker actually runs on."""
         return self._runtime.info
 
+    @property
+    def locator(self) -> Locator:
+        """What finds the faces.
+
+        Raises:
+            RuntimeUnavailableError: If the model is closed.
+        """
+        if self._locator is None:
+            raise RuntimeUnavailableError(
+                "this model is closed; open another with unmask_sdk.load()"
+            )
+        return self._locator
+
+    @property
+    def crop_size(self) -> int:
+        """Side of the crops that the network takes, in pixels."""
+        return self._size
+
     def __call__(
         self,
         image: Source,
@@ -100,12 +121,8 @@ class Unmasker:
             InvalidInputError: If an argument does not fit.
             RuntimeUnavailableError: If the model is closed, or its engine fails.
         """
-        locator = self._locator
-        if locator is None:
-            raise RuntimeUnavailableError(
-                "this model is closed; open another with unmask_sdk.load()"
-            )
-        watch = _Watch()
+        locator = self.locator
+        watch = Watch()
         photo = read(image, channels)
         watch.lap("decode")
         places = _places(photo, locator, boxes, eyes)
@@ -120,7 +137,7 @@ class Unmasker:
         watch.lap("run")
         least = 0.0 if boxes is None else MIN_BOX_SCORE
         faces = tuple(
-            _face(place, least, matrix, *pictures)
+            face_of(place, least, matrix, *pictures)
             for place, matrix, *pictures in zip(
                 places, matrices, crops, unmasked, masks[..., 0], strict=True
             )
@@ -152,6 +169,46 @@ class Unmasker:
         parts = [self._runtime.run(images[i : i + CHUNK]) for i in range(0, len(images), CHUNK)]
         return np.concatenate([p[0] for p in parts]), np.concatenate([p[1] for p in parts])
 
+    def video(
+        self, source: str | PathLike[str], target: str | PathLike[str], **options: Any
+    ) -> VideoReport:
+        """Takes the masks off a video file; needs the extra `video`.
+
+        Args:
+            source: A video file.
+            target: File to write: .mp4, .m4v, .mov, .mkv or .webm.
+            **options: `codec`, `crf`, `smooth`, `progress`, `stop`; see
+                `unmask_sdk.video.unmask_video`.
+
+        Returns:
+            What was done.
+
+        Raises:
+            VideoReadError: If `source` is no video that can be read.
+            VideoWriteError: If `target` cannot be written, or cannot hold what the source holds.
+            MissingDependencyError: If PyAV is not installed.
+        """
+        from .video import unmask_video
+
+        return unmask_video(self, source, target, **options)
+
+    def stream(self, frames: Iterable[Any], **options: Any) -> Stream:
+        """Takes the masks off live frames: an iterator of results that is never late.
+
+        Frames that come while another is worked on are dropped, but for the latest. For the
+        frames of a file use `video`, or `unmask_sdk.Session`, which drop none.
+
+        Args:
+            frames: Any iterable of uint8 `[H, W, 3]` arrays, such as `unmask_sdk.Camera(0)`.
+            **options: `channels`, `queue`, `timeout`, `smooth`; see `unmask_sdk.stream.Stream`.
+
+        Returns:
+            The stream: iterate over it, read its `counters`, `close` it from any thread.
+        """
+        from .stream import Stream
+
+        return Stream(self, frames, **options)
+
     def close(self) -> None:
         """Lets go of the networks. May be called twice, and by any thread."""
         self._locator = None
@@ -173,11 +230,14 @@ class Unmasker:
         return f"Unmasker({info.runtime}, {info.precision}, {info.device}: {info.provider})"
 
 
-class _Watch:
+class Watch:
     """Milliseconds from lap to lap."""
 
     def __init__(self) -> None:
         self.laps: dict[str, float] = {}
+        self.start()
+
+    def start(self) -> None:
         self._last = time.perf_counter()
 
     def lap(self, name: str) -> None:
@@ -243,7 +303,7 @@ def _check_inside(name: str, photo: Photo, given: Floats) -> None:
         )
 
 
-def _face(
+def face_of(
     place: Location,
     least: float,
     matrix: Floats,
@@ -251,6 +311,7 @@ def _face(
     unmasked: Pixels,
     mask: Pixels,
 ) -> Face:
+    """Judges whether a face wears a mask, and puts together what is told of it."""
     masked = place.score >= least and float(np.mean(mask >= 128)) >= MIN_MASK_SHARE
     if not masked:
         unmasked, mask = original, np.zeros_like(mask)

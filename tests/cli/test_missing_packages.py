@@ -66,3 +66,10 @@ def test_synth_needs_no_more_than_it_imports() -> None:
     others = {"onnx", "onnxruntime", "onnxscript", "skimage", "yaml", "matplotlib", "h5py"}
     done = unmask(others, "synth", "nowhere", "-o", "out")
     assert "nowhere is not a folder" in done.stderr
+
+
+def test_video_needs_pyav_before_any_work() -> None:
+    done = unmask({"av"}, "video", "nowhere.mp4", "-o", "out.mp4")
+    assert done.returncode == 1
+    assert "unmask video needs av, which is not installed" in done.stderr
+    assert "pip install 'unmask-sdk[video]'" in done.stderr

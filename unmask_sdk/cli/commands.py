@@ -7,6 +7,7 @@ from collections.abc import Callable
 from .build import build
 from .cache import cache
 from .calibrate import calibrate
+from .camera import camera
 from .doctor import doctor
 from .evaluate import evaluate
 from .evaluate_locator import evaluate_locator
@@ -17,9 +18,12 @@ from .synth import synth
 from .train import cost, train
 from .train_locator import train_locator
 from .verify import verify
+from .video import video
 
 COMMANDS: dict[str, Callable[..., None]] = {
     "image": image,
+    "video": video,
+    "camera": camera,
     "doctor": doctor,
     "export": export,
     "verify": verify,

@@ -1,0 +1,144 @@
+"""`unmask video` and `unmask camera` as a user runs them."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+av = pytest.importorskip("av")
+
+EYES = np.array([[130.0, 70.0], [190.0, 70.0]])
+WIDTH, HEIGHT = 320, 240
+
+
+@pytest.fixture
+def unmask(painted_artifacts: Path, tmp_path: Path):
+    """Starts `unmask` in `tmp_path`."""
+
+    def start(command: str, *arguments: object, **options) -> subprocess.Popen:
+        code = "from unmask_sdk.cli import main; main()"
+        fixed = ["--artifacts", str(painted_artifacts), "--runtime", "onnx"]
+        return subprocess.Popen(
+            [sys.executable, "-c", code, command, *fixed, *map(str, arguments)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            cwd=tmp_path,
+            **options,
+        )
+
+    return start
+
+
+@pytest.fixture
+def picture(painter, backdrop):
+    return painter(backdrop[120:360, 160:480], EYES)
+
+
+@pytest.fixture
+def clip(picture, tmp_path):
+    def write(count: int) -> Path:
+        with av.open(str(tmp_path / "in.mp4"), "w") as file:
+            video = file.add_stream("libx264", rate=25, options={"preset": "ultrafast"})
+            video.width, video.height, video.pix_fmt = WIDTH, HEIGHT, "yuv420p"
+            for index in range(count):
+                frame = av.VideoFrame.from_ndarray(picture)
+                frame.pts, frame.time_base = index, Fraction(1, 25)
+                file.mux(video.encode(frame))
+            file.mux(video.encode(None))
+        return tmp_path / "in.mp4"
+
+    return write
+
+
+def count(path: Path) -> int:
+    with av.open(str(path)) as file:
+        return sum(1 for _ in file.decode(video=0))
+
+
+def test_a_video(unmask, clip, tmp_path):
+    clip(10)
+    out, told = (b.decode() for b in unmask("video", "in.mp4", "-o", "out.mp4").communicate())
+    assert out.startswith("out.mp4: 10 frames, 10 unmasked, 1 face, "), told
+    assert not told
+    assert count(tmp_path / "out.mp4") == 10
+
+
+def test_ctrl_c(unmask, clip, tmp_path):
+    clip(600)
+    process = unmask("video", "in.mp4", "-o", "out.mp4")
+    while not list(tmp_path.glob(".out*.part")):  # From then on it is at work.
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    _, told = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert told.decode().startswith("unmask: interrupted; out.mp4 holds the first ")
+    assert 0 < count(tmp_path / "out.mp4") < 600
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["in.mp4", "out.mp4"]
+
+
+def test_failures_are_one_line(unmask, clip, tmp_path):
+    clip(2)
+    for arguments, words in (
+        (("video", "in.mp4", "-o", "out.txt"), "use one of .mp4"),
+        (("video", "none.mp4", "-o", "out.mp4"), "none.mp4 is not there"),
+        (("camera", "-"), "--size WIDTHxHEIGHT"),
+        (("camera", "-", "--size", "big"), "must look like 1280x720"),
+        (("camera", "none.mp4", "--out", "-"), "cannot be opened"),
+    ):
+        process = unmask(*arguments)
+        out, told = process.communicate(timeout=60)
+        assert process.returncode == 1
+        assert out == b""
+        assert words in told.decode()
+        line = told.decode().splitlines()[-1]
+        assert line.startswith("unmask: error: ") or arguments[0] == "camera"
+        assert "Traceback" not in told.decode()
+
+
+def test_raw_frames_through_pipes(unmask, picture, painted_model):
+    from unmask_sdk import Session
+
+    frames = [np.roll(picture, shift, axis=1) for shift in range(4)]
+    process = unmask("camera", "-", "--size", f"{WIDTH}x{HEIGHT}")
+    out, told = process.communicate(b"".join(f.tobytes() for f in frames), timeout=60)
+    assert process.returncode == 0, told
+    session = Session(painted_model)
+    assert out == b"".join(session(frame).image.tobytes() for frame in frames)
+    process = unmask("camera", "-", "--size", f"{WIDTH}x{HEIGHT}")
+    out, told = process.communicate(frames[0].tobytes() + b"abc", timeout=60)
+    assert process.returncode == 1
+    assert len(out) == frames[0].size
+    assert "after 3 of its 230400 bytes" in told.decode()
+
+
+def test_a_reader_that_has_enough(unmask, picture):
+    process = unmask("camera", "-", "--size", f"{WIDTH}x{HEIGHT}")
+    process.stdin.write(picture.tobytes())
+    process.stdin.flush()
+    assert len(process.stdout.read(picture.size)) == picture.size
+    process.stdout.close()
+    try:
+        while process.poll() is None:
+            process.stdin.write(picture.tobytes())
+    except BrokenPipeError:
+        pass
+    assert process.wait(30) == 0
+    assert process.stderr.read() == b""
+
+
+def test_a_capture_to_a_pipe(unmask, clip, picture):
+    clip(40)
+    process = unmask("camera", "in.mp4", "--out", "-")
+    assert len(process.stdout.read(picture.size)) == picture.size
+    process.stdout.close()
+    assert process.wait(30) == 0
+    assert "frames, " in process.stderr.read().decode()
