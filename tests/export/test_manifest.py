@@ -43,7 +43,7 @@ def test_what_stays_shares_the_new_golden_vectors(tiny_artifacts: Path) -> None:
     golden = replace(old[0].golden, sha256="2" * 64, tolerance=9.0)
     merged = merge(tiny_artifacts, [replace(old[0], precision="fp16", golden=golden)])
     stayed = [a for a in merged if a.role == old[0].role and a.precision == "fp32"]
-    assert len(stayed) == 2
+    assert {a.format for a in stayed} >= {"onnx", "safetensors"}
     for artifact in stayed:
         assert artifact.golden.sha256 == "2" * 64
         assert artifact.golden.tolerance == old[0].golden.tolerance

@@ -116,7 +116,7 @@ def test_convolutions_are_those_of_torch_without_transposes_before_them(
     assert names == set(convolutions(load_network(weights)))
     turned = {op.outputs[0] for op in found if op.kind == "TRANSPOSE"}
     assert not turned & {op.inputs[0] for op in found if op.kind in CONVOLUTIONS}
-    # One for each pixel shuffle, three of the composite; two of the detector's maps.
+    # One for each pixel shuffle, three of the composite, two of the detector's small maps.
     assert len(turned) <= {"unmasker": 7, "detector": 2, "aligner": 0}[role]
 
 
