@@ -60,7 +60,7 @@ class Result:
         faces: Every face found, masked or not; largest first, or in the order in which the caller
             gave them. Empty if none was found: then `image` is the photo unchanged.
         timings: Milliseconds by stage: `decode`, `locate`, `align`, `run`, `paste`.
-        extras: Transparency, EXIF and colour profile of the photo, for `save`.
+        extras: Transparency, EXIF, XMP and colour profile of the photo, for `save`.
     """
 
     image: Pixels
@@ -68,16 +68,20 @@ class Result:
     timings: dict[str, float]
     extras: Extras | None = field(default=None)
 
-    def save(self, path: str | os.PathLike[str], *, quality: int = 95) -> None:
+    def save(self, path: str | os.PathLike[str], *, quality: int = 95, strip: bool = False) -> None:
         """Writes the picture; the file is there whole or not at all.
 
-        EXIF and colour profile of the photo are kept, and its transparency where the format holds
-        it; JPEG and BMP do not, there it is laid on white.
+        EXIF, XMP and colour profile of the photo are kept, and its transparency where the format
+        holds it; JPEG and BMP do not, there it is laid on white. If a mask was taken off, the file
+        says that a region was generated: IPTC's `DigitalSourceType` in its XMP is
+        `compositeWithTrainedAlgorithmicMedia`. BMP holds no metadata at all.
 
         Args:
             path: File to write: .jpg, .jpeg, .png, .webp, .tif, .tiff or .bmp, in a folder that
                 exists.
             quality: 1 to 100, for JPEG and WebP.
+            strip: Leaves out the photo's EXIF (place, time, camera) and XMP. Colour profile and
+                the notice that a region was generated stay.
 
         Raises:
             ImageWriteError: If the extension is another, or the file cannot be written.
@@ -85,7 +89,8 @@ class Result:
         """
         from .encode import write
 
-        write(path, self.image, self.extras, quality=quality)
+        generated = any(face.masked for face in self.faces)
+        write(path, self.image, self.extras, quality=quality, generated=generated, strip=strip)
 
     def __repr__(self) -> str:
         height, width = self.image.shape[:2]
