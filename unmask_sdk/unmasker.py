@@ -251,7 +251,8 @@ def _face(
     unmasked: Pixels,
     mask: Pixels,
 ) -> Face:
-    masked = place.score >= least and float(np.mean(mask >= 128)) >= MIN_MASK_SHARE
+    share = np.count_nonzero(mask >= 128) / mask.size
+    masked = bool(place.score >= least and share >= MIN_MASK_SHARE)
     if not masked:
         unmasked, mask = original, np.zeros_like(mask)
     elif _is_grey(original):
@@ -260,9 +261,13 @@ def _face(
 
 
 def _is_grey(crop: Pixels) -> bool:
+    # Most are not, and a few pixels tell.
+    return _spread(crop[::16, ::16]) <= GREY_SPREAD and _spread(crop) <= GREY_SPREAD
+
+
+def _spread(crop: Pixels) -> int:
     red, green, blue = (crop[..., i].astype(np.int16) for i in range(3))
-    spread = max(int(np.abs(red - green).max()), int(np.abs(green - blue).max()))
-    return spread <= GREY_SPREAD
+    return max(int(np.abs(red - green).max()), int(np.abs(green - blue).max()))
 
 
 def _grey(original: Pixels, unmasked: Pixels, mask: Pixels) -> Pixels:

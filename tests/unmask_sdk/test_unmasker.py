@@ -25,6 +25,13 @@ def mouth(eyes: np.ndarray) -> tuple[int, int]:
     return int(y), int(x)
 
 
+def filled(result, eyes: np.ndarray, colour: tuple[int, int, int] = SKIN) -> bool:
+    """Whether the middle of the patch has a colour; grain of the photo's own may lie on it."""
+    y, x = mouth(eyes)
+    around = result.image[y - 3 : y + 4, x - 3 : x + 4].reshape(-1, 3).astype(int)
+    return bool(np.abs(around.mean(0) - colour).max() <= 8)
+
+
 @pytest.fixture
 def photo(painter, backdrop):
     return painter(backdrop, EYES)
@@ -36,7 +43,7 @@ def test_a_mask_is_taken_off_and_the_rest_is_untouched(painted_model, photo):
     np.testing.assert_array_equal(photo, before)
     (face,) = result.faces
     assert face.masked
-    assert result.image[mouth(EYES)].tolist() == list(SKIN)
+    assert filled(result, EYES)
     changed = (result.image != photo).any(-1)
     x0, y0, x1, y1 = (round(v) for v in face.box)
     changed[y0 : y1 + 12, x0 : x1 + 1] = False  # The seam lies round the mask, at the chin.
@@ -95,7 +102,7 @@ def test_own_eyes_and_boxes_are_used(painted_model, photo):
     (face,) = by_eyes.faces
     np.testing.assert_array_equal(face.eyes, EYES)
     assert face.confidence == 1
-    assert by_eyes.image[mouth(EYES)].tolist() == list(SKIN)
+    assert filled(by_eyes, EYES)
     by_box = painted_model(photo, boxes=[face.box])
     assert by_box.faces[0].masked
     assert by_box.faces[0].box == face.box
@@ -142,8 +149,7 @@ def test_many_faces_in_one_photo(painted_model, painter, backdrop):
     assert len(result.faces) == len(pairs) > CHUNK
     assert [face.masked for face in result.faces] == [i % 3 != 0 for i in range(len(pairs))]
     for i, pair in enumerate(pairs):
-        wanted = PALE if i % 3 == 0 else SKIN
-        assert result.image[mouth(pair)].tolist() == list(wanted)
+        assert filled(result, pair, PALE if i % 3 == 0 else SKIN)
 
 
 @pytest.mark.parametrize("distance", [8, 20, 60, 150, 400])
