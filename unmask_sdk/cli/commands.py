@@ -8,6 +8,7 @@ from .doctor import doctor
 from .evaluate import evaluate
 from .evaluate_locator import evaluate_locator
 from .export import export
+from .folder import folder
 from .image import image
 from .release import release
 from .synth import synth
@@ -17,6 +18,7 @@ from .verify import verify
 
 COMMANDS: dict[str, Callable[..., None]] = {
     "image": image,
+    "folder": folder,
     "doctor": doctor,
     "export": export,
     "verify": verify,
