@@ -92,7 +92,7 @@ def make(folder: Path, photo: Image.Image, count: int, seed: int = 0) -> list[Pa
     rng = np.random.default_rng(seed)
     formats = list(SUFFIXES)
     tags = Image.Exif()
-    tags[0x010F], tags[0x0112] = "Maker", 6
+    tags[0x010F] = "Maker"
     encoded = {}
     for name in formats:
         content = io.BytesIO()

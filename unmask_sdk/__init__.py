@@ -30,6 +30,7 @@ from .errors import (
 )
 
 if TYPE_CHECKING:
+    from .locator import Location
     from .result import Face, Result
     from .selection import load
     from .unmasker import Unmasker
@@ -46,6 +47,7 @@ __all__ = [
     "ImageReadError",
     "ImageWriteError",
     "InvalidInputError",
+    "Location",
     "MissingDependencyError",
     "NoFaceError",
     "Result",
@@ -59,6 +61,7 @@ __all__ = [
 
 _LAZY = {
     "Face": "result",
+    "Location": "locator",
     "Result": "result",
     "Unmasker": "unmasker",
     "load": "selection",

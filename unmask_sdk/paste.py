@@ -7,7 +7,7 @@ those of `align.py`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import cv2
@@ -62,11 +62,38 @@ def paste(image: Pixels, crop: Pixels, mask: Pixels, matrix: Floats) -> Region |
     Returns:
         The rectangle outside of which nothing changed; None if nothing changed at all.
     """
-    alpha = opacity(mask)
-    filled = _extent(alpha)
-    if filled is None:
+    source, cover, warp, region = _placed(image, crop, mask, matrix)
+    if region[2] <= region[0] or region[3] <= region[1]:
         return None
     size = crop.shape[0]
+    # In a small face every pixel is a feature; there the surroundings tell what is noise.
+    large = size * pixels_per_pixel(matrix) >= LARGE
+    box = EYES if large else (0, 0, CROP_SIZE, CROP_SIZE)
+    left, top, right, bottom = _window(image, matrix, np.array(box) * (size / CROP_SIZE))
+    shown, there = image[top:bottom, left:right], shifted(warp, left, top)
+    noise = None
+    if shown.size:
+        kept = (_cover(cover, there, shown) == 0).astype(np.float32)
+        if len(source) == size:
+            source = _sharpened(source, there, shown, kept)
+        noise = _noise(source, cover, warp, _cut(region, FILL_WINDOW), shown, kept)
+    first = grain.start(crop)
+    for left, top, right, bottom in _tiles(region):
+        view = image[top:bottom, left:right]
+        place = (first[0] + left - region[0], first[1] + top - region[1])
+        _blend(view, source, cover, shifted(warp, left, top), noise, place)
+    return region
+
+
+def _placed(
+    image: Pixels, crop: Pixels, mask: Pixels, matrix: Floats
+) -> tuple[Pixels, Opacity, Floats, Region]:
+    """Gives crop and opacity at the photo's resolution, their matrix, and where they reach."""
+    alpha = opacity(mask)
+    filled = _extent(alpha)
+    size = len(crop)
+    if filled is None:
+        return crop, alpha, matrix, (0, 0, 0, 0)
     small = min(size, max(1, round(size * pixels_per_pixel(matrix))))
     source, cover, warp = crop, alpha, matrix
     spread = 1
@@ -80,26 +107,26 @@ def paste(image: Pixels, crop: Pixels, mask: Pixels, matrix: Floats) -> Region |
         spread += -(-size // small)
     x0, y0, x1, y1 = filled[0] - spread, filled[1] - spread, filled[2] + spread, filled[3] + spread
     corners = np.array([[x0, y0], [x1, y0], [x1, y1], [x0, y1]], np.float64)
-    region = bounds(to_photo(matrix, corners), image, 1.0)
-    if region[2] <= region[0] or region[3] <= region[1]:
-        return None
-    # In a small face every pixel is a feature; there the surroundings tell what is noise.
-    large = size * pixels_per_pixel(matrix) >= LARGE
-    box = EYES if large else (0, 0, CROP_SIZE, CROP_SIZE)
-    left, top, right, bottom = _window(image, matrix, np.array(box) * (size / CROP_SIZE))
-    shown, there = image[top:bottom, left:right], shifted(warp, left, top)
-    noise = None
-    if shown.size:
-        kept = (_cover(cover, there, shown) == 0).astype(np.float32)
-        if small == size:
-            source = _sharpened(source, there, shown, kept)
-        noise = _noise(source, cover, warp, _cut(region, FILL_WINDOW), shown, kept)
-    first = grain.start(crop)
-    for left, top, right, bottom in _tiles(region):
-        view = image[top:bottom, left:right]
-        place = (first[0] + left - region[0], first[1] + top - region[1])
-        _blend(view, source, cover, shifted(warp, left, top), noise, place)
-    return region
+    return source, cover, warp, bounds(to_photo(matrix, corners), image, 1.0)
+
+
+def coverage(image: Pixels, pasted: Iterable[tuple[Pixels, Pixels, Floats]]) -> Pixels:
+    """Says how much of each pixel of a photo `paste` takes from crops.
+
+    Args:
+        image: uint8 `[H, W, 3]`.
+        pasted: Crop, mask and matrix of each.
+
+    Returns:
+        uint8 `[H, W]`: 0 where the photo's pixel stays, 1 to 255 where it may change.
+    """
+    left = np.ones(image.shape[:2], np.float32)
+    for crop, mask, matrix in pasted:
+        _, cover, warp, region = _placed(image, crop, mask, matrix)
+        for x0, y0, x1, y1 in _tiles(region):
+            view = image[y0:y1, x0:x1]
+            left[y0:y1, x0:x1] *= 1 - _cover(cover, shifted(warp, x0, y0), view)
+    return np.asarray(np.ceil(255 * (1 - left)), np.uint8)
 
 
 def opacity(mask: Pixels) -> Opacity:

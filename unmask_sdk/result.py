@@ -43,6 +43,12 @@ class Face:
     original: Pixels
     matrix: Floats
 
+    def _repr_png_(self) -> bytes:
+        """What a notebook shows: the crop before and after."""
+        from .overlay import png
+
+        return png(np.hstack([self.original, self.crop]))
+
     def __repr__(self) -> str:
         box = ", ".join(f"{v:.0f}" for v in self.box)
         state = "mask taken off" if self.masked else "no mask"
@@ -68,6 +74,23 @@ class Result:
     timings: dict[str, float]
     extras: Extras | None = field(default=None)
 
+    @property
+    def generated(self) -> Pixels:
+        """uint8 `[H, W]`: how much of each pixel is generated, 0 (the photo's own) to 255."""
+        from .paste import coverage
+
+        masked = [face for face in self.faces if face.masked]
+        return coverage(self.image, [(face.crop, face.mask, face.matrix) for face in masked])
+
+    def overlay(self) -> Pixels:
+        """Gives a copy of the picture with what was seen drawn on it, uint8 `[H, W, 3]` RGB.
+
+        Boxes (green: a mask was taken off) with confidences, eyes, and outlines of the masks.
+        """
+        from .overlay import draw
+
+        return draw(self.image, self.faces)
+
     def save(self, path: str | os.PathLike[str], *, quality: int = 95, strip: bool = False) -> None:
         """Writes the picture; the file is there whole or not at all.
 
@@ -91,6 +114,12 @@ class Result:
 
         generated = any(face.masked for face in self.faces)
         write(path, self.image, self.extras, quality=quality, generated=generated, strip=strip)
+
+    def _repr_png_(self) -> bytes:
+        """What a notebook shows."""
+        from .overlay import png
+
+        return png(self.image)
 
     def __repr__(self) -> str:
         height, width = self.image.shape[:2]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -73,6 +73,7 @@ class Unmasker:
         channels: Channels = "rgb",
         boxes: npt.ArrayLike | None = None,
         eyes: npt.ArrayLike | None = None,
+        only: Callable[[Location], bool] | None = None,
     ) -> Result:
         """Takes the masks off all faces of a photo.
 
@@ -91,6 +92,9 @@ class Unmasker:
                 looking for faces. The order says which way up the face is: the one that is left
                 in the picture when the head is upright comes first. Swapped, the face is taken to
                 be upside down.
+            only: Says for each face, by its place (`box`, `eyes`, `score`), whether to look at
+                it: `only=lambda face: face.score > 0.9`. Others are left as they are, cost
+                nothing, and are not among the result's faces.
 
         Returns:
             The result. Where no face was found it has no faces, and the photo unchanged.
@@ -109,6 +113,8 @@ class Unmasker:
         photo = read(image, channels)
         watch.lap("decode")
         places = _places(photo, locator, boxes, eyes)
+        if only is not None:
+            places = [place for place in places if only(place)]
         watch.lap("locate")
         matrices = [crop_matrix(place.eyes, self._size) for place in places]
         shape = (len(places), self._size, self._size, 3)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import threading
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
 from PIL import Image
 
 from unmask_sdk import load
@@ -305,3 +309,75 @@ def test_a_file_that_is_no_picture(painted_model, tmp_path):
     (tmp_path / "a.jpg").write_text("hello")
     with pytest.raises(ImageReadError, match="not a picture"):
         painted_model(tmp_path / "a.jpg")
+
+
+def test_only_the_faces_asked_for(painted_model, painter, backdrop):
+    left, right = [[100.0, 95.0], [150.0, 95.0]], [[420.0, 95.0], [470.0, 95.0]]
+    photo = painter(painter(backdrop, left), right)
+    result = painted_model(photo, eyes=[left, right], only=lambda place: place.eyes[0, 0] > 300)
+    (face,) = result.faces
+    np.testing.assert_array_equal(face.eyes, right)
+    np.testing.assert_array_equal(result.image[:, :300], photo[:, :300])
+    assert filled(result, np.array(right))
+    assert painted_model(photo, only=lambda place: place.score > 1).faces == ()
+
+
+@pytest.mark.parametrize("distance", [14, 60, 150])
+def test_what_was_generated_is_known_to_the_pixel(painted_model, painter, backdrop, distance):
+    eyes = np.array([[300.0 - distance / 2, 150.0], [300.0 + distance / 2, 140.0]])
+    photo = painter(backdrop, eyes)
+    result = painted_model(photo, eyes=[eyes])
+    assert result.generated.shape == photo.shape[:2]
+    np.testing.assert_array_equal(result.image[result.generated == 0], photo[result.generated == 0])
+    assert result.generated[mouth(eyes)] == 255
+    changed = (result.image != photo).any(-1)
+    assert changed[result.generated == 255].mean() > 0.9
+    assert not painted_model(backdrop).generated.any()
+
+
+def test_pictures_for_notebooks_and_for_debugging(painted_model, photo):
+    result = painted_model(photo)
+    before = result.image.copy()
+    drawn = result.overlay()
+    np.testing.assert_array_equal(result.image, before)
+    assert drawn.shape == photo.shape
+    assert 0.001 < (drawn != result.image).any(-1).mean() < 0.2
+    for shown, size in ((result, (640, 480)), (result.faces[0], (512, 256))):
+        with Image.open(io.BytesIO(shown._repr_png_())) as image:
+            assert image.format == "PNG"
+            assert image.size == size
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    hnp.arrays(
+        np.uint8,
+        st.one_of(
+            st.tuples(st.integers(1, 60), st.integers(1, 60)),
+            st.tuples(st.integers(1, 60), st.integers(1, 60), st.sampled_from([1, 3, 4])),
+        ),
+    ),
+    st.sampled_from(["rgb", "bgr"]),
+    st.one_of(
+        st.none(),
+        st.lists(st.lists(st.floats(-1e3, 1e3) | st.sampled_from([np.nan, np.inf]), min_size=2)),
+        st.lists(st.lists(st.floats(-50, 100), min_size=4, max_size=4), max_size=3),
+    ),
+    st.booleans(),
+)
+def test_any_array_and_any_options_give_a_result_or_our_own_error(
+    painted_model, array, channels, places, as_boxes
+):
+    before = array.copy()
+    options = {} if places is None else {"boxes" if as_boxes else "eyes": places}
+    if not as_boxes and places and all(len(place) == 4 for place in places):
+        options["eyes"] = [np.reshape(place, (2, 2)) for place in places]
+    try:
+        result = painted_model(array, channels=channels, **options)
+    except InvalidInputError:
+        assert options
+    else:
+        assert result.image.shape == (*array.shape[:2], 3)
+        assert result.image.dtype == np.uint8
+        assert all(np.isfinite(face.matrix).all() for face in result.faces)
+    np.testing.assert_array_equal(array, before)
