@@ -21,9 +21,9 @@ def harness():
 
 
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_a_finding_stays_mended(harness, case: Path) -> None:
-    harness.one(case.name.split("-")[0], case.read_bytes())
+def test_findings_stay_mended(harness) -> None:
+    for case in CASES:
+        harness.one(case.name.split("-")[0], case.read_bytes())
 
 
 def test_every_target_answers_nonsense(harness) -> None:

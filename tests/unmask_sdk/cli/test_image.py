@@ -74,7 +74,7 @@ def test_a_folder_with_bad_files_among_the_good(unmask, photo, backdrop, painter
     made = sorted(str(p.relative_to(tmp_path / "out")) for p in (tmp_path / "out").rglob("*.*"))
     assert made == ["a.png", "b.webp", "bare.png", os.path.join("deep", "cmyk.jpg")]
     for name in ("a.png", "b.webp"):
-        assert blue(tmp_path / "out" / name) == 0
+        assert blue(tmp_path / "out" / name) < 10  # Grain in the seam.
     assert "bare.png: 1 face, no mask found; the picture is as it was" in done.stdout
     assert (folder / "bare.png").read_bytes() == (tmp_path / "out/bare.png").read_bytes()
     *errors, last = done.stderr.splitlines()

@@ -14,8 +14,7 @@ from unmask_sdk.cli.on_ray import run_on_ray
 from unmask_sdk.cli.one import Options
 from unmask_sdk.cli.targets import plan
 
-ray = pytest.importorskip("ray")
-pytest.importorskip("pyarrow")
+ray = pytest.importorskip("ray", reason="needs ray: pip install 'unmask-sdk[ray]'")
 
 COUNT = 60
 EYES = np.array([[250.0, 95.0], [310.0, 95.0]])
