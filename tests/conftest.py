@@ -90,24 +90,20 @@ def tiny_packages(tiny_weights: list[Path], tmp_path_factory: pytest.TempPathFac
 
 @pytest.fixture(scope="session")
 def every_artifact(
-    tiny_artifacts: Path, tiny_weights: list[Path], tmp_path_factory: pytest.TempPathFactory
-) -> Path:
-    """As `tiny_artifacts`, the unmasker in everything that a runtime here may open."""
-    import shutil
-
-    from unmask_sdk.export.formats import EXPORTERS, export
-    from unmask_sdk.manifest import read_manifest
+    tiny_weights: list[Path], tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, list[Any], list[tuple[str, int, int]]]:
+    """The tiny unmasker in every format and precision: folder, what was made, steps told."""
+    from unmask_sdk.export.everything import export_all
+    from unmask_sdk.export.formats import EXPORTERS
     from unmask_sdk.packages import missing
 
-    folder = Path(shutil.copytree(tiny_artifacts, tmp_path_factory.mktemp("every") / "artifacts"))
-    have = {(a.format, a.precision) for a in read_manifest(folder).artifacts}
-    for name in ("onnx", "openvino", "tflite"):
-        exporter = EXPORTERS[name]
-        if not missing(exporter.requires):
-            for precision in exporter.precisions:
-                if (name, precision) not in have:
-                    export(name, tiny_weights[:1], folder, precision=precision)
-    return folder
+    absent = sorted({name for e in EXPORTERS.values() for name in missing(e.requires)})
+    if absent:
+        pytest.skip(f"needs {', '.join(absent)}")
+    folder = tmp_path_factory.mktemp("every")
+    told: list[tuple[str, int, int]] = []
+    made = export_all(tiny_weights[:1], folder, progress=lambda *step: told.append(step))
+    return folder, made, told
 
 
 @pytest.fixture

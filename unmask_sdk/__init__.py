@@ -34,6 +34,7 @@ from .errors import (
 
 if TYPE_CHECKING:
     from .camera import Camera
+    from .locator import Location
     from .result import Face, Result
     from .selection import load
     from .session import Session
@@ -52,6 +53,7 @@ __all__ = [
     "ImageReadError",
     "ImageWriteError",
     "InvalidInputError",
+    "Location",
     "MissingDependencyError",
     "NoFaceError",
     "Result",
@@ -70,6 +72,7 @@ __all__ = [
 _LAZY = {
     "Camera": "camera",
     "Face": "result",
+    "Location": "locator",
     "Result": "result",
     "Session": "session",
     "Unmasker": "unmasker",

@@ -58,7 +58,15 @@ def letterbox(image: Image, scale: float) -> tuple[Image, Floats]:
     """
     height, width = image.shape[:2]
     w, h = max(1, round(width * scale)), max(1, round(height * scale))
-    shrunk = cv2.resize(image, (w, h), interpolation=cv2.INTER_AREA) if scale < 1 else image
+    shrunk = image
+    # Halved first, as often as may be, so that nothing aliases: averaging over parts of pixels
+    # takes many times longer.
+    while scale <= 0.5 and min(shrunk.shape[:2]) > 1:
+        half = (shrunk.shape[1] // 2, shrunk.shape[0] // 2)
+        shrunk = np.asarray(cv2.resize(shrunk, half, interpolation=cv2.INTER_AREA))
+        scale *= 2
+    if shrunk.shape[:2] != (h, w):
+        shrunk = np.asarray(cv2.resize(shrunk, (w, h), interpolation=cv2.INTER_LINEAR))
     rows, columns = (-(-(n + 2 * BORDER) // STRIDE) * STRIDE for n in (h, w))
     canvas = np.full((rows, columns, 3), GREY, np.uint8)
     canvas[BORDER : BORDER + h, BORDER : BORDER + w] = shrunk

@@ -6,16 +6,16 @@ import os
 import secrets
 import struct
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from numbers import Integral
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
+from PIL import Image, PngImagePlugin
 
-from . import exif
+from . import exif, xmp
 from .errors import ImageReadError, ImageWriteError, InvalidInputError
 from .images import Extras
 
@@ -43,11 +43,12 @@ class OutputFormat:
     Attributes:
         name: Pillow's name.
         alpha: Whether it holds transparency. Where it does not, the picture is laid on white.
-        metadata: Whether it holds EXIF and a colour profile.
+        metadata: Whether it holds EXIF, XMP and a colour profile.
         lossy: Whether it has a quality.
         max_side: Longest side that it can hold, in pixels.
         options: For Pillow.
         max_exif: Longest EXIF block that it can hold, in bytes.
+        max_xmp: Longest XMP packet that it can hold, in bytes.
     """
 
     name: str
@@ -57,9 +58,12 @@ class OutputFormat:
     max_side: int
     options: Mapping[str, Any]
     max_exif: int = 2**31 - 1
+    max_xmp: int = 2**31 - 1
 
 
-_JPEG = OutputFormat("JPEG", False, True, True, 65_500, {"subsampling": "4:4:4"}, 65_533)
+_JPEG = OutputFormat(
+    "JPEG", False, True, True, 65_500, {"subsampling": "4:4:4"}, 65_533, xmp.MAX_SEGMENT
+)
 # Not compressed: Pillow's own writer knows EXIF's inner directories, libtiff's does not.
 _TIFF = OutputFormat("TIFF", True, True, False, 2**31 - 1, {})
 
@@ -98,18 +102,23 @@ def write(
     extras: Extras | None = None,
     *,
     quality: int = DEFAULT_QUALITY,
+    generated: bool = False,
+    strip: bool = False,
 ) -> None:
     """Writes a picture in the format of its name's extension.
 
-    Transparency, EXIF and colour profile are written where the format can hold them. JPEG and BMP
-    cannot hold transparency: the picture is laid on white. A file of that name is replaced only
-    once the new one is complete.
+    Transparency, EXIF, XMP and colour profile are written where the format can hold them. JPEG
+    and BMP cannot hold transparency: the picture is laid on white. A file of that name is replaced
+    only once the new one is complete.
 
     Args:
         path: File to write; its folder must be there.
         pixels: uint8 `[H, W, 3]` RGB.
         extras: What to write beside the colours.
         quality: 1 to 100, for JPEG (always 4:4:4) and WebP.
+        generated: Whether a region was generated: the file then says so in its XMP (BMP has none).
+        strip: Leaves out EXIF and XMP of the photo; transparency, colour profile and the notice
+            that a region was generated stay.
 
     Raises:
         ImageWriteError: If the extension is not one of `OUTPUTS`, the format cannot hold a
@@ -126,14 +135,13 @@ def write(
             f"{os.fspath(path)}: {form.name} holds at most {form.max_side} pixels a side, "
             f"this picture is {width}x{height}; write a PNG"
         )
+    if strip:
+        extras = replace(extras, exif=None, xmp=None)
     options = dict(form.options)
     if form.lossy:
         options["quality"] = quality
-    block = _exif(extras.exif, form) if form.metadata else None
-    if block is not None:
-        options["exif"] = block
-    if form.metadata and extras.icc is not None:
-        options["icc_profile"] = extras.icc
+    if form.metadata:
+        options |= _metadata(extras, form, generated)
     image = _layers(pixels, extras.alpha, form.alpha)
 
     def encode(file: BinaryIO) -> None:
@@ -159,18 +167,46 @@ def copy(source: str | os.PathLike[str], path: str | os.PathLike[str]) -> None:
     _replace(Path(path), lambda file: file.write(content))
 
 
-def _exif(block: bytes | None, form: OutputFormat) -> bytes | None:
-    """Gives what of the block the format can hold."""
-    if block is None or len(block) > form.max_exif:
-        return None
-    if form.name != "TIFF":
-        return block
+def _metadata(extras: Extras, form: OutputFormat, generated: bool) -> dict[str, Any]:
+    """Gives Pillow's options for what of the metadata the format can hold."""
+    packet = xmp.packet(extras.xmp, generated=generated)
+    if packet is not None and len(packet) > form.max_xmp:
+        packet = xmp.packet(None, generated=generated)
+    block = extras.exif if len(extras.exif or b"") <= form.max_exif else None
+    options: dict[str, Any] = {}
+    if extras.icc is not None:
+        options["icc_profile"] = extras.icc
+    if form.name == "TIFF":
+        block = _tiff_tags(block, packet)
+    elif packet is not None:
+        options |= _XMP[form.name](packet)
+    if block is not None:
+        options["exif"] = block
+    return options
+
+
+def _png_text(packet: bytes) -> dict[str, Any]:
+    text = PngImagePlugin.PngInfo()
+    text.add_itxt("XML:com.adobe.xmp", packet.decode())
+    return {"pnginfo": text}
+
+
+# How Pillow, from its oldest version on, is told to write a packet.
+_XMP: Mapping[str, Callable[[bytes], dict[str, Any]]] = {
+    "JPEG": lambda packet: {"extra": xmp.segment(packet)},
+    "PNG": _png_text,
+    "WEBP": lambda packet: {"xmp": packet},
+}
+
+
+def _tiff_tags(block: bytes | None, packet: bytes | None) -> bytes | None:
     tags = Image.Exif()
     try:
-        tags.load(block)
-        return exif.descriptions(tags)
+        if block is not None:
+            tags.load(block)
+        return exif.descriptions(tags, packet)
     except (OSError, *_REFUSALS):  # Damaged metadata is no reason to refuse a sound picture.
-        return None
+        return exif.descriptions(Image.Exif(), packet)
 
 
 def _layers(pixels: Pixels, alpha: Pixels | None, keep: bool) -> Image.Image:

@@ -8,6 +8,9 @@ from PIL import ExifTags, Image
 
 PREFIX = b"Exif\x00\x00"
 
+# In a TIFF, XMP is a tag.
+XMP = 700
+
 _SHORT = 3
 _ENTRY = 12
 
@@ -49,12 +52,15 @@ def block(image: Image.Image, tags: Image.Exif) -> bytes | None:
     return descriptions(tags) if image.format == "TIFF" else None
 
 
-def descriptions(tags: Image.Exif) -> bytes | None:
+def descriptions(tags: Image.Exif, xmp: bytes | None = None) -> bytes | None:
     """Gives a block of what describes the picture, and nothing of how its file was stored.
 
-    A TIFF file keeps both in one directory, so that storage tags from another file would spoil it.
+    A TIFF file keeps both in one directory, so that storage tags from another file would spoil
+    it; an XMP packet lies there too.
     """
     kept = Image.Exif()
+    if xmp is not None:
+        kept[XMP] = xmp
     for tag in _DESCRIPTIONS:
         if tag in tags:
             kept[tag] = tags[tag]

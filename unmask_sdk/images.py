@@ -1,7 +1,7 @@
 """Pictures in: a file, bytes, a Pillow image or an array becomes a `Photo`.
 
 A file is decoded whole or not at all. What a photo carries beside its colours (transparency,
-EXIF, colour profile) is kept for `encode.py` to write back.
+EXIF, XMP, colour profile) is kept for `encode.py` to write back.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, UnidentifiedImageError
 
-from . import exif
+from . import exif, xmp
 from .colours import colours
 from .errors import ImageReadError, InvalidInputError
 
@@ -63,11 +63,13 @@ class Extras:
         alpha: uint8 `[H, W]`, 0 (clear) to 255 (opaque); None if all of it is opaque.
         exif: EXIF block with prefix, for a picture that stands upright.
         icc: Colour profile of the RGB values; None means sRGB.
+        xmp: XMP packet as it was in the file.
     """
 
     alpha: Pixels | None = None
     exif: bytes | None = None
     icc: bytes | None = None
+    xmp: bytes | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -223,7 +225,8 @@ def _from_pillow(image: Image.Image, name: str) -> Photo:
         (quarters, mirrored), block = (0, False), None
     if alpha is not None:
         alpha = None if alpha.min() == 255 else _turn(alpha, quarters, mirrored)
-    return Photo(_turn(pixels, quarters, mirrored), Extras(alpha, block, icc), owned=True)
+    extras = Extras(alpha, block, icc, xmp.of(image))
+    return Photo(_turn(pixels, quarters, mirrored), extras, owned=True)
 
 
 def _turn(array: Pixels, quarters: int, mirrored: bool) -> Pixels:

@@ -1,19 +1,23 @@
 """Between photo and crop: cutting a face out, and pasting it back.
 
 Only the part of the photo round the face is touched, so that a large photo costs no more than its
-faces. Coordinates and matrices are those of `align.py`.
+faces. What is pasted is as sharp and as noisy as the face round it. Coordinates and matrices are
+those of `align.py`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from typing import Any
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
+from . import grain
 from .align import CROP_SIZE, bounds, pixels_per_pixel, shifted, to_photo
 
+Array = npt.NDArray[Any]
 Pixels = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float64]
 Opacity = npt.NDArray[np.float32]
@@ -28,6 +32,18 @@ WIDEN = 2
 FADE = 4
 # The crop's own edge fades too, where a mask (a scarf) reaches over it.
 MARGIN = 10
+
+# In pixels of a 256 crop: one eye and the skin round it, which no mask hides; x0, y0, x1, y1.
+EYES = (48, 70, 148, 150)
+# The photo and the fill are measured in windows of at most these sides.
+WINDOW, FILL_WINDOW = 192, 128
+# In pixels of the crop: detail that is made stronger where an enlarged crop is less sharp than the
+# photo, and how much stronger at most.
+DETAIL = 0.7
+MAX_GAIN = 1.5
+# A crop of this side in the photo holds a large face: its skin alone has room to measure noise, and
+# its features are coarser than any noise.
+LARGE = 384
 
 # A pasted region is worked through in squares of this side, which bounds the memory.
 _TILE = 1024
@@ -46,11 +62,38 @@ def paste(image: Pixels, crop: Pixels, mask: Pixels, matrix: Floats) -> Region |
     Returns:
         The rectangle outside of which nothing changed; None if nothing changed at all.
     """
-    alpha = opacity(mask)
-    filled = _extent(alpha)
-    if filled is None:
+    source, cover, warp, region = _placed(image, crop, mask, matrix)
+    if region[2] <= region[0] or region[3] <= region[1]:
         return None
     size = crop.shape[0]
+    # In a small face every pixel is a feature; there the surroundings tell what is noise.
+    large = size * pixels_per_pixel(matrix) >= LARGE
+    box = EYES if large else (0, 0, CROP_SIZE, CROP_SIZE)
+    left, top, right, bottom = _window(image, matrix, np.array(box) * (size / CROP_SIZE))
+    shown, there = image[top:bottom, left:right], shifted(warp, left, top)
+    noise = None
+    if shown.size:
+        kept = (_cover(cover, there, shown) == 0).astype(np.float32)
+        if len(source) == size:
+            source = _sharpened(source, there, shown, kept)
+        noise = _noise(source, cover, warp, _cut(region, FILL_WINDOW), shown, kept)
+    first = grain.start(crop)
+    for left, top, right, bottom in _tiles(region):
+        view = image[top:bottom, left:right]
+        place = (first[0] + left - region[0], first[1] + top - region[1])
+        _blend(view, source, cover, shifted(warp, left, top), noise, place)
+    return region
+
+
+def _placed(
+    image: Pixels, crop: Pixels, mask: Pixels, matrix: Floats
+) -> tuple[Pixels, Opacity, Floats, Region]:
+    """Gives crop and opacity at the photo's resolution, their matrix, and where they reach."""
+    alpha = opacity(mask)
+    filled = _extent(alpha)
+    size = len(crop)
+    if filled is None:
+        return crop, alpha, matrix, (0, 0, 0, 0)
     small = min(size, max(1, round(size * pixels_per_pixel(matrix))))
     source, cover, warp = crop, alpha, matrix
     spread = 1
@@ -64,11 +107,26 @@ def paste(image: Pixels, crop: Pixels, mask: Pixels, matrix: Floats) -> Region |
         spread += -(-size // small)
     x0, y0, x1, y1 = filled[0] - spread, filled[1] - spread, filled[2] + spread, filled[3] + spread
     corners = np.array([[x0, y0], [x1, y0], [x1, y1], [x0, y1]], np.float64)
-    region = bounds(to_photo(matrix, corners), image, 1.0)
-    for left, top, right, bottom in _tiles(region):
-        view = image[top:bottom, left:right]
-        _blend(view, source, cover, shifted(warp, left, top))
-    return region if region[2] > region[0] and region[3] > region[1] else None
+    return source, cover, warp, bounds(to_photo(matrix, corners), image, 1.0)
+
+
+def coverage(image: Pixels, pasted: Iterable[tuple[Pixels, Pixels, Floats]]) -> Pixels:
+    """Says how much of each pixel of a photo `paste` takes from crops.
+
+    Args:
+        image: uint8 `[H, W, 3]`.
+        pasted: Crop, mask and matrix of each.
+
+    Returns:
+        uint8 `[H, W]`: 0 where the photo's pixel stays, 1 to 255 where it may change.
+    """
+    left = np.ones(image.shape[:2], np.float32)
+    for crop, mask, matrix in pasted:
+        _, cover, warp, region = _placed(image, crop, mask, matrix)
+        for x0, y0, x1, y1 in _tiles(region):
+            view = image[y0:y1, x0:x1]
+            left[y0:y1, x0:x1] *= 1 - _cover(cover, shifted(warp, x0, y0), view)
+    return np.asarray(np.ceil(255 * (1 - left)), np.uint8)
 
 
 def opacity(mask: Pixels) -> Opacity:
@@ -97,21 +155,82 @@ def opacity(mask: Pixels) -> Opacity:
     return np.asarray(soft * np.minimum.outer(ramp, ramp), np.float32)
 
 
-def _blend(view: Pixels, source: Pixels, cover: Opacity, warp: Floats) -> None:
-    size = (view.shape[1], view.shape[0])
-    flags = cv2.WARP_INVERSE_MAP
-    # Opacity is interpolated linearly: cubic would overshoot to below 0 and above 1.
-    alpha = cv2.warpAffine(
-        cover, warp, size, flags=flags | cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT
-    )
+def _blend(
+    view: Pixels,
+    source: Pixels,
+    cover: Opacity,
+    warp: Floats,
+    noise: Opacity | None,
+    place: tuple[int, int],
+) -> None:
+    alpha = _cover(cover, warp, view)
     if not alpha.any():
         return
-    fresh = cv2.warpAffine(
-        source, warp, size, flags=flags | cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
-    )
-    blended = cv2.blendLinear(view, fresh, 1 - alpha, alpha)
+    blended = cv2.blendLinear(view, _enlarged(source, warp, view), 1 - alpha, alpha)
+    if noise is not None:
+        blended = grain.add(np.asarray(blended, np.uint8), alpha, noise, place)
     # Only where there is something to paste: `blendLinear` makes no promise for the rest.
     view[...] = cv2.copyTo(blended, (alpha > 0).astype(np.uint8), view)
+
+
+def _cover(cover: Opacity, warp: Floats, view: Pixels) -> Opacity:
+    # Interpolated linearly: cubic would overshoot to below 0 and above 1.
+    flags = cv2.WARP_INVERSE_MAP | cv2.INTER_LINEAR
+    size = (view.shape[1], view.shape[0])
+    return np.asarray(
+        cv2.warpAffine(cover, warp, size, flags=flags, borderMode=cv2.BORDER_CONSTANT)
+    )
+
+
+def _enlarged(source: Array, warp: Floats, view: Pixels) -> Array:
+    flags = cv2.WARP_INVERSE_MAP | cv2.INTER_CUBIC
+    size = (view.shape[1], view.shape[0])
+    return np.asarray(
+        cv2.warpAffine(source, warp, size, flags=flags, borderMode=cv2.BORDER_REPLICATE)
+    )
+
+
+def _window(image: Pixels, matrix: Floats, box: Floats) -> Region:
+    """The part of a photo round a box of the crop, cut to `WINDOW` about its middle."""
+    x0, y0, x1, y1 = box
+    corners = np.array([[x0, y0], [x1, y0], [x1, y1], [x0, y1]])
+    return _cut(bounds(to_photo(matrix, corners), image, grain.BLOCK), WINDOW)
+
+
+def _cut(region: Region, side: int) -> Region:
+    x0, y0, x1, y1 = region
+    spare_x, spare_y = max(0, x1 - x0 - side) // 2, max(0, y1 - y0 - side) // 2
+    return x0 + spare_x, y0 + spare_y, x1 - spare_x, y1 - spare_y
+
+
+def _sharpened(crop: Pixels, warp: Floats, shown: Pixels, kept: Opacity) -> Pixels:
+    """Gives a crop that is as sharp, once enlarged, as the photo.
+
+    Where the crop is the photo's own it must, enlarged, give the photo again: how much of its
+    detail has to be added for that is a line fitted through all pixels that are kept.
+    """
+    grey = np.asarray(cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY), np.float32)
+    detail = _enlarged(grey - cv2.GaussianBlur(grey, (0, 0), DETAIL), warp, shown) * kept
+    lost = (cv2.cvtColor(shown, cv2.COLOR_RGB2GRAY) - _enlarged(grey, warp, shown)) * kept
+    power = float(np.vdot(detail, detail))
+    # Where there is no detail to speak of, there is nothing to fit.
+    gain = min(float(np.vdot(detail, lost)) / power, MAX_GAIN) if power > kept.sum() else 0.0
+    if gain <= 0:
+        return crop
+    blurred = cv2.GaussianBlur(crop, (0, 0), DETAIL)
+    return np.asarray(cv2.addWeighted(crop, 1 + gain, blurred, -gain, 0), np.uint8)
+
+
+def _noise(
+    source: Pixels, cover: Opacity, warp: Floats, filled: Region, shown: Pixels, kept: Opacity
+) -> Opacity | None:
+    """Measures what noise the enlarged fill lacks; None if none that could be seen."""
+    left, top, right, bottom = filled
+    inner = shifted(warp, left, top)
+    place = np.empty((bottom - top, right - left, 3), np.uint8)
+    hides = (_cover(cover, inner, place) > 0.99).astype(np.float32)
+    bands = grain.BANDS if len(source) * pixels_per_pixel(warp) >= LARGE else grain.BANDS - 1
+    return grain.lacking(shown, kept, _enlarged(source, inner, place), hides, bands)
 
 
 def _extent(alpha: Opacity) -> Region | None:

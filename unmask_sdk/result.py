@@ -46,6 +46,12 @@ class Face:
     matrix: Floats
     track: int | None = None
 
+    def _repr_png_(self) -> bytes:
+        """What a notebook shows: the crop before and after."""
+        from .overlay import png
+
+        return png(np.hstack([self.original, self.crop]))
+
     def __repr__(self) -> str:
         box = ", ".join(f"{v:.0f}" for v in self.box)
         state = "mask taken off" if self.masked else "no mask"
@@ -63,7 +69,7 @@ class Result:
         faces: Every face found, masked or not; largest first, or in the order in which the caller
             gave them. Empty if none was found: then `image` is the photo unchanged.
         timings: Milliseconds by stage: `decode`, `locate`, `align`, `run`, `paste`.
-        extras: Transparency, EXIF and colour profile of the photo, for `save`.
+        extras: Transparency, EXIF, XMP and colour profile of the photo, for `save`.
     """
 
     image: Pixels
@@ -71,16 +77,37 @@ class Result:
     timings: dict[str, float]
     extras: Extras | None = field(default=None)
 
-    def save(self, path: str | os.PathLike[str], *, quality: int = 95) -> None:
+    @property
+    def generated(self) -> Pixels:
+        """uint8 `[H, W]`: how much of each pixel is generated, 0 (the photo's own) to 255."""
+        from .paste import coverage
+
+        masked = [face for face in self.faces if face.masked]
+        return coverage(self.image, [(face.crop, face.mask, face.matrix) for face in masked])
+
+    def overlay(self) -> Pixels:
+        """Gives a copy of the picture with what was seen drawn on it, uint8 `[H, W, 3]` RGB.
+
+        Boxes (green: a mask was taken off) with confidences, eyes, and outlines of the masks.
+        """
+        from .overlay import draw
+
+        return draw(self.image, self.faces)
+
+    def save(self, path: str | os.PathLike[str], *, quality: int = 95, strip: bool = False) -> None:
         """Writes the picture; the file is there whole or not at all.
 
-        EXIF and colour profile of the photo are kept, and its transparency where the format holds
-        it; JPEG and BMP do not, there it is laid on white.
+        EXIF, XMP and colour profile of the photo are kept, and its transparency where the format
+        holds it; JPEG and BMP do not, there it is laid on white. If a mask was taken off, the file
+        says that a region was generated: IPTC's `DigitalSourceType` in its XMP is
+        `compositeWithTrainedAlgorithmicMedia`. BMP holds no metadata at all.
 
         Args:
             path: File to write: .jpg, .jpeg, .png, .webp, .tif, .tiff or .bmp, in a folder that
                 exists.
             quality: 1 to 100, for JPEG and WebP.
+            strip: Leaves out the photo's EXIF (place, time, camera) and XMP. Colour profile and
+                the notice that a region was generated stay.
 
         Raises:
             ImageWriteError: If the extension is another, or the file cannot be written.
@@ -88,7 +115,14 @@ class Result:
         """
         from .encode import write
 
-        write(path, self.image, self.extras, quality=quality)
+        generated = any(face.masked for face in self.faces)
+        write(path, self.image, self.extras, quality=quality, generated=generated, strip=strip)
+
+    def _repr_png_(self) -> bytes:
+        """What a notebook shows."""
+        from .overlay import png
+
+        return png(self.image)
 
     def __repr__(self) -> str:
         height, width = self.image.shape[:2]

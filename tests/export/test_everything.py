@@ -11,28 +11,23 @@ from unmask_sdk.errors import MissingDependencyError
 from unmask_sdk.export import everything
 from unmask_sdk.export.formats import EXPORTERS
 from unmask_sdk.manifest import read_manifest
-from unmask_sdk.packages import missing
-
-ABSENT = sorted({name for e in EXPORTERS.values() for name in missing(e.requires)})
 
 
-@pytest.mark.skipif(bool(ABSENT), reason=f"needs {', '.join(ABSENT)}")
-def test_all_is_made_and_shown(tiny_weights: list[Path], tmp_path: Path) -> None:
-    told: list[tuple[str, int, int]] = []
-    made = everything.export_all(
-        tiny_weights[:1], tmp_path, progress=lambda *step: told.append(step)
-    )
+def test_all_is_made_and_shown(
+    every_artifact: tuple[Path, list[everything.Made], list[tuple[str, int, int]]],
+) -> None:
+    folder, made, told = every_artifact
     wanted = {(e.name, p) for e in EXPORTERS.values() for p in e.precisions}
     assert {(m.artifact.format, m.artifact.precision) for m in made} == wanted
-    manifest = read_manifest(tmp_path)
+    manifest = read_manifest(folder)
     for artifact in manifest.artifacts:
         assert manifest.path(artifact).exists()
     assert all(entry.artifact.parity for entry in made)
     assert told[0][1:] == (0, len(wanted))
     assert told[-1] == ("pictures", len(wanted), len(wanted))
-    lines = (tmp_path / everything.TABLE).read_text().splitlines()
+    lines = (folder / everything.TABLE).read_text().splitlines()
     assert len(lines) == 2 + len(made)
-    picture = cv2.imread(str(tmp_path / everything.PICTURE))
+    picture = cv2.imread(str(folder / everything.PICTURE))
     rows = len(wanted) + 1
     assert picture.shape == (rows * (64 + 24), everything.FACES * 64, 3)
 
@@ -41,6 +36,6 @@ def test_what_is_missing_is_told_before_any_work(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(everything, "missing", lambda names: ["coremltools"])
-    with pytest.raises(MissingDependencyError, match="coremltools.*pip install 'unmask-sdk"):
+    with pytest.raises(MissingDependencyError, match=r"coremltools.*pip install 'unmask-sdk"):
         everything.export_all([], tmp_path / "out")
     assert not (tmp_path / "out").exists()

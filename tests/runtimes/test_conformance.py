@@ -19,13 +19,13 @@ BUILT = [(entry, precision) for entry in ENTRIES if entry.module for precision i
 class TestBuiltRuntimes(RuntimeConformance):
     @pytest.fixture(params=BUILT, ids=lambda built: f"{built[0].name}-{built[1]}")
     def runtime(
-        self, request: pytest.FixtureRequest, every_artifact: Path
+        self, request: pytest.FixtureRequest, every_artifact: tuple[Path, object, object]
     ) -> Iterator[Runtime[Any]]:
         entry, precision = request.param
         trouble = problem(entry)
         if trouble is not None:
             pytest.skip(trouble.reason)
         with open_runtime(
-            runtime=entry.name, precision=precision, threads=1, artifacts=every_artifact
+            runtime=entry.name, precision=precision, threads=1, artifacts=every_artifact[0]
         ) as opened:
             yield opened

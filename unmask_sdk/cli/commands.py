@@ -12,6 +12,7 @@ from .doctor import doctor
 from .evaluate import evaluate
 from .evaluate_locator import evaluate_locator
 from .export import export
+from .folder import folder
 from .image import image
 from .release import release
 from .synth import synth
@@ -24,6 +25,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "image": image,
     "video": video,
     "camera": camera,
+    "folder": folder,
     "doctor": doctor,
     "export": export,
     "verify": verify,

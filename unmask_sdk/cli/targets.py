@@ -69,10 +69,34 @@ def plan(inputs: Sequence[Path], out: Path) -> tuple[list[tuple[Path, Path]], li
             (file, out / (_writable(name) if taken[_writable(name)] == 1 else _whole(name)))
             for file, name in found
         ]
+        for _, target in jobs:
+            check_inside(out, target)
     if not jobs:
         raise InvalidInputError("; ".join(unread))
     _check(jobs)
     return jobs, unread
+
+
+def finished(source: Path, target: Path) -> bool:
+    """Says whether a result is there and not older than its picture: results are written whole."""
+    try:
+        return target.stat().st_mtime_ns >= source.stat().st_mtime_ns
+    except OSError:  # Not there, or not to be looked at: reading and writing will say so.
+        return False
+
+
+def check_inside(out: Path, target: Path) -> None:
+    """Refuses a result that a link would lead out of the folder for results.
+
+    Raises:
+        InvalidInputError: Naming the folder that it would be written to.
+    """
+    root, place = os.path.realpath(out), os.path.realpath(target.parent)
+    if os.path.commonpath([root, place]) != root:
+        raise InvalidInputError(
+            f"{target} would be written to {place}, which a link in {out} leads to; remove the "
+            "link, or choose another OUT"
+        )
 
 
 def _collect(inputs: Sequence[Path], out: Path, unread: list[str]) -> Iterator[tuple[Path, Path]]:

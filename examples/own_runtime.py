@@ -1,0 +1,54 @@
+"""A runtime of your own, here one that counts its runs, in place of those of the SDK.
+
+    python examples/own_runtime.py examples/surgical.jpg
+
+To make it known by name to `load()` and `unmask doctor`, put it into a package with an entry point
+of the group `unmask_sdk.runtimes`.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import onnxruntime
+
+from unmask_sdk import Unmasker
+from unmask_sdk.locator import Locator
+from unmask_sdk.manifest import read_manifest
+from unmask_sdk.runtimes.base import Array, Runtime, RuntimeInfo
+from unmask_sdk.selection import open_runtime
+
+
+class Counting(Runtime[onnxruntime.InferenceSession]):
+    """ONNX Runtime, with a count of what it did."""
+
+    runs = 0
+
+    def _open(
+        self, path: Path, device: str, threads: int | None
+    ) -> tuple[onnxruntime.InferenceSession, RuntimeInfo]:
+        session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+        return session, RuntimeInfo("counting", "ours", device, self.artifact.precision, threads)
+
+    def _run(
+        self, handle: onnxruntime.InferenceSession, inputs: Sequence[Array]
+    ) -> Sequence[Array]:
+        self.runs += 1
+        return handle.run(None, {"image": inputs[0]})
+
+
+def main() -> None:
+    manifest = read_manifest()
+    artifact = next(a for a in manifest.find(role="unmasker", formats=("onnx",)))
+    # `path` checks the digest: what is opened is what was released.
+    runtime = Counting(manifest.path(artifact), artifact)
+    locator = Locator(open_runtime("detector", "onnx"), open_runtime("aligner", "onnx"))
+    with Unmasker(runtime, locator) as model:
+        print(model(sys.argv[1]))
+        print(f"{model}: {runtime.runs} run")
+
+
+if __name__ == "__main__":
+    main()

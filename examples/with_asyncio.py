@@ -1,0 +1,39 @@
+"""A model in an asyncio program: the loop stays free, and no more photos are open than may be.
+
+python examples/with_asyncio.py examples/*.jpg
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from pathlib import Path
+
+import cv2
+
+import unmask_sdk
+
+AT_ONCE = 4
+
+
+def png(model: unmask_sdk.Unmasker, photo: bytes) -> bytes:
+    return cv2.imencode(".png", model(photo).image[..., ::-1])[1].tobytes()
+
+
+async def unmask(model: unmask_sdk.Unmasker, photo: bytes, gate: asyncio.Semaphore) -> bytes:
+    """Takes the bytes of a file, and gives those of a PNG."""
+    async with gate:
+        return await asyncio.to_thread(png, model, photo)
+
+
+async def main() -> None:
+    gate = asyncio.Semaphore(AT_ONCE)
+    photos = [Path(name) for name in sys.argv[1:]]
+    with unmask_sdk.load(threads=1) as model:
+        tasks = [unmask(model, photo.read_bytes(), gate) for photo in photos]
+        for photo, png in zip(photos, await asyncio.gather(*tasks), strict=True):
+            print(f"{photo.name}: {len(png)} bytes")
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

@@ -1,0 +1,146 @@
+"""Fuzzes what reads files of strangers: pictures, manifests, artifacts, EXIF and XMP. Run with::
+
+    python tests/fuzz/harness.py TARGET CORPUS -max_total_time=600
+
+TARGET is one of those in `TARGETS`, CORPUS a folder that keeps what was found. It needs `atheris`.
+Whatever is not one of our own errors is a finding; it goes into `cases/TARGET-….bin`, which
+`test_cases.py` runs for ever after.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import json
+import sys
+import tempfile
+import types
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from unmask_sdk import xmp
+from unmask_sdk.encode import write
+from unmask_sdk.errors import UnmaskError
+from unmask_sdk.images import Extras, read
+from unmask_sdk.manifest import MANIFEST_NAME, read_manifest
+
+# A picture of more pixels says nothing new, and takes the time of many.
+LARGE = 1 << 22
+
+
+def picture(data: bytes) -> None:
+    """Decodes a file, and writes it again with its metadata."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        photo = read(data)
+        if photo.pixels.size > LARGE:
+            return
+        with tempfile.TemporaryDirectory() as folder:
+            for suffix in (".png", ".jpg", ".tif"):
+                write(Path(folder) / f"a{suffix}", photo.pixels, photo.extras, generated=True)
+
+
+def metadata(data: bytes) -> None:
+    """Writes a picture with any EXIF block and any XMP packet."""
+    import numpy as np
+
+    half = len(data) // 2
+    extras = Extras(exif=b"Exif\0\0" + data[:half], xmp=data[half:])
+    xmp.packet(data, generated=True)
+    with tempfile.TemporaryDirectory() as folder:
+        for suffix in (".tif", ".webp"):
+            write(Path(folder) / f"a{suffix}", np.zeros((2, 2, 3), np.uint8), extras)
+
+
+def manifest(data: bytes) -> None:
+    """Reads a manifest, and opens every file that it names."""
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / MANIFEST_NAME).write_bytes(data)
+        found = read_manifest(folder)
+        for artifact in found.artifacts:
+            with contextlib.suppress(UnmaskError):
+                found.path(artifact)
+
+
+def artifact(data: bytes) -> None:
+    """Opens a model file whose digest the manifest confirms, so that the engine sees it."""
+    from unmask_sdk.manifest import sha256_of
+    from unmask_sdk.selection import open_runtime
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "a.onnx"
+        path.write_bytes(data)
+        entry = json.loads(json.dumps(_ENTRY))
+        entry |= {"sha256": sha256_of(path), "bytes": len(data)}
+        content = {"schema": 1, "artifacts": [entry]}
+        (Path(folder) / MANIFEST_NAME).write_text(json.dumps(content))
+        open_runtime("unmasker", "onnx", threads=1, artifacts=folder).close()
+
+
+_TENSOR = {"name": "image", "dtype": "uint8", "shape": [None, 256, 256, 3]}
+_ENTRY = {
+    "name": "unmask-256",
+    "role": "unmasker",
+    "format": "onnx",
+    "precision": "fp32",
+    "file": "a.onnx",
+    "package": None,
+    "inputs": [_TENSOR],
+    "outputs": [
+        {**_TENSOR, "name": "unmasked"},
+        {**_TENSOR, "name": "mask", "shape": [None, 256, 256, 1]},
+    ],
+    "weights_sha256": "0" * 64,
+    "calibration_sha256": None,
+    "tools": {},
+    "golden": {"file": "a.onnx", "sha256": "0" * 64, "tolerance": 0.0},
+    "parity": [],
+}
+
+TARGETS: dict[str, Callable[[bytes], None]] = {
+    function.__name__: function for function in (picture, metadata, manifest, artifact)
+}
+
+
+def one(target: str, data: bytes) -> None:
+    """Runs one input: our own errors are answers, all others are findings."""
+    with contextlib.suppress(UnmaskError):
+        TARGETS[target](data)
+
+
+# Whose branches lead the fuzzer; instrumenting all modules would take minutes.
+_PICTURES = ("unmask_sdk.images", "unmask_sdk.colours", "unmask_sdk.exif", "unmask_sdk.encode")
+_PLUGINS = ("Jpeg", "Png", "WebP", "Tiff", "Bmp", "Gif", "Ppm")
+INSTRUMENTED = {
+    "picture": (*_PICTURES, *(f"PIL.{name}ImagePlugin" for name in _PLUGINS)),
+    "metadata": (*_PICTURES, "unmask_sdk.xmp", "PIL.TiffImagePlugin", "PIL.Image"),
+    "manifest": ("unmask_sdk.manifest",),
+    "artifact": ("unmask_sdk.manifest", "unmask_sdk.selection"),
+}
+
+
+def _instrument(atheris: Any, module: Any) -> None:
+    """Instruments the functions and methods that a module defines."""
+    for holder in (module, *(c for c in vars(module).values() if isinstance(c, type))):
+        if getattr(holder, "__module__", module.__name__) != module.__name__:
+            continue
+        for function in list(vars(holder).values()):
+            if isinstance(function, types.FunctionType):
+                atheris.instrument_func(function)
+
+
+def main() -> None:
+    """Fuzzes one target with what is left of the arguments, which libFuzzer reads."""
+    import atheris
+
+    target = sys.argv.pop(1)
+    for name in INSTRUMENTED[target]:
+        _instrument(atheris, importlib.import_module(name))
+    atheris.Setup(sys.argv, lambda data: one(target, data))
+    atheris.Fuzz()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,192 @@
+"""`unmask folder` as a user runs it, and the parts that are hard to reach so."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from unmask_sdk.benchmarks.malformed import check, make
+from unmask_sdk.cli.batch import Work, run
+from unmask_sdk.cli.one import Options
+from unmask_sdk.cli.targets import check_inside, plan
+from unmask_sdk.cli.watch import arrivals
+from unmask_sdk.errors import InvalidInputError
+
+EYES = np.array([[250.0, 95.0], [310.0, 95.0]])
+CODE = "from unmask_sdk.cli import main; main()"
+
+
+@pytest.fixture
+def photo(painter, backdrop) -> Image.Image:
+    return Image.fromarray(painter(backdrop, EYES))
+
+
+@pytest.fixture
+def work(painted_artifacts: Path, tmp_path: Path) -> Work:
+    options = Options(without_faces=True)
+    return Work(tmp_path / "out", "onnx", artifacts=painted_artifacts, options=options, workers=2)
+
+
+def unmask(painted_artifacts: Path, folder: Path, *arguments: object) -> subprocess.Popen[str]:
+    fixed = ["folder", "--artifacts", str(painted_artifacts), "--runtime", "onnx"]
+    return subprocess.Popen(
+        [sys.executable, "-c", CODE, *fixed, *map(str, arguments)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=folder,
+    )
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file())
+
+
+def test_a_tree_is_done_and_done_only_once(photo, backdrop, painter, painted_artifacts, tmp_path):
+    for name in ("a.png", "deep/er/b.jpg", "c.gif"):
+        (tmp_path / "in" / name).parent.mkdir(parents=True, exist_ok=True)
+        photo.save(tmp_path / "in" / name)
+    Image.fromarray(painter(backdrop, EYES, (140, 180, 220))).save(tmp_path / "in" / "bare.png")
+    Image.fromarray(backdrop).save(tmp_path / "in" / "nobody.jpg")
+    (tmp_path / "in" / "text.jpg").write_text("hello")
+    process = unmask(painted_artifacts, tmp_path, "in", "in/out")
+    output, errors = process.communicate(timeout=120)
+    assert process.returncode == 1
+    wanted = ["a.png", "bare.png", "c.png", "deep/er/b.jpg", "nobody.jpg"]
+    assert names(tmp_path / "in" / "out") == wanted
+    assert len(output.splitlines()) == 5
+    first, last = errors.splitlines()
+    assert first.startswith("unmask: error: in/text.jpg")
+    for count in ("unmasked: 3", "without a mask: 1", "without a face: 1", "failed: 1"):
+        assert count in last
+    copied = (tmp_path / "in" / "nobody.jpg").read_bytes()
+    assert (tmp_path / "in" / "out" / "nobody.jpg").read_bytes() == copied
+    # What is finished stays; what has changed, or is gone, is done once more.
+    (tmp_path / "in" / "text.jpg").unlink()
+    (tmp_path / "in" / "out" / "c.png").unlink()
+    os.utime(tmp_path / "in" / "a.png", ns=(2**62, 2**62))
+    process = unmask(painted_artifacts, tmp_path, "in", "in/out", "--workers", 1)
+    output, errors = process.communicate(timeout=120)
+    assert process.returncode == 0, errors
+    assert sorted(line.split(":")[0] for line in output.splitlines()) == [
+        "in/out/a.png",
+        "in/out/c.png",
+    ]
+    assert "finished before: 3" in errors
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["none", "out"], "is not a folder"),
+        (["in", "file"], "is a file"),
+        (["in", "out", "--watch", "--ray"], "do not go together"),
+        (["empty", "out"], "holds no pictures"),
+    ],
+)
+def test_bad_arguments_are_one_line(photo, painted_artifacts, tmp_path, arguments, words):
+    (tmp_path / "in").mkdir()
+    (tmp_path / "empty").mkdir()
+    photo.save(tmp_path / "in" / "a.png")
+    (tmp_path / "file").write_text("x")
+    process = unmask(painted_artifacts, tmp_path, *arguments)
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode == 1
+    assert errors.count("\n") == 1
+    assert words in errors
+
+
+def test_links_lead_no_result_out_of_the_folder(photo, work, tmp_path):
+    (tmp_path / "in" / "sub").mkdir(parents=True)
+    photo.save(tmp_path / "in" / "sub" / "a.png")
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "sub").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(InvalidInputError, match="a link in"):
+        plan([tmp_path / "in"], tmp_path / "out")
+    # A link that turns up later is refused as well.
+    job = (tmp_path / "in" / "sub" / "a.png", tmp_path / "out" / "sub" / "a.png")
+    (outcome,) = run(work, [job])
+    assert "a link in" in (outcome.failure or "")
+    assert not names(tmp_path / "elsewhere")
+    # OUT itself may be a link, and links may lead to places within it.
+    (tmp_path / "link").symlink_to(tmp_path / "out")
+    (tmp_path / "out" / "inner").symlink_to(tmp_path / "out")
+    check_inside(tmp_path / "link", tmp_path / "link" / "inner" / "new" / "a.png")
+
+
+def test_malformed_files(photo, work, tmp_path):
+    small = photo.resize((160, 120))
+    sound = make(tmp_path / "in", small, 70)
+    jobs, _ = plan([tmp_path / "in"], work.out)
+    outcomes = list(run(work, jobs))
+    assert sorted(outcome.job for outcome in outcomes) == sorted(jobs)
+    lines = "\n".join(f"unmask: error: {o.failure}" for o in outcomes if o.failure)
+    assert check(tmp_path, sound, lines, 1) == []
+    assert len(lines.splitlines()) > 25
+
+
+def test_a_stop_leaves_whole_files_alone(photo, work, tmp_path):
+    (tmp_path / "in").mkdir()
+    for number in range(12):
+        photo.save(tmp_path / "in" / f"{number}.bmp")
+    jobs, _ = plan([tmp_path / "in"], work.out)
+    outcomes = run(work, jobs)
+    next(outcomes)
+    outcomes.close()
+    assert 1 <= len(names(work.out)) < 12
+    for name in names(work.out):
+        Image.open(work.out / name).load()
+    rest = [outcome for outcome in run(work, jobs) if outcome.done is not None]
+    assert len(rest) + len(names(work.out)) >= 12
+    assert len(names(work.out)) == 12
+
+
+def test_a_picture_is_taken_once_it_is_complete(tmp_path):
+    (tmp_path / "in").mkdir()
+    looks = iter(range(9))
+
+    def step() -> bool:
+        look = next(looks)
+        if look == 1:
+            (tmp_path / "in" / "a.jpg").write_bytes(b"half")
+        if look == 2:
+            (tmp_path / "in" / "a.jpg").write_bytes(b"halves")
+        if look == 5:
+            (tmp_path / "in" / "a.jpg").write_bytes(b"another")
+        return look == 8
+
+    found, round_ = [], 0
+    for job in arrivals(tmp_path / "in", tmp_path / "out", pause=step):
+        if job is None:
+            round_ += 1
+        else:
+            found.append((round_, job[0].name))
+    assert found == [(4, "a.jpg"), (7, "a.jpg")]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals are POSIX")
+def test_watching(photo, painted_artifacts, tmp_path):
+    (tmp_path / "in").mkdir()
+    process = unmask(painted_artifacts, tmp_path, "in", "out", "--watch")
+    assert process.stdout is not None
+    assert process.stderr is not None
+    assert process.stderr.readline().startswith("watching in")
+    photo.save(tmp_path / "new.jpg")
+    shutil.move(tmp_path / "new.jpg", tmp_path / "in" / "new.jpg")
+    assert process.stdout.readline().startswith("out/new.jpg: 1 face, 1 unmasked")
+    began = time.monotonic()
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert time.monotonic() - began < 20
+    assert "unmasked: 1" in errors

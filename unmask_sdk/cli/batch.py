@@ -1,0 +1,106 @@
+"""Many pictures: the same work on each, some at once, and what came of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, as_completed, wait
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
+
+from ..errors import UnmaskError
+from .one import Done, Options, unmask_file
+from .targets import check_inside, finished
+
+if TYPE_CHECKING:
+    from ..unmasker import Unmasker
+
+# A picture to read, and the file to write.
+Job: TypeAlias = tuple[Path, Path]
+
+
+@dataclass(frozen=True)
+class Work:
+    """What is to be done with each picture, on this machine or another.
+
+    Attributes:
+        out: Folder that nothing may be written outside of.
+        runtime: For `load`, as the next three.
+        precision: See above.
+        model: See above.
+        artifacts: See above.
+        options: How results are written.
+        workers: Pictures at once.
+        again: Whether pictures that are finished are done once more.
+    """
+
+    out: Path
+    runtime: str = "auto"
+    precision: str = "auto"
+    model: str | None = None
+    artifacts: Path | None = None
+    options: Options = field(default_factory=Options)
+    workers: int = 1
+    again: bool = False
+
+    def load(self) -> Unmasker:
+        """Opens the model."""
+        from ..selection import load
+
+        # Several pictures at once share the processors; else the engine may have them all.
+        threads = 1 if self.workers > 1 else None
+        return load(
+            self.runtime,
+            self.precision,
+            model=self.model,
+            threads=threads,
+            artifacts=self.artifacts,
+        )
+
+    def do(self, unmasker: Unmasker, job: Job) -> Outcome:
+        """Unmasks one picture. A failure is an outcome, too: the others go on."""
+        source, target = job
+        if not self.again and finished(source, target):
+            return Outcome(job, None, None)
+        try:
+            check_inside(self.out, target)
+            return Outcome(job, unmask_file(unmasker, source, target, self.options), None)
+        except (UnmaskError, OSError, MemoryError) as error:
+            words = " ".join(str(error).split()) or type(error).__name__
+            return Outcome(job, None, words if str(source) in words else f"{source}: {words}")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of one picture.
+
+    Attributes:
+        job: Picture and result.
+        done: What was done; None if it failed, or was finished before.
+        failure: Why it failed; None if it did not.
+    """
+
+    job: Job
+    done: Done | None
+    failure: str | None
+
+
+def run(work: Work, jobs: Iterable[Job | None]) -> Iterator[Outcome]:
+    """Works with threads: decoding, networks and encoding all leave Python to others meanwhile.
+
+    Few pictures are under way at a time, however many there are. None among the jobs says that
+    there is none at the moment. When the caller stops, those that were begun are finished, and no
+    others are begun.
+    """
+    waiting: set[Future[Outcome]] = set()
+    with work.load() as unmasker, ThreadPoolExecutor(work.workers, "unmask") as pool:
+        try:
+            for job in jobs:
+                if job is not None:
+                    waiting.add(pool.submit(work.do, unmasker, job))
+                full = len(waiting) >= 2 * work.workers
+                ready, waiting = wait(waiting, None if full else 0, FIRST_COMPLETED)
+                yield from (future.result() for future in ready)
+            yield from (future.result() for future in as_completed(waiting))
+        finally:
+            pool.shutdown(cancel_futures=True)

@@ -1,0 +1,111 @@
+"""`unmask folder`: a tree of photos in, the same tree without masks out."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import warnings
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ..errors import InvalidInputError
+from ..folders import check_writable
+from .batch import Work, run
+from .on_ray import run_on_ray
+from .one import MetadataOption, Options, QualityOption
+from .report import Report
+from .targets import finished, plan
+from .watch import PAUSE, arrivals
+
+
+def folder(
+    source: Annotated[
+        Path, typer.Argument(metavar="IN", help="Folder of pictures, with all folders in it.")
+    ],
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder to write; may lie in IN.")],
+    runtime: Annotated[str, typer.Option(help="Runtime; see `unmask doctor`.")] = "auto",
+    precision: Annotated[str, typer.Option(help="Such as fp32.")] = "auto",
+    model: Annotated[
+        str | None, typer.Option(help="Unmasker, such as unmask-256-lite; unmask-256 by default.")
+    ] = None,
+    artifacts: Annotated[
+        Path | None, typer.Option(help="Folder with a manifest.json; the package's own by default.")
+    ] = None,
+    workers: Annotated[
+        int, typer.Option(min=0, help="Pictures at once; 0: one for each processor.")
+    ] = 0,
+    quality: QualityOption = 95,
+    strip: MetadataOption = False,
+    again: Annotated[
+        bool, typer.Option("--again", help="Do finished pictures once more, too.")
+    ] = False,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Go on with pictures that come in, until Ctrl-C.")
+    ] = False,
+    ray: Annotated[
+        bool,
+        typer.Option(
+            "--ray",
+            help="Work on the Ray cluster that RAY_ADDRESS names or that runs here; IN, OUT and "
+            "the model must be at the same place on all its machines.",
+        ),
+    ] = False,
+) -> None:
+    """Take the face masks off all photos of a folder.
+
+    Results keep their places and names; what cannot be written in its own format becomes PNG.
+    Photos in which no face wears a mask are copied as they are. A result that is there and not
+    older than its photo is finished, so the same command goes on where it was interrupted:
+    results are written whole or not at all.
+
+    Pictures that cannot be read or written are listed at the end, and make the exit code 1.
+    """
+    if watch and ray:
+        raise InvalidInputError("--watch and --ray do not go together; leave one of them out")
+    if not os.path.isdir(source):
+        raise InvalidInputError(f"{source} is not a folder; for single pictures: unmask image")
+    check_writable(out, "OUT")
+    # Pillow's remarks on odd files, which are decoded all the same.
+    warnings.simplefilter("ignore", UserWarning)
+    work = Work(
+        out.absolute(),
+        runtime,
+        precision,
+        model,
+        None if artifacts is None else artifacts.absolute(),
+        Options(quality=quality, strip=strip, without_faces=True),
+        workers or _processors(),
+        again,
+    )
+    report = Report()
+    if watch:
+        _watch(report, work, source, out)
+    else:
+        jobs, report.failures = plan([source], out)
+        left = [job for job in jobs if again or not finished(*job)]
+        report.counts["finished before"] = len(jobs) - len(left)
+        if left:
+            report.follow((run_on_ray if ray else run)(work, left), len(left))
+    report.tell()
+    if report.failures:
+        raise typer.Exit(1)
+
+
+def _watch(report: Report, work: Work, source: Path, out: Path) -> None:
+    """Goes on until Ctrl-C, which here is the way to end: what was begun is finished."""
+    end = threading.Event()
+    for name in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(name, lambda *_: end.set())
+    typer.echo(f"watching {source}; Ctrl-C ends", err=True)
+    jobs = arrivals(source, out, again=work.again, pause=lambda: end.wait(PAUSE))
+    report.follow(run(work, jobs), None)
+
+
+def _processors() -> int:
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # Only Linux tells.
+        return os.cpu_count() or 1

@@ -1,0 +1,116 @@
+"""One picture from file to file: what `unmask image` and `unmask folder` do with each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ..errors import ImageWriteError
+
+if TYPE_CHECKING:
+    from ..result import Result
+    from ..unmasker import Unmasker
+
+QualityOption = Annotated[int, typer.Option(min=1, max=100, help="Of JPEG and WebP, 1 to 100.")]
+MetadataOption = Annotated[
+    bool,
+    typer.Option(
+        "--strip",
+        help="Leave out EXIF (place, time, camera) and XMP of the photo; the notice that a region "
+        "was generated stays.",
+    ),
+]
+
+
+@dataclass(frozen=True)
+class Options:
+    """How results are written.
+
+    Attributes:
+        quality: 1 to 100, for JPEG and WebP.
+        strip: Whether EXIF and XMP of the photo are left out.
+        side_by_side: Whether the photo as it was stands to the left of the result.
+        without_faces: Whether a photo without any face is written too, as it is.
+    """
+
+    quality: int = 95
+    strip: bool = False
+    side_by_side: bool = False
+    without_faces: bool = False
+
+
+@dataclass(frozen=True)
+class Done:
+    """What was done with one picture.
+
+    Attributes:
+        faces: Faces found.
+        masked: Faces whose mask was taken off.
+        copied: Whether the file was copied byte for byte.
+        milliseconds: From reading to pasting.
+    """
+
+    faces: int
+    masked: int
+    copied: bool
+    milliseconds: float
+
+    def __str__(self) -> str:
+        found = f"{self.faces} face" if self.faces == 1 else f"{self.faces or 'no'} faces"
+        if self.masked:
+            return f"{found}, {self.masked} unmasked, {self.milliseconds:.0f} ms"
+        return f"{found}, no mask found" + ("; the picture is as it was" * self.copied)
+
+
+def unmask_file(model: Unmasker, source: Path, target: Path, options: Options) -> Done:
+    """Unmasks one picture; the target is written whole or not at all.
+
+    A picture in which no mask was found is copied byte for byte where its format may stay, because
+    encoding it once more could only harm it. Without any face nothing is written, unless
+    `options.without_faces` says so.
+
+    Raises:
+        ImageReadError: If the picture cannot be read.
+        ImageWriteError: If the result cannot be written.
+        RuntimeUnavailableError: If the engine fails.
+    """
+    from ..encode import copy, output_format
+    from ..images import stored_format
+
+    result = model(source)
+    masked = sum(face.masked for face in result.faces)
+    plain = not masked and not options.side_by_side and not options.strip
+    as_it_was = plain and stored_format(source) == output_format(target).name
+    done = Done(len(result.faces), masked, as_it_was, sum(result.timings.values()))
+    if not result.faces and not options.without_faces:
+        return done
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ImageWriteError(
+            f"cannot make the folder {target.parent}: {error.strerror}"
+        ) from error
+    if as_it_was:
+        copy(source, target)
+    else:
+        shown = _beside(source, result) if options.side_by_side else result
+        shown.save(target, quality=options.quality, strip=options.strip)
+    return done
+
+
+def _beside(source: Path, result: Result) -> Result:
+    """Puts the photo as it was to the left of the result."""
+    import numpy as np
+
+    from ..images import read
+
+    before = read(source)
+    alpha = before.extras.alpha
+    return replace(
+        result,
+        image=np.hstack([before.pixels, result.image]),
+        extras=replace(before.extras, alpha=None if alpha is None else np.hstack([alpha, alpha])),
+    )

@@ -1,0 +1,179 @@
+"""Grain: noise for a fill, of the strength and the reach that the photo has round it.
+
+A network paints smoothly, and a crop holds no more detail than its pixels. What a photo shows
+beyond that, noise of the sensor and of compression and the fine texture of skin, is measured on the
+part of the face that stays, and the fill is given what it lacks of it.
+
+Noise is described in bands of an octave each, and in three colours that it keeps apart, one of
+brightness and two of hue: the bands' strengths together say how far its grains reach. The grains
+come from a fixed sheet of noise, laid on at a place that depends on the fill alone, so that a photo
+gives the same result every time.
+"""
+
+from __future__ import annotations
+
+import zlib
+from functools import lru_cache
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+Pixels = npt.NDArray[np.uint8]
+Floats = npt.NDArray[np.float32]
+
+# From RGB to brightness and two hues; orthonormal, so that its transpose leads back.
+TO_OPPONENT = np.array(
+    [[3**-0.5] * 3, [2**-0.5, 0, -(2**-0.5)], [6**-0.5, -2 * 6**-0.5, 6**-0.5]], np.float32
+)
+# Octaves, the finest first: what blurs of 0.8, 1.6 and 3.2 pixels take away.
+BANDS = 3
+FINEST = 0.8
+# Noise is averaged over squares of so many pixels a side; fewer squares than this tell nothing.
+BLOCK = 8
+MIN_BLOCKS = 12
+# Of the squares, this share is taken to be flat.
+FLATTEST = 0.15
+# Of 255: weaker noise cannot be seen, and stronger is structure that was taken for noise.
+FAINT = 0.5
+STRONGEST = 24.0
+# Side of the sheet of noise in pixels.
+SHEET = 256
+
+
+def lacking(
+    photo: Pixels, kept: Floats, fill: Pixels, filled: Floats, bands: int = BANDS
+) -> Floats | None:
+    """Measures the noise that a fill lacks.
+
+    Args:
+        photo: uint8 `[H, W, 3]`.
+        kept: float32 `[H, W]`, 1 where the photo shows the face and stays.
+        fill: uint8 `[h, w, 3]`, at the photo's resolution.
+        filled: float32 `[h, w]`, 1 where it hides the photo.
+        bands: How many bands are noise; in a small face the coarser ones are features.
+
+    Returns:
+        float32 `[3, BANDS]`, strengths (standard deviations, of 255) by opponent colour and band;
+        None if the fill lacks nothing that could be seen, or too little of the face is there to
+        measure.
+    """
+    there = noise(photo, kept)
+    here = None if there is None else noise(fill, filled)
+    if there is None or here is None:
+        return None
+    # Noise does not grow with its reach: what does is the shape of the face.
+    there = np.minimum.accumulate(there, 1)
+    wanted = _mixture(np.maximum(there - here, 0)[:, :bands])
+    strengths = np.zeros((3, BANDS), np.float32)
+    strengths[:, :bands] = np.sqrt(np.minimum(wanted, STRONGEST**2))
+    strengths[strengths < FAINT] = 0
+    return strengths if strengths.any() else None
+
+
+def noise(picture: Pixels, where: Floats) -> npt.NDArray[np.float64] | None:
+    """Measures noise where a place is flattest: all else may be hair, lashes and folds.
+
+    Args:
+        picture: uint8 `[H, W, 3]`.
+        where: float32 `[H, W]`, 1 where to look.
+
+    Returns:
+        float64 `[3, BANDS]`, variances by opponent colour and band; None if the place is small.
+    """
+    rows, columns = picture.shape[0] // BLOCK, picture.shape[1] // BLOCK
+    if min(rows, columns) < 3:
+        return None
+    whole = _means(where) > 0.999
+    # At the edges the filters see a mirror image.
+    whole[[0, -1]] = whole[:, [0, -1]] = False
+    if whole.sum() < MIN_BLOCKS:
+        return None
+    colours = np.asarray(cv2.transform(picture.astype(np.float32), TO_OPPONENT), np.float32)
+    bands, _ = _split(colours)
+    squares = np.stack([_means(band * band)[whole] for band in bands], -1)
+    return _flattest(squares).astype(np.float64)
+
+
+def _flattest(squares: Floats) -> Floats:
+    rank = int(FLATTEST * len(squares))
+    return np.asarray(np.partition(squares, rank, axis=0)[rank])
+
+
+def _means(values: Floats) -> Floats:
+    """Means over squares; what does not fill a square is left out."""
+    rows, columns = values.shape[0] // BLOCK, values.shape[1] // BLOCK
+    inside = values[: rows * BLOCK, : columns * BLOCK]
+    return np.asarray(cv2.resize(inside, (columns, rows), interpolation=cv2.INTER_AREA))
+
+
+def _mixture(variances: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Gives the sheets' variances that, mixed, measure nearest to those given: none below 0."""
+    leaks = _leaks()[: variances.shape[1], : variances.shape[1]]
+    leaks = leaks / leaks.diagonal()[:, None]
+    target = variances / _leaks().diagonal()[: variances.shape[1]]
+    mixture = np.maximum(target, 1e-9)
+    for _ in range(15):
+        mixture *= (target @ leaks + 1e-9) / (mixture @ leaks.T @ leaks + 1e-9)
+    return mixture
+
+
+def add(picture: Pixels, opacity: Floats, strengths: Floats, place: tuple[int, int]) -> Pixels:
+    """Gives a picture with grain.
+
+    Args:
+        picture: uint8 `[H, W, 3]`, the fill blended into the photo.
+        opacity: float32 `[H, W]`, 0..1, how much of each pixel is fill.
+        strengths: From `lacking`.
+        place: Which pixel (x, y) of the endless sheet comes first.
+    """
+    height, width = picture.shape[:2]
+    # One plane a colour, [3, SHEET, SHEET].
+    planes = np.matmul(strengths[:, None], _sheets().reshape(3, BANDS, -1)).reshape(3, SHEET, SHEET)
+    planes = np.roll(planes, (-place[1], -place[0]), (1, 2))
+    if height > SHEET or width > SHEET:
+        planes = np.tile(planes, (1, -(-height // SHEET), -(-width // SHEET)))
+    # Where photo and fill mix, the photo brings some noise of its own; variances add up.
+    planes = planes[:, :height, :width] * np.sqrt(opacity * (2 - opacity))
+    grain = cv2.transform(cv2.merge(list(planes)), np.ascontiguousarray(TO_OPPONENT.T))
+    return np.asarray(cv2.add(picture, grain, dtype=cv2.CV_8U))
+
+
+def start(crop: Pixels) -> tuple[int, int]:
+    """Where on the sheet the grain of a crop begins: anywhere, but always at the same place."""
+    digest = zlib.crc32(crop[::8, ::8].tobytes())
+    return digest % SHEET, digest // SHEET % SHEET
+
+
+def _split(colours: Floats) -> tuple[list[Floats], Floats]:
+    """Takes the bands off a picture one by one; gives them, and what is left."""
+    bands, done = [], 0.0
+    for band in range(BANDS):
+        sigma = FINEST * 2.0**band
+        more = (sigma**2 - done**2) ** 0.5
+        side = 2 * int(np.ceil(2.5 * more)) + 1
+        blurred = cv2.GaussianBlur(colours, (side, side), more)
+        bands.append(colours - blurred)
+        colours, done = np.asarray(blurred), sigma
+    return bands, colours
+
+
+@lru_cache(maxsize=1)
+def _sheets() -> Floats:
+    """Noise of strength 1 by colour and band, `[3, BANDS, SHEET, SHEET]`; its edges meet."""
+    edge = 32
+    white = np.random.default_rng(0).standard_normal((BANDS, SHEET, SHEET, 3), np.float32)
+    wide = np.pad(white, ((0, 0), (edge, edge), (edge, edge), (0, 0)), mode="wrap")
+    made = np.stack([_split(w)[0][band] for band, w in enumerate(wide)])[:, edge:-edge, edge:-edge]
+    return np.ascontiguousarray((made / made.std((1, 2), keepdims=True)).transpose(3, 0, 1, 2))
+
+
+@lru_cache(maxsize=1)
+def _leaks() -> npt.NDArray[np.float64]:
+    """What each band (row) measures of a sheet of strength 1 (column): filters overlap."""
+    seen = [
+        [float(_flattest(_means(band * band).ravel())) for band in _split(sheet)[0]]
+        for sheet in _sheets()[0]
+    ]
+    leaks: npt.NDArray[np.float64] = np.array(seen).T
+    return leaks

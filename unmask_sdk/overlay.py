@@ -1,0 +1,58 @@
+"""What was seen in a photo, drawn on it: for notebooks and for finding out what went wrong."""
+
+from __future__ import annotations
+
+import io
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from .align import to_photo
+
+if TYPE_CHECKING:
+    from .result import Face
+
+Pixels = npt.NDArray[np.uint8]
+
+# Boxes of faces whose mask was taken off, and of others; eyes; outline of what was generated.
+UNMASKED, BARE, EYES, OUTLINE = (80, 220, 100), (250, 190, 60), (60, 200, 250), (250, 80, 200)
+# Longest side of a picture in a notebook, in pixels.
+NOTEBOOK_SIDE = 1024
+
+
+def draw(image: Pixels, faces: tuple[Face, ...]) -> Pixels:
+    """Gives a copy of a photo with boxes, eyes, confidences and outlines of masks."""
+    picture: Pixels = image.copy()
+    line = max(1, round(max(picture.shape[:2]) / 500))
+    for face in faces:
+        colour = UNMASKED if face.masked else BARE
+        x0, y0, x1, y1 = (round(v) for v in face.box)
+        cv2.rectangle(picture, (x0, y0), (x1, y1), colour, line, cv2.LINE_AA)
+        for x, y in face.eyes:
+            cv2.circle(picture, (round(x), round(y)), 2 * line, EYES, -1, cv2.LINE_AA)
+        for outline in _outlines(face):
+            cv2.polylines(picture, [outline], True, OUTLINE, line, cv2.LINE_AA)
+        place = (max(0, x0), max(12 * line, y0 - 3 * line))
+        text = f"{face.confidence:.2f}"
+        font = cv2.FONT_HERSHEY_SIMPLEX
+        cv2.putText(picture, text, place, font, 0.4 * line, colour, line, cv2.LINE_AA)
+    return picture
+
+
+def _outlines(face: Face) -> list[npt.NDArray[np.int32]]:
+    covered = (face.mask >= 128).astype(np.uint8)
+    found, _ = cv2.findContours(covered, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    lines = (to_photo(face.matrix, np.asarray(line)[:, 0]) for line in found)
+    return [np.rint(line).astype(np.int32) for line in lines]
+
+
+def png(image: Pixels) -> bytes:
+    """Gives a picture as a PNG file, no larger than a notebook shows."""
+    shown = Image.fromarray(image)
+    shown.thumbnail((NOTEBOOK_SIDE, NOTEBOOK_SIDE))
+    file = io.BytesIO()
+    shown.save(file, "PNG")
+    return file.getvalue()
