@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -221,7 +222,8 @@ def _nothing(device: str | None, considered: list[Candidate]) -> str:
     if able:
         ways = "; ".join(f"{c.name} does, but {c.reason}" for c in considered if c.name in able)
         return f"no runtime that is usable here runs on device={device!r} ({ways})"
-    known = sorted({name for entry in built for name in entry.devices})
+    here = [entry for entry in built if sys.platform in entry.platforms]
+    known = dict.fromkeys(name for entry in here for name in entry.devices)
     return f"no runtime runs on device={device!r}; leave it out, or ask for {' or '.join(known)}"
 
 
