@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.conftest import TINY
+from unmask_sdk.drawings import draw
 from unmask_sdk.errors import ArtifactError, ExportError, RuntimeUnavailableError
-from unmask_sdk.export.drawings import draw
 from unmask_sdk.manifest import Artifact, read_manifest
 
 ct = pytest.importorskip("coremltools")

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from tests.conftest import TINY
+from unmask_sdk.drawings import draw
 from unmask_sdk.errors import ExportError
-from unmask_sdk.export.drawings import draw
 from unmask_sdk.export.formats import export
 from unmask_sdk.manifest import read_manifest, sha256_of
 from unmask_sdk.selection import open_runtime

@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from unmask_sdk.drawings import draw
 from unmask_sdk.errors import RuntimeUnavailableError
-from unmask_sdk.export.drawings import draw
 from unmask_sdk.manifest import TensorSpec, read_manifest
 from unmask_sdk.runtimes.registry import find, problem, resolve
 

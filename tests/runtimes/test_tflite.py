@@ -13,8 +13,8 @@ import pytest
 from tests.conftest import TINY
 from tests.runtimes.test_onnx import agree
 from unmask_sdk import load
+from unmask_sdk.drawings import draw
 from unmask_sdk.errors import ArtifactError, MissingDependencyError, RuntimeUnavailableError
-from unmask_sdk.export.drawings import draw
 from unmask_sdk.manifest import Artifact, read_manifest
 from unmask_sdk.runtimes.registry import find, problem
 from unmask_sdk.selection import open_runtime
