@@ -26,6 +26,8 @@ from unmask_sdk.training.data import check_splits, read_landmarks
 
 # Methods are told apart on so many pairs; the choice of layers takes all that are for choosing.
 _PAIRS_FOR_METHODS = 24
+# So many dB of hole PSNR are chance on so few.
+_NO_DIFFERENCE = 0.05
 # A tenth stricter than what is promised: the pairs chosen by flatter the choice.
 _CHOOSING = replace(LIMITS, hole_psnr_db=0.18, ssim=0.0018, mask_iou=0.991)
 
@@ -117,7 +119,7 @@ def calibrate(
     images = stored.at(size)
     observed = observe(graph.file, graph.tensors(), images, track=track)
     methods = _methods(graph, quick, observed, track)
-    method, per_channel = min(methods, key=lambda key: _rank(methods[key]))
+    method, per_channel = _best(methods)
     counts = _counts(graph, quick, images, method, per_channel, track)
 
     found, options = ranges(observed, method), {"per_channel": per_channel}
@@ -169,9 +171,11 @@ def _methods(
     }
 
 
-def _rank(loss: Loss) -> tuple[float, float]:
-    """By hole PSNR; where a hundredth of a dB does not tell them apart, by nearness to float."""
-    return round(max(loss.hole_psnr_db, 0.0), 2), -loss.psnr_db
+def _best(methods: Mapping[tuple[str, bool], Loss]) -> tuple[str, bool]:
+    """The method nearest to float, of those that lose no more hole PSNR than the best."""
+    least = min(loss.hole_psnr_db for loss in methods.values())
+    near = [key for key, loss in methods.items() if loss.hole_psnr_db <= least + _NO_DIFFERENCE]
+    return max(near, key=lambda key: methods[key].psnr_db)
 
 
 def _counts(
