@@ -47,7 +47,7 @@ EXPORTERS: dict[str, Exporter] = {
             name="onnx",
             module="unmask_sdk.export.onnx",
             suffix=".onnx",
-            precisions=("fp32", "fp16"),
+            precisions=("fp32", "fp16", "int8"),
             requires=("torch", "safetensors", "onnx", "onnxscript", "onnxruntime"),
             extra="export",
         ),

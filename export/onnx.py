@@ -1,4 +1,4 @@
-"""ONNX, fp32 or fp16: one self-contained file, any batch size, the same bytes each time."""
+"""ONNX, fp32, fp16 or int8: one self-contained file, any batch size, the same bytes each time."""
 
 from __future__ import annotations
 
@@ -11,9 +11,12 @@ from typing import TYPE_CHECKING, Any
 import onnx
 import torch
 
+from unmask_sdk.calibration.images import read_images
+from unmask_sdk.calibration.plan import plan_for
 from unmask_sdk.errors import ExportError
 from unmask_sdk.export.pipeline import Converted, Job
 from unmask_sdk.export.precision import at_precision, check_precision
+from unmask_sdk.export.quantise import quantised
 from unmask_sdk.export.roles import DETECTOR_STEP
 from unmask_sdk.export.verify import pictures
 from unmask_sdk.manifest import Artifact, TensorSpec
@@ -34,8 +37,13 @@ def convert(job: Job) -> Converted:
     """Converts a network; see `pipeline.FormatModule`."""
     size = job.role.size(job.network)
     inputs, outputs = job.role.inputs(size), job.role.outputs(size)
-    model = to_onnx(job.network, inputs, outputs, job.precision)
-    return Converted(model, inputs, outputs, TOOLS)
+    if job.precision != "int8":
+        model = to_onnx(job.network, inputs, outputs, job.precision)
+        return Converted(model, inputs, outputs, TOOLS)
+    images, plan = read_images(job.calibration), plan_for(job.network, job.calibration)
+    model = quantised(to_onnx(job.network, inputs, outputs), images.at(size), plan)
+    check_precision(onnx.load_from_string(model), job.precision)
+    return Converted(model, inputs, outputs, TOOLS, images.sha256)
 
 
 def prove(path: Path, artifact: Artifact) -> OnnxRuntime:

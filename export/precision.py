@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections import Counter
 
 import onnx
@@ -13,6 +14,10 @@ from unmask_sdk.errors import ExportError
 # Operators whose weights are what the precision is about.
 WEIGHTED = ("Conv", "Gemm", "MatMul")
 _NAMES = {onnx.TensorProto.FLOAT: "fp32", onnx.TensorProto.FLOAT16: "fp16"}
+_INT8 = (onnx.TensorProto.INT8, onnx.TensorProto.UINT8)
+
+# Of the multiplications in an int8 file's convolutions.
+MIN_INT8_SHARE = 0.8
 
 
 class Halved(nn.Module):
@@ -47,21 +52,78 @@ def at_precision(graph: nn.Module, precision: str) -> nn.Module:
 
 
 def achieved(model: onnx.ModelProto) -> str:
-    """The precision that the weights of a finished file have, counted from the file.
+    """The precision that a finished file computes in, counted from the file.
+
+    A convolution is int8 if both its picture and its weights come out of int8: an engine then
+    computes it in integers. Of an int8 file, `MIN_INT8_SHARE` of the work must be such.
 
     Raises:
-        ExportError: If they have several, or one that has no name here.
+        ExportError: If there are several precisions, or one that has no name here.
     """
-    kinds = {tensor.name: tensor.data_type for tensor in model.graph.initializer}
-    found = Counter(
-        kinds[node.input[1]]
+    found = Counter(_kinds(model).values())
+    names = sorted(found)
+    if "int8" in found and set(found) <= {"int8", "fp32"}:
+        share = int8_share(model)
+        if share < MIN_INT8_SHARE:
+            raise ExportError(
+                f"only {share:.0%} of the work is in int8, at least {MIN_INT8_SHARE:.0%} must be; "
+                "use a plan that keeps fewer layers in float"
+            )
+        return "int8"
+    if len(found) != 1 or names[0] not in _NAMES.values():
+        raise ExportError(f"the exported weights are of mixed or unknown precision: {dict(found)}")
+    return names[0]
+
+
+def int8_share(model: onnx.ModelProto) -> float:
+    """The share of the multiplications in convolutions that are of int8."""
+    kinds, work = _kinds(model), _work(model)
+    total = sum(work.values())
+    return sum(work[name] for name in work if kinds[name] == "int8") / total if total else 0.0
+
+
+def _kinds(model: onnx.ModelProto) -> dict[str, str]:
+    """What each node with weights computes in, by the first name among its outputs."""
+    stored = {tensor.name: tensor.data_type for tensor in model.graph.initializer}
+    restored = {
+        node.output[0]: node.input[0]
         for node in model.graph.node
-        if node.op_type in WEIGHTED and node.input[1] in kinds
-    )
-    if len(found) != 1 or next(iter(found)) not in _NAMES:
-        named = {onnx.TensorProto.DataType.Name(kind): count for kind, count in found.items()}
-        raise ExportError(f"the exported weights are of mixed or unknown precision: {named}")
-    return _NAMES[next(iter(found))]
+        if node.op_type == "DequantizeLinear"
+    }
+    kinds = {}
+    for node in model.graph.node:
+        picture, weights = (*node.input, "", "")[:2]
+        weights_kind = stored.get(restored.get(weights, weights))
+        if node.op_type not in WEIGHTED or weights_kind is None:
+            continue
+        if weights_kind in _INT8 and picture in restored:
+            kinds[node.output[0]] = "int8"
+        else:
+            name = onnx.TensorProto.DataType.Name(weights_kind)
+            kinds[node.output[0]] = _NAMES.get(weights_kind, name)
+    return kinds
+
+
+def _work(model: onnx.ModelProto) -> dict[str, int]:
+    """Multiplications of each convolution for one picture, by its output."""
+    single = onnx.ModelProto()
+    single.CopyFrom(model)
+    single.graph.input[0].type.tensor_type.shape.dim[0].dim_value = 1
+    for output in single.graph.output:
+        output.type.tensor_type.ClearField("shape")
+    graph = onnx.shape_inference.infer_shapes(single).graph
+    shapes = {
+        value.name: [dim.dim_value for dim in value.type.tensor_type.shape.dim]
+        for value in (*graph.value_info, *graph.output)
+    }
+    sources = {node.output[0]: node.input[0] for node in graph.node}
+    sizes = {tensor.name: tensor.dims for tensor in graph.initializer}
+    work = {}
+    for node in graph.node:
+        if node.op_type == "Conv":
+            weights = sizes[node.input[1] if node.input[1] in sizes else sources[node.input[1]]]
+            work[node.output[0]] = math.prod(shapes[node.output[0]]) * math.prod(weights[1:])
+    return work
 
 
 def check_precision(model: onnx.ModelProto, wanted: str) -> None:

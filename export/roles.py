@@ -57,7 +57,7 @@ ROLES: dict[type[nn.Module], Role] = {
             TensorSpec("mask", "uint8", (None, size, size, 1)),
         ),
         tolerance=1.0,
-        min_psnr_db={"fp16": 50.0},
+        min_psnr_db={"fp16": 50.0, "int8": 35.0},
     ),
     DetectorGraph: Role(
         name="detector",

@@ -15,7 +15,8 @@ from unmask_sdk.runtimes.base import Array, Runtime, RuntimeInfo, check_names, o
 
 DEVICE = "CPU"
 # What the engine may compute an artifact in. On CPUs with bf16 units it would take those by itself.
-_HINTS = {"fp32": "f32"}
+# Of int8 files that is what is not int8; whether the rest is, the file says.
+_HINTS = {"fp32": "f32", "int8": "f32"}
 
 
 @dataclass(frozen=True)

@@ -1,13 +1,21 @@
-"""Tiny real models, made once a session: random weights, exported like the real ones."""
+"""Tiny real models, made once a session: random weights, exported like the real ones; and faces.
+
+The faces are one public-domain astronaut in several guises, with meshes.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
+import cv2
+import numpy as np
 import pytest
 
 # Side of the tiny unmasker's crop.
 TINY = 64
+# The astronaut's eye centres, by MediaPipe's mesh.
+ASTRONAUT_EYES = ((203.5, 102.2), (247.0, 104.6))
 
 
 @pytest.fixture(scope="session")
@@ -87,3 +95,42 @@ def own_artifacts(tiny_artifacts: Path, tmp_path: Path) -> Path:
     import shutil
 
     return Path(shutil.copytree(tiny_artifacts, tmp_path / "artifacts"))
+
+
+@pytest.fixture(scope="session")
+def astronaut() -> tuple[Any, Any]:
+    """Picture uint8 `[512, 512, 3]` and mesh `[468, 2]`: the mean face laid on by the eyes."""
+    data = pytest.importorskip("skimage.data")
+    from unmask_sdk.align import crop_matrix, transform_points
+    from unmask_sdk.training.mesh import mean_face
+
+    mesh = transform_points(cv2.invertAffineTransform(crop_matrix(ASTRONAUT_EYES)), mean_face())
+    return data.astronaut(), mesh
+
+
+@pytest.fixture(scope="session")
+def faces_folder(astronaut: tuple[Any, Any], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Ten pictures of five "people", the last of them held out, and `landmarks.npz`."""
+    from unmask_sdk.align import transform_points
+
+    folder = tmp_path_factory.mktemp("faces")
+    picture, mesh = astronaut
+    rng = np.random.default_rng(0)
+    names, meshes, splits = [], [], []
+    for index in range(10):
+        matrix = cv2.getRotationMatrix2D((225, 110), rng.uniform(-15, 15), rng.uniform(0.7, 1.2))
+        changed = cv2.warpAffine(picture, matrix, (400, 360), borderMode=cv2.BORDER_REFLECT)
+        changed = np.clip(changed * rng.uniform(0.6, 1.2, 3), 0, 255).astype(np.uint8)
+        name = f"set/person{index // 2}/{index}.png"
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        cv2.imwrite(str(folder / name), changed[..., ::-1])
+        names.append(name)
+        meshes.append(transform_points(matrix, mesh))
+        splits.append("val" if index >= 8 else "train")
+    np.savez(
+        folder / "landmarks.npz",
+        name=np.array(names),
+        split=np.array(splits),
+        landmarks=np.stack(meshes).astype(np.float32),
+    )
+    return folder

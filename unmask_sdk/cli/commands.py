@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from .calibrate import calibrate
 from .doctor import doctor
 from .evaluate import evaluate
 from .evaluate_locator import evaluate_locator
@@ -20,6 +21,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "doctor": doctor,
     "export": export,
     "verify": verify,
+    "calibrate": calibrate,
     "synth": synth,
     "train": train,
     "evaluate": evaluate,

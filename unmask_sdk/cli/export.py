@@ -14,7 +14,13 @@ def export(
         list[Path] | None,
         typer.Option(help="Weight file, once for each network; the package's own by default."),
     ] = None,
-    precision: Annotated[str, typer.Option(help="Precision to write: fp32 or fp16.")] = "fp32",
+    precision: Annotated[
+        str, typer.Option(help="Precision to write: fp32, fp16 or int8.")
+    ] = "fp32",
+    calibration: Annotated[
+        Path | None,
+        typer.Option(help="For int8: a set from unmask calibrate; the package's own by default."),
+    ] = None,
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder to write to.")] = Path(
         "artifacts"
     ),
@@ -32,6 +38,7 @@ def export(
             weights or [],
             out,
             precision=precision,
+            calibration=calibration,
             progress=lambda step: status.update(escape(step)),
         )
     for artifact in artifacts:

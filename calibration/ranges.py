@@ -1,0 +1,158 @@
+"""Ranges of activations: what int8 has to cover, and what it may cut off.
+
+The float graph is run on the calibration crops with its inner tensors as outputs, one crop at a
+time: once for smallest and largest values, and, for the methods that need them, once more for
+histograms.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+import onnxruntime as ort
+from onnxruntime.quantization.calibrate import HistogramCollector
+
+from unmask_sdk.calibration.images import Image
+from unmask_sdk.calibration.plan import METHODS
+
+Array = npt.NDArray[np.floating]
+Ranges = dict[str, tuple[float, float]]
+
+BINS = 2048
+# Every so many values go into the histograms: neighbours are alike.
+_STEP = 5
+# Share of values that `percentile` covers.
+_PERCENTILE = 0.9999
+_LEVELS = 255
+
+
+@dataclass(frozen=True, eq=False)
+class Histogram:
+    """What values a tensor takes.
+
+    Attributes:
+        low: Smallest value.
+        high: Largest value.
+        counts: `[BINS]` over `-reach..reach`, `reach` the larger magnitude; None if not counted.
+    """
+
+    low: float
+    high: float
+    counts: npt.NDArray[np.int64] | None = None
+
+    @property
+    def edges(self) -> Array:
+        """`[BINS + 1]` edges of the bins."""
+        reach = max(-self.low, self.high)
+        return np.linspace(-reach, reach, BINS + 1)
+
+
+def observe(
+    model: bytes,
+    tensors: Sequence[str],
+    images: Image,
+    *,
+    counted: bool = True,
+    track: Callable[[Sequence[int], str], Iterator[int]] = lambda rows, _: iter(rows),
+) -> dict[str, Histogram]:
+    """Finds what values a float graph's tensors take.
+
+    Args:
+        model: ONNX file with one picture input.
+        tensors: Names of the tensors.
+        images: uint8 `[N, S, S, 3]` in the graph's size, N at least 1.
+        counted: Whether histograms are wanted; `minmax` does without.
+        track: Goes round rows for the caller to show progress.
+    """
+    session = _session(model, tensors)
+    name = session.get_inputs()[0].name
+
+    def runs(what: str) -> Iterator[list[Array]]:
+        for row in track(range(len(images)), what):
+            yield session.run(list(tensors), {name: images[row : row + 1]})
+
+    low = np.full(len(tensors), np.inf)
+    high = np.full(len(tensors), -np.inf)
+    for values in runs("ranges"):
+        low = np.minimum(low, [x.min() for x in values])
+        high = np.maximum(high, [x.max() for x in values])
+    found = [Histogram(float(a), float(b)) for a, b in zip(low, high, strict=True)]
+    if counted:
+        counts = np.zeros((len(tensors), BINS), np.int64)
+        spans = [(h.edges[0], h.edges[-1]) for h in found]
+        for values in runs("histograms"):
+            for k, x in enumerate(values):
+                counts[k] += np.histogram(x.ravel()[::_STEP], BINS, spans[k])[0]
+        found = [Histogram(h.low, h.high, c) for h, c in zip(found, counts, strict=True)]
+    return dict(zip(tensors, found, strict=True))
+
+
+def ranges(observed: dict[str, Histogram], method: str) -> Ranges:
+    """Gives each tensor's range by one of `METHODS`; all contain 0."""
+    choose = dict(zip(METHODS, (_minmax, _entropy, _percentile, _mse), strict=True))[method]
+    found = {}
+    for name, histogram in observed.items():
+        low, high = choose(histogram)
+        found[name] = (min(low, 0.0), max(high, 0.0))
+    return found
+
+
+def _session(model: bytes, tensors: Sequence[str]) -> ort.InferenceSession:
+    graph = onnx.load_from_string(model)
+    there = {output.name for output in graph.graph.output}
+    graph.graph.output.extend(
+        onnx.ValueInfoProto(name=name) for name in tensors if name not in there
+    )
+    options = ort.SessionOptions()
+    options.log_severity_level = 3
+    # Fused, some tensors would not be what the file says.
+    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+    return ort.InferenceSession(
+        graph.SerializeToString(), options, providers=["CPUExecutionProvider"]
+    )
+
+
+def _minmax(histogram: Histogram) -> tuple[float, float]:
+    return histogram.low, histogram.high
+
+
+def _percentile(histogram: Histogram) -> tuple[float, float]:
+    share = np.cumsum(histogram.counts) / histogram.counts.sum()
+    tail = (1 - _PERCENTILE) / 2
+    low = histogram.edges[np.searchsorted(share, tail, side="right")]
+    high = histogram.edges[np.searchsorted(share, 1 - tail) + 1]
+    return max(float(low), histogram.low), min(float(high), histogram.high)
+
+
+def _entropy(histogram: Histogram) -> tuple[float, float]:
+    if histogram.low == histogram.high:
+        return histogram.low, histogram.high
+    collector = HistogramCollector("entropy", False, BINS, 128, 100 * _PERCENTILE, "same")
+    # An eighth of the bins: the search goes by the square of their number.
+    counts = histogram.counts.reshape(-1, 8).sum(1)
+    edges = histogram.edges[::8].astype(np.float32)
+    low, high = np.float32(histogram.low), np.float32(histogram.high)
+    found = collector.get_entropy_threshold((counts, edges, low, high, edges[-1]), 128)
+    return float(found[0]), float(found[1])
+
+
+def _mse(histogram: Histogram) -> tuple[float, float]:
+    """The range, both ends drawn in alike, whose rounding and cutting errors are least."""
+    edges = histogram.edges
+    values = (edges[1:] + edges[:-1]) / 2
+    best, least = (histogram.low, histogram.high), np.inf
+    for share in np.linspace(1.0, 0.3, 71):
+        low, high = min(share * histogram.low, 0.0), max(share * histogram.high, 0.0)
+        step = (high - low) / _LEVELS
+        if step == 0:
+            break
+        rounding = step**2 / 12
+        cut = values - np.clip(values, low, high)
+        error = float((histogram.counts * (cut**2 + rounding)).sum())
+        if error < least:
+            best, least = (low, high), error
+    return best

@@ -1,0 +1,163 @@
+"""ONNX int8 for CPUs: a float graph whose convolutions are quantised and dequantised all round.
+
+Activations are uint8 with a zero point, weights int8 with a scale for each output channel: what
+ONNX Runtime and OpenVINO run as integer convolutions.
+"""
+
+from __future__ import annotations
+
+import copy
+import io
+from collections.abc import Collection
+from contextlib import redirect_stdout
+
+import numpy as np
+import onnx
+from onnxruntime.quantization import QuantType
+from onnxruntime.quantization.calibrate import CalibrationMethod, TensorData, TensorsData
+from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
+
+from unmask_sdk.calibration.images import Image
+from unmask_sdk.calibration.plan import Plan
+from unmask_sdk.calibration.ranges import Ranges, observe, ranges
+from unmask_sdk.errors import ExportError
+
+# What may join int8 convolutions without leaving int8.
+_BETWEEN = ("Relu", "Add", "Concat", "Resize", "DepthToSpace")
+
+
+class FloatGraph:
+    """A float graph, ready to be quantised again and again.
+
+    Args:
+        model: ONNX file as `onnx.to_onnx` makes it: weights are named after their torch modules.
+    """
+
+    def __init__(self, model: bytes) -> None:
+        self.file = model
+        self._model = onnx.shape_inference.infer_shapes(onnx.load_from_string(model))
+        self.convolutions = {
+            node.input[1].removesuffix(".weight"): node
+            for node in self._model.graph.node
+            if node.op_type == "Conv"
+        }
+
+    def nodes(self, keep_float: Collection[str]) -> list[onnx.NodeProto]:
+        """The nodes that become int8: convolutions, and what lies between them and no others.
+
+        Raises:
+            ExportError: If a name in `keep_float` is none of the graph's.
+        """
+        unknown = set(keep_float) - set(self.convolutions)
+        if unknown:
+            raise ExportError(
+                f"the plan keeps layers in float that the network does not have: {sorted(unknown)}"
+            )
+        kept = {self.convolutions[name].name for name in keep_float}
+        constants = {tensor.name for tensor in self._model.graph.initializer} | {""}
+        chosen, whole = [], set()
+        for node in self._model.graph.node:
+            if node.op_type == "Conv":
+                inside = node.name not in kept
+            else:
+                inputs = set(node.input) - constants
+                inside = node.op_type in _BETWEEN and inputs <= whole
+            if inside:
+                chosen.append(node)
+                whole.update(node.output)
+        return chosen
+
+    def tensors(self, keep_float: Collection[str] = ()) -> tuple[str, ...]:
+        """Names of the activations whose ranges int8 needs."""
+        constants = {tensor.name for tensor in self._model.graph.initializer} | {""}
+        named = (
+            name
+            for node in self.nodes(keep_float)
+            for name in (*node.input, *node.output)
+            if name not in constants
+        )
+        return tuple(dict.fromkeys(named))
+
+    def quantise(
+        self,
+        ranges: Ranges,
+        keep_float: Collection[str] = (),
+        *,
+        per_channel: bool = True,
+        symmetric: bool = False,
+    ) -> bytes:
+        """Gives the int8 graph as the bytes of an ONNX file.
+
+        Args:
+            ranges: Range of each of `tensors(keep_float)`.
+            keep_float: Torch names of the convolutions that stay in float.
+            per_channel: Whether weights have a scale for each output channel.
+            symmetric: Whether activations are int8 without a zero point, as TensorRT wants them.
+
+        Raises:
+            ExportError: If a name in `keep_float` is none of the graph's.
+        """
+        nodes = self.nodes(keep_float)
+        data = {
+            name: TensorData(lowest=np.float32(low), highest=np.float32(high))
+            for name, (low, high) in ranges.items()
+        }
+        quantiser = QDQQuantizer(
+            copy.deepcopy(self._model),
+            per_channel,
+            False,
+            QuantType.QInt8,
+            QuantType.QInt8 if symmetric else QuantType.QUInt8,
+            TensorsData(CalibrationMethod.MinMax, data),
+            [node.name for node in nodes],
+            [],
+            sorted({node.op_type for node in nodes}),
+            {"ActivationSymmetric": symmetric},
+        )
+        # It reports to standard output.
+        with redirect_stdout(io.StringIO()):
+            quantiser.quantize_model()
+        quantiser.model.topological_sort()
+        model: onnx.ModelProto = quantiser.model.model
+        _spare_the_rest(model, nodes)
+        del model.graph.value_info[:]
+        model.producer_version = ""
+        onnx.checker.check_model(model, full_check=True)
+        return bytes(model.SerializeToString(deterministic=True))
+
+
+def quantised(model: bytes, images: Image, plan: Plan) -> bytes:
+    """Gives the int8 file of a float one, by a plan.
+
+    Args:
+        model: ONNX file as `onnx.to_onnx` makes it.
+        images: uint8 `[N, S, S, 3]` calibration crops in the graph's size.
+        plan: What stays in float, and how ranges are taken.
+
+    Raises:
+        ExportError: If the plan names layers that the network does not have.
+    """
+    graph = FloatGraph(model)
+    tensors = graph.tensors(plan.keep_float)
+    observed = observe(model, tensors, images, counted=plan.method != "minmax")
+    chosen = ranges(observed, plan.method)
+    return graph.quantise(chosen, plan.keep_float, per_channel=plan.per_channel)
+
+
+def _spare_the_rest(model: onnx.ModelProto, int8: Collection[onnx.NodeProto]) -> None:
+    """Gives float nodes back the float tensors that they share with int8 convolutions.
+
+    The quantiser gives everyone the rounded ones. What int8 nodes put out stays rounded: asked for
+    in float as well, it would be computed in float.
+    """
+    made = {name for node in int8 for name in node.output}
+    inside = {node.name for node in int8} | {""}
+    original: dict[str, str] = {}
+    for node in model.graph.node:
+        if node.op_type == "QuantizeLinear" and node.input[0] not in made:
+            original[node.output[0]] = node.input[0]
+        elif node.op_type == "DequantizeLinear" and node.input[0] in original:
+            original[node.output[0]] = original[node.input[0]]
+        elif node.op_type != "DequantizeLinear" and node.name not in inside:
+            for k, name in enumerate(node.input):
+                node.input[k] = original.get(name, name)
