@@ -70,10 +70,35 @@ def observe(
     """
     session = _session(model, tensors)
     name = session.get_inputs()[0].name
+    return gather(
+        lambda row: session.run(list(tensors), {name: images[row : row + 1]}),
+        tensors,
+        len(images),
+        counted=counted,
+        track=track,
+    )
 
-    def runs(what: str) -> Iterator[list[Array]]:
-        for row in track(range(len(images)), what):
-            yield session.run(list(tensors), {name: images[row : row + 1]})
+
+def gather(
+    run: Callable[[int], Sequence[Array]],
+    tensors: Sequence[str],
+    count: int,
+    *,
+    counted: bool = True,
+    track: Callable[[Sequence[int], str], Iterator[int]] = lambda rows, _: iter(rows),
+) -> dict[str, Histogram]:
+    """Finds what values tensors take, whatever engine computes them.
+
+    Args:
+        run: Gives the tensors' values for a picture, by its number.
+        tensors: Their names.
+        count: How many pictures there are, at least 1.
+        counted: Whether histograms are wanted; `minmax` does without.
+        track: Goes round rows for the caller to show progress.
+    """
+
+    def runs(what: str) -> Iterator[Sequence[Array]]:
+        return map(run, track(range(count), what))
 
     low = np.full(len(tensors), np.inf)
     high = np.full(len(tensors), -np.inf)

@@ -51,6 +51,14 @@ EXPORTERS: dict[str, Exporter] = {
             requires=("torch", "safetensors", "onnx", "onnxscript", "onnxruntime"),
             extra="export",
         ),
+        Exporter(
+            name="tflite",
+            module="unmask_sdk.export.tflite",
+            suffix=".tflite",
+            precisions=("fp32", "fp16", "int8"),
+            requires=("torch", "safetensors", "litert_torch", "ai_edge_quantizer"),
+            extra="export-tflite",
+        ),
     )
 }
 

@@ -35,7 +35,8 @@ class RuntimeEntry:
         title: What people call it.
         module: Python module that holds its class; None if this version has none.
         class_name: The class in it, a `Runtime`.
-        requires: Packages that it imports, looked for without importing them.
+        requires: Packages that it imports, looked for without importing them; `a or b` where
+            either will do.
         formats: Artifact formats that it opens.
         precisions: Precisions that it runs, the one that `auto` prefers first.
         devices: Devices that it runs on, its default first.
@@ -137,9 +138,9 @@ ENTRIES: tuple[RuntimeEntry, ...] = (
     RuntimeEntry(
         name="tflite",
         title="LiteRT (TensorFlow Lite)",
-        module=None,
+        module="unmask_sdk.runtimes.tflite",
         class_name="TFLiteRuntime",
-        requires=("ai_edge_litert",),
+        requires=("ai_edge_litert or tflite_runtime",),
         formats=("tflite",),
         precisions=("fp32", "fp16", "int8"),
         devices=("cpu",),

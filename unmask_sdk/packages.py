@@ -9,8 +9,11 @@ from .errors import MissingDependencyError
 
 
 def missing(names: Sequence[str]) -> list[str]:
-    """Gives those of the packages that are not installed. `a.b` imports `a`, nothing else is."""
-    return [name for name in names if not _is_there(name)]
+    """Gives those of the packages that are not installed. `a.b` imports `a`, nothing else is.
+
+    One of several that will do is written `a or b`.
+    """
+    return [name for name in names if not any(map(_is_there, name.split(" or ")))]
 
 
 def needs(what: str, absent: Sequence[str]) -> str:
