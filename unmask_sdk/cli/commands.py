@@ -10,6 +10,7 @@ from .evaluate import evaluate
 from .evaluate_locator import evaluate_locator
 from .export import export
 from .image import image
+from .parity import parity
 from .release import release
 from .synth import synth
 from .train import cost, train
@@ -21,6 +22,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "doctor": doctor,
     "export": export,
     "verify": verify,
+    "parity": parity,
     "calibrate": calibrate,
     "synth": synth,
     "train": train,
