@@ -4,7 +4,7 @@ Each engine's file gives the outputs of its convolutions (`taps_ENGINE.py`), and
 reference. Converters rename layers and run parallel ones in another order, so those of one shape
 are paired such that all pairs together are nearest: what comes before the fault pairs exactly,
 and the first that does not is at fault. A converter may have drawn the ReLU after a convolution
-into it, so the nearer of the two outputs counts.
+into it, or reordered what a pixel shuffle takes, so the nearest of these forms counts.
 """
 
 from __future__ import annotations
@@ -24,6 +24,8 @@ from unmask_sdk.benchmarks.thresholds import Thresholds
 
 Array = npt.NDArray[np.float32]
 
+# Channels that become a picture of three colours at twice the size.
+SHUFFLED = 12
 # Instead of an error that is no number, where pairs are chosen.
 HUGE = 1e9
 
@@ -125,7 +127,17 @@ def compare(expected: Sequence[Tap], found: Sequence[Tap], tolerance: float) -> 
 
 
 def _error(wanted: Array, got: Array) -> float:
-    return min(_relative(wanted, got), _relative(np.maximum(wanted, 0), got))
+    return min(_relative(form, got) for form in _forms(wanted))
+
+
+def _forms(wanted: Array) -> list[Array]:
+    """What a converter may have made of an output: as it is, behind its ReLU, or reordered."""
+    forms = [wanted, np.maximum(wanted, 0)]
+    if wanted.shape[1] == SHUFFLED:
+        # TFLite's depth-to-space wants the colours innermost, torch's pixel shuffle outermost.
+        order = np.arange(SHUFFLED).reshape(3, -1).T.ravel()
+        forms.append(wanted[:, order])
+    return forms
 
 
 def _relative(wanted: Array, got: Array) -> float:

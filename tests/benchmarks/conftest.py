@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -36,3 +37,20 @@ def plant(own_artifacts: Path) -> Callable[[Plant], Path]:
         return own_artifacts
 
     return change
+
+
+@pytest.fixture(scope="session")
+def every_unmasker(
+    tiny_artifacts: Path, tiny_weights: list[Path], tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """The tiny networks, the unmasker in all formats and precisions that can be exported here."""
+    from unmask_sdk.export.formats import EXPORTERS, export
+    from unmask_sdk.packages import missing
+
+    folder = Path(shutil.copytree(tiny_artifacts, tmp_path_factory.mktemp("every") / "artifacts"))
+    unmasker = [file for file in tiny_weights if file.stem == "unmasker"]
+    for exporter in EXPORTERS.values():
+        for precision in () if missing(exporter.requires) else exporter.precisions:
+            if (exporter.name, precision) != ("onnx", "fp32"):
+                export(exporter.name, unmasker, folder, precision=precision)
+    return folder

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from .bench import bench
 from .calibrate import calibrate
 from .doctor import doctor
 from .evaluate import evaluate
@@ -23,6 +24,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "export": export,
     "verify": verify,
     "parity": parity,
+    "bench": bench,
     "calibrate": calibrate,
     "synth": synth,
     "train": train,
