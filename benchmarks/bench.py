@@ -54,7 +54,7 @@ class Plan:
     rounds: int = 50
     photos: int = 15
     batches: tuple[int, ...] = (1, 2, 4, 8, 16, 32)
-    batch_rounds: int = 5
+    batch_rounds: int = 3
     threads: tuple[int, ...] = (1,)
     starts: int = 3
     energy: bool = True
@@ -97,12 +97,16 @@ def crop(cases: Sequence[Case], plan: Plan, progress: Progress) -> list[Measurem
         for case in cases:
             base = baseline(case, cases)
             quality = psnr_of(case.artifact)
+            info = runtimes[case.name].info
+            here, there = taken[case.name], taken[base.name]
+            both = {info.device, runtimes[base.name].info.device}
             extra: dict[str, Any] = {
-                "provider": runtimes[case.name].info.provider,
-                "device": runtimes[case.name].info.device,
+                "provider": info.provider,
+                "device": info.device,
                 "baseline": base.name,
-                "ratio": round(ratio(taken[case.name], taken[base.name]), 4),
-                "yardsticks": round(ratio(taken[case.name], taken[YARDSTICK]), 4),
+                "ratio": round(ratio(here, there, on_cpu=both == {"cpu"}), 4),
+                "yardsticks": round(ratio(here, taken[YARDSTICK], on_cpu=info.device == "cpu"), 4),
+                "cpu_ms": round(1000 * float(np.median(here.cpu)), 3),
                 "bytes": case.artifact.bytes,
                 "sha256": case.artifact.sha256,
                 "certificate_psnr_db": quality if math.isfinite(quality) else None,
@@ -110,7 +114,7 @@ def crop(cases: Sequence[Case], plan: Plan, progress: Progress) -> list[Measurem
             used = energy_of(calls[case.name]) if plan.energy else None
             if used is not None:
                 extra["energy"] = asdict(used)
-            found.append(Measurement("crop", case.name, {}, taken[case.name], extra))
+            found.append(Measurement("crop", case.name, {}, here.wall, extra))
     return found
 
 
@@ -123,13 +127,13 @@ def photo(cases: Sequence[Case], plan: Plan, progress: Progress) -> list[Measure
         laps: dict[str, list[dict[str, float]]] = {case.name: [] for case in cases}
         for case in cases:
             model = stack.enter_context(load(case))
-            calls[case.name] = partial(_whole, model, source, folder, laps[case.name])
+            calls[case.name] = partial(through, model, source, folder, laps[case.name])
         progress(f"photo: {len(cases)} cases in turns, {plan.photos} rounds")
         taken = interleave(calls, plan.photos)
     return [
         Measurement("photo", case.name, {"stage": stage}, seconds)
         for case in cases
-        for stage, seconds in _by_stage(laps[case.name], taken[case.name]).items()
+        for stage, seconds in _by_stage(laps[case.name], taken[case.name].wall).items()
     ]
 
 
@@ -177,7 +181,7 @@ def start(cases: Sequence[Case], plan: Plan, progress: Progress) -> list[Measure
             taken, told = [], []
             for _ in range(plan.starts):
                 begin = time.perf_counter()
-                told.append(_start(case, source))
+                told.append(fresh(case, source))
                 taken.append(time.perf_counter() - begin)
             extra = {
                 key: round(float(np.median([t[key] for t in told])), 1)
@@ -240,9 +244,10 @@ def _crops(case: Case, count: int) -> npt.NDArray[np.uint8]:
     return draw(count, case.size, case.size)
 
 
-def _whole(
+def through(
     model: unmask_sdk.Unmasker, source: Path, folder: Path, laps: list[dict[str, float]]
 ) -> None:
+    """Takes a photo from file to file, and notes the milliseconds of each stage in `laps`."""
     result = model(source)
     begin = time.perf_counter()
     result.save(folder / "out.jpg")
@@ -256,7 +261,12 @@ def _by_stage(laps: list[dict[str, float]], whole: list[float]) -> dict[str, lis
     return {**stages, "whole": whole}
 
 
-def _start(case: Case, source: Path) -> dict[str, Any]:
+def fresh(case: Case, source: Path) -> dict[str, Any]:
+    """Runs `start.py` in a process of its own, and gives what it prints.
+
+    Raises:
+        UnmaskError: If it fails.
+    """
     command = (
         case.entry.name, case.artifact.precision, case.artifact.name,
         str(case.manifest.folder), str(source),

@@ -23,7 +23,18 @@ def _ms(seconds: float) -> str:
 
 
 def _crop(records: list[Record]) -> Rows:
-    head = ["case", "p50 ms", "p90", "p95", "p99", "max", "ratio", "file MB", "certificate dB"]
+    head = [
+        "case",
+        "p50 ms",
+        "p90",
+        "p95",
+        "p99",
+        "max",
+        "CPU ms",
+        "ratio",
+        "file MB",
+        "certificate dB",
+    ]
     energy = any("energy" in r["extra_info"] for r in records)
     rows = [head + ["mJ"] * energy]
     for record in records:
@@ -31,7 +42,7 @@ def _crop(records: list[Record]) -> Rows:
         tail = extra["tail_ms"]
         quality = extra["certificate_psnr_db"]
         row = [_case(record), *(f"{tail[key]:.1f}" for key in ("p50", "p90", "p95", "p99", "max"))]
-        row += [f"{extra['ratio']:.3f}", f"{extra['bytes'] / 1e6:.1f}"]
+        row += [f"{extra['cpu_ms']:.1f}", f"{extra['ratio']:.3f}", f"{extra['bytes'] / 1e6:.1f}"]
         row.append("identical" if quality is None else f"{quality:.1f}")
         if energy:
             used = extra.get("energy")

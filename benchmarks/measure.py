@@ -1,12 +1,18 @@
-"""Timing that stands noise: warm-up until steady, everything in turns, medians and tails."""
+"""Timing that stands noise: warm-up until steady, everything in turns, medians and tails.
+
+Times are wall-clock, which is what users wait for. Ratios of what runs on one thread of the
+processor are of CPU time: a neighbour on a shared machine takes the processor away in slices, and
+what takes longer than a slice is struck harder than what does not.
+"""
 
 from __future__ import annotations
 
 import random
 import statistics
+import sys
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import cv2
 import numpy as np
@@ -19,6 +25,30 @@ WINDOW = 5
 MOST_WARM_UPS = 60
 # What takes long needs few runs to be warm.
 WARM_UP_SECONDS = 5.0
+
+
+# Windows counts CPU time in steps as long as a run.
+CPU_TIME = sys.platform != "win32"
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Seconds of every run, in order.
+
+    Attributes:
+        wall: By the clock.
+        cpu: That all threads of the process worked.
+    """
+
+    wall: list[float] = field(default_factory=list)
+    cpu: list[float] = field(default_factory=list)
+
+    def add(self, call: Call) -> None:
+        """Runs once more."""
+        wall, cpu = time.perf_counter(), time.process_time()
+        call()
+        self.cpu.append(time.process_time() - cpu)
+        self.wall.append(time.perf_counter() - wall)
 
 
 @dataclass(frozen=True)
@@ -55,7 +85,7 @@ def warm_up(call: Call) -> int:
     return MOST_WARM_UPS
 
 
-def interleave(calls: Mapping[str, Call], rounds: int) -> dict[str, list[float]]:
+def interleave(calls: Mapping[str, Call], rounds: int) -> dict[str, Samples]:
     """Runs several things in turns, so that a busy moment strikes all alike.
 
     Args:
@@ -63,23 +93,31 @@ def interleave(calls: Mapping[str, Call], rounds: int) -> dict[str, list[float]]
         rounds: Runs of each. In each round all run once, in another order.
 
     Returns:
-        Seconds of every run, by name, in the order of the rounds.
+        The runs by name, in the order of the rounds.
     """
     for call in calls.values():
         warm_up(call)
     order = list(calls)
     shuffle = random.Random(0).shuffle
-    taken: dict[str, list[float]] = {name: [] for name in calls}
+    taken = {name: Samples() for name in calls}
     for _ in range(rounds):
         shuffle(order)
         for name in order:
-            taken[name].append(timed(calls[name]))
+            taken[name].add(calls[name])
     return taken
 
 
-def ratio(seconds: list[float], yardstick: list[float]) -> float:
-    """How many times as long as another it took: the median of the rounds' ratios."""
-    return statistics.median(a / b for a, b in zip(seconds, yardstick, strict=True))
+def ratio(one: Samples, other: Samples, *, on_cpu: bool = True) -> float:
+    """How many times as long one took as another: the median of the rounds' ratios.
+
+    Args:
+        one: Its runs.
+        other: The other's, in turns with it.
+        on_cpu: Whether both work on the processor alone: then CPU time counts.
+    """
+    if on_cpu and CPU_TIME:
+        return statistics.median(a / b for a, b in zip(one.cpu, other.cpu, strict=True))
+    return statistics.median(a / b for a, b in zip(one.wall, other.wall, strict=True))
 
 
 def tail(seconds: list[float]) -> Tail:

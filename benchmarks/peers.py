@@ -3,7 +3,7 @@
     python -m unmask_sdk.benchmarks.peers --json peers.json
 
 The others are cost models (`peer_networks.py`): published layer shapes and sizes, random weights.
-Ratios hold on any device; milliseconds on this one, in its state at that moment.
+Ratios, of CPU time, hold on any device of this kind; milliseconds on this one.
 """
 
 from __future__ import annotations
@@ -61,8 +61,8 @@ def measure(cases: tuple[Case, ...], engines: list[str], rounds: int) -> dict[st
     """Runs everything in turns.
 
     Returns:
-        `ours` and `peers`: records with `name`, `engine`, `parameters` (peers), `tail_ms`; and of
-        each peer `ratios`: its time over that of each of ours.
+        `ours` and `peers`: records with `name`, `engine`, `parameters` (peers), `tail_ms` and
+        `cpu_ms`; and of each peer `ratios`: its CPU time over that of each of ours.
     """
     calls: dict[str, Call] = {}
     ours, peers = [], []
@@ -91,7 +91,8 @@ def measure(cases: tuple[Case, ...], engines: list[str], rounds: int) -> dict[st
                 )
         taken = interleave(calls, rounds)
     for record in (*ours, *peers):
-        record["tail_ms"] = vars(tail(taken[record["name"]]))
+        record["tail_ms"] = vars(tail(taken[record["name"]].wall))
+        record["cpu_ms"] = round(1000 * float(np.median(taken[record["name"]].cpu)), 2)
     for record in peers:
         record["ratios"] = {
             our["name"]: round(ratio(taken[record["name"]], taken[our["name"]]), 2) for our in ours
@@ -102,15 +103,15 @@ def measure(cases: tuple[Case, ...], engines: list[str], rounds: int) -> dict[st
 def told(found: dict[str, Any]) -> list[str]:
     """The result as a Markdown table."""
     names = [record["name"] for record in found["ours"]]
-    own = " | ".join(f"{record['tail_ms']['p50']:.1f}" for record in found["ours"])
+    own = " | ".join(f"{record['cpu_ms']:.1f}" for record in found["ours"])
     lines = [
-        f"| network | ms | {' | '.join(names)} |",
+        f"| network | CPU ms | {' | '.join(names)} |",
         f"| --- | --- | {' | '.join(['---'] * len(names))} |",
-        f"| ours, ms | | {own} |",
+        f"| ours, CPU ms | | {own} |",
     ]
     for record in found["peers"]:
         cells = " | ".join(f"{record['ratios'][name]:.1f}" for name in names)
-        lines.append(f"| {record['name']}, times ours | {record['tail_ms']['p50']:.1f} | {cells} |")
+        lines.append(f"| {record['name']}, times ours | {record['cpu_ms']:.1f} | {cells} |")
     return lines
 
 
