@@ -17,7 +17,7 @@ def record(path: Path, image: npt.NDArray[np.uint8]) -> list[Tap]:
     """Runs the file and gives each convolution's output, its bias added.
 
     Args:
-        path: An ONNX file, or the .xml of an IR.
+        path: An ONNX file, or the folder of an IR.
         image: uint8 `[1, S, S, 3]`.
     """
     core = ov.Core()
@@ -27,7 +27,7 @@ def record(path: Path, image: npt.NDArray[np.uint8]) -> list[Tap]:
         content, names = extended(path)
         model = core.read_model(content)
     else:
-        model = core.read_model(path)
+        model = core.read_model(next(path.glob("*.xml")))
         outputs = [
             _biased(op) for op in model.get_ordered_ops() if op.get_type_name() in CONVOLUTIONS
         ]
