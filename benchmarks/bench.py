@@ -126,13 +126,19 @@ def photo(cases: Sequence[Case], plan: Plan, progress: Progress) -> list[Measure
         calls = {}
         laps: dict[str, list[dict[str, float]]] = {case.name: [] for case in cases}
         for case in cases:
-            model = stack.enter_context(load(case))
+            try:
+                model = stack.enter_context(load(case))
+            except UnmaskError as error:
+                # Such as a folder that lacks the locator in this format.
+                progress(f"photo: {case.name} is left out: {error}")
+                continue
             calls[case.name] = partial(through, model, source, folder, laps[case.name])
-        progress(f"photo: {len(cases)} cases in turns, {plan.photos} rounds")
+        progress(f"photo: {len(calls)} cases in turns, {plan.photos} rounds")
         taken = interleave(calls, plan.photos)
     return [
         Measurement("photo", case.name, {"stage": stage}, seconds)
         for case in cases
+        if case.name in calls
         for stage, seconds in _by_stage(laps[case.name], taken[case.name].wall).items()
     ]
 
@@ -179,10 +185,14 @@ def start(cases: Sequence[Case], plan: Plan, progress: Progress) -> list[Measure
         for case in cases:
             progress(f"start: {case.name}")
             taken, told = [], []
-            for _ in range(plan.starts):
-                begin = time.perf_counter()
-                told.append(fresh(case, source))
-                taken.append(time.perf_counter() - begin)
+            try:
+                for _ in range(plan.starts):
+                    begin = time.perf_counter()
+                    told.append(fresh(case, source))
+                    taken.append(time.perf_counter() - begin)
+            except UnmaskError as error:
+                progress(f"start: {case.name} is left out: {error}")
+                continue
             extra = {
                 key: round(float(np.median([t[key] for t in told])), 1)
                 for key in told[0]
