@@ -22,7 +22,7 @@ import numpy.typing as npt
 import unmask_sdk
 from unmask_sdk.benchmarks.cases import Case
 from unmask_sdk.benchmarks.energy import energy_of
-from unmask_sdk.benchmarks.measure import interleave, ratio, timed, warm_up, yardstick
+from unmask_sdk.benchmarks.measure import in_turns, interleave, ratio, timed, warm_up, yardstick
 from unmask_sdk.calibration.images import read_images
 from unmask_sdk.drawings import draw
 from unmask_sdk.errors import (
@@ -144,17 +144,19 @@ def photo(cases: Sequence[Case], plan: Plan, progress: Progress) -> list[Measure
 
 
 def batch(cases: Sequence[Case], plan: Plan, progress: Progress) -> list[Measurement]:
-    """Several crops at once, at one thread."""
+    """Several crops at once, at one thread, all cases in turns."""
     found = []
-    for case in cases:
-        progress(f"batch: {case.name}")
-        with case.open(threads=1) as runtime:
-            for count in plan.batches:
-                call = partial(runtime.run, _crops(case, count))
+    with ExitStack() as stack:
+        runtimes = [(case, stack.enter_context(case.open(threads=1))) for case in cases]
+        for count in plan.batches:
+            progress(f"batch: {len(cases)} cases in turns, {count} crops at once")
+            calls = {case.name: partial(it.run, _crops(case, count)) for case, it in runtimes}
+            for call in calls.values():
                 call()
-                taken = [timed(call) for _ in range(plan.batch_rounds)]
-                extra = {"pictures_per_s": round(count / float(np.median(taken)), 2)}
-                found.append(Measurement("batch", case.name, {"batch": count}, taken, extra))
+            for name, taken in in_turns(calls, plan.batch_rounds).items():
+                rate = count / float(np.median(taken.wall))
+                extra = {"pictures_per_s": round(rate, 2)}
+                found.append(Measurement("batch", name, {"batch": count}, taken.wall, extra))
     return found
 
 

@@ -141,13 +141,17 @@ def _show(tables: Sequence[tuple[str, Sequence[Sequence[str]]]]) -> None:
     from rich.markup import escape
     from rich.table import Table
 
+    console = Console()
+    if not console.is_terminal:
+        # Rich takes 80 columns for what it does not know, which cuts the numbers.
+        console = Console(width=140)
     for title, rows in tables:
         table = Table(title=escape(title), title_justify="left")
         for k, heading in enumerate(rows[0]):
-            table.add_column(heading, justify="right" if k else "left", no_wrap=not k)
+            table.add_column(heading, justify="right" if k else "left", overflow="fold")
         for row in rows[1:]:
             table.add_row(*map(escape, row))
-        Console().print(table)
+        console.print(table)
 
 
 def _quality(file: Path) -> dict[str, float]:
