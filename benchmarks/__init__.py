@@ -1,1 +1,1 @@
-"""Latency, parity and cold-start benchmarks (extra `dev`)."""
+"""Parity, latency and peers (extra `bench`)."""

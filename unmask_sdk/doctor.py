@@ -44,6 +44,8 @@ class Device:
         cores: Number of cores that this process may use.
         features: Instruction sets that count here.
         gpus: Names of NVIDIA GPUs, as the driver gives them.
+        governor: How Linux chooses the clock, such as `performance`; None if it does not say.
+        power_mode: Jetson's power mode, or the firmware's profile; None if there is none.
         python: Version of Python.
         sdk: Version of unmask-sdk.
     """
@@ -54,6 +56,8 @@ class Device:
     cores: int
     features: tuple[str, ...]
     gpus: tuple[str, ...]
+    governor: str | None
+    power_mode: str | None
     python: str
     sdk: str
 
@@ -131,6 +135,8 @@ def device() -> Device:
         cores=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else _cpu_count(),
         features=tuple(feature for feature in _FEATURES if feature in flags),
         gpus=_gpus(),
+        governor=_read("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor").strip() or None,
+        power_mode=_power_mode(),
         python=platform.python_version(),
         sdk=version("unmask-sdk"),
     )
@@ -203,16 +209,29 @@ def _board() -> str | None:
 
 
 def _gpus() -> tuple[str, ...]:
-    program = shutil.which("nvidia-smi")
-    if program is None:
-        return ()
-    query = [program, "--query-gpu=name,driver_version", "--format=csv,noheader"]
+    # A driver that does not answer is a GPU that cannot be used.
+    found = _told_by("nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader")
+    return tuple(line.strip() for line in found.splitlines() if line.strip())
+
+
+def _power_mode() -> str | None:
+    jetson = _told_by("nvpmodel", "-q").partition("NV Power Mode:")[2].strip()
+    profile = _read("/sys/firmware/acpi/platform_profile").strip()
+    return jetson.partition("\n")[0] or profile or None
+
+
+def _told_by(program: str, *arguments: str) -> str:
+    """Gives what a program prints; nothing if it is not there, or fails."""
+    path = shutil.which(program)
+    if path is None:
+        return ""
     try:
-        done = subprocess.run(query, capture_output=True, text=True, timeout=10, check=True)
+        done = subprocess.run(
+            [path, *arguments], capture_output=True, text=True, timeout=10, check=True
+        )
     except (OSError, subprocess.SubprocessError):
-        # A driver that does not answer is a GPU that cannot be used.
-        return ()
-    return tuple(line.strip() for line in done.stdout.splitlines() if line.strip())
+        return ""
+    return done.stdout
 
 
 def _read(file: str) -> str:

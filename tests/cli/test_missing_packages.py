@@ -62,6 +62,16 @@ def test_a_report_needs_matplotlib_before_any_work() -> None:
     assert "--report needs matplotlib, which is not installed" in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("command", "package"), [("parity", "skimage"), ("bench", "pytest_benchmark")]
+)
+def test_benchmarks_name_their_extra(command: str, package: str) -> None:
+    done = unmask({package}, command)
+    assert done.returncode == 1
+    assert f"unmask {command} needs {package}, which is not installed" in done.stderr
+    assert "pip install 'unmask-sdk[bench]'" in done.stderr
+
+
 def test_synth_needs_no_more_than_it_imports() -> None:
     others = {"onnx", "onnxruntime", "onnxscript", "skimage", "yaml", "matplotlib", "h5py"}
     done = unmask(others, "synth", "nowhere", "-o", "out")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from .bench import bench
 from .build import build
 from .cache import cache
 from .calibrate import calibrate
@@ -14,6 +15,7 @@ from .evaluate_locator import evaluate_locator
 from .export import export
 from .folder import folder
 from .image import image
+from .parity import parity
 from .release import release
 from .synth import synth
 from .train import cost, train
@@ -31,6 +33,8 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "verify": verify,
     "build": build,
     "cache": cache,
+    "parity": parity,
+    "bench": bench,
     "calibrate": calibrate,
     "synth": synth,
     "train": train,

@@ -72,5 +72,7 @@ def _facts(device: Device) -> list[tuple[str, str]]:
         ("processor", f"{device.cpu}, cores usable: {device.cores}"),
         ("instructions", " ".join(device.features)),
         ("GPU", "; ".join(device.gpus) or "no NVIDIA GPU found"),
+        ("clock", device.governor or ""),
+        ("power mode", device.power_mode or ""),
     ]
     return [(name, value) for name, value in facts if value]

@@ -1,0 +1,156 @@
+"""Writes `docs/benchmarks.md` from the files in `docs/benchmarks/`::
+
+    python -m unmask_sdk.benchmarks.document docs
+
+which are made by `unmask bench --json`, `unmask parity --report` and
+`python -m unmask_sdk.benchmarks.peers --json`. What is not there is left out.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from unmask_sdk.benchmarks import bench_json, bench_table, peers
+from unmask_sdk.benchmarks.parity_report import AGAINST_TRUTH, COLUMNS, cell, markdown_table
+from unmask_sdk.errors import DataError, UnmaskError
+
+INTRODUCTION = """\
+# Benchmarks
+
+Every number here was measured on the device named below, by the commands below; none is carried
+over from elsewhere. This page is written by `python -m unmask_sdk.benchmarks.document docs`.
+"""
+
+HOW_TO = """\
+## On your device
+
+```bash
+pip install 'unmask-sdk[bench,cpu,train]'
+unmask parity --report parity            # add --faces DIR to compare with the truth
+unmask bench --json bench.json --plot latency.svg
+unmask bench --compare bench.json        # later: exit code 1 if it has become slower
+python -m unmask_sdk.benchmarks.peers --json peers.json
+python -m pytest benchmarks --benchmark-only    # the same from a clone, by pytest-benchmark
+```
+
+## How to read it
+
+- **Ratios, not milliseconds.** All cases run in turns, in another order each round, so that a busy
+  moment strikes all alike. `ratio` is the median of the rounds' ratios to the same model in fp32
+  on ONNX Runtime; of CPU time where both run on the processor, so that a neighbour who takes the
+  processor away does not count. Milliseconds hold for one device in one state only.
+- **Tails.** p99 and max are what a user notices in a video. On a shared machine they show the
+  neighbours more than the network.
+- **`--compare`** compares how many times as long as a fixed piece of work (a convolution by
+  OpenCV, in turns with the rest) a case took. What looks slower is measured once more, and only
+  what looks slower twice counts. Files of unlike devices, clocks or power modes are refused.
+- **Parity.** What each precision may be off is in `benchmarks/thresholds.json`. Hole, seam and
+  whole are regions of the reference's own mask; "lost" is the reference's value less this one's.
+- **Cost models** have the published layer shapes and sizes of other networks and random weights:
+  they say how long such a network takes, and nothing of its pictures. Ours finds the mask itself,
+  theirs are given it.
+"""
+
+
+def main(
+    docs: Annotated[Path, typer.Argument(help="The folder docs of a clone.")],
+) -> None:
+    """Writes benchmarks.md and the plot beside its data."""
+    folder = docs / "benchmarks"
+    parts = [INTRODUCTION]
+    bench = bench_json.read(folder / "bench.json")
+    parity = _read(folder / "parity.json")
+    beside = _read(folder / "peers.json")
+    parts.append(_device(bench))
+    quality = {} if parity is None else _quality(parity)
+    bench_table.plot(folder / "latency.png", bench, quality or None)
+    parts.append("![Latency against quality](benchmarks/latency.png)\n")
+    for title, rows in bench_table.tables(bench):
+        parts.append("\n".join([f"## {title}", "", *markdown_table(rows), ""]))
+    if beside is not None:
+        lines = ["## Beside others", "", *peers.told(beside), "", *_published(beside)]
+        parts.append("\n".join([*lines, ""]))
+    if parity is not None:
+        parts.append(_parity(parity))
+    parts.append(HOW_TO)
+    (docs / "benchmarks.md").write_text("\n".join(parts), encoding="utf-8")
+
+
+def _device(bench: bench_json.Data) -> str:
+    here, info = bench_json.device_of(bench), bench["machine_info"]
+    load = (info["before"]["load"], info["after"]["load"])
+    providers = dict.fromkeys(
+        r["extra_info"]["provider"] for r in bench["benchmarks"] if "provider" in r["extra_info"]
+    )
+    facts = [
+        here.board or here.cpu,
+        f"{here.cores} core{'s' * (here.cores > 1)} used",
+        *here.gpus,
+        f"clock {here.governor}" if here.governor else "clock governor not told",
+        here.power_mode and f"power mode {here.power_mode}",
+        f"load before and after {load[0]:.1f} and {load[1]:.1f}" if None not in load else None,
+        f"Python {here.python}",
+        *providers,
+    ]
+    return f"Device: {'; '.join(fact for fact in facts if fact)}.\n"
+
+
+def _quality(parity: dict[str, Any]) -> dict[str, float]:
+    found = {v["name"]: v["measures"].get("hole_psnr") for v in parity["verdicts"]}
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def _parity(parity: dict[str, Any]) -> str:
+    ran = [v for v in parity["verdicts"] if v["ok"] is not None]
+    lines = []
+    for title, columns in (
+        ("Parity with the reference", COLUMNS),
+        ("Parity against the truth", AGAINST_TRUTH),
+    ):
+        known = [c for c in columns if any(c[0] in v["measures"] for v in ran)]
+        if not known:
+            continue
+        rows = [["case", "verdict", *(heading for _, heading, _ in known)]]
+        for v in ran:
+            # In JSON, a PSNR of what does not differ is null.
+            values = [cell(_number(v["measures"], name), digits) for name, _, digits in known]
+            rows.append([v["name"], "ok" if v["ok"] else "missed", *values])
+        lines += [f"## {title}", "", *markdown_table(rows), ""]
+    pairs = sorted({f"{v['reference']}, on {v['pictures']}" for v in ran})
+    return "\n".join([*lines, f"Reference: {'; '.join(pairs)}.", ""])
+
+
+def _number(measures: dict[str, float | None], name: str) -> float | None:
+    value = measures.get(name)
+    return float("inf") if value is None and name in measures else value
+
+
+def _published(beside: dict[str, Any]) -> list[str]:
+    told = {
+        f"{r['name'].split(' fp32')[0]}: {r['parameters'] / 1e6:.2f} M parameters, published "
+        f"{r['published_parameters'] / 1e6:.2f} M ({r['source']})"
+        for r in beside["peers"]
+    }
+    return [f"- {line}" for line in sorted(told)]
+
+
+def _read(file: Path) -> dict[str, Any] | None:
+    try:
+        data: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        raise DataError(f"cannot read {file}: {error}") from None
+    return data
+
+
+if __name__ == "__main__":
+    try:
+        typer.run(main)
+    except UnmaskError as error:
+        sys.exit(f"error: {error}")
