@@ -7,6 +7,9 @@ from typing import Any
 
 from unmask_sdk.benchmarks.bench_json import Data
 
+# A shape for each model and precision; the colour is the runtime's.
+MARKERS = "os^Dv*PX"
+
 Rows = list[list[str]]
 Record = dict[str, Any]
 
@@ -110,36 +113,33 @@ def plot(path: Path, data: Data, quality: dict[str, float] | None = None) -> Non
     """
     from matplotlib.figure import Figure
 
-    records = [r for r in data["benchmarks"] if r["group"] == "crop"]
-    figure = Figure(figsize=(8, 5), layout="constrained")
+    figure = Figure(figsize=(9, 4.5), layout="constrained")
     axes = figure.subplots()
-    # Points of one height would hide each other's names.
-    seen: dict[float, int] = {}
-    for record in sorted(records, key=lambda r: r["stats"]["median"]):
+    records = [r for r in data["benchmarks"] if r["group"] == "crop"]
+    runtimes = list(dict.fromkeys(_case(r).rpartition(" on ")[2] for r in records))
+    precisions = list(dict.fromkeys(_case(r).rpartition(" on ")[0] for r in records))
+    for record in sorted(records, key=_case):
         case, extra = _case(record), record["extra_info"]
         if quality is not None and case not in quality:
             continue
         certificate = extra["certificate_psnr_db"]
         height = NO_DIFFERENCE_DB if certificate is None else certificate
-        y = quality[case] if quality is not None else height
-        x = 1000 * record["stats"]["median"]
-        axes.plot([x], [y], "o")
-        turn = seen[round(y, 1)] = seen.get(round(y, 1), -1) + 1
-        axes.annotate(
-            case,
-            (x, y),
-            textcoords="offset points",
-            xytext=(4, 6 + 11 * turn),
-            rotation=0,
-            fontsize=8,
+        model, _, runtime = case.rpartition(" on ")
+        axes.plot(
+            [extra["ratio"]],
+            [height if quality is None else quality[case]],
+            MARKERS[precisions.index(model) % len(MARKERS)],
+            color=f"C{runtimes.index(runtime)}",
+            markersize=9,
+            alpha=0.8,
+            label=case,
         )
-    axes.set_xscale("log")
-    axes.margins(0.25, 0.25)
-    axes.set_xlabel("one crop, one thread, median ms (better to the left)")
+    axes.ticklabel_format(axis="y", useOffset=False)
+    axes.margins(0.1, 0.15)
+    axes.set_xlabel("time of one crop, fp32 on ONNX Runtime is 1 (better to the left)")
     axes.set_ylabel(
-        "PSNR to the reference, dB"
-        if quality is None
-        else "hole PSNR to the truth, dB (better to the top)"
+        "PSNR to the reference, dB" if quality is None else "hole PSNR to the truth, dB"
     )
     axes.grid(alpha=0.3)
+    figure.legend(loc="outside right upper", fontsize=8)
     figure.savefig(path, dpi=110, metadata={"Software": None} if path.suffix == ".png" else None)
