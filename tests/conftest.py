@@ -5,6 +5,7 @@ The faces are one public-domain astronaut in several guises, with meshes.
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,12 @@ import pytest
 TINY = 64
 # The astronaut's eye centres, by MediaPipe's mesh.
 ASTRONAUT_EYES = ((203.5, 102.2), (247.0, 104.6))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def interruptible() -> None:
+    """Ctrl-C interrupts, also where a shell started the tests in the background and ignores it."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

@@ -127,8 +127,8 @@ def test_a_file_replaced_later_changes_nothing(own_artifacts: Path) -> None:
 def test_either_package_will_do() -> None:
     entry = find("tflite")
     assert problem(entry) is None
-    assert problem(dataclasses.replace(entry, requires=("no_such or ai_edge_litert",))) is None
-    trouble = problem(dataclasses.replace(entry, requires=("no_such or nor_this",)))
+    assert problem(dataclasses.replace(entry, requires=("no_such|ai_edge_litert",))) is None
+    trouble = problem(dataclasses.replace(entry, requires=("no_such|nor_this",)))
     assert trouble is not None
     assert trouble.error is MissingDependencyError
     assert "needs no_such or nor_this, which is not installed" in trouble.reason

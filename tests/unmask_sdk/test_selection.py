@@ -38,7 +38,7 @@ def test_auto_takes_onnx_here_and_explains_what_it_passed_over(tiny_artifacts: P
 def test_auto_without_anything_usable_lists_the_reasons(tiny_artifacts: Path) -> None:
     with pytest.raises(
         RuntimeUnavailableError,
-        match=r"^no runtime runs on device='npu'; leave it out, or ask for cpu or cuda"
+        match=r"^no runtime runs on device='npu'; leave it out, or ask for cuda or cpu"
         r"\. Considered: trt.*onnx.*torch",
     ):
         open_runtime(device="npu", artifacts=tiny_artifacts)

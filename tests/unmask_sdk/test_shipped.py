@@ -26,8 +26,9 @@ def test_every_role_is_there_for_onnx_and_torch(shipped: Manifest) -> None:
 
 def test_every_golden_vector_comes_out(shipped: Manifest) -> None:
     checks = list(verify())
-    assert len(checks) >= len(shipped.artifacts)
-    assert [check for check in checks if not check.ok] == []
+    assert {check.artifact for check in checks if check.ok} == {a.name for a in shipped.artifacts}
+    # What the machine lacks, such as a GPU, is listed as not run.
+    assert [check for check in checks if check.ok is False] == []
 
 
 def test_golden_vectors_reach_into_the_mask_and_are_small(shipped: Manifest) -> None:

@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from unmask_sdk.errors import InvalidInputError, RuntimeUnavailableError, VerificationError
+from unmask_sdk.runtimes.registry import find, problem
 from unmask_sdk.verify import compare, error_of, verify
 
 pytest.importorskip("onnxruntime")
@@ -22,12 +23,14 @@ pytest.importorskip("onnxruntime")
 
 def test_tiny_artifacts_verify_on_every_runtime(tiny_artifacts: Path) -> None:
     checks = list(verify(tiny_artifacts))
-    assert {(c.role, c.runtime) for c in checks if c.runtime != "tflite"} == {
+    # What the machine lacks, such as a GPU, is listed as not run.
+    ran = [check for check in checks if check.ok is not None]
+    assert {(c.role, c.runtime) for c in ran} >= {
         (role, runtime)
         for role in ("unmasker", "detector", "aligner")
         for runtime in ("onnx", "openvino", "torch")
     }
-    for check in checks:
+    for check in ran:
         assert check.ok
         assert check.error is not None
         assert check.error <= check.tolerance
@@ -40,8 +43,10 @@ def test_one_runtime_only(tiny_artifacts: Path) -> None:
 def test_runtime_that_cannot_run_is_an_error_if_asked_for(tiny_artifacts: Path) -> None:
     with pytest.raises(InvalidInputError):
         list(verify(tiny_artifacts, "abacus"))
-    with pytest.raises(RuntimeUnavailableError, match="not in this version"):
-        list(verify(tiny_artifacts, "tensorrt"))
+    if problem(find("cuda")) is None:
+        pytest.skip("needs a machine without CUDA")
+    with pytest.raises(RuntimeUnavailableError, match="NVIDIA"):
+        list(verify(tiny_artifacts, "cuda"))
 
 
 @pytest.mark.parametrize(
@@ -74,9 +79,8 @@ def test_a_broken_engine_does_not_keep_the_others_from_running(
     )
     assert done.returncode == 0, done.stderr
     checks = json.loads(done.stdout)
-    assert {(runtime, ok) for runtime, ok, _ in checks if runtime != "tflite"} == {
-        ("onnx", True), ("openvino", None), ("torch", True)
-    }  # fmt: skip
+    told = {(runtime, ok) for runtime, ok, _ in checks}
+    assert told >= {("onnx", True), ("openvino", None), ("torch", True)}
     assert all(reason in note for runtime, _, note in checks if runtime == "openvino")
 
 
