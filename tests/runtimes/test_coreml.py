@@ -20,7 +20,7 @@ from unmask_sdk.runtimes.registry import find, problem, resolve
 pytest.importorskip("coremltools")
 from unmask_sdk.runtimes.coreml import UNITS, CoreMLRuntime, to_array, to_picture
 
-on_a_mac = pytest.mark.skipif(sys.platform != "darwin", reason="Core ML runs on macOS only")
+on_a_mac = pytest.mark.skipif(sys.platform != "darwin", reason="needs macOS")
 elsewhere = pytest.mark.skipif(sys.platform == "darwin", reason="Core ML is here")
 
 
