@@ -19,7 +19,7 @@ import numpy.typing as npt
 from unmask_sdk.calibration.images import read_images
 from unmask_sdk.errors import MissingDependencyError
 from unmask_sdk.export import manifest
-from unmask_sdk.export.formats import CALIBRATED, EXPORTERS, export
+from unmask_sdk.export.formats import CALIBRATED, EXPORTERS, export, fitting, shipped
 from unmask_sdk.manifest import Artifact, read_manifest
 from unmask_sdk.packages import missing
 
@@ -73,9 +73,16 @@ def export_all(
         progress: Called with a line of text, the number of exports done, and of all.
     """
     check_packages()
-    plan = [(e.name, precision) for e in EXPORTERS.values() for precision in e.precisions]
+    files = list(weights) or shipped()
+    # Without a network that has the precision there is nothing to export in it.
+    plan = [
+        (exporter.name, precision, fit)
+        for exporter in EXPORTERS.values()
+        for precision in exporter.precisions
+        if (fit := fitting(files, precision))
+    ]
     made: list[Made] = []
-    for done, (name, precision) in enumerate(plan):
+    for done, (name, precision, fit) in enumerate(plan):
         start = time.monotonic()
 
         def tell(step: str, done: int = done, what: str = f"{name} {precision}") -> None:
@@ -83,7 +90,7 @@ def export_all(
 
         new = export(
             name,
-            _fit(weights, precision),
+            fit,
             folder,
             precision=precision,
             calibration=calibration if precision in CALIBRATED else None,
@@ -93,18 +100,9 @@ def export_all(
         made += [Made(artifact, seconds) for artifact in new if artifact.format == name]
     progress("pictures", len(plan), len(plan))
     _, encoded = cv2.imencode(".jpg", pictures(folder)[..., ::-1])
-    files = {TABLE: f"{table(made)}\n".encode(), PICTURE: encoded.tobytes()}
-    manifest.write(folder, read_manifest(folder).artifacts, files)
+    summary = {TABLE: f"{table(made)}\n".encode(), PICTURE: encoded.tobytes()}
+    manifest.write(folder, read_manifest(folder).artifacts, summary)
     return made
-
-
-def _fit(weights: Sequence[Path], precision: str) -> list[Path]:
-    """Those of the weight files whose networks are exported in a precision."""
-    from unmask_sdk.export.roles import ROLES
-    from unmask_sdk.training.checkpoint import read_metadata
-
-    wanted = {role.name for role in ROLES.values() if precision in role.precisions}
-    return [file for file in weights if read_metadata(file)[0] in wanted]
 
 
 def table(made: Sequence[Made]) -> str:

@@ -138,7 +138,7 @@ def export(
             f"a calibration set is for {', '.join(CALIBRATED)}, not for {precision}; leave it out"
         )
     require(f"exporting {format}", *exporter.requires, extra=exporter.extra)
-    files = list(weights) or _shipped(precision)
+    files = list(weights) or fitting(shipped(), precision)
     for file in files:
         if not os.path.isfile(file):
             raise ConfigError(f"there is no weight file {file}; make one with `unmask train`")
@@ -149,12 +149,22 @@ def export(
     return pipeline.run(module, target, files, progress)
 
 
-def _shipped(precision: str) -> list[Path]:
+def shipped() -> list[Path]:
+    """The package's own weight files.
+
+    Raises:
+        ConfigError: If there are none.
+    """
+    files = sorted(weights_folder().glob("*.safetensors"))
+    if not files:
+        raise ConfigError("the package holds no weights; give some with --weights FILE")
+    return files
+
+
+def fitting(weights: Sequence[Path], precision: str) -> list[Path]:
+    """Those of the weight files whose networks are exported in a precision."""
     from unmask_sdk.export.roles import ROLES
     from unmask_sdk.training.checkpoint import read_metadata
 
     wanted = {role.name for role in ROLES.values() if precision in role.precisions}
-    files = sorted(weights_folder().glob("*.safetensors"))
-    if not files:
-        raise ConfigError("the package holds no weights; give some with --weights FILE")
-    return [file for file in files if read_metadata(file)[0] in wanted]
+    return [file for file in weights if read_metadata(file)[0] in wanted]

@@ -9,7 +9,7 @@ import pytest
 
 from unmask_sdk.errors import MissingDependencyError
 from unmask_sdk.export import everything
-from unmask_sdk.export.formats import EXPORTERS
+from unmask_sdk.export.formats import EXPORTERS, fitting
 from unmask_sdk.manifest import read_manifest
 
 
@@ -39,3 +39,9 @@ def test_what_is_missing_is_told_before_any_work(
     with pytest.raises(MissingDependencyError, match=r"coremltools.*pip install 'unmask-sdk"):
         everything.export_all([], tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_precisions_take_the_networks_that_have_them(tiny_weights: list[Path]) -> None:
+    assert fitting(tiny_weights, "fp16") == tiny_weights
+    assert [file.stem for file in fitting(tiny_weights, "int8")] == ["unmasker"]
+    assert fitting(tiny_weights[1:], "int8") == []
