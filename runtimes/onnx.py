@@ -21,6 +21,7 @@ OPEN_ERRORS = (
     engine.InvalidProtobuf,
     engine.NotImplemented,
     engine.RuntimeException,
+    UnicodeDecodeError,  # A damaged file's message may quote bytes that are no text.
 )
 RUN_ERRORS = (engine.Fail, engine.InvalidArgument, engine.RuntimeException)
 
@@ -54,6 +55,8 @@ class OnnxRuntime(Runtime[ort.InferenceSession]):
         asked = [(self.provider, dict(self.provider_options))]
         try:
             session = ort.InferenceSession(path, self._options(threads), providers=asked)
+            inputs = [node.name for node in session.get_inputs()]
+            outputs = [node.name for node in session.get_outputs()]
         except OPEN_ERRORS as error:
             raise RuntimeUnavailableError(
                 f"ONNX Runtime {ort.__version__} does not open {path.name} ({one_line(error)}); "
@@ -66,12 +69,7 @@ class OnnxRuntime(Runtime[ort.InferenceSession]):
                 f"asked ONNX Runtime {ort.__version__} for {self.provider}, "
                 f"got {', '.join(providers)}{self.mismatch_mend}"
             )
-        check_names(
-            path,
-            self.artifact,
-            [node.name for node in session.get_inputs()],
-            [node.name for node in session.get_outputs()],
-        )
+        check_names(path, self.artifact, inputs, outputs)
         info = RuntimeInfo(
             runtime=self.name,
             provider=f"ONNX Runtime {ort.__version__} {self.provider}",

@@ -60,17 +60,15 @@ class OpenVINORuntime(Runtime[Compiled]):
             core = ov.Core()
             graph = core.read_model(path / MODEL if path.is_dir() else path)
             model = core.compile_model(graph, DEVICE, settings)
-        except RuntimeError as error:
+            inputs = [port.get_any_name() for port in graph.inputs]
+            outputs = [port.get_any_name() for port in graph.outputs]
+        # A damaged file's message may quote bytes that are no text.
+        except (RuntimeError, UnicodeDecodeError) as error:
             raise RuntimeUnavailableError(
                 f"OpenVINO {version} does not open {path.name} ({one_line(error)}); "
                 "pip install --upgrade openvino"
             ) from error
-        check_names(
-            path,
-            self.artifact,
-            [port.get_any_name() for port in graph.inputs],
-            [port.get_any_name() for port in graph.outputs],
-        )
+        check_names(path, self.artifact, inputs, outputs)
         devices = list(model.get_property("EXECUTION_DEVICES"))
         precision = model.get_property("INFERENCE_PRECISION_HINT").get_type_name()
         if devices != [DEVICE] or precision != hint:

@@ -7,6 +7,7 @@ centres (OpenCV's convention). "Left" and "right" are the picture's, not the per
 
 from __future__ import annotations
 
+from math import ceil, floor
 from typing import Any
 
 import numpy as np
@@ -94,10 +95,9 @@ def shifted(matrix: Floats, left: int, top: int) -> Floats:
 def bounds(points: Floats, image: Pixels, spare: float) -> tuple[int, int, int, int]:
     """The rectangle (x0, y0, x1, y1) of a photo round points, `spare` pixels wider, clipped."""
     height, width = image.shape[:2]
-    low = np.floor(points.min(0) - spare)
-    high = np.ceil(points.max(0) + spare) + 1
-    x0, x1 = np.clip([low[0], high[0]], 0, width).astype(int).tolist()
-    y0, y1 = np.clip([low[1], high[1]], 0, height).astype(int).tolist()
+    (left, top), (right, bottom) = points.min(0).tolist(), points.max(0).tolist()
+    x0, x1 = (min(max(x, 0), width) for x in (floor(left - spare), ceil(right + spare) + 1))
+    y0, y1 = (min(max(y, 0), height) for y in (floor(top - spare), ceil(bottom + spare) + 1))
     return x0, y0, x1, y1
 
 

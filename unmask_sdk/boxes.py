@@ -5,6 +5,8 @@ Boxes are (x0, y0, x1, y1) in pixels, with whole numbers at pixel centres as in 
 
 from __future__ import annotations
 
+import math
+
 import cv2
 import numpy as np
 import numpy.typing as npt
@@ -45,12 +47,20 @@ def scales(height: int, width: int) -> list[float]:
     fine = min(FINE_SCALE, MAX_SIDE / longest)
     if coarse >= fine:
         return [coarse]
-    steps = int(np.ceil(np.log(fine / coarse) / np.log(MAX_STEP)))
-    return [float(s) for s in np.geomspace(coarse, fine, steps + 1)]
+    steps = math.ceil(math.log(fine / coarse) / math.log(MAX_STEP))
+    return [coarse * (fine / coarse) ** (step / steps) for step in range(steps + 1)]
 
 
-def letterbox(image: Image, scale: float) -> tuple[Image, Floats]:
+def letterbox(
+    image: Image, scale: float, halves: list[Image] | None = None
+) -> tuple[Image, Floats]:
     """Shrinks a photo and puts a grey border round it, to sides that are multiples of 32.
+
+    Args:
+        image: uint8 `[H, W, 3]`.
+        scale: Its new size, over its own.
+        halves: The photo at a half, a quarter and so on of its size, as far as earlier looks at it
+            have come; what this one needs beyond that is added.
 
     Returns:
         The canvas uint8 `[H, W, 3]` with the photo `BORDER` px from its left and top, and the
@@ -58,19 +68,25 @@ def letterbox(image: Image, scale: float) -> tuple[Image, Floats]:
     """
     height, width = image.shape[:2]
     w, h = max(1, round(width * scale)), max(1, round(height * scale))
-    shrunk = image
+    halves = [] if halves is None else halves
+    shrunk, level = image, 0
     # Halved first, as often as may be, so that nothing aliases: averaging over parts of pixels
     # takes many times longer.
     while scale <= 0.5 and min(shrunk.shape[:2]) > 1:
-        half = (shrunk.shape[1] // 2, shrunk.shape[0] // 2)
-        shrunk = np.asarray(cv2.resize(shrunk, half, interpolation=cv2.INTER_AREA))
+        if level == len(halves):
+            half = (shrunk.shape[1] // 2, shrunk.shape[0] // 2)
+            halves.append(np.asarray(cv2.resize(shrunk, half, interpolation=cv2.INTER_AREA)))
+        shrunk = halves[level]
+        level += 1
         scale *= 2
     if shrunk.shape[:2] != (h, w):
         shrunk = np.asarray(cv2.resize(shrunk, (w, h), interpolation=cv2.INTER_LINEAR))
     rows, columns = (-(-(n + 2 * BORDER) // STRIDE) * STRIDE for n in (h, w))
-    canvas = np.full((rows, columns, 3), GREY, np.uint8)
-    canvas[BORDER : BORDER + h, BORDER : BORDER + w] = shrunk
-    return canvas, np.array([width / w, height / h])
+    below, right = rows - h - BORDER, columns - w - BORDER
+    canvas = cv2.copyMakeBorder(
+        shrunk, BORDER, below, BORDER, right, cv2.BORDER_CONSTANT, value=(GREY, GREY, GREY)
+    )
+    return np.asarray(canvas, np.uint8), np.array([width / w, height / h])
 
 
 def decode(heat: npt.NDArray[np.float32], box: npt.NDArray[np.float32]) -> tuple[Floats, Floats]:
@@ -84,8 +100,16 @@ def decode(heat: npt.NDArray[np.float32], box: npt.NDArray[np.float32]) -> tuple
     Returns:
         Boxes float64 `[N, 4]` (x0, y0, x1, y1) and their heat `[N]`: one for each local maximum.
     """
-    peak = heat >= cv2.dilate(heat, np.ones((3, 3), np.uint8))
-    rows, columns = np.nonzero(peak & (heat >= MIN_HEAT))
+    height, width = heat.shape
+    hot = np.flatnonzero(heat >= MIN_HEAT)
+    rows, columns = np.divmod(hot, width)
+    # With a border, so that every cell has eight neighbours.
+    framed = np.zeros((height + 2, width + 2), np.float32)
+    framed[1:-1, 1:-1] = heat
+    around = np.add.outer((-width - 2, 0, width + 2), (-1, 0, 1)).ravel()
+    centres = (rows + 1) * (width + 2) + columns + 1
+    peak = heat.ravel()[hot] >= framed.ravel()[np.add.outer(centres, around)].max(1)
+    rows, columns = rows[peak], columns[peak]
     values = box[rows, columns].astype(np.float64)
     # Wider than any picture, but far from overflow: a damaged network must not raise warnings.
     sides = np.exp(np.clip(values[:, 2:], -8, 8)) * CELL

@@ -58,40 +58,40 @@ def lacking(
         None if the fill lacks nothing that could be seen, or too little of the face is there to
         measure.
     """
-    there = noise(photo, kept)
-    here = None if there is None else noise(fill, filled)
+    there = noise(photo, kept, bands)
+    here = None if there is None else noise(fill, filled, bands)
     if there is None or here is None:
         return None
     # Noise does not grow with its reach: what does is the shape of the face.
     there = np.minimum.accumulate(there, 1)
-    wanted = _mixture(np.maximum(there - here, 0)[:, :bands])
+    wanted = _mixture(np.maximum(there - here, 0))
     strengths = np.zeros((3, BANDS), np.float32)
     strengths[:, :bands] = np.sqrt(np.minimum(wanted, STRONGEST**2))
     strengths[strengths < FAINT] = 0
     return strengths if strengths.any() else None
 
 
-def noise(picture: Pixels, where: Floats) -> npt.NDArray[np.float64] | None:
+def noise(picture: Pixels, where: Floats, bands: int) -> npt.NDArray[np.float64] | None:
     """Measures noise where a place is flattest: all else may be hair, lashes and folds.
 
     Args:
         picture: uint8 `[H, W, 3]`.
         where: float32 `[H, W]`, 1 where to look.
+        bands: How many bands to measure, the finest first.
 
     Returns:
-        float64 `[3, BANDS]`, variances by opponent colour and band; None if the place is small.
+        float64 `[3, bands]`, variances by opponent colour and band; None if the place is small.
     """
     rows, columns = picture.shape[0] // BLOCK, picture.shape[1] // BLOCK
     if min(rows, columns) < 3:
         return None
     whole = _means(where) > 0.999
     # At the edges the filters see a mirror image.
-    whole[[0, -1]] = whole[:, [0, -1]] = False
+    whole[:: rows - 1] = whole[:, :: columns - 1] = False
     if whole.sum() < MIN_BLOCKS:
         return None
     colours = np.asarray(cv2.transform(picture.astype(np.float32), TO_OPPONENT), np.float32)
-    bands, _ = _split(colours)
-    squares = np.stack([_means(band * band)[whole] for band in bands], -1)
+    squares = np.stack([_means(b * b)[whole] for b in _split(colours, bands)], -1)
     return _flattest(squares).astype(np.float64)
 
 
@@ -128,14 +128,19 @@ def add(picture: Pixels, opacity: Floats, strengths: Floats, place: tuple[int, i
         place: Which pixel (x, y) of the endless sheet comes first.
     """
     height, width = picture.shape[:2]
-    # One plane a colour, [3, SHEET, SHEET].
-    planes = np.matmul(strengths[:, None], _sheets().reshape(3, BANDS, -1)).reshape(3, SHEET, SHEET)
-    planes = np.roll(planes, (-place[1], -place[0]), (1, 2))
-    if height > SHEET or width > SHEET:
-        planes = np.tile(planes, (1, -(-height // SHEET), -(-width // SHEET)))
     # Where photo and fill mix, the photo brings some noise of its own; variances add up.
-    planes = planes[:, :height, :width] * np.sqrt(opacity * (2 - opacity))
-    grain = cv2.transform(cv2.merge(list(planes)), np.ascontiguousarray(TO_OPPONENT.T))
+    strength = np.sqrt(opacity * (2 - opacity))
+    laid = np.empty((3, height, width), np.float32)
+    for top in range(-(place[1] % SHEET), height, SHEET):
+        rows = slice(max(0, top), min(top + SHEET, height))
+        # One plane a colour, of the rows that are needed.
+        part = _sheets()[:, :, rows.start - top : rows.stop - top].reshape(3, BANDS, -1)
+        planes = np.matmul(strengths[:, None], part).reshape(3, -1, SHEET)
+        for left in range(-(place[0] % SHEET), width, SHEET):
+            columns = slice(max(0, left), min(left + SHEET, width))
+            sheet = planes[..., columns.start - left : columns.stop - left]
+            np.multiply(sheet, strength[rows, columns], out=laid[:, rows, columns])
+    grain = cv2.transform(cv2.merge(list(laid)), np.ascontiguousarray(TO_OPPONENT.T))
     return np.asarray(cv2.add(picture, grain, dtype=cv2.CV_8U))
 
 
@@ -145,17 +150,17 @@ def start(crop: Pixels) -> tuple[int, int]:
     return digest % SHEET, digest // SHEET % SHEET
 
 
-def _split(colours: Floats) -> tuple[list[Floats], Floats]:
-    """Takes the bands off a picture one by one; gives them, and what is left."""
+def _split(colours: Floats, count: int = BANDS) -> list[Floats]:
+    """Takes the bands off a picture one by one, and gives them."""
     bands, done = [], 0.0
-    for band in range(BANDS):
+    for band in range(count):
         sigma = FINEST * 2.0**band
         more = (sigma**2 - done**2) ** 0.5
         side = 2 * int(np.ceil(2.5 * more)) + 1
         blurred = cv2.GaussianBlur(colours, (side, side), more)
         bands.append(colours - blurred)
         colours, done = np.asarray(blurred), sigma
-    return bands, colours
+    return bands
 
 
 @lru_cache(maxsize=1)
@@ -164,7 +169,7 @@ def _sheets() -> Floats:
     edge = 32
     white = np.random.default_rng(0).standard_normal((BANDS, SHEET, SHEET, 3), np.float32)
     wide = np.pad(white, ((0, 0), (edge, edge), (edge, edge), (0, 0)), mode="wrap")
-    made = np.stack([_split(w)[0][band] for band, w in enumerate(wide)])[:, edge:-edge, edge:-edge]
+    made = np.stack([_split(w)[band] for band, w in enumerate(wide)])[:, edge:-edge, edge:-edge]
     return np.ascontiguousarray((made / made.std((1, 2), keepdims=True)).transpose(3, 0, 1, 2))
 
 
@@ -172,7 +177,7 @@ def _sheets() -> Floats:
 def _leaks() -> npt.NDArray[np.float64]:
     """What each band (row) measures of a sheet of strength 1 (column): filters overlap."""
     seen = [
-        [float(_flattest(_means(band * band).ravel())) for band in _split(sheet)[0]]
+        [float(_flattest(_means(band * band).ravel())) for band in _split(sheet)]
         for sheet in _sheets()[0]
     ]
     leaks: npt.NDArray[np.float64] = np.array(seen).T

@@ -167,8 +167,9 @@ class Locator:
 
     def _detect(self, image: Image) -> tuple[Floats, Floats]:
         found: list[tuple[Floats, Floats]] = []
+        halves: list[Image] = []
         for scale in scales(*image.shape[:2]):
-            canvas, factors = letterbox(image, scale)
+            canvas, factors = letterbox(image, scale, halves)
             maps = self._detector.run_named(image=canvas[None])
             boxes, heats = decode(maps["heat"][0], maps["box"][0])
             # Pixel edges, not centres, keep their place as the size changes.

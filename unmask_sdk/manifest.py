@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import json
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -192,7 +193,7 @@ def read_manifest(folder: str | Path | None = None) -> Manifest:
         data = json.loads(file.read_text(encoding="utf-8"))
     except OSError as error:
         raise ArtifactError(f"cannot read {file}: {error.strerror}; {_MEND}") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ArtifactError(f"{file} is not valid JSON ({error}); {_MEND}") from error
     top = _Reader(data, str(file))
     schema = top.get("schema", int)
@@ -241,7 +242,15 @@ def inside(root: Path, file: str) -> Path:
     path = root.joinpath(*pure.parts)
     # Backslash and colon are separators on Windows only: a manifest must mean one thing anywhere.
     odd = not pure.parts or pure.is_absolute() or ".." in pure.parts or set("\\:") & set(file)
-    if odd or not path.resolve().is_relative_to(root.resolve()):
+    try:
+        odd = odd or not path.resolve().is_relative_to(root.resolve())
+    except (
+        ValueError,
+        OSError,
+        RuntimeError,
+    ) as error:  # A name that no file can have, or links in a ring.
+        raise ArtifactError(f"{file!r} is no path: {error}; {_MEND}") from error
+    if odd:
         raise ArtifactError(f"artifact path {file!r} leads out of {root}; {_MEND}")
     return path
 
@@ -279,6 +288,16 @@ class _Reader:
             raise ArtifactError(f"{self.where}: {key!r} must be {wanted}, got {value!r}; {_MEND}")
         return value
 
+    def number(self, key: str) -> float:
+        value = self.get(key, float, int)
+        # An int may be too large for a float.
+        if not abs(value) <= sys.float_info.max:
+            raise ArtifactError(f"{self.where}: {key!r} must be finite, got {value!r}; {_MEND}")
+        return float(value)
+
+    def number_or_null(self, key: str) -> float | None:
+        return None if self.data.get(key) is None else self.number(key)
+
     def records(self, key: str) -> list[_Reader]:
         return [_Reader(v, f"{self.where}: {key}[{i}]") for i, v in enumerate(self.get(key, list))]
 
@@ -294,14 +313,13 @@ def _tensor(entry: _Reader) -> TensorSpec:
 
 
 def _parity(entry: _Reader) -> Parity:
-    psnr = entry.get("psnr_db", float, int, _NULL)
     return Parity(
         output=entry.get("output", str),
         reference=entry.get("reference", str),
         images=entry.get("images", int),
-        max_abs=float(entry.get("max_abs", float, int)),
-        mean_abs=float(entry.get("mean_abs", float, int)),
-        psnr_db=None if psnr is None else float(psnr),
+        max_abs=entry.number("max_abs"),
+        mean_abs=entry.number("mean_abs"),
+        psnr_db=entry.number_or_null("psnr_db"),
     )
 
 
@@ -312,7 +330,6 @@ def _artifact(entry: _Reader) -> Artifact:
             f"{entry.where}: 'role' must be one of {', '.join(ROLES)}; got {role!r}"
         )
     golden = _Reader(entry.get("golden", dict), f"{entry.where}: golden")
-    min_psnr = golden.get("min_psnr_db", float, int, _NULL)
     return Artifact(
         name=entry.get("name", str),
         role=role,
@@ -330,8 +347,8 @@ def _artifact(entry: _Reader) -> Artifact:
         golden=Golden(
             file=golden.get("file", str),
             sha256=golden.get("sha256", str),
-            tolerance=float(golden.get("tolerance", float, int)),
-            min_psnr_db=None if min_psnr is None else float(min_psnr),
+            tolerance=golden.number("tolerance"),
+            min_psnr_db=golden.number_or_null("min_psnr_db"),
         ),
         parity=tuple(_parity(e) for e in entry.records("parity")),
     )

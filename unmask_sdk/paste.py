@@ -8,6 +8,7 @@ those of `align.py`.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from typing import Any
 
 import cv2
@@ -36,7 +37,7 @@ MARGIN = 10
 # In pixels of a 256 crop: one eye and the skin round it, which no mask hides; x0, y0, x1, y1.
 EYES = (48, 70, 148, 150)
 # The photo and the fill are measured in windows of at most these sides.
-WINDOW, FILL_WINDOW = 192, 128
+WINDOW, FILL_WINDOW = 160, 128
 # In pixels of the crop: detail that is made stronger where an enlarged crop is less sharp than the
 # photo, and how much stronger at most.
 DETAIL = 0.7
@@ -71,17 +72,26 @@ def paste(image: Pixels, crop: Pixels, mask: Pixels, matrix: Floats) -> Region |
     box = EYES if large else (0, 0, CROP_SIZE, CROP_SIZE)
     left, top, right, bottom = _window(image, matrix, np.array(box) * (size / CROP_SIZE))
     shown, there = image[top:bottom, left:right], shifted(warp, left, top)
-    noise = None
+    kept = np.zeros(shown.shape[:2], np.float32)
     if shown.size:
-        kept = (_cover(cover, there, shown) == 0).astype(np.float32)
-        if len(source) == size:
-            source = _sharpened(source, there, shown, kept)
-        noise = _noise(source, cover, warp, _cut(region, FILL_WINDOW), shown, kept)
+        kept[...] = _cover(cover, there, _size(shown)) == 0
+    if len(source) == size and kept.any():
+        source = _sharpened(source, there, shown, kept)
+    tiles = list(_tiles(region))
+    middle = _cut(region, FILL_WINDOW)
+    # Nearly always one tile is all, and the middle a part of it.
+    near = tiles[0] if len(tiles) == 1 else middle
+    fill, alpha = _laid(source, cover, warp, near)
+    x, y = (slice(middle[i] - near[i], middle[i + 2] - near[i]) for i in (0, 1))
+    hides = (alpha[y, x] > 0.99).astype(np.float32)
+    bands = grain.BANDS if large else grain.BANDS - 1
+    noise = grain.lacking(shown, kept, fill[y, x], hides, bands)
     first = grain.start(crop)
-    for left, top, right, bottom in _tiles(region):
-        view = image[top:bottom, left:right]
-        place = (first[0] + left - region[0], first[1] + top - region[1])
-        _blend(view, source, cover, shifted(warp, left, top), noise, place)
+    for tile in tiles:
+        if tile != near:
+            fill, alpha = _laid(source, cover, warp, tile)
+        place = (first[0] + tile[0] - region[0], first[1] + tile[1] - region[1])
+        _blend(image[tile[1] : tile[3], tile[0] : tile[2]], fill, alpha, noise, place)
     return region
 
 
@@ -125,7 +135,7 @@ def coverage(image: Pixels, pasted: Iterable[tuple[Pixels, Pixels, Floats]]) -> 
         _, cover, warp, region = _placed(image, crop, mask, matrix)
         for x0, y0, x1, y1 in _tiles(region):
             view = image[y0:y1, x0:x1]
-            left[y0:y1, x0:x1] *= 1 - _cover(cover, shifted(warp, x0, y0), view)
+            left[y0:y1, x0:x1] *= 1 - _cover(cover, shifted(warp, x0, y0), _size(view))
     return np.asarray(np.ceil(255 * (1 - left)), np.uint8)
 
 
@@ -144,47 +154,55 @@ def opacity(mask: Pixels) -> Opacity:
     fade = max(1, round(FADE * scale))
     # The blur reaches half of the fade inwards; widening by as much more keeps the mask whole.
     reach = 2 * round(WIDEN * scale + fade / 2) + 1
-    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (reach, reach))
-    wide = cv2.dilate((mask >= FAINT).astype(np.float32), kernel)
+    wide = cv2.dilate((mask >= FAINT).view(np.uint8), _disc(reach)).astype(np.float32)
     window = 2 * (fade // 2) + 1
     soft = np.asarray(cv2.GaussianBlur(wide, (window, window), 0), np.float32)
-    margin = max(1, round(MARGIN * scale))
+    return np.asarray(soft * _margin(size))
+
+
+@lru_cache(maxsize=4)
+def _disc(side: int) -> Pixels:
+    return np.asarray(cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side)), np.uint8)
+
+
+@lru_cache(maxsize=4)
+def _margin(size: int) -> Opacity:
+    """How a crop of this side fades towards its edge."""
+    margin = max(1, round(MARGIN * size / CROP_SIZE))
     ramp = np.minimum(np.arange(size), np.arange(size)[::-1]).astype(np.float32) / margin
     ramp = np.minimum(ramp, 1)
     ramp = ramp * ramp * (3 - 2 * ramp)
-    return np.asarray(soft * np.minimum.outer(ramp, ramp), np.float32)
+    return np.asarray(np.minimum.outer(ramp, ramp), np.float32)
 
 
 def _blend(
-    view: Pixels,
-    source: Pixels,
-    cover: Opacity,
-    warp: Floats,
-    noise: Opacity | None,
-    place: tuple[int, int],
+    view: Pixels, fill: Pixels, alpha: Opacity, noise: Opacity | None, place: tuple[int, int]
 ) -> None:
-    alpha = _cover(cover, warp, view)
-    if not alpha.any():
-        return
-    blended = cv2.blendLinear(view, _enlarged(source, warp, view), 1 - alpha, alpha)
+    blended = cv2.blendLinear(view, fill, 1 - alpha, alpha)
     if noise is not None:
         blended = grain.add(np.asarray(blended, np.uint8), alpha, noise, place)
     # Only where there is something to paste: `blendLinear` makes no promise for the rest.
-    view[...] = cv2.copyTo(blended, (alpha > 0).astype(np.uint8), view)
+    cv2.copyTo(blended, (alpha > 0).view(np.uint8), view)
 
 
-def _cover(cover: Opacity, warp: Floats, view: Pixels) -> Opacity:
+def _laid(source: Pixels, cover: Opacity, warp: Floats, tile: Region) -> tuple[Pixels, Opacity]:
+    """Gives fill and opacity as they lie over a part of the photo."""
+    left, top, right, bottom = tile
+    there = shifted(warp, left, top)
+    size = (right - left, bottom - top)
+    return _enlarged(source, there, size), _cover(cover, there, size)
+
+
+def _cover(cover: Opacity, warp: Floats, size: tuple[int, int]) -> Opacity:
     # Interpolated linearly: cubic would overshoot to below 0 and above 1.
     flags = cv2.WARP_INVERSE_MAP | cv2.INTER_LINEAR
-    size = (view.shape[1], view.shape[0])
     return np.asarray(
         cv2.warpAffine(cover, warp, size, flags=flags, borderMode=cv2.BORDER_CONSTANT)
     )
 
 
-def _enlarged(source: Array, warp: Floats, view: Pixels) -> Array:
+def _enlarged(source: Array, warp: Floats, size: tuple[int, int]) -> Array:
     flags = cv2.WARP_INVERSE_MAP | cv2.INTER_CUBIC
-    size = (view.shape[1], view.shape[0])
     return np.asarray(
         cv2.warpAffine(source, warp, size, flags=flags, borderMode=cv2.BORDER_REPLICATE)
     )
@@ -210,8 +228,11 @@ def _sharpened(crop: Pixels, warp: Floats, shown: Pixels, kept: Opacity) -> Pixe
     detail has to be added for that is a line fitted through all pixels that are kept.
     """
     grey = np.asarray(cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY), np.float32)
-    detail = _enlarged(grey - cv2.GaussianBlur(grey, (0, 0), DETAIL), warp, shown) * kept
-    lost = (cv2.cvtColor(shown, cv2.COLOR_RGB2GRAY) - _enlarged(grey, warp, shown)) * kept
+    # One pixel in four tells as much.
+    shown, kept, warp = shown[::2, ::2], kept[::2, ::2], warp @ np.diag([2.0, 2.0, 1.0])
+    size = _size(shown)
+    detail = _enlarged(grey - cv2.GaussianBlur(grey, (0, 0), DETAIL), warp, size) * kept
+    lost = (cv2.cvtColor(shown, cv2.COLOR_RGB2GRAY) - _enlarged(grey, warp, size)) * kept
     power = float(np.vdot(detail, detail))
     # Where there is no detail to speak of, there is nothing to fit.
     gain = min(float(np.vdot(detail, lost)) / power, MAX_GAIN) if power > kept.sum() else 0.0
@@ -221,23 +242,13 @@ def _sharpened(crop: Pixels, warp: Floats, shown: Pixels, kept: Opacity) -> Pixe
     return np.asarray(cv2.addWeighted(crop, 1 + gain, blurred, -gain, 0), np.uint8)
 
 
-def _noise(
-    source: Pixels, cover: Opacity, warp: Floats, filled: Region, shown: Pixels, kept: Opacity
-) -> Opacity | None:
-    """Measures what noise the enlarged fill lacks; None if none that could be seen."""
-    left, top, right, bottom = filled
-    inner = shifted(warp, left, top)
-    place = np.empty((bottom - top, right - left, 3), np.uint8)
-    hides = (_cover(cover, inner, place) > 0.99).astype(np.float32)
-    bands = grain.BANDS if len(source) * pixels_per_pixel(warp) >= LARGE else grain.BANDS - 1
-    return grain.lacking(shown, kept, _enlarged(source, inner, place), hides, bands)
+def _size(view: Pixels) -> tuple[int, int]:
+    return view.shape[1], view.shape[0]
 
 
 def _extent(alpha: Opacity) -> Region | None:
-    rows, columns = np.flatnonzero(alpha.any(1)), np.flatnonzero(alpha.any(0))
-    if not len(rows):
-        return None
-    return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
+    left, top, width, height = cv2.boundingRect((alpha > 0).view(np.uint8))
+    return (left, top, left + width, top + height) if width else None
 
 
 def _tiles(region: Region) -> Iterator[Region]:

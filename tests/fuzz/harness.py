@@ -2,7 +2,8 @@
 
     python tests/fuzz/harness.py TARGET CORPUS -max_total_time=600
 
-TARGET is one of those in `TARGETS`, CORPUS a folder that keeps what was found. It needs `atheris`.
+TARGET is one of those in `TARGETS`, CORPUS a folder that keeps what was found; one that is not
+there yet begins with `seeds.py`. It needs `atheris`.
 Whatever is not one of our own errors is a finding; it goes into `cases/TARGET-….bin`, which
 `test_cases.py` runs for ever after.
 """
@@ -16,7 +17,7 @@ import sys
 import tempfile
 import types
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -60,8 +61,30 @@ def manifest(data: bytes) -> None:
         (Path(folder) / MANIFEST_NAME).write_bytes(data)
         found = read_manifest(folder)
         for artifact in found.artifacts:
-            with contextlib.suppress(UnmaskError):
-                found.path(artifact)
+            for path in (found.path, found.golden_path):
+                with contextlib.suppress(UnmaskError):
+                    path(artifact)
+
+
+def field(data: bytes) -> None:
+    """Reads a sound manifest of which one field holds something else."""
+    content = {"schema": 1, "artifacts": [json.loads(json.dumps(_ENTRY))]}
+    places = list(_fields(content))
+    holder, key = places[(data[0] if data else 0) % len(places)]
+    text = data[1:].decode("utf-8", "surrogateescape")
+    try:
+        holder[key] = json.loads(text)
+    except (ValueError, RecursionError):
+        holder[key] = text
+    manifest(json.dumps(content).encode())
+
+
+def _fields(tree: Any) -> Iterator[tuple[Any, Any]]:
+    """Gives every place of parsed JSON, as what holds it and its key there."""
+    for key, value in tree.items() if isinstance(tree, dict) else enumerate(tree):
+        yield tree, key
+        if isinstance(value, dict | list):
+            yield from _fields(value)
 
 
 def artifact(data: bytes) -> None:
@@ -76,7 +99,9 @@ def artifact(data: bytes) -> None:
         entry |= {"sha256": sha256_of(path), "bytes": len(data)}
         content = {"schema": 1, "artifacts": [entry]}
         (Path(folder) / MANIFEST_NAME).write_text(json.dumps(content))
-        open_runtime("unmasker", "onnx", threads=1, artifacts=folder).close()
+        for name in ("onnx", "openvino"):
+            with contextlib.suppress(UnmaskError):
+                open_runtime("unmasker", name, threads=1, artifacts=folder).close()
 
 
 _TENSOR = {"name": "image", "dtype": "uint8", "shape": [None, 256, 256, 3]}
@@ -87,6 +112,8 @@ _ENTRY = {
     "precision": "fp32",
     "file": "a.onnx",
     "package": None,
+    "sha256": "0" * 64,
+    "bytes": 0,
     "inputs": [_TENSOR],
     "outputs": [
         {**_TENSOR, "name": "unmasked"},
@@ -96,11 +123,14 @@ _ENTRY = {
     "calibration_sha256": None,
     "tools": {},
     "golden": {"file": "a.onnx", "sha256": "0" * 64, "tolerance": 0.0},
-    "parity": [],
+    "parity": [
+        {"output": "mask", "reference": "", "images": 1}
+        | {"max_abs": 0.0, "mean_abs": 0, "psnr_db": None}
+    ],
 }
 
 TARGETS: dict[str, Callable[[bytes], None]] = {
-    function.__name__: function for function in (picture, metadata, manifest, artifact)
+    function.__name__: function for function in (picture, metadata, manifest, field, artifact)
 }
 
 
@@ -117,6 +147,7 @@ INSTRUMENTED = {
     "picture": (*_PICTURES, *(f"PIL.{name}ImagePlugin" for name in _PLUGINS)),
     "metadata": (*_PICTURES, "unmask_sdk.xmp", "PIL.TiffImagePlugin", "PIL.Image"),
     "manifest": ("unmask_sdk.manifest",),
+    "field": ("unmask_sdk.manifest",),
     "artifact": ("unmask_sdk.manifest", "unmask_sdk.selection"),
 }
 
@@ -134,8 +165,11 @@ def _instrument(atheris: Any, module: Any) -> None:
 def main() -> None:
     """Fuzzes one target with what is left of the arguments, which libFuzzer reads."""
     import atheris
+    import seeds
 
-    target = sys.argv.pop(1)
+    target, corpus = sys.argv.pop(1), Path(sys.argv[1])
+    if not corpus.exists():
+        seeds.write(target, corpus, _ENTRY)
     for name in INSTRUMENTED[target]:
         _instrument(atheris, importlib.import_module(name))
     atheris.Setup(sys.argv, lambda data: one(target, data))

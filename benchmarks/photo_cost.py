@@ -1,0 +1,136 @@
+"""What a photo costs beyond its networks, on one thread. Run it on your device::
+
+    python -m unmask_sdk.benchmarks.photo_cost
+
+A photo of 1280x720 with one masked face, and one with fifty, go through `model(photo)`, in turns
+with the bare runs of the networks that they caused, on the same inputs. Printed are milliseconds of
+processor time, and the two promises: a photo with one face takes at most 1.10 times its networks
+and 3 ms, and one with fifty at most fifty times what one face's own networks take (the aligner's
+two looks, and the unmasker). Exit code 1 if one is broken.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Annotated, Any
+
+import cv2
+import numpy as np
+import typer
+
+import unmask_sdk
+from unmask_sdk.calibration.images import read_images
+
+from .measure import Call, interleave
+
+WIDTH, HEIGHT = 1280, 720
+SHARE, SPARE = 1.10, 3.0
+COLUMNS, ROWS = 10, 5
+
+
+def one_face(side: int) -> np.ndarray:
+    """A grey photo with one masked face of nobody, in a crop of so many pixels a side."""
+    photo = np.full((HEIGHT, WIDTH, 3), 127, np.uint8)
+    top, left = (HEIGHT - side) // 2, (WIDTH - side) // 2
+    photo[top : top + side, left : left + side] = _sized(read_images().images[0], side)
+    return photo
+
+
+def fifty_faces() -> np.ndarray:
+    """The same with fifty faces, in rows."""
+    photo = np.full((HEIGHT, WIDTH, 3), 127, np.uint8)
+    images = read_images().images
+    side = WIDTH // COLUMNS
+    for number in range(COLUMNS * ROWS):
+        top, left = number // COLUMNS * (HEIGHT // ROWS), number % COLUMNS * side
+        photo[top : top + side, left : left + side] = _sized(images[number % len(images)], side)
+    return photo
+
+
+def _sized(crop: np.ndarray, side: int) -> np.ndarray:
+    shrinks = side < len(crop)
+    how = cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC
+    return np.asarray(cv2.resize(crop, (side, side), interpolation=how))
+
+
+def network_runs(model: unmask_sdk.Unmasker, photo: np.ndarray) -> dict[str, list[Call]]:
+    """Gives the runs of each network that a photo causes, to do again."""
+    locator = model.locator
+    places = {
+        "detector": (locator._detector, "run_named"),
+        "aligner": (locator._aligner, "run_named"),
+        "unmasker": (model._runtime, "run"),
+    }
+    runs: dict[str, list[Call]] = {name: [] for name in places}
+    with ExitStack() as stack:
+        for name, (runtime, method) in places.items():
+            stack.enter_context(_recorded(runtime, method, runs[name]))
+        model(photo)
+    return runs
+
+
+@contextmanager
+def _recorded(runtime: Any, method: str, runs: list[Call]) -> Iterator[None]:
+    run: Callable[..., Any] = getattr(runtime, method)
+
+    def recorded(*given: Any, **named: Any) -> Any:
+        runs.append(lambda: run(*given, **named))
+        return run(*given, **named)
+
+    setattr(runtime, method, recorded)
+    try:
+        yield
+    finally:
+        delattr(runtime, method)
+
+
+def _in_a_row(calls: list[Call]) -> Call:
+    def work() -> None:
+        for call in calls:
+            call()
+
+    return work
+
+
+def main(
+    rounds: Annotated[int, typer.Option(min=3)] = 60,
+    side: Annotated[int, typer.Option(min=60, max=HEIGHT, help="Of the one face's crop.")] = 256,
+    runtime: Annotated[str, typer.Option(help="Runtime; see `unmask doctor`.")] = "onnx",
+    model: Annotated[str | None, typer.Option(help="Name of the unmasker.")] = None,
+) -> None:
+    """Measures both photos."""
+    cv2.setNumThreads(1)
+    with unmask_sdk.load(runtime, model=model, threads=1) as it:
+        one, fifty = one_face(side), fifty_faces()
+        found = [sum(face.masked for face in it(photo).faces) for photo in (one, fifty)]
+        if found != [1, COLUMNS * ROWS]:
+            raise SystemExit(f"error: found {found} masked faces, expected [1, {COLUMNS * ROWS}]")
+        runs = network_runs(it, one)
+        kinds = {name: _in_a_row(calls) for name, calls in runs.items()}
+        taken = interleave({"photo": lambda: it(one), **kinds}, rounds)
+        many = interleave({"photo": lambda: it(fifty)}, max(3, rounds // 10))["photo"]
+    each = {name: 1000 * np.array(taken[name].cpu) for name in taken}
+    networks = sum(each[name] for name in kinds)
+    own = each["aligner"] + each["unmasker"]
+    cost, bound = _median(each["photo"]), _median(SHARE * networks + SPARE)
+    for name in kinds:
+        print(f"{name}: {len(runs[name])} runs, {_median(each[name]):.2f} ms")
+    print(f"one face: {cost:.2f} ms, networks {_median(networks):.2f} ms")
+    print(f"  beyond the networks: {_median(each['photo'] - networks):.2f} ms")
+    print(f"  of what is allowed (1.10 x networks + 3 ms = {bound:.2f} ms): {cost / bound:.3f}")
+    whole = _median(1000 * np.array(many.cpu))
+    fiftyfold = 50 * _median(own)
+    print(f"fifty faces: {whole:.1f} ms")
+    print(f"  of fifty times one face's networks ({fiftyfold:.1f} ms): {whole / fiftyfold:.3f}")
+    print(f"  of fifty times the photo with one face: {whole / (50 * cost):.3f}")
+    raise SystemExit(0 if cost <= bound and whole <= fiftyfold else 1)
+
+
+def _median(values: np.ndarray) -> float:
+    return statistics.median(values.tolist())
+
+
+if __name__ == "__main__":
+    typer.run(main)
