@@ -6,6 +6,8 @@ done twice: results are written whole, and one that is there is finished.
 
 from __future__ import annotations
 
+import os
+import socket
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -18,6 +20,8 @@ from .one import Done
 
 # Pictures that are handed out together: what a lost machine leaves to be looked at again.
 BLOCK = 16
+# Seconds that a cluster has to answer the first time.
+KNOCK = 10.0
 
 
 def run_on_ray(work: Work, jobs: Sequence[Job]) -> Iterator[Outcome]:
@@ -38,12 +42,10 @@ def run_on_ray(work: Work, jobs: Sequence[Job]) -> Iterator[Outcome]:
 
     if not ray.is_initialized():
         try:
+            _knock()
             ray.init(address="auto", log_to_driver=False, logging_level="error")
-        except (ConnectionError, RuntimeError, ValueError) as error:
-            raise RuntimeUnavailableError(
-                f"there is no Ray cluster ({' '.join(str(error).split())}); start one with "
-                "`ray start --head`, or name one in RAY_ADDRESS"
-            ) from error
+        except (OSError, RuntimeError, ValueError) as error:
+            raise RuntimeUnavailableError(_no_cluster(error)) from error
     ray.data.DataContext.get_current().enable_progress_bars = False
     processors = max(1, int(ray.cluster_resources().get("CPU", 1)))
     rows = [{"source": str(s.absolute()), "target": str(t.absolute())} for s, t in jobs]
@@ -56,6 +58,24 @@ def run_on_ray(work: Work, jobs: Sequence[Job]) -> Iterator[Outcome]:
     for row in outcomes.iter_rows():
         done = None if row["faces"] is None else Done(**{name: row[name] for name in _FIELDS})
         yield Outcome((Path(row["source"]), Path(row["target"])), done, row["failure"])
+
+
+def _knock() -> None:
+    """Raises OSError if nothing answers at RAY_ADDRESS: Ray itself would try for minutes."""
+    host, _, port = os.environ.get("RAY_ADDRESS", "").rpartition(":")
+    if host and "/" not in host and port.isdigit():
+        socket.create_connection((host.strip("[]"), int(port)), KNOCK).close()
+
+
+def _no_cluster(error: Exception) -> str:
+    place = os.environ.get("RAY_ADDRESS")
+    if place is None:
+        # Ray's own words speak of flags that are not ours.
+        return (
+            "no Ray cluster runs on this machine; start one with `ray start --head`, or name one "
+            "in RAY_ADDRESS"
+        )
+    return f"no Ray cluster answers at RAY_ADDRESS={place} ({' '.join(str(error).split())})"
 
 
 _FIELDS = ("faces", "masked", "copied", "milliseconds")
