@@ -32,7 +32,7 @@ class UnmaskerConfig:
         size: Side of the square crop in pixels, a multiple of 32.
         channels: Generator channels at 1/4, 1/8, 1/16 and 1/32 of the size.
         blocks: Number of blocks: on the way down at 1/16, at 1/32, on the way up at 1/16.
-        fine_blocks: Number of blocks on the way up at 1/8.
+        fine_blocks: Number of plain residual blocks on the way up at 1/8.
         block: `mcsam`, or `residual` for plain convolutions: a baseline.
         dilations: Dilation of each M-CSAM branch.
         branch_ratio: Channels of each M-CSAM branch, as a share of the block's.
@@ -215,7 +215,9 @@ class Generator(nn.Module):
         self.up3 = conv_bn(d, c, kernel=1, relu=False)
         self.up2 = nn.Sequential(*blocks(c, after), conv_bn(c, b, kernel=1, relu=False))
         self.up1 = nn.Sequential(
-            *blocks(b, config.fine_blocks), conv_bn(b, b), conv_bn(b, a, kernel=1, relu=False)
+            *(Residual(b) for _ in range(config.fine_blocks)),
+            conv_bn(b, b),
+            conv_bn(b, a, kernel=1, relu=False),
         )
         self.head = nn.Sequential(conv_bn(a, a), nn.Conv2d(a, 12, 3, padding=1), nn.PixelShuffle(2))
 
