@@ -18,7 +18,7 @@ import torch
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor
 
-from unmask_sdk.errors import ConfigError
+from unmask_sdk.errors import ConfigError, TrainingError
 from unmask_sdk.folders import make_folder
 
 from . import losses
@@ -266,6 +266,16 @@ def _log(run: Path, entry: dict[str, object]) -> None:
         file.write(json.dumps(entry) + "\n")
 
 
+def _check_finite(entry: dict[str, object]) -> None:
+    """Refuses to go on, and to save, once weights hold no numbers: they never mend."""
+    lost = [name for name, value in entry.items() if not np.isfinite(value)]
+    if lost:
+        raise TrainingError(
+            f"{', '.join(lost)} at step {entry['step']} are no longer numbers; the checkpoint "
+            "before is kept: lower the stage's rate in the configuration, and run the same again"
+        )
+
+
 def train(
     config: TrainConfig,
     *,
@@ -292,6 +302,7 @@ def train(
     Raises:
         ConfigError: If there is no such device, or `start` is of another network.
         DataError: If faces, landmarks, checkpoint or room on the disk are missing.
+        TrainingError: If a loss or a score is no longer a number.
     """
     place = open_device(device)
     make_folder(run, "--run")
@@ -361,6 +372,7 @@ def _run_stage(
                 **{k: round(v, 4) for k, v in scores.items()},
             }
             _log(run, entry)
+            _check_finite(entry)
             write_sheet(
                 trainer.average, held_out, run / f"sheet-{trainer.step:06d}.jpg", trainer.device
             )
