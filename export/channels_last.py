@@ -12,7 +12,7 @@ import copy
 import torch
 from torch import Tensor, nn
 
-from unmask_sdk.training.networks import Sharpener
+from unmask_sdk.training.blocks import Sharpener
 
 
 class Shuffle(nn.Module):

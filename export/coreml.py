@@ -35,7 +35,7 @@ from unmask_sdk.export.pipeline import Converted, Job
 from unmask_sdk.export.quantise import FloatGraph
 from unmask_sdk.manifest import Artifact, TensorSpec
 from unmask_sdk.tiles import TILE
-from unmask_sdk.training.networks import UnmaskerGraph
+from unmask_sdk.training.graph import UnmaskerGraph
 
 TOOLS = ("torch", "coremltools")
 QUANTISED = ("w8", "w8a8")

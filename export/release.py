@@ -22,7 +22,7 @@ from unmask_sdk.errors import ConfigError, ExportError
 from unmask_sdk.manifest import Artifact
 from unmask_sdk.training import weights_folder
 from unmask_sdk.training.cost import layer_costs
-from unmask_sdk.training.networks import UnmaskerGraph
+from unmask_sdk.training.graph import UnmaskerGraph
 
 DOCUMENTS = ("README.md", "MODEL_CARD.md")
 BLOCKS = ("sizes", "speed", "headline", "quality")

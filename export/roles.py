@@ -11,8 +11,8 @@ from torch import nn
 from unmask_sdk.errors import ExportError
 from unmask_sdk.locator import ALIGN_SIZE
 from unmask_sdk.manifest import TensorSpec
+from unmask_sdk.training.graph import UnmaskerGraph
 from unmask_sdk.training.locator_networks import AlignerGraph, DetectorGraph
-from unmask_sdk.training.networks import UnmaskerGraph
 
 # Detectors halve the picture five times.
 DETECTOR_STEP = 32

@@ -30,13 +30,14 @@ def tiny_weights(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """Random weights of a tiny unmasker, detector and aligner, as `unmask train` writes them."""
     torch = pytest.importorskip("torch")
     from unmask_sdk.training.checkpoint import save_network
+    from unmask_sdk.training.graph import build_unmasker
     from unmask_sdk.training.locator_networks import (
         AlignerConfig,
         AlignerGraph,
         DetectorConfig,
         DetectorGraph,
     )
-    from unmask_sdk.training.networks import UnmaskerConfig, build_unmasker
+    from unmask_sdk.training.networks import UnmaskerConfig
 
     torch.manual_seed(0)
     unmasker = UnmaskerConfig(

@@ -17,11 +17,11 @@ from torch import nn
 
 from unmask_sdk.errors import DataError
 
-from .networks import UnmaskerGraph
+from .graph import UnmaskerGraph
 
 # kind in the file's metadata -> module, configuration class, factory of the uint8 graph
 KINDS = {
-    "unmasker": ("networks", "UnmaskerConfig", "build_unmasker"),
+    "unmasker": ("graph", "UnmaskerConfig", "build_unmasker"),
     "detector": ("locator_networks", "DetectorConfig", "DetectorGraph"),
     "aligner": ("locator_networks", "AlignerConfig", "AlignerGraph"),
 }

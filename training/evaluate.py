@@ -20,8 +20,9 @@ from torch import Tensor, nn
 from unmask_sdk.errors import DataError
 
 from .data import Face, open_crop, seed_of, thin
+from .graph import UnmaskerGraph
 from .metrics import Fidelity, compare, intersection_over_union
-from .networks import Unmasker, UnmaskerGraph
+from .networks import Unmasker
 from .people import source_of
 from .perceptual_distance import PerceptualDistance
 from .recognition import Recogniser, Verification, draw_pairs, verify_pairs

@@ -1,9 +1,8 @@
-"""The reference unmasker: segmentation branch, M-CSAM generator, and the graph that is shipped.
+"""The reference unmasker: segmentation branch and M-CSAM generator.
 
 After Yang, *Face Mask Removal with Region-attentive Face Inpainting*: a segmentation network finds
 the mask (stage one), a generator built of Multi-scale Channel-Spatial Attention Modules fills it
-in (stage two). Shapes are chosen for edge runtimes: plain and dilated 3x3 convolutions with batch
-norm that folds, ReLU, additive skips, nearest upsampling, pixel-shuffle heads at half resolution.
+in (stage two).
 
 Both stages work at half the size, and a light sharpener after each brings its answer to full size.
 What is under a mask is decided at 128 px as well as at 256, at a quarter of the cost; and what
@@ -20,8 +19,7 @@ from torch.nn import functional as F
 
 from unmask_sdk.errors import ConfigError
 
-# Batch statistics of masked pictures swing from batch to batch; a slow average is steadier.
-BN_MOMENTUM = 0.02
+from .blocks import MCSAM, Residual, Sharpener, conv_bn, halve, upsample
 
 
 @dataclass(frozen=True)
@@ -32,7 +30,7 @@ class UnmaskerConfig:
         size: Side of the square crop in pixels, a multiple of 32.
         channels: Generator channels at 1/4, 1/8, 1/16 and 1/32 of the size.
         blocks: Number of blocks: on the way down at 1/16, at 1/32, on the way up at 1/16.
-        fine_blocks: Number of blocks on the way up at 1/8.
+        fine_blocks: Number of plain residual blocks on the way up at 1/8.
         block: `mcsam`, or `residual` for plain convolutions: a baseline.
         dilations: Dilation of each M-CSAM branch.
         branch_ratio: Channels of each M-CSAM branch, as a share of the block's.
@@ -75,85 +73,6 @@ class UnmaskerConfig:
             raise ConfigError(f"dilations takes positive numbers; got {self.dilations}")
 
 
-def conv_bn(
-    inputs: int,
-    outputs: int,
-    kernel: int = 3,
-    stride: int = 1,
-    dilation: int = 1,
-    relu: bool = True,
-) -> nn.Sequential:
-    """A convolution that keeps the size (over stride), its batch norm, and ReLU if asked."""
-    layers: list[nn.Module] = [
-        nn.Conv2d(
-            inputs,
-            outputs,
-            kernel,
-            stride=stride,
-            padding=dilation * (kernel // 2),
-            dilation=dilation,
-            bias=False,
-        ),
-        nn.BatchNorm2d(outputs, momentum=BN_MOMENTUM),
-    ]
-    if relu:
-        layers.append(nn.ReLU(inplace=True))
-    return nn.Sequential(*layers)
-
-
-class Residual(nn.Module):
-    """Two 3x3 convolutions with a shortcut."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.body = nn.Sequential(
-            conv_bn(channels, channels), conv_bn(channels, channels, relu=False)
-        )
-
-    def forward(self, x: Tensor) -> Tensor:
-        return F.relu(x + self.body(x))
-
-
-class MCSAM(nn.Module):
-    """Multi-scale Channel-Spatial Attention Module (paper, section on the generator).
-
-    Parallel 3x3 convolutions of several dilations see the surroundings at several scales and are
-    fused by a 1x1 convolution. Channel attention then says what matters, spatial attention where;
-    the result is added to the input. The 1x1 reduction before each branch keeps the 3x3
-    convolutions dense and narrow, which CPUs and GPUs run several times faster than depthwise.
-    """
-
-    def __init__(self, channels: int, branch_channels: int, dilations: tuple[int, ...]) -> None:
-        super().__init__()
-        self.branches = nn.ModuleList(
-            nn.Sequential(
-                conv_bn(channels, branch_channels, kernel=1),
-                conv_bn(branch_channels, branch_channels, dilation=dilation),
-            )
-            for dilation in dilations
-        )
-        self.fuse = conv_bn(branch_channels * len(dilations), channels, kernel=1, relu=False)
-        hidden = max(8, channels // 8)
-        self.what = nn.Sequential(
-            nn.Conv2d(2 * channels, hidden, 1),
-            nn.ReLU(inplace=True),
-            nn.Conv2d(hidden, channels, 1),
-        )
-        self.where = nn.Conv2d(2, 1, 7, padding=3)
-
-    def forward(self, x: Tensor) -> Tensor:
-        y = self.fuse(torch.cat([branch(x) for branch in self.branches], 1))
-        pooled = torch.cat([y.mean((2, 3), keepdim=True), y.amax((2, 3), keepdim=True)], 1)
-        y = y * torch.sigmoid(self.what(pooled))
-        flat = torch.cat([y.mean(1, keepdim=True), y.amax(1, keepdim=True)], 1)
-        y = y * torch.sigmoid(self.where(flat))
-        return F.relu(x + y)
-
-
-def _upsample(x: Tensor) -> Tensor:
-    return F.interpolate(x, scale_factor=2, mode="nearest")
-
-
 class Segmenter(nn.Module):
     """Stage one: a light encoder-decoder that predicts the mask.
 
@@ -177,9 +96,9 @@ class Segmenter(nn.Module):
         half = self.down1(x)
         quarter = self.down2(half)
         eighth = self.down3(quarter)
-        y = F.relu(eighth + _upsample(self.up3(self.down4(eighth))))
-        y = F.relu(quarter + _upsample(self.up2(y)))
-        y = F.relu(half + _upsample(self.up1(y)))
+        y = F.relu(eighth + upsample(self.up3(self.down4(eighth))))
+        y = F.relu(quarter + upsample(self.up2(y)))
+        y = F.relu(half + upsample(self.up1(y)))
         logits: Tensor = self.head(y)
         return logits
 
@@ -215,7 +134,9 @@ class Generator(nn.Module):
         self.up3 = conv_bn(d, c, kernel=1, relu=False)
         self.up2 = nn.Sequential(*blocks(c, after), conv_bn(c, b, kernel=1, relu=False))
         self.up1 = nn.Sequential(
-            *blocks(b, config.fine_blocks), conv_bn(b, b), conv_bn(b, a, kernel=1, relu=False)
+            *(Residual(b) for _ in range(config.fine_blocks)),
+            conv_bn(b, b),
+            conv_bn(b, a, kernel=1, relu=False),
         )
         self.head = nn.Sequential(conv_bn(a, a), nn.Conv2d(a, 12, 3, padding=1), nn.PixelShuffle(2))
 
@@ -224,9 +145,9 @@ class Generator(nn.Module):
         quarter = self.down2(half)
         eighth = self.down3(quarter)
         y = self.blocks(self.down4(eighth) + self.position)
-        y = F.relu(eighth + _upsample(self.up3(y)))
-        y = F.relu(quarter + _upsample(self.up2(y)))
-        y = F.relu(half + _upsample(self.up1(y)))
+        y = F.relu(eighth + upsample(self.up3(y)))
+        y = F.relu(quarter + upsample(self.up2(y)))
+        y = F.relu(half + upsample(self.up1(y)))
         picture: Tensor = self.head(y)
         return picture
 
@@ -248,38 +169,6 @@ def decide(probability: Tensor) -> Tensor:
     IoU is best at 0.4 to 0.5, whatever the type of mask.
     """
     return ((probability - 0.4) * (1 / 0.2)).clamp(0.0, 1.0)
-
-
-class Sharpener(nn.Module):
-    """Brings an answer from half size to full size, by what the picture shows at full size.
-
-    `forward` takes the answer `[N, C, H, H]` and what is known at full size `[N, K, S, S]`, and
-    gives the answer `[N, C, S, S]`.
-    """
-
-    def __init__(self, answer: int, known: int, channels: int) -> None:
-        super().__init__()
-        self.answer = conv_bn(answer, channels, relu=False)
-        self.known = conv_bn(known, channels, stride=2, relu=False)
-        self.body = nn.Sequential(
-            nn.ReLU(inplace=True),
-            Residual(channels),
-            nn.Conv2d(channels, 4 * answer, 3, padding=1),
-            nn.PixelShuffle(2),
-        )
-        # Begins as plain enlargement: the half-size networks are trained first.
-        last = self.body[2]
-        nn.init.zeros_(last.weight)
-        nn.init.zeros_(last.bias)
-
-    def forward(self, answer: Tensor, known: Tensor) -> Tensor:
-        detail: Tensor = self.body(self.answer(answer) + self.known(known))
-        return _upsample(answer) + detail
-
-
-def halve(picture: Tensor) -> Tensor:
-    """The picture at half size."""
-    return F.avg_pool2d(picture, 2)
 
 
 class Unmasker(nn.Module):
@@ -343,47 +232,3 @@ class Unmasker(nn.Module):
         probability = torch.sigmoid(self.find(image))
         opacity = self.opening(probability)
         return self.fill(image, opacity), opacity, decide(probability)
-
-
-class UnmaskerGraph(nn.Module):
-    """The graph that is exported: uint8 NHWC in and out, everything else inside.
-
-    `image` uint8 `[N, S, S, 3]` RGB gives `unmasked` uint8 `[N, S, S, 3]` and `mask` uint8
-    `[N, S, S, 1]`: 128 and above is mask, 1 to 127 the seam round it, in which the generated
-    picture fades out. Where `mask` is 0 the picture comes back bit for bit: the composite is made
-    on the 0..255 scale, where whole numbers times one plus zero are exact in float32, and opacities
-    too small to show in the 8-bit mask are dropped first.
-    """
-
-    def __init__(self, unmasker: Unmasker) -> None:
-        super().__init__()
-        self.unmasker = unmasker
-
-    def blend(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
-        """The graph on float planes, for formats whose pictures are not bytes.
-
-        Args:
-            pixels: float32 `[N, 3, S, S]`, whole numbers 0..255.
-
-        Returns:
-            The picture `[N, 3, S, S]` and the mask `[N, 1, S, S]`, float32, whole numbers 0..255.
-        """
-        picture, opacity, decided = self.unmasker(pixels * (1.0 / 127.5) - 1.0)
-        mask = torch.round(opacity.to(torch.float32) * 127.0 + decided.to(torch.float32) * 128.0)
-        opacity = mask.clamp(max=127.0) * (1.0 / 127.0)
-        generated = ((picture.to(torch.float32) + 1.0) * 127.5).clamp(0.0, 255.0)
-        return torch.round(pixels * (1.0 - opacity) + generated * opacity), mask
-
-    def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
-        # Cast before permuting: TensorRT refuses uint8 into Transpose.
-        pixels = image.to(torch.float32).permute(0, 3, 1, 2).contiguous()
-        blended, mask = self.blend(pixels)
-        return (
-            blended.permute(0, 2, 3, 1).to(torch.uint8),
-            mask.permute(0, 2, 3, 1).to(torch.uint8),
-        )
-
-
-def build_unmasker(config: UnmaskerConfig) -> UnmaskerGraph:
-    """The exported graph with fresh weights."""
-    return UnmaskerGraph(Unmasker(config))

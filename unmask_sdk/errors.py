@@ -60,6 +60,10 @@ class DataError(UnmaskError):
     """A data set, landmark file or weight file is not valid."""
 
 
+class TrainingError(UnmaskError):
+    """Training cannot go on."""
+
+
 class ExportError(UnmaskError):
     """An export did not produce what was asked for."""
 

@@ -13,7 +13,8 @@ from unmask_sdk.errors import ExportError, InvalidInputError  # noqa: E402
 from unmask_sdk.export import formats  # noqa: E402
 from unmask_sdk.export import release as steps  # noqa: E402
 from unmask_sdk.training.checkpoint import save_network  # noqa: E402
-from unmask_sdk.training.networks import UnmaskerConfig, build_unmasker  # noqa: E402
+from unmask_sdk.training.graph import build_unmasker  # noqa: E402
+from unmask_sdk.training.networks import UnmaskerConfig  # noqa: E402
 
 
 def save(path: Path, size: int) -> Path:

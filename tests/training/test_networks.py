@@ -15,13 +15,8 @@ from torch import nn
 from unmask_sdk.errors import ConfigError, DataError
 from unmask_sdk.training.checkpoint import load_network, save_network
 from unmask_sdk.training.cost import layer_costs
-from unmask_sdk.training.networks import (
-    UnmaskerConfig,
-    UnmaskerGraph,
-    build_unmasker,
-    decide,
-    harden,
-)
+from unmask_sdk.training.graph import UnmaskerGraph, build_unmasker
+from unmask_sdk.training.networks import UnmaskerConfig, decide, harden
 
 SMALL = UnmaskerConfig(
     size=64, channels=(8, 8, 8, 8), blocks=(1, 1, 1), segmentation_channels=(8, 8, 8, 8)

@@ -86,7 +86,8 @@ def cost(
 
     from ..training.checkpoint import load_unmasker
     from ..training.cost import layer_costs
-    from ..training.networks import UnmaskerConfig, build_unmasker
+    from ..training.graph import build_unmasker
+    from ..training.networks import UnmaskerConfig
 
     graph = load_unmasker(weights) if weights else build_unmasker(UnmaskerConfig())
     size = graph.unmasker.config.size
