@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -21,6 +20,7 @@ from unmask_sdk.export.onnx import to_onnx
 from unmask_sdk.export.precision import int8_share
 from unmask_sdk.export.quantise import FloatGraph
 from unmask_sdk.export.roles import role_of
+from unmask_sdk.files import write_whole
 from unmask_sdk.training.checkpoint import load_unmasker
 from unmask_sdk.training.data import check_splits, read_landmarks
 
@@ -192,13 +192,10 @@ def _counts(
 
 
 def _write(out: Path, content: bytes) -> None:
-    temporary = out.with_name(f".{out.name}.tmp")
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_bytes(content)
-        os.replace(temporary, out)
+        write_whole(out, content)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
         raise DataError(
             f"cannot write {out}: {error.strerror}; make room there or choose another --out"
         ) from error

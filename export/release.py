@@ -6,7 +6,6 @@ A block lies between `<!-- release:NAME -->` and `<!-- /release:NAME -->`, on li
 from __future__ import annotations
 
 import json
-import os
 import re
 import subprocess
 import sys
@@ -19,6 +18,7 @@ from typing import Any
 import torch
 
 from unmask_sdk.errors import ConfigError, ExportError
+from unmask_sdk.files import write_whole
 from unmask_sdk.manifest import Artifact
 from unmask_sdk.training import weights_folder
 from unmask_sdk.training.cost import layer_costs
@@ -109,9 +109,7 @@ def write_documents(root: Path, blocks: Mapping[str, str]) -> None:
         for name in DOCUMENTS
     }
     for name, text in filled.items():
-        temporary = root / f"{name}.tmp"
-        temporary.write_text(text, encoding="utf-8")
-        os.replace(temporary, root / name)
+        write_whole(root / name, text.encode())
 
 
 def sizes(graphs: Mapping[str, UnmaskerGraph], artifacts: Sequence[Artifact]) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import importlib
 import json
-import os
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from safetensors.torch import save
 from torch import nn
 
 from unmask_sdk.errors import DataError
+from unmask_sdk.files import write_whole
 
 from .graph import UnmaskerGraph
 
@@ -49,13 +49,10 @@ def save_network(path: Path, kind: str, config: Any, state: dict[str, torch.Tens
     }
     metadata = {"kind": kind, "config": json.dumps(asdict(config))}
     content = _sorted_header(save(kept, metadata))
-    temporary = path.with_suffix(".tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_bytes(content)
-        os.replace(temporary, path)
+        write_whole(path, content)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
         raise DataError(
             f"cannot write {path}: {error.strerror}; make room there or write to another folder"
         ) from error

@@ -24,6 +24,7 @@ import numpy as np
 from rich.progress import track
 
 from unmask_sdk.errors import DataError
+from unmask_sdk.files import write_whole
 
 from .data import EYE_JITTER, Face, open_crop, seed_of, select
 from .synthesis import MASK_TYPES, Image
@@ -182,9 +183,7 @@ def write_pack(
             array[index] = image
     for array in arrays:
         array.flush()
-    temporary = out / "pack.json.tmp"
-    temporary.write_text(json.dumps(contents))
-    os.replace(temporary, out / "pack.json")
+    write_whole(out / "pack.json", json.dumps(contents).encode())
 
 
 class Pack:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Collection
 from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
+
+from unmask_sdk.files import write_whole
 
 from .evaluate import EMPTY_SHARE, OURS, TRUTH, Evaluation, Score
 from .real_photos import RealPhotos
@@ -174,15 +175,7 @@ def _plot(path: Path, found: Evaluation) -> None:
     curve.set_xlabel("hole PSNR, dB")
     curve.set_ylabel("faces at or below, %")
     curve.legend()
-    temporary = path.with_suffix(".tmp.png")
-    figure.savefig(temporary, dpi=110)
-    os.replace(temporary, path)
-
-
-def _write(path: Path, content: str) -> None:
-    temporary = path.with_name(path.name + ".tmp")
-    temporary.write_text(content, encoding="utf-8")
-    os.replace(temporary, path)
+    write_whole(path, lambda file: figure.savefig(file, format="png", dpi=110))
 
 
 def write_report(
@@ -197,8 +190,8 @@ def write_report(
         "stability": None if found.stability is None else asdict(found.stability),
         "photos": None if photos is None else photos.counts(),
     }
-    _write(folder / "report.md", text)
-    _write(folder / "scores.json", json.dumps(data))
+    write_whole(folder / "report.md", text.encode())
+    write_whole(folder / "scores.json", json.dumps(data).encode())
     _plot(folder / "plot.png", found)
     write_picture(folder / "sheet.jpg", _in_columns(found.rows, 2))
     if photos is not None and photos.rows:

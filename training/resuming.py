@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import pickle
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +11,7 @@ from typing import Any
 import torch
 
 from unmask_sdk.errors import ConfigError, DataError
+from unmask_sdk.files import write_whole
 
 # What torch raises on files that are damaged, cut off, or of another network.
 _DAMAGE = (
@@ -32,13 +32,9 @@ def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
     Raises:
         DataError: If it cannot be written, as on a full disk.
     """
-    temporary = path.with_suffix(".tmp")
     try:
-        torch.save(state, temporary)
-        os.replace(temporary, path)
+        write_whole(path, lambda file: torch.save(state, file))
     except (OSError, RuntimeError) as error:
-        if temporary.is_file():
-            temporary.unlink()
         raise DataError(
             f"cannot write {path}: {error}; free some space and run the same command again: it "
             "goes on from the last checkpoint"

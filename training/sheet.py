@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import cv2
@@ -10,6 +9,7 @@ import numpy as np
 import torch
 
 from unmask_sdk.errors import ImageWriteError
+from unmask_sdk.files import write_whole
 
 from .batches import read_batch
 from .networks import Unmasker
@@ -23,7 +23,6 @@ def write_picture(path: Path, picture: np.ndarray) -> None:
         ImageWriteError: If it cannot be encoded or written; no part of it is left.
     """
     bgr = picture[..., ::-1] if picture.ndim == 3 else picture
-    temporary = path.with_name(f".{path.name}.tmp")
     try:
         encoded, data = cv2.imencode(path.suffix, bgr)
     except cv2.error:
@@ -36,11 +35,8 @@ def write_picture(path: Path, picture: np.ndarray) -> None:
         )
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_bytes(data.tobytes())
-        os.replace(temporary, path)
+        write_whole(path, data.tobytes())
     except OSError as error:
-        if temporary.is_file():
-            temporary.unlink()
         raise ImageWriteError(f"cannot write {path}: {error.strerror}") from None
 
 

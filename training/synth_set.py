@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 import cv2
 import numpy as np
@@ -13,6 +14,7 @@ from rich.progress import track
 
 from unmask_sdk.align import CROP_SIZE
 from unmask_sdk.errors import DataError, InvalidInputError
+from unmask_sdk.files import write_whole
 from unmask_sdk.folders import make_folder
 
 from . import shipped_weights
@@ -106,18 +108,15 @@ def _agree(one: Array, other: Array) -> bool:
 
 def write_landmarks(path: Path, faces: list[Face]) -> None:
     """Writes a landmark file that every command here reads."""
-    temporary = path.with_name(f".{path.name}.tmp.npz")
+    arrays = {
+        "name": np.array([face.name for face in faces]),
+        "split": np.array([face.split for face in faces]),
+        "person": np.array([face.person for face in faces]),
+        "landmarks": np.stack([face.landmarks for face in faces]).astype(np.float32),
+    }
     try:
-        np.savez_compressed(
-            temporary,
-            name=np.array([face.name for face in faces]),
-            split=np.array([face.split for face in faces]),
-            person=np.array([face.person for face in faces]),
-            landmarks=np.stack([face.landmarks for face in faces]).astype(np.float32),
-        )
-        os.replace(temporary, path)
+        write_whole(path, lambda file: np.savez_compressed(file, **arrays))
     except OSError as error:
-        temporary.unlink(missing_ok=True)
         raise DataError(f"cannot write {path}: {error.strerror}") from None
 
 
@@ -238,15 +237,14 @@ def synth(
                 }
 
     count = 0
-    temporary = out / "pairs.jsonl.tmp"
-    try:
-        with temporary.open("w", encoding="utf-8") as lines:
-            for record in track(pairs(), "drawing masks", total=len(faces) * variants):
-                lines.write(json.dumps(record) + "\n")
-                count += 1
-        os.replace(temporary, out / "pairs.jsonl")
-    finally:
-        temporary.unlink(missing_ok=True)
+
+    def write_lines(file: BinaryIO) -> None:
+        nonlocal count
+        for record in track(pairs(), "drawing masks", total=len(faces) * variants):
+            file.write(f"{json.dumps(record)}\n".encode())
+            count += 1
+
+    write_whole(out / "pairs.jsonl", write_lines)
     blank = np.full((tile, tile, 3), 255, np.uint8)
     widest = max(map(len, shown.values()))
     write_picture(

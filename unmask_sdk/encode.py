@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 import struct
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -17,6 +16,7 @@ from PIL import Image, PngImagePlugin
 
 from . import exif, xmp
 from .errors import ImageReadError, ImageWriteError, InvalidInputError
+from .files import write_whole
 from .images import Extras
 
 Pixels = npt.NDArray[np.uint8]
@@ -164,7 +164,7 @@ def copy(source: str | os.PathLike[str], path: str | os.PathLike[str]) -> None:
         content = Path(source).read_bytes()
     except OSError as error:
         raise ImageReadError(f"{source} cannot be read: {error.strerror}") from error
-    _replace(Path(path), lambda file: file.write(content))
+    _replace(Path(path), content)
 
 
 def _metadata(extras: Extras, form: OutputFormat, generated: bool) -> dict[str, Any]:
@@ -220,26 +220,13 @@ def _layers(pixels: Pixels, alpha: Pixels | None, keep: bool) -> Image.Image:
     return Image.composite(image, Image.new("RGB", image.size, "white"), opacity)
 
 
-def _replace(path: Path, fill: Callable[[BinaryIO], object]) -> None:
-    # In the same folder, because a rename is atomic only within one file system. Not made by
-    # `tempfile`, whose files are for their owner alone and would stay so.
-    part = path.with_name(f".{path.name[:60]}.{secrets.token_hex(6)}.part")
+def _replace(path: Path, content: bytes | Callable[[BinaryIO], object]) -> None:
     try:
-        file = open(part, "xb")  # noqa: SIM115
+        write_whole(path, content)
     except FileNotFoundError:
         raise ImageWriteError(f"cannot write {path}: there is no folder {path.parent}") from None
     except OSError as error:
-        raise ImageWriteError(f"cannot write {path}: {error.strerror}") from error
-    except ValueError as error:
-        raise ImageWriteError(f"cannot write {str(path)!r}, it is no path: {error}") from error
-    try:
-        with file:
-            fill(file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(part, path)
-    except OSError as error:
         reason = error.strerror or " ".join(str(error).split())
         raise ImageWriteError(f"cannot write {path}: {reason}") from error
-    finally:
-        part.unlink(missing_ok=True)
+    except ValueError as error:
+        raise ImageWriteError(f"cannot write {str(path)!r}, it is no path: {error}") from error

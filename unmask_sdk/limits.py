@@ -11,7 +11,6 @@ import json
 import math
 import os
 import platform
-import secrets
 import statistics
 import time
 from dataclasses import asdict, dataclass
@@ -21,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from .caches import cache_folder
 from .drawings import draw
 from .errors import InvalidInputError
+from .files import write_whole
 
 if TYPE_CHECKING:
     from .manifest import Artifact
@@ -107,9 +107,4 @@ def _key(runtime: Runtime[Any]) -> str:
 
 def _store(file: Path, note: dict[str, Any]) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
-    part = file.with_name(f"{file.stem}.{secrets.token_hex(4)}.part")
-    try:
-        part.write_text(json.dumps(note, indent=2), encoding="utf-8")
-        os.replace(part, file)
-    finally:
-        part.unlink(missing_ok=True)
+    write_whole(file, json.dumps(note, indent=2).encode())

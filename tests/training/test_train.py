@@ -74,13 +74,20 @@ def test_a_checkpoint_that_does_not_fit_is_said(faces_folder, tmp_path, damage):
         run(settings, faces_folder, tmp_path)
 
 
-def test_a_checkpoint_that_cannot_be_written_leaves_the_last_one(faces_folder, tmp_path):
+def test_a_checkpoint_that_cannot_be_written_leaves_the_last_one(
+    faces_folder, tmp_path, monkeypatch
+):
     run(config(3), faces_folder, tmp_path)
     before = (tmp_path / "checkpoint.pt").read_bytes()
-    (tmp_path / "checkpoint.tmp").mkdir()
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("torch.save", full)
     with pytest.raises(DataError, match=r"cannot write .*checkpoint\.pt.*free some space"):
         run(config(6), faces_folder, tmp_path)
     assert (tmp_path / "checkpoint.pt").read_bytes() == before
+    assert not list(tmp_path.glob("*.part")) + list(tmp_path.glob(".*.part"))
 
 
 def test_a_resumed_run_is_the_uninterrupted_one(faces_folder, tmp_path):

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from ..files import write_whole
+
 NEEDS = (
     "torch",
     "safetensors",
@@ -47,7 +49,6 @@ def release(
 
     If any of it fails, the clone is left as it was.
     """
-    import os
 
     from ..packages import require
 
@@ -103,9 +104,7 @@ def release(
     with undone_on_failure(stored, artifacts, pictures):
         for _, kept, given in models:
             if given is not None:
-                temporary = kept.with_suffix(".tmp")
-                temporary.write_bytes(given.read_bytes())
-                os.replace(temporary, kept)
+                write_whole(kept, given.read_bytes())
         made = export(
             "onnx",
             sorted(stored.glob("*.safetensors")),
