@@ -4,12 +4,14 @@
 
 For each way of running it prints the mean change from frame to frame in the hole, as a multiple of
 the truth's: seen in the picture, and with the motion taken out, in the crop. 1 is as calm as the
-bare face itself. `--result FILE` measures a file made from the clip by `unmask video` instead.
+bare face itself. Then how much the eye points that faces are cropped by tremble, and how far off
+they are when the face is fast, in pixels of the frame. `--result FILE` measures a file made from
+the clip by `unmask video` instead.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -18,12 +20,14 @@ import numpy as np
 import typer
 
 import unmask_sdk
-from unmask_sdk.align import CROP_SIZE, warp_crop
+from unmask_sdk.align import CROP_EYES, CROP_SIZE, to_photo, warp_crop
+from unmask_sdk.result import Face, Result
 from unmask_sdk.session import Session
 
 from .moving_faces import EXAMPLES, cast, moments
 
-Frames = Iterator[np.ndarray]
+# A face that moves by more than so many pixels of the frame from one frame to the next.
+FAST = 4.0
 
 
 class Changes:
@@ -46,6 +50,34 @@ class Changes:
         self._last = frame, crops
 
 
+class Points:
+    """Sums the errors of the eye points of one way of running."""
+
+    def __init__(self) -> None:
+        self._last: tuple[np.ndarray, np.ndarray] | None = None
+        self._tremble: list[float] = []
+        self._fast: list[float] = []
+
+    def add(self, faces: Sequence[Face], matrices: list[np.ndarray]) -> None:
+        """Takes the next frame; one in which a face was not found counts for nothing."""
+        truth = np.stack([to_photo(matrix, CROP_EYES) for matrix in matrices])
+        if len(faces) != len(truth):
+            self._last = None
+            return
+        found = sorted((face.eyes for face in faces), key=lambda eyes: eyes[0, 0])
+        error = np.stack(found) - truth
+        if self._last is not None:
+            before, old = self._last
+            moved = np.linalg.norm(truth - old, axis=2).mean(1)
+            self._tremble += np.linalg.norm(error - before, axis=2).mean(1).tolist()
+            self._fast += np.linalg.norm(error, axis=2).mean(1)[moved > FAST].tolist()
+        self._last = error, truth
+
+    def __str__(self) -> str:
+        fast = f"{np.mean(self._fast):.2f} px off when fast" if self._fast else "never fast"
+        return f"tremble by {np.mean(self._tremble):.2f} px a frame, {fast}"
+
+
 def _crop(frame: np.ndarray, matrix: np.ndarray) -> np.ndarray:
     return warp_crop(frame, matrix, CROP_SIZE)
 
@@ -63,25 +95,30 @@ def main(
 ) -> None:
     """Measures flicker."""
     with unmask_sdk.load(runtime, threads=1) as model:
-        ways: dict[str, Callable[[np.ndarray], np.ndarray]] = {}
+        ways: dict[str, Callable[[np.ndarray], Result]] = {}
         if result is None:
             smooth, plain = Session(model), Session(model, smooth=False)
-            ways["smooth"] = lambda frame: smooth(frame).image
-            ways["no smoothing"] = lambda frame: plain(frame).image
+            ways = {"smooth": smooth, "no smoothing": plain}
         else:
             decoded = av.open(str(result)).decode(video=0)
-            ways[result.name] = lambda _: next(decoded).to_ndarray(format="rgb24")
+            ways[result.name] = lambda _: Result(next(decoded).to_ndarray(format="rgb24"), (), {})
         truth, changes = Changes(), {name: Changes() for name in ways}
+        points = {name: Points() for name in ways}
         for moment in moments(cast(examples), seconds, noise=noise):
             truth.add(moment.bare, moment.hole, moment.matrices)
             for name, way in ways.items():
-                changes[name].add(way(moment.masked), moment.hole, moment.matrices)
+                seen = way(moment.masked)
+                changes[name].add(seen.image, moment.hole, moment.matrices)
+                points[name].add(seen.faces, moment.matrices)
     for place in ("picture", "crop"):
         own = float(np.mean(getattr(truth, place)))
         print(f"{place}: the truth changes by {own:.2f} of 255")
         for name, measured in changes.items():
             change = float(np.mean(getattr(measured, place)))
             print(f"  {name}: {change:.2f}, that is {change / own:.2f}x")
+    if result is None:
+        for name, eyes in points.items():
+            print(f"eyes, {name}: {eyes}")
 
 
 if __name__ == "__main__":

@@ -15,17 +15,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from numbers import Integral
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
+from unmask_sdk.closing import Closing
 from unmask_sdk.errors import ArtifactError, InvalidInputError, RuntimeUnavailableError
 from unmask_sdk.manifest import Artifact, TensorSpec
-
-if TYPE_CHECKING:
-    from typing_extensions import Self
 
 Array = npt.NDArray[Any]
 Pixels = npt.NDArray[np.uint8]
@@ -51,7 +48,7 @@ class RuntimeInfo:
     threads: int | None
 
 
-class Runtime(ABC, Generic[Handle]):
+class Runtime(Closing, ABC, Generic[Handle]):
     """One opened artifact.
 
     Args:
@@ -175,17 +172,6 @@ class Runtime(ABC, Generic[Handle]):
     def close(self) -> None:
         """Lets go of the engine. May be called twice."""
         self._handle = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 def check_names(

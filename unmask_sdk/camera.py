@@ -5,17 +5,14 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
+from .closing import Closing
 from .errors import InvalidInputError, SourceError
 from .latest import Ended, Latest
-
-if TYPE_CHECKING:
-    from typing_extensions import Self
 
 Frame = npt.NDArray[np.uint8]
 
@@ -49,7 +46,7 @@ class CameraCounters:
     opened: int
 
 
-class Camera(Iterator[Frame]):
+class Camera(Closing, Iterator[Frame]):
     """Frames of a camera, uint8 `[H, W, 3]` RGB, for `model.stream`.
 
     If it dies, or gives no frame for `stall` seconds, it is opened again, as often as it takes.
@@ -164,17 +161,6 @@ class Camera(Iterator[Frame]):
             link.end()
         finally:
             capture.release()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 def open_capture(source: int | str, size: tuple[int, int] | None = None) -> Capture:

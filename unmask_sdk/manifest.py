@@ -243,14 +243,14 @@ def inside(root: Path, file: str) -> Path:
     # Backslash and colon are separators on Windows only: a manifest must mean one thing anywhere.
     odd = not pure.parts or pure.is_absolute() or ".." in pure.parts or set("\\:") & set(file)
     try:
-        odd = odd or not path.resolve().is_relative_to(root.resolve())
+        out = bool(odd) or not path.resolve().is_relative_to(root.resolve())
     except (
         ValueError,
         OSError,
         RuntimeError,
     ) as error:  # A name that no file can have, or links in a ring.
         raise ArtifactError(f"{file!r} is no path: {error}; {_MEND}") from error
-    if odd:
+    if out:
         raise ArtifactError(f"artifact path {file!r} leads out of {root}; {_MEND}")
     return path
 

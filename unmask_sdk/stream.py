@@ -5,21 +5,19 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from types import GeneratorType, TracebackType
-from typing import TYPE_CHECKING, Any
+from types import GeneratorType
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from .closing import Closing
 from .errors import InvalidInputError, SourceError
 from .images import Channels, read
 from .latest import Ended, Latest
 from .result import Result
 from .session import Session
 from .unmasker import Unmasker
-
-if TYPE_CHECKING:
-    from typing_extensions import Self
 
 Frame = npt.NDArray[np.uint8]
 
@@ -44,7 +42,7 @@ class Counters:
     stalls: int
 
 
-class Stream(Iterator[Result]):
+class Stream(Closing, Iterator[Result]):
     """An iterator of results over live frames; `model.stream(…)` makes one.
 
     A thread of its own takes the frames from the source as they come. Of those that come while
@@ -143,14 +141,3 @@ class Stream(Iterator[Result]):
             self._waiting.end(error)
         else:
             self._waiting.end()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()

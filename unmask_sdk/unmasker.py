@@ -5,13 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Sequence
 from os import PathLike
-from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from .align import CROP_SIZE, crop_matrix, transform_points, warp_crop
+from .closing import Closing
 from .errors import InvalidInputError, RuntimeUnavailableError
 from .images import Channels, Photo, Source, read
 from .locator import Location, Locator
@@ -19,8 +19,6 @@ from .paste import paste
 from .result import Face, Result
 
 if TYPE_CHECKING:
-    from typing_extensions import Self
-
     from .runtimes.base import Runtime, RuntimeInfo
     from .selection import Candidate
     from .stream import Stream
@@ -45,7 +43,7 @@ GREY_SPREAD = 2
 FACE_BOX = (66.0, 61.0, 190.0, 219.0)
 
 
-class Unmasker:
+class Unmasker(Closing):
     """Takes the masks off photos. `unmask_sdk.load()` makes one.
 
     Threads: one model may be called by many threads at once.
@@ -219,17 +217,6 @@ class Unmasker:
         """Lets go of the networks. May be called twice, and by any thread."""
         self._locator = None
         self._runtime.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def __repr__(self) -> str:
         info = self._runtime.info

@@ -9,20 +9,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from .options import ArtifactsOption, ModelsOption, PrecisionsOption, RuntimesOption
+
 if TYPE_CHECKING:
     from ..benchmarks.bench import Plan
     from ..benchmarks.cases import Case
 
 
 def bench(
-    artifacts: Annotated[
-        Path | None, typer.Option(help="Folder with a manifest.json; the package's own by default.")
-    ] = None,
-    runtimes: Annotated[
-        str, typer.Option(help="Such as onnx,openvino; these then have to be usable.")
-    ] = "",
-    precisions: Annotated[str, typer.Option(help="Such as fp32,int8.")] = "",
-    models: Annotated[str, typer.Option(help="Such as unmask-256.")] = "",
+    artifacts: ArtifactsOption = None,
+    runtimes: RuntimesOption = "",
+    precisions: PrecisionsOption = "",
+    models: ModelsOption = "",
     groups: Annotated[
         str, typer.Option(help="What to measure, of crop,photo,batch,threads,start.")
     ] = "crop,photo,batch,threads,start",

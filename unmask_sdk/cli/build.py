@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from ..errors import ConfigError
+from .options import ArtifactsOption
 
 
 def build(
@@ -16,9 +16,7 @@ def build(
     model: Annotated[
         str | None, typer.Option(help="Unmasker, where a folder holds several.")
     ] = None,
-    artifacts: Annotated[
-        Path | None, typer.Option(help="Folder with a manifest.json; the package's own by default.")
-    ] = None,
+    artifacts: ArtifactsOption = None,
     capability: Annotated[
         str | None,
         typer.Option(

@@ -6,12 +6,12 @@ import os
 import re
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, BinaryIO
 
 import typer
 
 from ..errors import InvalidInputError, MissingDependencyError, SourceError
+from .options import ArtifactsOption, ModelOption, PrecisionOption, RuntimeOption
 
 if TYPE_CHECKING:
     from ..result import Pixels
@@ -35,14 +35,10 @@ def camera(
     size: Annotated[
         str | None, typer.Option(help="Such as 1280x720: of the frames on stdin, or to ask for.")
     ] = None,
-    runtime: Annotated[str, typer.Option(help="Runtime; see `unmask doctor`.")] = "auto",
-    precision: Annotated[str, typer.Option(help="Such as fp32.")] = "auto",
-    model: Annotated[
-        str | None, typer.Option(help="Unmasker, such as unmask-256-lite; unmask-256 by default.")
-    ] = None,
-    artifacts: Annotated[
-        Path | None, typer.Option(help="Folder with a manifest.json; the package's own by default.")
-    ] = None,
+    runtime: RuntimeOption = "auto",
+    precision: PrecisionOption = "auto",
+    model: ModelOption = None,
+    artifacts: ArtifactsOption = None,
     timeout: Annotated[
         float, typer.Option(help="Seconds without a frame after which to say so.")
     ] = 10.0,

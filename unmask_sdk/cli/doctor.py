@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from .options import ArtifactsOption
 
 if TYPE_CHECKING:
     from ..doctor import Device, Diagnosis
 
 
 def doctor(
-    artifacts: Annotated[
-        Path | None, typer.Option(help="Folder with a manifest.json; the package's own by default.")
-    ] = None,
+    artifacts: ArtifactsOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Show this device, every runtime (usable or not, why, what mends it) and the model files."""

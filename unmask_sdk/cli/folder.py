@@ -15,7 +15,15 @@ from ..errors import InvalidInputError
 from ..folders import check_writable
 from .batch import Work, run
 from .on_ray import run_on_ray
-from .one import MetadataOption, Options, QualityOption
+from .one import Options
+from .options import (
+    ArtifactsOption,
+    MetadataOption,
+    ModelOption,
+    PrecisionOption,
+    QualityOption,
+    RuntimeOption,
+)
 from .report import Report
 from .targets import finished, plan
 from .watch import PAUSE, arrivals
@@ -26,14 +34,10 @@ def folder(
         Path, typer.Argument(metavar="IN", help="Folder of pictures, with all folders in it.")
     ],
     out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder to write; may lie in IN.")],
-    runtime: Annotated[str, typer.Option(help="Runtime; see `unmask doctor`.")] = "auto",
-    precision: Annotated[str, typer.Option(help="Such as fp32.")] = "auto",
-    model: Annotated[
-        str | None, typer.Option(help="Unmasker, such as unmask-256-lite; unmask-256 by default.")
-    ] = None,
-    artifacts: Annotated[
-        Path | None, typer.Option(help="Folder with a manifest.json; the package's own by default.")
-    ] = None,
+    runtime: RuntimeOption = "auto",
+    precision: PrecisionOption = "auto",
+    model: ModelOption = None,
+    artifacts: ArtifactsOption = None,
     workers: Annotated[
         int, typer.Option(min=0, help="Pictures at once; 0: one for each processor.")
     ] = 0,

@@ -10,7 +10,14 @@ from typing import Annotated
 import typer
 
 from ..errors import NoFaceError, UnmaskError
-from .one import MetadataOption, QualityOption
+from .options import (
+    ArtifactsOption,
+    MetadataOption,
+    ModelOption,
+    PrecisionOption,
+    QualityOption,
+    RuntimeOption,
+)
 
 
 def image(
@@ -22,14 +29,10 @@ def image(
         Path,
         typer.Option("--out", "-o", help="A picture for one input, else a folder.", readable=False),
     ],
-    runtime: Annotated[str, typer.Option(help="Runtime; see `unmask doctor`.")] = "auto",
-    precision: Annotated[str, typer.Option(help="Such as fp32.")] = "auto",
-    model: Annotated[
-        str | None, typer.Option(help="Unmasker, such as unmask-256-lite; unmask-256 by default.")
-    ] = None,
-    artifacts: Annotated[
-        Path | None, typer.Option(help="Folder with a manifest.json; the package's own by default.")
-    ] = None,
+    runtime: RuntimeOption = "auto",
+    precision: PrecisionOption = "auto",
+    model: ModelOption = None,
+    artifacts: ArtifactsOption = None,
     side_by_side: Annotated[
         bool, typer.Option("--side-by-side", help="Write before and after beside each other.")
     ] = False,

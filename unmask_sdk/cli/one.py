@@ -4,25 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
-
-import typer
+from typing import TYPE_CHECKING
 
 from ..errors import ImageWriteError
 
 if TYPE_CHECKING:
     from ..result import Result
     from ..unmasker import Unmasker
-
-QualityOption = Annotated[int, typer.Option(min=1, max=100, help="Of JPEG and WebP, 1 to 100.")]
-MetadataOption = Annotated[
-    bool,
-    typer.Option(
-        "--strip",
-        help="Leave out EXIF (place, time, camera) and XMP of the photo; the notice that a region "
-        "was generated stays.",
-    ),
-]
 
 
 @dataclass(frozen=True)

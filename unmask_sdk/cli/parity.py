@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from .options import ArtifactsOption, ModelsOption, PrecisionsOption, RuntimesOption
+
 if TYPE_CHECKING:
     from ..benchmarks.parity import Verdict
 
@@ -18,14 +20,10 @@ SHOWN = (
 
 
 def parity(
-    artifacts: Annotated[
-        Path | None, typer.Option(help="Folder with a manifest.json; the package's own by default.")
-    ] = None,
-    runtimes: Annotated[
-        str, typer.Option(help="Such as onnx,openvino; these then have to be usable.")
-    ] = "",
-    precisions: Annotated[str, typer.Option(help="Such as fp32,int8.")] = "",
-    models: Annotated[str, typer.Option(help="Such as unmask-256.")] = "",
+    artifacts: ArtifactsOption = None,
+    runtimes: RuntimesOption = "",
+    precisions: PrecisionsOption = "",
+    models: ModelsOption = "",
     faces: Annotated[
         Path | None,
         typer.Option(help="Folder of face pictures with meshes, to compare with the truth too."),

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from ..errors import VerificationError
+from .options import ArtifactsOption
 
 
 def verify(
-    artifacts: Annotated[
-        Path | None, typer.Option(help="Folder with a manifest.json; the package's own by default.")
-    ] = None,
+    artifacts: ArtifactsOption = None,
     runtime: Annotated[
         str | None, typer.Option(help="Check this runtime only; it then has to be usable.")
     ] = None,

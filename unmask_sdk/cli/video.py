@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from .options import ArtifactsOption, ModelOption, PrecisionOption, RuntimeOption
+
 if TYPE_CHECKING:
     from ..video import Progress
 
@@ -19,14 +21,10 @@ def video(
             "--out", "-o", help="File to write: .mp4, .m4v, .mov, .mkv or .webm.", readable=False
         ),
     ],
-    runtime: Annotated[str, typer.Option(help="Runtime; see `unmask doctor`.")] = "auto",
-    precision: Annotated[str, typer.Option(help="Such as fp32.")] = "auto",
-    model: Annotated[
-        str | None, typer.Option(help="Unmasker, such as unmask-256-lite; unmask-256 by default.")
-    ] = None,
-    artifacts: Annotated[
-        Path | None, typer.Option(help="Folder with a manifest.json; the package's own by default.")
-    ] = None,
+    runtime: RuntimeOption = "auto",
+    precision: PrecisionOption = "auto",
+    model: ModelOption = None,
+    artifacts: ArtifactsOption = None,
     codec: Annotated[
         str | None,
         typer.Option(help="FFmpeg's name of an encoder; H.264, above 8 bits H.265, by default."),

@@ -1,0 +1,37 @@
+"""Options that several commands have, said once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+ArtifactsOption = Annotated[
+    Path | None, typer.Option(help="Folder with a manifest.json; the package's own by default.")
+]
+
+# Of commands that run one model.
+RuntimeOption = Annotated[str, typer.Option(help="Runtime; see `unmask doctor`.")]
+PrecisionOption = Annotated[str, typer.Option(help="Such as fp32.")]
+ModelOption = Annotated[
+    str | None, typer.Option(help="Unmasker, such as unmask-256-lite; unmask-256 by default.")
+]
+
+# Of commands that compare many.
+RuntimesOption = Annotated[
+    str, typer.Option(help="Such as onnx,openvino; these then have to be usable.")
+]
+PrecisionsOption = Annotated[str, typer.Option(help="Such as fp32,int8.")]
+ModelsOption = Annotated[str, typer.Option(help="Such as unmask-256.")]
+
+# Of commands that write pictures.
+QualityOption = Annotated[int, typer.Option(min=1, max=100, help="Of JPEG and WebP, 1 to 100.")]
+MetadataOption = Annotated[
+    bool,
+    typer.Option(
+        "--strip",
+        help="Leave out EXIF (place, time, camera) and XMP of the photo; the notice that a region "
+        "was generated stays.",
+    ),
+]
