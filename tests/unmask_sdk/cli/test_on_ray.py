@@ -13,6 +13,7 @@ from unmask_sdk.cli.batch import Work
 from unmask_sdk.cli.on_ray import run_on_ray
 from unmask_sdk.cli.one import Options
 from unmask_sdk.cli.targets import plan
+from unmask_sdk.errors import RuntimeUnavailableError
 
 ray = pytest.importorskip("ray", reason="needs ray: pip install 'unmask-sdk[ray]'")
 
@@ -31,6 +32,12 @@ def cluster():
     yield made
     ray.shutdown()
     made.shutdown()
+
+
+def test_a_dead_address_is_told_at_once(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:1")
+    with pytest.raises(RuntimeUnavailableError, match=r"no Ray .* RAY_ADDRESS=127\.0\.0\.1:1 "):
+        list(run_on_ray(Work(tmp_path), [(tmp_path / "a.jpg", tmp_path / "b.jpg")]))
 
 
 def test_a_lost_worker_loses_nothing_and_doubles_nothing(
