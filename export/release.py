@@ -10,7 +10,7 @@ import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -18,12 +18,25 @@ from typing import Any
 import torch
 
 from unmask_sdk.errors import ConfigError, ExportError
+from unmask_sdk.export.formats import EXPORTERS, export
 from unmask_sdk.files import write_whole
 from unmask_sdk.manifest import Artifact
 from unmask_sdk.training import weights_folder
+from unmask_sdk.training.checkpoint import read_metadata
 from unmask_sdk.training.cost import layer_costs
 from unmask_sdk.training.graph import UnmaskerGraph
 
+UNMASKERS, LOCATOR = ("unmasker",), ("detector", "aligner")
+# What the package brings: format, precision, kinds of network. A Jetson and a Raspberry Pi shall
+# start without the exporters, which are heavy, or cannot be had there.
+SHIPPED = (
+    ("onnx", "fp32", UNMASKERS + LOCATOR),
+    ("onnx", "fp16", UNMASKERS + LOCATOR),
+    ("onnx", "int8", UNMASKERS),
+    ("trt", "fp16", UNMASKERS + LOCATOR),  # The same files again.
+    ("tflite", "int8", UNMASKERS),
+    ("tflite", "fp16", LOCATOR),
+)
 DOCUMENTS = ("README.md", "MODEL_CARD.md")
 BLOCKS = ("sizes", "speed", "headline", "quality")
 FOLDERS = ("unmask_sdk", "training/weights", "examples", "benchmarks")
@@ -102,6 +115,21 @@ def replace_blocks(text: str, blocks: Mapping[str, str], where: str) -> str:
     return filled
 
 
+def export_shipped(
+    weights: Sequence[Path], folder: Path, progress: Callable[[str], None]
+) -> tuple[Artifact, ...]:
+    """Exports all that the package brings, and gives what was made; errors as of `export`."""
+    made: list[Artifact] = []
+    for format, precision, kinds in SHIPPED:
+        files = [file for file in weights if read_metadata(file)[0] in kinds]
+
+        def tell(step: str, what: str = f"{format} {precision}") -> None:
+            progress(f"{what}: {step}")
+
+        made += export(format, files, folder, precision=precision, progress=tell)
+    return tuple(made)
+
+
 def write_documents(root: Path, blocks: Mapping[str, str]) -> None:
     """Fills the blocks of all documents, or changes none of them."""
     filled = {
@@ -119,24 +147,29 @@ def sizes(graphs: Mapping[str, UnmaskerGraph], artifacts: Sequence[Artifact]) ->
         graphs: Unmaskers by the names of their artifacts.
         artifacts: What was exported of them and of the locator.
     """
-    precisions = sorted({a.precision for a in artifacts if a.format == "onnx"}, reverse=True)
+    columns = list(
+        dict.fromkeys(
+            (a.format, a.precision)
+            for a in artifacts
+            if a.format in EXPORTERS and a.role == "unmasker"
+        )
+    )
+    heads = " | ".join(f"{format} {precision}, MB" for format, precision in columns)
     lines = [
-        f"| network | parameters | GFLOP | ONNX {', '.join(precisions)} |",
-        "| --- | --- | --- | --- |",
+        f"| network | parameters | GFLOP | {heads} |",
+        f"| --- | --- | --- |{' --- |' * len(columns)}",
     ]
     for name, graph in graphs.items():
         side = graph.unmasker.config.size
         costs = layer_costs(graph, torch.zeros(1, side, side, 3, dtype=torch.uint8))
         parameters = sum(p.numel() for p in graph.parameters()) / 1e6
         flop = sum(cost.flop for cost in costs) / 1e9
-        bytes_by_precision = {
-            a.precision: a.bytes for a in artifacts if a.format == "onnx" and a.name == name
-        }
-        files = ", ".join(f"{bytes_by_precision[p] / 1e6:.1f}" for p in precisions)
-        lines.append(f"| `{name}` | {parameters:.2f} M | {flop:.2f} | {files} MB |")
+        size = {(a.format, a.precision): a.bytes / 1e6 for a in artifacts if a.name == name}
+        files = " | ".join(f"{size[column]:.1f}" for column in columns)
+        lines.append(f"| `{name}` | {parameters:.2f} M | {flop:.2f} | {files} |")
     locator = [a for a in artifacts if a.format == "onnx" and a.role != "unmasker"]
     whole = sum(a.bytes for a in locator if a.precision == "fp32") / 1e6
-    return "\n".join([*lines, "", f"The face locator adds {whole:.1f} MB."])
+    return "\n".join([*lines, "", f"The face locator adds {whole:.1f} MB in fp32."])
 
 
 # What the README shows: the default runtime, from the crop to a fresh process.

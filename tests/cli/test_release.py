@@ -10,7 +10,6 @@ import pytest
 torch = pytest.importorskip("torch")
 from unmask_sdk.cli.release import release  # noqa: E402
 from unmask_sdk.errors import ExportError, InvalidInputError  # noqa: E402
-from unmask_sdk.export import formats  # noqa: E402
 from unmask_sdk.export import release as steps  # noqa: E402
 from unmask_sdk.training.checkpoint import save_network  # noqa: E402
 from unmask_sdk.training.graph import build_unmasker  # noqa: E402
@@ -61,7 +60,7 @@ def test_a_release_that_fails_leaves_the_clone_as_it_was(
         (folder / "manifest.json").write_text("new")
         raise ExportError("too far")
 
-    monkeypatch.setattr(formats, "export", fail)
+    monkeypatch.setattr(steps, "export", fail)
     torch.manual_seed(1)
     new = save(tmp_path / "new.safetensors", 256)
     before = files(clone)

@@ -15,6 +15,8 @@ NEEDS = (
     "onnx",
     "onnxruntime",
     "onnxscript",
+    "litert_torch",
+    "ai_edge_quantizer",
     "skimage",
     "matplotlib",
     "pytest_benchmark",
@@ -54,9 +56,9 @@ def release(
 
     require("unmask release", *NEEDS, extra="dev")
     from ..errors import DataError, InvalidInputError
-    from ..export.formats import export
     from ..export.release import (
         check_root,
+        export_shipped,
         measure_speed,
         sizes,
         undone_on_failure,
@@ -105,11 +107,10 @@ def release(
         for _, kept, given in models:
             if given is not None:
                 write_whole(kept, given.read_bytes())
-        made = export(
-            "onnx",
+        made = export_shipped(
             sorted(stored.glob("*.safetensors")),
             artifacts,
-            progress=lambda step: typer.echo(f"export: {step}"),
+            lambda step: typer.echo(f"export: {step}"),
         )
         image(
             sorted((root / "examples").glob("*.jpg")),
