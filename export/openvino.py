@@ -90,12 +90,15 @@ def achieved(model: Any) -> str:
 
 
 def lean(xml: bytes) -> bytes:
-    """A graph's text without indentation and without inner shapes, which reading infers anew."""
+    """A graph's text without indentation, and without what reading it infers: inner shapes, and
+    the types of inputs, which are those of the outputs that they come from."""
     root = ElementTree.fromstring(xml)
     for element in root.iter():
         element.text = element.tail = None
         for dim in element.findall("dim"):
             element.remove(dim)
+    for port in root.iterfind("layers/layer/input/port"):
+        port.attrib.pop("precision", None)
     return ElementTree.tostring(root)
 
 
@@ -115,7 +118,9 @@ def _rename(model: Any) -> None:
     """Numbers the nodes: made-up names count on through the process, and ONNX's are long."""
     for k, node in enumerate(model.get_ordered_ops()):
         if node.get_type_name() not in ("Parameter", "Result"):
-            node.set_friendly_name(f"{node.get_type_name()}_{k}")
+            # The type stands beside it; constants are half of all.
+            constant = node.get_type_name() == "Constant"
+            node.set_friendly_name(str(k) if constant else f"{node.get_type_name()}_{k}")
             for output in node.outputs():
                 # What the graph puts out is found by its name.
                 if not any(
