@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from unmask_sdk.errors import InvalidInputError
+from unmask_sdk.export.formats import EXPORTERS
 from unmask_sdk.manifest import Artifact, Manifest, read_manifest
+from unmask_sdk.packages import missing
 from unmask_sdk.runtimes.base import Runtime
 from unmask_sdk.runtimes.registry import ENTRIES, RuntimeEntry, find, problem
 from unmask_sdk.selection import open_artifact
@@ -30,8 +33,10 @@ class Case:
 
     @property
     def name(self) -> str:
-        """Such as `unmask-256 fp32 on onnx`."""
-        return f"{self.artifact.name} {self.artifact.precision} on {self.entry.name}"
+        """Such as `unmask-256 fp32 on onnx`, the same for no other case of a folder."""
+        kind = self.artifact.format
+        file = "" if kind == self.entry.formats[0] else f" ({kind} file)"
+        return f"{self.artifact.name} {self.artifact.precision} on {self.entry.name}{file}"
 
     @property
     def size(self) -> int:
@@ -41,6 +46,24 @@ class Case:
     def open(self, threads: int | None = None) -> Runtime[Any]:
         """Opens it on the runtime's own device; errors as for `unmask_sdk.load`."""
         return open_artifact(self.manifest, self.artifact, self.entry, threads=threads)
+
+
+class Proof(Case):
+    """An unmasker whose runtime cannot be used here, opened as the export proved it.
+
+    TensorRT's files run in ONNX Runtime node by node, Core ML's in our interpreter.
+    """
+
+    @property
+    def name(self) -> str:
+        """Such as `unmask-256 int8 as trt proves it`."""
+        return f"{self.artifact.name} {self.artifact.precision} as {self.entry.name} proves it"
+
+    def open(self, threads: int | None = None) -> Runtime[Any]:
+        """Opens it as its exporter does; errors as for `formats.export`."""
+        module: Any = importlib.import_module(EXPORTERS[self.artifact.format].module)
+        opened: Runtime[Any] = module.prove(self.manifest.path(self.artifact), self.artifact)
+        return opened
 
 
 @dataclass(frozen=True)
@@ -56,6 +79,8 @@ def select(
     runtimes: Sequence[str] = (),
     precisions: Sequence[str] = (),
     models: Sequence[str] = (),
+    *,
+    proofs: bool = False,
 ) -> Selected:
     """Gives the cases of a folder.
 
@@ -64,6 +89,8 @@ def select(
         runtimes: Runtimes to take, which then have to be usable; all that are if empty.
         precisions: Precisions to take; all if empty.
         models: Names of unmaskers to take; all if empty.
+        proofs: Whether the files of a runtime that cannot be used here are opened as the export
+            proved them.
 
     Raises:
         ArtifactError: If there is no manifest.
@@ -83,13 +110,14 @@ def select(
     left_out: list[tuple[str, str]] = []
     for entry in entries:
         trouble = problem(entry)
-        if trouble is not None:
+        kind = Proof if trouble is not None and proofs and _provable(entry) else Case
+        if trouble is not None and kind is Case:
             if runtimes:
                 raise trouble.as_error()
             left_out.append((entry.name, f"{trouble.reason}; {trouble.mend}"))
             continue
         cases += [
-            Case(manifest, artifact, entry)
+            kind(manifest, artifact, entry)
             for artifact in unmaskers
             if artifact.format in entry.formats
             and artifact.precision in entry.precisions
@@ -103,3 +131,9 @@ def select(
             "doctor`, or export one with `unmask export`"
         )
     return Selected(tuple(cases), tuple(left_out))
+
+
+def _provable(entry: RuntimeEntry) -> bool:
+    """Whether the format of a runtime can be proved here, where its exporter can work."""
+    exporter = EXPORTERS.get(entry.name)
+    return exporter is not None and not missing(exporter.requires)

@@ -113,14 +113,14 @@ def plan_for(network: Any, calibration: Path | None = None) -> Plan:
         text = read_images(calibration).plan
         if text is not None:
             plan = from_json(text, str(calibration))
-            if dict(plan.config) != config:
+            if not _is_for(plan, config):
                 raise ConfigError(
                     f"the plan in {calibration} is for networks of another configuration; make "
                     "one for these weights: unmask calibrate FACES --weights FILE -o FILE"
                 )
             return plan
     for plan in _shipped().values():
-        if dict(plan.config) == config:
+        if _is_for(plan, config):
             return plan
     return rule_of_thumb(network)
 
@@ -142,6 +142,16 @@ def config_of(network: Any) -> dict[str, Any]:
     """An unmasker's configuration as JSON would give it back."""
     config: dict[str, Any] = json.loads(json.dumps(asdict(network.unmasker.config)))
     return config
+
+
+def _is_for(plan: Plan, config: Mapping[str, Any]) -> bool:
+    """Whether a plan holds for networks of a configuration.
+
+    What the plan does not mention came into the configuration after it: it holds for the default.
+    """
+    from unmask_sdk.training.networks import UnmaskerConfig
+
+    return {**json.loads(json.dumps(asdict(UnmaskerConfig()))), **plan.config} == dict(config)
 
 
 def _shipped() -> dict[str, Plan]:

@@ -202,7 +202,10 @@ def _package(program: Any, precision: str) -> Mapping[str, bytes]:
 
 
 def _contents(model: bytes) -> bytes:
-    """The package's list of contents; its identifiers follow from the model, not from chance."""
+    """The package's list of contents; its identifiers follow from the model, not from chance.
+
+    Opening a package writes its list anew, with sorted keys: that must not change a byte.
+    """
     items = {
         str(uuid.uuid5(uuid.NAMESPACE_OID, f"{name} {sha256(model).hexdigest()}")): {
             "author": "com.apple.CoreML",
@@ -219,6 +222,7 @@ def _contents(model: bytes) -> bytes:
             "rootModelIdentifier": next(iter(items)),
         },
         indent=4,
+        sort_keys=True,
     )
     return f"{text}\n".encode()
 

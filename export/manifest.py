@@ -6,7 +6,7 @@ import json
 import os
 import tempfile
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -82,20 +82,26 @@ def write(folder: Path, artifacts: Sequence[Artifact], files: Mapping[str, bytes
     )
     contents = {**files, MANIFEST_NAME: f"{text}\n".encode()}
     try:
-        folder.mkdir(parents=True, exist_ok=True)
         with ExitStack() as undo:
+            _make(folder, undo)
             moves = []
             for name, content in contents.items():
                 target = inside(folder, name)
-                target.parent.mkdir(parents=True, exist_ok=True)
-                temporary = _write_beside(target, content)
+                _make(target.parent, undo)
+                temporary = _beside(target)
                 undo.callback(temporary.unlink, missing_ok=True)
+                temporary.write_bytes(content)
+                # Temporary files are private by default; artifacts are for everyone.
+                temporary.chmod(0o644)
                 moves.append((temporary, target))
             for temporary, target in moves:
                 os.replace(temporary, target)
         _clear_folders(folder, artifacts, files)
     except OSError as error:
-        raise ExportError(f"cannot write to {folder}: {error.strerror}") from error
+        raise ExportError(
+            f"cannot write to {folder}: {error.strerror}; make room there, or choose another "
+            "folder with --out"
+        ) from error
 
 
 def _clear_folders(folder: Path, artifacts: Sequence[Artifact], files: Mapping[str, bytes]) -> None:
@@ -107,19 +113,24 @@ def _clear_folders(folder: Path, artifacts: Sequence[Artifact], files: Mapping[s
                 file.unlink()
 
 
-def _write_beside(target: Path, content: bytes) -> Path:
-    with tempfile.NamedTemporaryFile(
-        dir=target.parent, prefix=f".{target.name}.", delete=False
-    ) as stream:
-        temporary = Path(stream.name)
-        try:
-            stream.write(content)
-            # Temporary files are private by default; artifacts are for everyone.
-            os.chmod(temporary, 0o644)
-        except OSError:
-            temporary.unlink(missing_ok=True)
-            raise
-    return temporary
+def _make(folder: Path, undo: ExitStack) -> None:
+    """Makes a folder and those above it; in the end the new ones go again that stayed empty."""
+    for place in reversed((folder, *folder.parents)):
+        if not place.is_dir():
+            place.mkdir(exist_ok=True)
+            undo.callback(_remove_if_empty, place)
+
+
+def _remove_if_empty(folder: Path) -> None:
+    with suppress(OSError):
+        folder.rmdir()
+
+
+def _beside(target: Path) -> Path:
+    """A new empty file, hidden, in the folder of another."""
+    descriptor, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+    os.close(descriptor)
+    return Path(name)
 
 
 def _key(artifact: Artifact) -> tuple[str, str, str]:

@@ -18,7 +18,7 @@ from typing import Any, Protocol
 
 import torch
 
-from unmask_sdk.errors import ConfigError
+from unmask_sdk.errors import ConfigError, ExportError
 from unmask_sdk.export import manifest
 from unmask_sdk.export.roles import Role, role_of
 from unmask_sdk.export.verify import golden_vectors, measure
@@ -121,7 +121,14 @@ def run(
     artifacts: list[Artifact] = []
     contents: dict[str, bytes] = {}
     for file, network in networks:
-        entries, files = _export_one(module, target, file, network, progress)
+        try:
+            entries, files = _export_one(module, target, file, network, progress)
+        except OSError as error:
+            raise ExportError(
+                f"{target.format} of {file.name} failed on {error.filename or 'a file'} in "
+                f"{tempfile.gettempdir()}: {error.strerror or error}; make room there, or set "
+                "TMPDIR to another folder"
+            ) from error
         artifacts += entries
         contents |= files
     progress(f"writing {target.folder}")

@@ -10,7 +10,7 @@ import copy
 import io
 from collections.abc import Collection, Mapping
 from contextlib import redirect_stdout
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import onnx
@@ -42,12 +42,22 @@ class Placement:
     options: Mapping[str, Any]
 
 
-# ONNX Runtime and OpenVINO: activations of uint8 with a zero point.
+# ONNX Runtime: activations of uint8 with a zero point.
 CPU = Placement(
     activations=QuantType.QUInt8,
     between=("Relu", "Add", "Concat", "Resize", "DepthToSpace"),
     shared=False,
     options={"ActivationSymmetric": False},
+)
+# OpenVINO: the same, but biases in float, as it adds them; and what a convolution puts out is
+# rounded where another reads it, which OpenVINO fuses.
+OPENVINO = replace(
+    CPU,
+    options={
+        **CPU.options,
+        "QuantizeBias": False,
+        "OpTypesToExcludeOutputQuantization": ["Conv"],
+    },
 )
 # TensorRT: int8 without zero points and float biases, as its parser demands. Rounding comes before
 # a convolution and never between it and its Relu, which are one kernel; and that kernel writes

@@ -129,6 +129,12 @@ def load_network(path: Path | str, *, sha256: str | None = None) -> nn.Module:
     graph: nn.Module = getattr(module, factory_name)(config)
     with safe_open(path, framework="pt") as stored:
         state = {name: stored.get_tensor(name).float() for name in stored.keys()}  # noqa: SIM118
+    for name, tensor in state.items():
+        if not torch.isfinite(tensor).all():
+            raise DataError(
+                f"{path} holds values in {name} that are no finite numbers; it was damaged, or its "
+                "training went astray: take another"
+            )
     # Batch norm's step counters are not stored; nothing else may be missing or left over.
     try:
         missing, unexpected = graph.load_state_dict(state, strict=False)

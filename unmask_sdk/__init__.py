@@ -11,6 +11,7 @@ Importing this is quick and imports no engine; what is heavy loads when it is fi
 from __future__ import annotations
 
 import importlib
+import os
 from typing import TYPE_CHECKING, Any
 
 from .errors import (
@@ -42,6 +43,10 @@ if TYPE_CHECKING:
     from .unmasker import Unmasker
 
     __version__: str
+
+# ONNX Runtime reports to its makers unless this is set before it is first imported. Faces are no
+# business of theirs; who wants the reports says so in the environment.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 __all__ = [
     "ArtifactError",

@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from unmask_sdk.calibration import plan as plan_module
 from unmask_sdk.calibration.images import pack_images, read_images
 from unmask_sdk.calibration.plan import (
     Plan,
+    config_of,
     convolutions,
     from_json,
     plan_for,
@@ -41,6 +43,18 @@ def test_the_shipped_plan_is_for_the_shipped_network() -> None:
 
 def test_other_weights_of_the_architecture_have_the_same_plan() -> None:
     assert plan_for(build_unmasker(UnmaskerConfig())) == read_plan("unmask-256")
+
+
+def test_a_plan_outlives_new_settings_left_at_their_defaults(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    network = build_unmasker(UnmaskerConfig())
+    config = {k: v for k, v in config_of(network).items() if k != "fine_blocks"}
+    older = Plan((), "mse", config=config)
+    monkeypatch.setattr(plan_module, "_shipped", lambda: {"older": older})
+    assert plan_for(network) == older
+    finer = build_unmasker(UnmaskerConfig(fine_blocks=1))
+    assert plan_for(finer) == rule_of_thumb(finer)
 
 
 def test_another_architecture_has_the_rule_of_thumb(tiny_weights: list[Path]) -> None:

@@ -142,6 +142,15 @@ def test_the_package_says_nothing_of_this_machine(tiny_packages: Path) -> None:
         assert items[contents["rootModelIdentifier"]]["name"] == "model.mlmodel"
 
 
+def test_opening_a_package_changes_nothing_in_it(tiny_packages: Path) -> None:
+    """coremltools writes the list of contents anew."""
+    for artifact in read_manifest(tiny_packages).artifacts:
+        if artifact.format != "coreml":
+            continue
+        read(tiny_packages / artifact.file)
+        assert sha256_of(tiny_packages / artifact.file) == artifact.sha256, artifact.file
+
+
 def test_a_changed_package_is_refused(tiny_packages: Path, tmp_path: Path) -> None:
     from unmask_sdk.errors import ArtifactError
 

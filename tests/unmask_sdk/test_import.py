@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -31,6 +33,20 @@ def test_opening_with_onnx_does_not_load_torch(tiny_artifacts: object) -> None:
         "print([m for m in ('torch', 'onnx', 'safetensors') if m in sys.modules])"
     )
     assert run(code).strip() == "[]"
+
+
+def test_onnxruntime_does_not_report_to_its_makers(tmp_path: Path) -> None:
+    pytest.importorskip("onnxruntime")
+    # What it would report it notes in the folder for temporary files first.
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    environment.pop("ORT_DISABLE_TELEMETRY", None)
+    code = "import unmask_sdk, os; from unmask_sdk.runtimes import onnx;"
+    code += "print(os.environ['ORT_DISABLE_TELEMETRY'])"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment
+    )
+    assert done.stdout.strip() == "1"
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_public_names_exist() -> None:

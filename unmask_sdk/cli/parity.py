@@ -43,6 +43,14 @@ def parity(
     layers: Annotated[
         bool, typer.Option(help="Name the first layer that differs from the reference's.")
     ] = False,
+    proofs: Annotated[
+        bool,
+        typer.Option(
+            "--proofs",
+            help="Where a runtime cannot be used here, open its files as the export proved them: "
+            "TensorRT's in ONNX Runtime node by node, Core ML's in an interpreter.",
+        ),
+    ] = False,
     report: Annotated[
         Path | None, typer.Option(help="Folder for parity.md, parity.json and parity.html.")
     ] = None,
@@ -76,7 +84,8 @@ def parity(
 
         recogniser = Recogniser(sface)
     make = of_faces(faces, landmarks, split, limit) if faces else lambda size: drawn(size, limit)
-    found = select(artifacts, *(_names(given) for given in (runtimes, precisions, models)))
+    asked = (_names(given) for given in (runtimes, precisions, models))
+    found = select(artifacts, *asked, proofs=proofs)
     verdicts = []
     for verdict in compare_all(
         found.cases,
