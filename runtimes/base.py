@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 from numbers import Integral
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -33,6 +33,14 @@ if TYPE_CHECKING:
 Array = npt.NDArray[Any]
 Pixels = npt.NDArray[np.uint8]
 Handle = TypeVar("Handle")
+
+
+class Tensor(Protocol):
+    """An array of any library, whose memory can be taken over through DLPack."""
+
+    def __dlpack__(self, *args: Any, **kwargs: Any) -> Any: ...
+
+    def __dlpack_device__(self) -> tuple[Any, Any]: ...
 
 
 @dataclass(frozen=True)
@@ -91,7 +99,7 @@ class Runtime(ABC, Generic[Handle]):
     def _run(self, handle: Handle, inputs: Sequence[Array]) -> Sequence[Array]:
         """Runs checked, contiguous inputs; gives fresh arrays in the order of the outputs."""
 
-    def run_named(self, **inputs: Array) -> dict[str, Array]:
+    def run_named(self, **inputs: Array | Tensor) -> dict[str, Array]:
         """Runs the graph on named arrays.
 
         Args:
@@ -146,7 +154,7 @@ class Runtime(ABC, Generic[Handle]):
         return [np.concatenate(parts) for parts in zip(*results, strict=True)]
 
     def run(
-        self, images: Pixels, *, out: tuple[Pixels, Pixels] | None = None
+        self, images: Pixels | Tensor, *, out: tuple[Pixels, Pixels] | None = None
     ) -> tuple[Pixels, Pixels]:
         """Takes the masks off aligned crops; for artifacts of the role `unmasker`.
 

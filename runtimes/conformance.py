@@ -96,7 +96,7 @@ class RuntimeConformance:
 
     def test_tensors_come_through_dlpack(self, runtime: AnyRuntime) -> None:
         images = pictures(runtime, 2)
-        for given, wanted in zip(runtime.run(Tensor(images)), runtime.run(images), strict=True):
+        for given, wanted in zip(runtime.run(Foreign(images)), runtime.run(images), strict=True):
             np.testing.assert_array_equal(given, wanted)
 
     def test_out_is_written_and_returned(self, runtime: AnyRuntime) -> None:
@@ -176,7 +176,7 @@ class RuntimeConformance:
         assert not done[-1]
 
 
-class Tensor:
+class Foreign:
     """An array of some other library: nothing is known of it but that it speaks DLPack."""
 
     def __init__(self, array: npt.NDArray[Any]) -> None:

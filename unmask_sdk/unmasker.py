@@ -22,7 +22,7 @@ from .runtimes.base import as_array
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-    from .runtimes.base import Runtime, RuntimeInfo
+    from .runtimes.base import Runtime, RuntimeInfo, Tensor
     from .selection import Candidate
     from .stream import Stream
     from .video import VideoReport
@@ -156,7 +156,7 @@ class Unmasker:
         watch.lap("paste")
         return Result(picture, faces, watch.laps, photo.extras)
 
-    def crops(self, images: Pixels) -> tuple[Pixels, Pixels]:
+    def crops(self, images: Pixels | Tensor) -> tuple[Pixels, Pixels]:
         """Takes the masks off faces that are aligned already.
 
         Args:
