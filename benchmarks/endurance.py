@@ -13,6 +13,7 @@ import gc
 import os
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -25,6 +26,9 @@ from unmask_sdk.errors import UnmaskError
 from unmask_sdk.runtimes.base import Runtime
 from unmask_sdk.selection import open_runtime
 
+# Each answer as it is known, also into a file: all of it takes minutes.
+say = partial(print, flush=True)
+
 # Memory may grow by this share between the first tenth of the runs and the last.
 GROWTH = 0.02
 PICTURES = 16
@@ -36,20 +40,25 @@ def main(
     runs: Annotated[int, typer.Option(min=10, help="Runs for memory and files.")] = 10_000,
     threads: Annotated[int, typer.Option(min=1, help="Threads that share one model.")] = 16,
     each: Annotated[int, typer.Option(min=1, help="Runs of each thread.")] = 500,
+    model: Annotated[
+        str | None, typer.Option(help="Unmasker, where a folder holds several.")
+    ] = None,
     artifacts: Annotated[
         Path | None, typer.Option(help="Folder with a manifest.json; the package's own by default.")
     ] = None,
 ) -> None:
     """Runs one model for long, and by many threads."""
-    with open_runtime(runtime=runtime, precision=precision, threads=1, artifacts=artifacts) as it:
-        print(f"{it.artifact.name} {it.info.precision} on {it.info.provider}, {it.info.device}")
+    with open_runtime(
+        runtime=runtime, precision=precision, model=model, threads=1, artifacts=artifacts
+    ) as it:
+        say(f"{it.artifact.name} {it.info.precision} on {it.info.provider}, {it.info.device}")
         side = it.artifact.inputs[0].shape[1] or 256
         images = draw(PICTURES, side, side)[:, None]
         alone = [it.run(image) for image in images]
         wrong = differing(it, images, alone, threads, each)
-        print(f"{threads} threads x {each} runs: {wrong} answers differ from those of one thread")
+        say(f"{threads} threads x {each} runs: {wrong} answers differ from those of one thread")
         growth, opened = leaks(it, images, runs)
-        print(f"{runs} runs: memory grew by {growth:.2%}, open files by {opened}")
+        say(f"{runs} runs: memory grew by {growth:.2%}, open files by {opened}")
     raise SystemExit(0 if wrong == 0 and growth < GROWTH and opened <= 0 else 1)
 
 

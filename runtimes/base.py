@@ -6,6 +6,9 @@ checks are here, once. Any number of pictures goes, also where the graph takes o
 
 Threads: one runtime may be run by many threads at once, and closed by any of them. Runs that have
 begun finish; later ones raise. Outputs are fresh arrays that belong to the caller.
+
+DLPack: inputs may be tensors of other libraries that lie on the CPU; they are read where they lie.
+Outputs are NumPy arrays, which those libraries take in the same way: `torch.from_dlpack(unmasked)`.
 """
 
 from __future__ import annotations
@@ -15,7 +18,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from numbers import Integral
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -27,6 +30,14 @@ from unmask_sdk.manifest import Artifact, TensorSpec
 Array = npt.NDArray[Any]
 Pixels = npt.NDArray[np.uint8]
 Handle = TypeVar("Handle")
+
+
+class Tensor(Protocol):
+    """An array of any library, whose memory can be taken over through DLPack."""
+
+    def __dlpack__(self, *args: Any, **kwargs: Any) -> Any: ...
+
+    def __dlpack_device__(self) -> tuple[Any, Any]: ...
 
 
 @dataclass(frozen=True)
@@ -70,6 +81,9 @@ class Runtime(Closing, ABC, Generic[Handle]):
                 f"threads must be a whole number of at least 1, or None; got {threads!r}"
             )
         self.artifact = artifact
+        # What a run checks against; the batch is of any size, whatever the graph takes at a time.
+        self._takes = tuple(map(_any_batch, artifact.inputs))
+        self._gives = tuple(map(_any_batch, artifact.outputs))
         # The handle is handed to each run, so closing never pulls it away from under one.
         self._handle: Handle | None
         self._handle, self.info = self._open(path, device, threads)
@@ -82,13 +96,14 @@ class Runtime(Closing, ABC, Generic[Handle]):
     def _run(self, handle: Handle, inputs: Sequence[Array]) -> Sequence[Array]:
         """Runs checked, contiguous inputs; gives fresh arrays in the order of the outputs."""
 
-    def run_named(self, **inputs: Array) -> dict[str, Array]:
+    def run_named(self, **inputs: Array | Tensor) -> dict[str, Array]:
         """Runs the graph on named arrays.
 
         Args:
-            **inputs: One array for each input of `artifact.inputs`, with its dtype and shape.
-                An array that is not C-contiguous is copied. With no pictures in the batch the
-                outputs are empty (and 0 wherever the entry leaves a dimension open).
+            **inputs: One array for each input of `artifact.inputs`, with its dtype and shape: of
+                NumPy, or anything on the CPU with `__dlpack__`. One that is not C-contiguous is
+                copied. With no pictures in the batch the outputs are empty (and 0 wherever the
+                entry leaves a dimension open).
 
         Returns:
             Output names to fresh arrays.
@@ -103,23 +118,22 @@ class Runtime(Closing, ABC, Generic[Handle]):
             raise RuntimeUnavailableError(
                 f"this {self.info.runtime} runtime is closed; open another with unmask_sdk.load()"
             )
-        specs = self.artifact.inputs
-        if inputs.keys() != {spec.name for spec in specs}:
+        if inputs.keys() != {spec.name for spec in self._takes}:
             raise InvalidInputError(
-                f"{self.artifact.name} takes the inputs {[s.name for s in specs]}; "
+                f"{self.artifact.name} takes the inputs {[s.name for s in self._takes]}; "
                 f"got {sorted(inputs)}"
             )
-        arrays = [_checked(_any_batch(spec), inputs[spec.name]) for spec in specs]
+        arrays = [_checked(spec, inputs[spec.name]) for spec in self._takes]
         if any(array.shape[0] == 0 for array in arrays):
             return {
                 s.name: np.zeros([0, *(d or 0 for d in s.shape[1:])], s.dtype)
                 for s in self.artifact.outputs
             }
-        if specs[0].shape[0] is None:
+        if self.artifact.inputs[0].shape[0] is None:
             outputs = self._run(handle, arrays)
         else:
             outputs = self._run_one_by_one(handle, arrays)
-        for spec, output in zip(map(_any_batch, self.artifact.outputs), outputs, strict=True):
+        for spec, output in zip(self._gives, outputs, strict=True):
             if not _fits(spec, output):
                 raise ArtifactError(
                     f"{self.artifact.name} gave {output.dtype} {list(output.shape)} for "
@@ -131,15 +145,19 @@ class Runtime(Closing, ABC, Generic[Handle]):
         results = [
             self._run(handle, [array[k : k + 1] for array in arrays]) for k in range(len(arrays[0]))
         ]
+        # Putting one together would copy it, which takes some percent of a run.
+        if len(results) == 1:
+            return results[0]
         return [np.concatenate(parts) for parts in zip(*results, strict=True)]
 
     def run(
-        self, images: Pixels, *, out: tuple[Pixels, Pixels] | None = None
+        self, images: Pixels | Tensor, *, out: tuple[Pixels, Pixels] | None = None
     ) -> tuple[Pixels, Pixels]:
         """Takes the masks off aligned crops; for artifacts of the role `unmasker`.
 
         Args:
-            images: uint8 `[N, 256, 256, 3]` RGB canonical crops; N may be 0.
+            images: uint8 `[N, 256, 256, 3]` RGB canonical crops, of NumPy or anything on the CPU
+                with `__dlpack__`; N may be 0.
             out: Two arrays to write into and return instead of fresh ones, shaped like the
                 results.
 
@@ -213,16 +231,44 @@ def _any_batch(spec: TensorSpec) -> TensorSpec:
 
 
 def _fits(spec: TensorSpec, array: Array) -> bool:
-    return (
-        array.dtype == spec.dtype
-        and array.ndim == len(spec.shape)
-        and all(d is None or d == size for d, size in zip(spec.shape, array.shape, strict=True))
+    if array.dtype != spec.dtype or array.ndim != len(spec.shape):
+        return False
+    # Most graphs leave nothing open but the batch.
+    return (None, *array.shape[1:]) == spec.shape or all(
+        d is None or d == size for d, size in zip(spec.shape, array.shape, strict=True)
     )
 
 
-def _checked(spec: TensorSpec, array: Array) -> Array:
-    if not isinstance(array, np.ndarray):
-        raise InvalidInputError(f"{spec.name} must be a NumPy array, got {type(array).__name__}")
+def as_array(name: str, given: Any) -> Array:
+    """Gives a NumPy array on the memory of an array or tensor; nothing is copied.
+
+    Args:
+        name: What it is called, for the message.
+        given: A NumPy array, or anything with `__dlpack__` whose memory the CPU can read.
+
+    Raises:
+        InvalidInputError: If it is neither.
+    """
+    if isinstance(given, np.ndarray):
+        return given
+    if not hasattr(given, "__dlpack__"):
+        raise InvalidInputError(
+            f"{name} must be a NumPy array, or a tensor on the CPU that speaks DLPack; "
+            f"got {type(given).__name__}"
+        )
+    try:
+        array: Array = np.from_dlpack(given)
+    # What is refused, and by which exception, is up to each library.
+    except (AttributeError, BufferError, RuntimeError, TypeError, ValueError) as error:
+        raise InvalidInputError(
+            f"{name}, a {type(given).__name__}, does not come through DLPack ({one_line(error)}); "
+            "copy it to the CPU, or give a NumPy array"
+        ) from error
+    return array
+
+
+def _checked(spec: TensorSpec, given: Any) -> Array:
+    array = as_array(spec.name, given)
     if not _fits(spec, array):
         raise InvalidInputError(
             f"the graph takes {describe(spec)}; got {array.dtype} {list(array.shape)}"

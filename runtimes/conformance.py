@@ -1,4 +1,8 @@
-"""What every runtime promises, as tests that the author of a runtime runs on it.
+"""What every runtime promises, as tests. One that `load()` knows by name is tried by a command::
+
+    python -m unmask_sdk.runtimes.conformance --runtime tflite --precision int8 --artifacts DIR
+
+Authors of runtimes have them among their own tests::
 
     import pytest
     from unmask_sdk.runtimes.conformance import RuntimeConformance
@@ -16,7 +20,12 @@ with the artifact's golden vectors by `unmask verify`, which needs no tests.
 
 from __future__ import annotations
 
+import argparse
+import os
+import sys
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,8 +33,9 @@ import numpy.typing as npt
 import pytest
 
 from unmask_sdk.drawings import draw
-from unmask_sdk.errors import InvalidInputError, RuntimeUnavailableError
+from unmask_sdk.errors import InvalidInputError, RuntimeUnavailableError, UnmaskError
 from unmask_sdk.runtimes.base import Runtime
+from unmask_sdk.selection import open_runtime
 
 AnyRuntime = Runtime[Any]
 Pixels = npt.NDArray[np.uint8]
@@ -83,6 +93,11 @@ class RuntimeConformance:
         turned = np.ascontiguousarray(images[:, ::-1])[:, ::-1]
         assert not turned.flags.c_contiguous
         np.testing.assert_array_equal(runtime.run(turned)[0], runtime.run(images)[0])
+
+    def test_tensors_come_through_dlpack(self, runtime: AnyRuntime) -> None:
+        images = pictures(runtime, 2)
+        for given, wanted in zip(runtime.run(Foreign(images)), runtime.run(images), strict=True):
+            np.testing.assert_array_equal(given, wanted)
 
     def test_out_is_written_and_returned(self, runtime: AnyRuntime) -> None:
         images = pictures(runtime, 2)
@@ -161,9 +176,68 @@ class RuntimeConformance:
         assert not done[-1]
 
 
+class Foreign:
+    """An array of some other library: nothing is known of it but that it speaks DLPack."""
+
+    def __init__(self, array: npt.NDArray[Any]) -> None:
+        self._array = array
+
+    def __dlpack__(self, **options: Any) -> Any:
+        return self._array.__dlpack__(**options)
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        return self._array.__dlpack_device__()
+
+
 def pictures(runtime: AnyRuntime, count: int, seed: int = 0) -> Pixels:
     """Draws inputs for an opened unmasker: uint8 `[count, S, S, 3]`."""
     _, height, width, _ = runtime.artifact.inputs[0].shape
     assert height is not None
     assert width is not None
     return draw(count, height, width, seed)
+
+
+class TestNamed(RuntimeConformance):
+    """The suite on the runtime that the command names."""
+
+    @pytest.fixture
+    def runtime(self, asked: dict[str, Any]) -> Iterator[AnyRuntime]:
+        with open_runtime(**asked) as opened:
+            yield opened
+
+
+class Asked:
+    """A plugin of pytest that hands over what the command line asks for."""
+
+    def __init__(self, options: dict[str, Any]) -> None:
+        self._options = options
+
+    @pytest.fixture
+    def asked(self) -> dict[str, Any]:
+        return self._options
+
+
+def main() -> int:
+    """Runs the suite on one runtime, and gives the exit code: 0 if it keeps every promise."""
+    parser = argparse.ArgumentParser("python -m unmask_sdk.runtimes.conformance")
+    parser.add_argument("--runtime", default="auto", help="see `unmask doctor`")
+    parser.add_argument("--precision", default="auto", help="such as int8")
+    parser.add_argument("--model", help="unmasker, where a folder holds several")
+    parser.add_argument("--device", help="cpu, cuda; Core ML: all, gpu, ane")
+    parser.add_argument("--artifacts", type=Path, help="folder with a manifest.json")
+    options = vars(parser.parse_args())
+    try:
+        with open_runtime(**options) as opened:
+            print(f"{opened.artifact.name} {opened.info.precision} on {opened.info.provider}")
+    except UnmaskError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    # By itself alone: no settings and no conftest.py of a project that it is installed in.
+    alone = ["-c", os.devnull, "--rootdir", str(Path(__file__).parent), "--noconftest"]
+    return int(
+        pytest.main([__file__, "-q", *alone, "-p", "no:cacheprovider"], plugins=[Asked(options)])
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

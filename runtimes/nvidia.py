@@ -12,7 +12,7 @@ from typing import Any
 from unmask_sdk.errors import RuntimeUnavailableError
 
 _LIBRARIES = {"linux": "libcuda.so.1", "win32": "nvcuda.dll"}
-MEND = "install the NVIDIA driver (on a Jetson: JetPack), or take a runtime for the CPU"
+MEND = 'install the NVIDIA driver (on a Jetson: JetPack), or use the CPU: load("onnx")'
 
 # From cuda.h, where they never change.
 _NO_DEVICE = 100

@@ -8,8 +8,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
-
 from unmask_sdk.errors import DeviceMismatchError, RuntimeUnavailableError
 from unmask_sdk.runtimes.base import Array, Runtime, RuntimeInfo, check_names, one_line
 
@@ -86,10 +84,8 @@ class OpenVINORuntime(Runtime[Compiled]):
 
     def _run(self, handle: Compiled, inputs: Sequence[Array]) -> Sequence[Array]:
         try:
-            request = handle.request()
-            request.infer(list(inputs))
             # Copies: the request's own memory is written again by the next run.
-            return [np.array(tensor.data) for tensor in request.output_tensors]
+            return list(handle.request().infer(list(inputs)).values())
         except RuntimeError as error:
             shapes = [list(array.shape) for array in inputs]
             raise RuntimeUnavailableError(

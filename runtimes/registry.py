@@ -225,7 +225,7 @@ def problem(entry: RuntimeEntry, device: str | None = None) -> Problem | None:
         where = " and ".join(_PLATFORMS.get(name, name) for name in entry.platforms)
         here = _PLATFORMS.get(sys.platform, sys.platform)
         reason = f"{entry.title} exists on {where}, this is {here}"
-        return Problem(RuntimeUnavailableError, reason, f"run it on {where}")
+        return Problem(RuntimeUnavailableError, reason, f'run it on {where}, or load("onnx") here')
     if entry.module is None:
         reason = f"{entry.title} is not in this version yet"
         return Problem(RuntimeUnavailableError, reason, _instead())

@@ -10,8 +10,12 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
+from .caches import cache_folder
 from .errors import ArtifactError, RuntimeUnavailableError, UnmaskError
+from .limits import timings
 from .manifest import Manifest, read_manifest
+from .runtimes.engines.cache import EngineCache
+from .runtimes.nvidia import find_gpu
 from .runtimes.registry import ENTRIES, RuntimeEntry, load_entry, third_party
 from .selection import AUTO, Candidate, choose, hindrance, open_role
 
@@ -43,7 +47,8 @@ class Device:
         cpu: Name of the processor.
         cores: Number of cores that this process may use.
         features: Instruction sets that count here.
-        gpus: Names of NVIDIA GPUs, as the driver gives them.
+        gpus: The NVIDIA GPU that is used, with compute capability and driver (on a Jetson: L4T,
+            the release that JetPack brings); empty if there is none.
         governor: How Linux chooses the clock, such as `performance`; None if it does not say.
         power_mode: Jetson's power mode, or the firmware's profile; None if there is none.
         python: Version of Python.
@@ -77,6 +82,23 @@ class ArtifactState:
 
 
 @dataclass(frozen=True)
+class Kept:
+    """What is kept of what can be made again; `unmask cache` shows and clears it.
+
+    Attributes:
+        folder: Where.
+        engines: Number of TensorRT's engines.
+        megabytes: What they take.
+        timings: Number of measured times.
+    """
+
+    folder: str
+    engines: int
+    megabytes: float
+    timings: int
+
+
+@dataclass(frozen=True)
 class Diagnosis:
     """Everything that `unmask doctor` shows.
 
@@ -85,6 +107,7 @@ class Diagnosis:
         runtimes: Every runtime that is known, with whether it is usable, why not, and what mends
             it. Usable means that it opened the unmasker just now.
         artifacts: Every artifact, with whether its file is what it was.
+        cache: What is kept on this device.
         auto: What `load()` would take and why; None if nothing is usable.
         problem: Why `load()` would fail; None if it would not.
     """
@@ -92,6 +115,7 @@ class Diagnosis:
     device: Device
     runtimes: tuple[Candidate, ...]
     artifacts: tuple[ArtifactState, ...]
+    cache: Kept
     auto: Candidate | None
     problem: str | None
 
@@ -120,6 +144,7 @@ def diagnose(artifacts: str | Path | None = None) -> Diagnosis:
         device=device(),
         runtimes=(*(_try(manifests, entry) for entry in ENTRIES), *_third_party(manifests)),
         artifacts=() if manifest is None else _states(manifest),
+        cache=_kept(),
         auto=auto,
         problem=trouble,
     )
@@ -190,6 +215,16 @@ def _states(manifest: Manifest) -> tuple[ArtifactState, ...]:
     return tuple(states)
 
 
+def _kept() -> Kept:
+    entries = EngineCache().entries()
+    return Kept(
+        folder=str(cache_folder()),
+        engines=len(entries),
+        megabytes=round(sum(entry.bytes for entry in entries) / 1e6, 1),
+        timings=len(timings()),
+    )
+
+
 def _cpu_count() -> int:
     return os.cpu_count() or 1
 
@@ -209,9 +244,12 @@ def _board() -> str | None:
 
 
 def _gpus() -> tuple[str, ...]:
-    # A driver that does not answer is a GPU that cannot be used.
-    found = _told_by("nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader")
-    return tuple(line.strip() for line in found.splitlines() if line.strip())
+    try:
+        gpu = find_gpu()
+    except RuntimeUnavailableError:
+        # Why is said beside the runtimes that need one.
+        return ()
+    return (f"{gpu.name}, compute capability {gpu.capability}, driver {gpu.driver}",)
 
 
 def _power_mode() -> str | None:

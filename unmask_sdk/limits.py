@@ -74,12 +74,39 @@ def psnr_of(artifact: Artifact) -> float:
     return min((p.psnr_db for p in artifact.parity if p.psnr_db is not None), default=math.inf)
 
 
+def timings_folder() -> Path:
+    """Gives the folder of what was measured on this device, there or not."""
+    return cache_folder() / "timings"
+
+
+def timings() -> list[str]:
+    """Describes what was measured on this device, a line each."""
+    found = []
+    for file in sorted(timings_folder().glob("*.json")):
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+            note = json.loads(file.read_text(encoding="utf-8"))
+            threads = "" if note["threads"] is None else f", threads: {note['threads']}"
+            found.append(
+                f"{note['artifact']} {note['precision']} on {note['provider']}{threads}: "
+                f"{note['ms']:.1f} ms"
+            )
+    return found
+
+
+def forget_timings() -> int:
+    """Removes what was measured, and gives the number of measurements."""
+    files = list(timings_folder().glob("*.json"))
+    for file in files:
+        file.unlink(missing_ok=True)
+    return len(files)
+
+
 def milliseconds(runtime: Runtime[Any]) -> float:
     """Gives the median time of one picture: as measured before on this device, or else now.
 
-    Delete the folder `timings` of the cache to measure again.
+    `unmask cache clear` has it measured again.
     """
-    file = cache_folder() / "timings" / f"{_key(runtime)}.json"
+    file = timings_folder() / f"{_key(runtime)}.json"
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
         return float(json.loads(file.read_text(encoding="utf-8"))["ms"])
     taken = _measure(runtime)

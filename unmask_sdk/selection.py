@@ -192,7 +192,7 @@ def choose(
                 return opened, tuple(considered)
             opened.close()
             considered.append(Candidate(entry.name, False, f"{found}: {missed}", _EASE))
-    nothing = _nothing(device, considered)
+    nothing = _nothing(device)
     if limits.given and any(c.mend == _EASE for c in considered):
         nothing = "no runtime that is usable here keeps the limits"
     reasons = "; ".join(f"{c.name}: {c.reason} ({c.mend})" for c in considered)
@@ -213,15 +213,14 @@ def _precisions(
     return (precision,)
 
 
-def _nothing(device: str | None, considered: list[Candidate]) -> str:
+def _nothing(device: str | None) -> str:
     """Says that no runtime is usable, and what comes nearest on the device asked for."""
     if device is None:
         return "no runtime is usable here; pip install 'unmask-sdk[cpu]'"
     built = [entry for entry in ENTRIES if entry.module is not None]
     able = [entry.name for entry in built if device in entry.devices]
     if able:
-        ways = "; ".join(f"{c.name} does, but {c.reason}" for c in considered if c.name in able)
-        return f"no runtime that is usable here runs on device={device!r} ({ways})"
+        return f"no runtime that is usable here runs on device={device!r} ({', '.join(able)} would)"
     here = [entry for entry in built if sys.platform in entry.platforms]
     known = dict.fromkeys(name for entry in here for name in entry.devices)
     return f"no runtime runs on device={device!r}; leave it out, or ask for {' or '.join(known)}"
@@ -324,12 +323,13 @@ def _lack(
     runnable = _runnable(manifests, role, entry, model)
     format = _EXPORTED_WITH.get(entry.formats[0], entry.formats[0])
     first = entry.precisions[0] if precision == AUTO else precision
+    mends = [f"ask for the precision {' or '.join(runnable)}"] if runnable else []
+    if first in entry.precisions:
+        mends.append(f"unmask export {format} --precision {first} -o DIR, and load(artifacts=DIR)")
     return Problem(
         ArtifactError,
         f"there is no{wanted} {model or role} that {entry.title} opens",
-        f"ask for the precision {' or '.join(runnable)}"
-        if runnable
-        else f"unmask export {format} --precision {first}",
+        ", or ".join(mends) or f"ask for the precision {' or '.join(entry.precisions)}",
     )
 
 

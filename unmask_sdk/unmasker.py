@@ -17,9 +17,10 @@ from .images import Channels, Photo, Source, read
 from .locator import Location, Locator
 from .paste import paste
 from .result import Face, Result
+from .runtimes.base import as_array
 
 if TYPE_CHECKING:
-    from .runtimes.base import Runtime, RuntimeInfo
+    from .runtimes.base import Runtime, RuntimeInfo, Tensor
     from .selection import Candidate
     from .stream import Stream
     from .video import VideoReport
@@ -153,21 +154,24 @@ class Unmasker(Closing):
         watch.lap("paste")
         return Result(picture, faces, watch.laps, photo.extras)
 
-    def crops(self, images: Pixels) -> tuple[Pixels, Pixels]:
+    def crops(self, images: Pixels | Tensor) -> tuple[Pixels, Pixels]:
         """Takes the masks off faces that are aligned already.
 
         Args:
-            images: uint8 `[N, 256, 256, 3]` RGB canonical crops (`align.py`); N may be 0.
+            images: uint8 `[N, 256, 256, 3]` RGB canonical crops (`align.py`), of NumPy or anything
+                on the CPU with `__dlpack__`, such as a tensor of PyTorch; N may be 0.
 
         Returns:
             The unmasked crops, uint8 `[N, 256, 256, 3]`, and the masks, uint8 `[N, 256, 256, 1]`
-            (128 to 255 is mask, 1 to 127 the seam round it, 0 as it was).
+            (128 to 255 is mask, 1 to 127 the seam round it, 0 as it was). NumPy arrays, which
+            `torch.from_dlpack` and its like take without a copy.
 
         Raises:
-            InvalidInputError: If `images` has another type or shape.
+            InvalidInputError: If `images` has another type or shape, or lies on a GPU.
             RuntimeUnavailableError: If the model is closed, or its engine fails.
         """
-        if not isinstance(images, np.ndarray) or images.ndim != 4 or len(images) <= CHUNK:
+        images = as_array("images", images)
+        if images.ndim != 4 or len(images) <= CHUNK:
             unmasked, masks = self._runtime.run(images)
             return unmasked, masks
         parts = [self._runtime.run(images[i : i + CHUNK]) for i in range(0, len(images), CHUNK)]

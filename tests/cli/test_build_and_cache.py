@@ -13,15 +13,18 @@ import pytest
 
 @pytest.fixture
 def unmask(tmp_path: Path):  # type: ignore[no-untyped-def]
+    environment = {**os.environ, "UNMASK_CACHE": str(tmp_path / "cache")}
+
     def run(*arguments: object) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [sys.executable, "-c", "from unmask_sdk.cli import main; main()", *map(str, arguments)],
             capture_output=True,
             text=True,
             timeout=300,
-            env={**os.environ, "UNMASK_CACHE": str(tmp_path / "cache")},
+            env=environment,
         )
 
+    run.environment = environment  # type: ignore[attr-defined]
     return run
 
 
@@ -48,7 +51,25 @@ def test_build_show_and_clear(unmask, tiny_trt: Path, tmp_path: Path) -> None:  
     assert shown.stdout.splitlines()[-1].startswith("3 engines, ")
     assert "unmasker int8 for compute capability 8.6" in shown.stdout
     assert "removed from" in unmask("cache", "clear").stdout
-    assert unmask("cache", "ls").stdout.startswith("0 engines, 0.0 MB in ")
+    assert "\n0 engines, 0.0 MB in " in unmask("cache", "ls").stdout
+
+
+def test_measured_times_are_shown_and_cleared(unmask, tiny_artifacts: Path) -> None:  # type: ignore[no-untyped-def]
+    pytest.importorskip("onnxruntime")
+    assert unmask("cache", "ls").stdout.startswith("0 measured times in ")
+    code = (
+        "import sys, unmask_sdk;"
+        "unmask_sdk.load('onnx', max_ms=1e6, threads=1, artifacts=sys.argv[1])"
+    )
+    subprocess.run(
+        [sys.executable, "-c", code, str(tiny_artifacts)], env=unmask.environment, check=True
+    )
+    shown = unmask("cache", "ls").stdout.splitlines()
+    assert shown[0].startswith("unmasker fp32 on ONNX Runtime ")
+    assert ", threads: 1: " in shown[0]
+    assert shown[1].startswith("1 measured times in ")
+    assert unmask("cache", "clear").stdout.startswith("1 measured times removed from ")
+    assert unmask("cache", "ls").stdout.startswith("0 measured times in ")
 
 
 @pytest.mark.parametrize(

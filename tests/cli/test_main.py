@@ -30,7 +30,7 @@ def test_version() -> None:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX signals")
 def test_an_interrupt_says_so(tmp_path: Path) -> None:
-    program = tmp_path / "nvidia-smi"
+    program = tmp_path / "nvpmodel"
     program.write_text('#!/bin/sh\nkill -INT "$PPID"\nsleep 20\n')
     program.chmod(0o755)
     path = f"{tmp_path}{os.pathsep}{os.environ['PATH']}"

@@ -74,3 +74,22 @@ def test_manifest_of_another_graph_is_refused(own_artifacts: Path) -> None:
 def test_thread_count_is_checked(tiny_artifacts: Path, threads: Any) -> None:
     with pytest.raises(InvalidInputError, match="threads"):
         open_runtime(runtime="onnx", threads=threads, artifacts=tiny_artifacts)
+
+
+def test_tensors_come_in_and_go_out_through_dlpack(unmasker: AnyRuntime) -> None:
+    torch = pytest.importorskip("torch")
+    images = draw(2, 64, 64)
+    expected = unmasker.run(images)
+    for answer, wanted in zip(unmasker.run(torch.from_numpy(images)), expected, strict=True):
+        # On the same memory: nothing is copied on the way out.
+        tensor = torch.from_dlpack(answer)
+        assert tensor.data_ptr() == answer.ctypes.data
+        np.testing.assert_array_equal(tensor.numpy(), wanted)
+
+
+def test_tensors_that_cannot_be_read_are_refused(unmasker: AnyRuntime) -> None:
+    torch = pytest.importorskip("torch")
+    with pytest.raises(InvalidInputError, match=r"image, a Tensor, does not come .* copy it"):
+        unmasker.run(torch.zeros(1, 64, 64, 3, device="meta"))
+    with pytest.raises(InvalidInputError, match="the graph takes image: uint8"):
+        unmasker.run(torch.zeros(1, 64, 64, 3))

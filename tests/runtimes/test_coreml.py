@@ -35,7 +35,7 @@ def test_elsewhere_the_registry_says_why_not() -> None:
     trouble = problem(find("coreml"))
     assert trouble is not None
     assert "Core ML exists on macOS" in trouble.reason
-    assert trouble.mend == "run it on macOS"
+    assert trouble.mend == 'run it on macOS, or load("onnx") here'
 
 
 def test_unknown_units_are_refused() -> None:

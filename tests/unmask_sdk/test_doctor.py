@@ -6,8 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from unmask_sdk.doctor import device, diagnose
+from unmask_sdk.doctor import Kept, device, diagnose
+from unmask_sdk.limits import milliseconds
+from unmask_sdk.runtimes.engines.cache import EngineCache
+from unmask_sdk.runtimes.engines.key import EngineKey
 from unmask_sdk.runtimes.registry import ENTRIES
+from unmask_sdk.selection import open_runtime
 
 pytest.importorskip("onnxruntime")
 
@@ -47,3 +51,17 @@ def test_device_describes_itself() -> None:
     assert here.cores >= 1
     assert here.cpu
     assert here.system
+    assert all("compute capability" in gpu for gpu in here.gpus)
+
+
+def test_what_is_kept_is_counted(
+    tiny_artifacts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("UNMASK_CACHE", str(tmp_path))
+    with open_runtime(runtime="onnx", artifacts=tiny_artifacts) as opened:
+        milliseconds(opened)
+    EngineCache().get(
+        EngineKey("net", "0" * 64, "fp16", "TensorRT 10.3.0", "8.7", "Orin", "L4T", ((1,),)),
+        lambda: bytes(10_000_000),
+    )
+    assert diagnose(tiny_artifacts).cache == Kept(str(tmp_path), 1, 10.0, 1)

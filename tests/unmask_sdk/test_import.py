@@ -26,6 +26,12 @@ def test_import_loads_no_engine() -> None:
     assert run(code).strip() == "[]"
 
 
+def test_import_is_quick() -> None:
+    # Processor time, and the best of three: other work on the machine must not count.
+    code = "import time; t = time.process_time(); import unmask_sdk; print(time.process_time() - t)"
+    assert min(float(run(code)) for _ in range(3)) <= 0.15
+
+
 def test_opening_with_onnx_does_not_load_torch(tiny_artifacts: object) -> None:
     code = (
         "import sys; from unmask_sdk.selection import open_runtime;"

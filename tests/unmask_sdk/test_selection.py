@@ -51,7 +51,7 @@ def test_auto_on_a_device_that_is_not_there_names_what_runs_on_it(tiny_artifacts
         return
     with pytest.raises(
         RuntimeUnavailableError,
-        match=r"^no runtime .* device='cuda' \(trt does, but .*torch does, but .* no CUDA device",
+        match=r"^no runtime .* device='cuda' \(trt, cuda, torch would\).* no CUDA device",
     ):
         open_runtime(device="cuda", artifacts=tiny_artifacts)
 
@@ -74,10 +74,12 @@ def test_explicit_choice_that_cannot_work_says_why_and_what_mends_it(
 
 def test_precision_that_is_not_there_is_refused(tiny_artifacts: Path) -> None:
     for precision in ("int8", "fp16"):
-        with pytest.raises(
-            ArtifactError, match=f"no {precision} unmasker.*; ask for the precision fp32$"
-        ):
+        mend = f"ask for the precision fp32, or unmask export onnx --precision {precision} -o DIR"
+        with pytest.raises(ArtifactError, match=f"no {precision} unmasker.*; {mend}"):
             open_runtime(runtime="onnx", precision=precision, artifacts=tiny_artifacts)
+    # No export would help.
+    with pytest.raises(ArtifactError, match=r"no int4 unmasker.*; ask for the precision fp32$"):
+        open_runtime(runtime="onnx", precision="int4", artifacts=tiny_artifacts)
 
 
 def test_missing_role_is_refused(own_artifacts: Path) -> None:

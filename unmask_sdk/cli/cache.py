@@ -11,7 +11,8 @@ from ..errors import ConfigError
 
 
 def cache(action: Annotated[str, typer.Argument(help="ls or clear.")]) -> None:
-    """Show or remove the engines that were built on this device."""
+    """Show or remove what was made on this device: TensorRT's engines, and times measured."""
+    from ..limits import forget_timings, timings, timings_folder
     from ..runtimes.engines.cache import EngineCache
 
     engines = EngineCache()
@@ -24,8 +25,13 @@ def cache(action: Annotated[str, typer.Argument(help="ls or clear.")]) -> None:
                 f"last used {used}  {entry.title}"
             )
         total = sum(entry.bytes for entry in entries)
+        measured = timings()
+        for line in measured:
+            typer.echo(line)
+        typer.echo(f"{len(measured)} measured times in {timings_folder()}")
         typer.echo(f"{len(entries)} engines, {total / 1e6:.1f} MB in {engines.folder}")
     elif action == "clear":
+        typer.echo(f"{forget_timings()} measured times removed from {timings_folder()}")
         typer.echo(f"{engines.clear() / 1e6:.1f} MB removed from {engines.folder}")
     else:
         raise ConfigError(f"unmask cache takes ls or clear, not {action!r}")

@@ -55,6 +55,11 @@ def _show(diagnosis: Diagnosis) -> None:
         table.add_row(state.name, kind, f"{state.megabytes:.1f}", f"{told} {state.sha256[:12]}")
     console.print(table)
 
+    kept = diagnosis.cache
+    console.print(
+        f"Kept in {escape(kept.folder)}: {kept.engines} engines ({kept.megabytes:.1f} MB), "
+        f"{kept.timings} measured times"
+    )
     if diagnosis.auto is not None:
         console.print(
             f"load() takes [bold]{diagnosis.auto.name}[/]: {escape(diagnosis.auto.reason)}"
