@@ -34,6 +34,7 @@ SHIPPED = (
     ("onnx", "fp16", UNMASKERS + LOCATOR),
     ("onnx", "int8", UNMASKERS),
     ("trt", "fp16", UNMASKERS + LOCATOR),  # The same files again.
+    ("trt", "int8", UNMASKERS),
     ("tflite", "int8", UNMASKERS),
     ("tflite", "fp16", LOCATOR),
 )

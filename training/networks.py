@@ -30,7 +30,6 @@ class UnmaskerConfig:
         size: Side of the square crop in pixels, a multiple of 32.
         channels: Generator channels at 1/4, 1/8, 1/16 and 1/32 of the size.
         blocks: Number of blocks: on the way down at 1/16, at 1/32, on the way up at 1/16.
-        fine_blocks: Number of plain residual blocks on the way up at 1/8.
         block: `mcsam`, or `residual` for plain convolutions: a baseline.
         dilations: Dilation of each M-CSAM branch.
         branch_ratio: Channels of each M-CSAM branch, as a share of the block's.
@@ -43,7 +42,6 @@ class UnmaskerConfig:
     size: int = 256
     channels: tuple[int, int, int, int] = (32, 64, 128, 256)
     blocks: tuple[int, int, int] = (1, 6, 1)
-    fine_blocks: int = 0
     block: str = "mcsam"
     dilations: tuple[int, ...] = (1, 2, 4)
     branch_ratio: float = 0.375
@@ -60,11 +58,8 @@ class UnmaskerConfig:
                 "channels and segmentation_channels take 4 positive numbers each, "
                 f"sharpener_channels one; got {self}"
             )
-        if len(self.blocks) != 3 or min(*self.blocks, self.fine_blocks) < 0:
-            raise ConfigError(
-                "blocks takes 3 numbers of 0 or more, fine_blocks one; got "
-                f"{self.blocks} and {self.fine_blocks}"
-            )
+        if len(self.blocks) != 3 or min(self.blocks) < 0:
+            raise ConfigError(f"blocks takes 3 numbers of 0 or more; got {self.blocks}")
         if self.block not in ("mcsam", "residual"):
             raise ConfigError(f"block must be mcsam or residual; got {self.block!r}")
         if not 0 < self.branch_ratio <= 1:
@@ -133,11 +128,7 @@ class Generator(nn.Module):
         self.blocks = nn.Sequential(*blocks(d, middle))
         self.up3 = conv_bn(d, c, kernel=1, relu=False)
         self.up2 = nn.Sequential(*blocks(c, after), conv_bn(c, b, kernel=1, relu=False))
-        self.up1 = nn.Sequential(
-            *(Residual(b) for _ in range(config.fine_blocks)),
-            conv_bn(b, b),
-            conv_bn(b, a, kernel=1, relu=False),
-        )
+        self.up1 = nn.Sequential(conv_bn(b, b), conv_bn(b, a, kernel=1, relu=False))
         self.head = nn.Sequential(conv_bn(a, a), nn.Conv2d(a, 12, 3, padding=1), nn.PixelShuffle(2))
 
     def forward(self, emptied: Tensor, mask: Tensor) -> Tensor:

@@ -49,11 +49,11 @@ def test_a_plan_outlives_new_settings_left_at_their_defaults(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     network = build_unmasker(UnmaskerConfig())
-    config = {k: v for k, v in config_of(network).items() if k != "fine_blocks"}
+    config = {k: v for k, v in config_of(network).items() if k != "sharpener_channels"}
     older = Plan((), "mse", config=config)
     monkeypatch.setattr(plan_module, "_shipped", lambda: {"older": older})
     assert plan_for(network) == older
-    finer = build_unmasker(UnmaskerConfig(fine_blocks=1))
+    finer = build_unmasker(UnmaskerConfig(sharpener_channels=16))
     assert plan_for(finer) == rule_of_thumb(finer)
 
 
