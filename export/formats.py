@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import logging
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -86,6 +87,9 @@ EXPORTERS: dict[str, Exporter] = {
     )
 }
 
+# These warn, when converters import them, of kernels for GPUs and of each other's versions.
+_NOISY = ("torchao", "torch.utils._pytree")
+
 # Precisions whose ranges come from a calibration set, or whose plan does.
 CALIBRATED = ("int8", "w8", "w8a8")
 
@@ -144,6 +148,8 @@ def export(
             raise ConfigError(f"there is no weight file {file}; make one with `unmask train`")
     from unmask_sdk.export import pipeline
 
+    for name in _NOISY:
+        logging.getLogger(name).setLevel(logging.ERROR)
     module: Any = importlib.import_module(exporter.module)
     target = pipeline.Target(format, exporter.suffix, precision, folder, calibration)
     return pipeline.run(module, target, files, progress)

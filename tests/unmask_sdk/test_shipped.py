@@ -18,10 +18,18 @@ def shipped() -> Manifest:
     return read_manifest()
 
 
-def test_every_role_is_there_for_onnx_and_torch(shipped: Manifest) -> None:
+@pytest.mark.parametrize("format", ["safetensors", "onnx", "trt", "tflite"])
+def test_every_role_is_there_for_what_starts_without_an_export(
+    shipped: Manifest, format: str
+) -> None:
     for role in ROLES:
-        assert shipped.find(role=role, formats=("onnx",)), role
-        assert shipped.find(role=role, formats=("safetensors",)), role
+        assert shipped.find(role=role, formats=(format,)), role
+
+
+def test_unmaskers_are_there_in_int8_too(shipped: Manifest) -> None:
+    for format in ("onnx", "trt", "tflite"):
+        found = shipped.find(role="unmasker", formats=(format,))
+        assert {a.name for a in found if a.precision == "int8"} == {a.name for a in found}
 
 
 def test_every_golden_vector_comes_out(shipped: Manifest) -> None:
