@@ -41,7 +41,8 @@ class Counting(Runtime[onnxruntime.InferenceSession]):
 
 def main() -> None:
     manifest = read_manifest()
-    artifact = next(a for a in manifest.find(role="unmasker", formats=("onnx",)))
+    unmaskers = manifest.find(role="unmasker", formats=("onnx",))
+    artifact = next(a for a in unmaskers if a.precision == "fp32")
     # `path` checks the digest: what is opened is what was released.
     runtime = Counting(manifest.path(artifact), artifact)
     locator = Locator(open_runtime("detector", "onnx"), open_runtime("aligner", "onnx"))

@@ -46,8 +46,10 @@ def test_an_output_that_is_full_is_one_line(arguments: tuple[str, ...], unbuffer
     with open("/dev/full", "w") as full:
         done = unmask(*arguments, stdout=full, env={**os.environ, "PYTHONUNBUFFERED": unbuffered})
     assert done.returncode == 1
-    assert done.stderr.startswith("unmask: error: standard output")
-    assert done.stderr.count("\n") == 1
+    # LiteRT tells of itself when doctor opens it, past Python.
+    said = [line for line in done.stderr.splitlines() if not line.startswith("INFO: Created Tens")]
+    assert len(said) == 1
+    assert said[0].startswith("unmask: error: standard output")
 
 
 @pytest.mark.parametrize(

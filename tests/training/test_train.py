@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from unmask_sdk.errors import ConfigError, DataError, InvalidInputError, TrainingError
-from unmask_sdk.training.checkpoint import load_network, save_network
+from unmask_sdk.training.checkpoint import load_network
 from unmask_sdk.training.config import LossWeights, Stage, TrainConfig, read_config
 from unmask_sdk.training.data import read_landmarks
 from unmask_sdk.training.networks import UnmaskerConfig
@@ -139,14 +139,17 @@ def test_begins_from_given_weights(faces_folder, tmp_path):
         run(other, faces_folder, tmp_path / "c")
 
 
-def test_a_run_that_lost_its_numbers_stops_and_saves_nothing(faces_folder, tmp_path):
-    weights = run(config(3), faces_folder, tmp_path / "a")
-    state = load_network(weights).state_dict()
-    state["unmasker.generator.head.1.bias"][0] = torch.nan
-    save_network(weights, "unmasker", TINY, state)
-    with pytest.raises(TrainingError, match=r"hole_psnr.* at step 3 are no longer .*lower the"):
-        run(replace(config(3), start=str(weights)), faces_folder, tmp_path / "b")
-    assert not (tmp_path / "b" / "checkpoint.pt").exists()
+def test_a_run_that_lost_its_numbers_stops_and_keeps_the_checkpoint(faces_folder, tmp_path):
+    run(config(3), faces_folder, tmp_path)
+    checkpoint = tmp_path / "checkpoint.pt"
+    state = torch.load(checkpoint, weights_only=True)
+    for network in ("net", "average"):
+        state[network]["generator.head.1.bias"][0] = torch.nan
+    torch.save(state, checkpoint)
+    before = checkpoint.read_bytes()
+    with pytest.raises(TrainingError, match=r"hole_psnr.* at step 6 are no longer .*lower the"):
+        run(config(6), faces_folder, tmp_path)
+    assert checkpoint.read_bytes() == before
 
 
 def test_a_small_network_follows_a_large_one(faces_folder, tmp_path):
