@@ -3,12 +3,11 @@
 # conformance suite of ONNX Runtime and LiteRT there. On Debian, as root, from the repository root:
 #
 #   apt-get install qemu-user-static debootstrap
-#   unmask export tflite -o /tmp/tflite
-#   docs/aarch64.sh /tmp/tflite /tmp/aarch64
+#   docs/aarch64.sh /tmp/aarch64
 #
-# Takes minutes and 1 GB. What is in the second folder already is used again; delete it afterwards.
+# Takes half an hour and 1 GB. What is in the folder already is used again; delete it afterwards.
 set -euo pipefail
-artifacts=$1 folder=$2
+folder=$1
 suite=bookworm python=3.11 mirror=${MIRROR:-http://deb.debian.org/debian}
 root=$folder/root wheels=$folder/root/wheels
 # qemu's best processor has instructions that few boards have.
@@ -36,8 +35,6 @@ python3 -m pip download -q -d "$wheels" -c constraints.txt --only-binary=:all: \
     --python-version "$python" "${platforms[@]}" \
     numpy opencv-python-headless pillow rich typer onnxruntime ai-edge-litert pytest
 cp examples/surgical.jpg "$root/root/"
-rm -rf "$root/root/tflite"
-cp -r "$artifacts" "$root/root/tflite"
 
 mountpoint -q "$root/proc" || mount -t proc proc "$root/proc"
 trap 'umount "$root/proc"' EXIT
@@ -48,11 +45,13 @@ say() { echo "+ $*"; "$@"; }
 say uname -m
 [ -e /unmask/bin/pip ] || python3 -m venv /unmask
 say /unmask/bin/pip install -q --no-index --find-links /wheels --no-compile \
+    --force-reinstall --no-deps unmask-sdk
+say /unmask/bin/pip install -q --no-index --find-links /wheels --no-compile \
     'unmask-sdk[cpu,tflite]' pytest
 say /unmask/bin/unmask image surgical.jpg -o onnx.png --runtime onnx --model unmask-256-lite
 say /unmask/bin/unmask verify --runtime onnx
-say /unmask/bin/unmask verify --runtime tflite --artifacts tflite
+say /unmask/bin/unmask verify --runtime tflite
 suite="/unmask/bin/python -m unmask_sdk.runtimes.conformance --model unmask-256-lite"
 say $suite --runtime onnx
-say $suite --runtime tflite --artifacts tflite
+say $suite --runtime tflite
 INSIDE
