@@ -30,7 +30,7 @@ HOW_TO = """\
 ## On your device
 
 ```bash
-pip install 'unmask-sdk[bench,cpu,train]'
+pip install '.[bench,cpu,train]'    # in a clone
 unmask parity --report parity            # add --faces DIR to compare with the truth
 unmask bench --json bench.json --plot latency.svg
 unmask bench --compare bench.json        # later: exit code 1 if it has become slower

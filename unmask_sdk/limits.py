@@ -65,7 +65,10 @@ class Limits:
         if self.max_ms is not None:
             taken = milliseconds(runtime)
             if taken > self.max_ms:
-                return f"a face takes {taken:.1f} ms here, max_ms={self.max_ms:g} allows less"
+                return (
+                    f"a face takes {taken:.1f} ms here, max_ms={self.max_ms:g} allows less "
+                    "(`unmask cache clear` has it measured again)"
+                )
         return None
 
 

@@ -166,6 +166,12 @@ def choose(
         The opened runtime, and every candidate up to the one taken.
     """
     explicit = runtime != AUTO
+    if not explicit:
+        known = dict.fromkeys(p for entry in ENTRIES for p in entry.precisions)
+        if precision not in (AUTO, *known):
+            raise InvalidInputError(
+                f"there is no precision {precision!r}; known are: {', '.join(known)}"
+            )
     model = name_of(manifests, role, model)
     considered: list[Candidate] = []
     for entry in (find(runtime),) if explicit else ENTRIES:

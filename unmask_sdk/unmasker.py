@@ -124,6 +124,11 @@ class Unmasker(Closing):
             InvalidInputError: If an argument does not fit.
             RuntimeUnavailableError: If the model is closed, or its engine fails.
         """
+        if only is not None and not callable(only):
+            raise InvalidInputError(
+                "only is a function of a face's place, such as only=lambda face: face.score > "
+                f"0.9; got {only!r}"
+            )
         locator = self.locator
         watch = Watch()
         photo = read(image, channels)

@@ -123,3 +123,5 @@ def test_load_opens_all_three_networks(tiny_artifacts: Path) -> None:
 def test_load_refuses_nonsense(tiny_artifacts: Path) -> None:
     with pytest.raises(InvalidInputError, match="unknown runtime"):
         unmask_sdk.load("fastest", artifacts=tiny_artifacts)
+    with pytest.raises(InvalidInputError, match=r"no precision 'int3'; known are: fp16, int8"):
+        unmask_sdk.load(precision="int3", artifacts=tiny_artifacts)

@@ -320,6 +320,8 @@ def test_only_the_faces_asked_for(painted_model, painter, backdrop):
     np.testing.assert_array_equal(result.image[:, :300], photo[:, :300])
     assert filled(result, np.array(right))
     assert painted_model(photo, only=lambda place: place.score > 1).faces == ()
+    with pytest.raises(InvalidInputError, match=r"only is a function .*; got \[0\]"):
+        painted_model(photo, only=[0])
 
 
 @pytest.mark.parametrize("distance", [14, 60, 150])

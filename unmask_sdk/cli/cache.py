@@ -10,7 +10,7 @@ import typer
 from ..errors import ConfigError
 
 
-def cache(action: Annotated[str, typer.Argument(help="ls or clear.")]) -> None:
+def cache(action: Annotated[str, typer.Argument(help="ls or clear.")] = "ls") -> None:
     """Show or remove what was made on this device: TensorRT's engines, and times measured."""
     from ..limits import forget_timings, timings, timings_folder
     from ..runtimes.engines.cache import EngineCache

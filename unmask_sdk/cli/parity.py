@@ -104,9 +104,9 @@ def parity(
         typer.echo(f"report: {report / 'parity.html'}")
     missed = [v.name for v in verdicts if v.ok is False]
     if missed:
+        where = "above stands" if layers else "`unmask parity --layers` says"
         raise VerificationError(
-            f"{', '.join(missed)}: too far from the reference; `unmask parity --layers` says "
-            "where it begins"
+            f"{', '.join(missed)}: too far from the reference; {where} where it begins"
         )
     broken = [v for v in verdicts if v.ok is None]
     if len(broken) == len(verdicts) or (runtimes and broken):
