@@ -44,6 +44,12 @@ if TYPE_CHECKING:
 
     __version__: str
 
+# In a clone, the packages of this one lie beside it; Python started there takes this folder before
+# the installed package, and has to find them.
+_beside = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+if os.path.isfile(os.path.join(_beside, "pyproject.toml")):
+    __path__.append(_beside)
+
 # ONNX Runtime reports to its makers unless this is set before it is first imported. Faces are no
 # business of theirs; who wants the reports says so in the environment.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")

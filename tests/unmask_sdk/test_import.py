@@ -32,6 +32,18 @@ def test_import_is_quick() -> None:
     assert min(float(run(code)) for _ in range(3)) <= 0.15
 
 
+def test_python_started_in_a_clone_finds_all_of_the_package() -> None:
+    root = Path(unmask_sdk.__file__).parents[1]
+    if not (root / "pyproject.toml").exists():
+        pytest.skip("needs a clone")
+    # Without site packages, where an editable installation would find it.
+    code = "import unmask_sdk.export, unmask_sdk.runtimes.engines as e; print(e.__file__)"
+    done = subprocess.run(
+        [sys.executable, "-S", "-c", code], capture_output=True, text=True, cwd=root, check=True
+    )
+    assert Path(done.stdout.strip()) == root / "runtimes" / "engines" / "__init__.py"
+
+
 def test_opening_with_onnx_does_not_load_torch(tiny_artifacts: object) -> None:
     code = (
         "import sys; from unmask_sdk.selection import open_runtime;"
