@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import struct
 from pathlib import Path
 
@@ -10,24 +9,11 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
+from tests.unmask_sdk.pictures import PICTURE, encoded, off
 from unmask_sdk.errors import ImageReadError
 from unmask_sdk.images import read
 
 RNG = np.random.default_rng(0)
-# Smooth, so that lossy formats stay near it; not symmetric, so that a wrong turn shows.
-Y, X = np.mgrid[:40, :60]
-PICTURE = np.stack([X * 4, Y * 6, (X + Y) * 2 + 20], 2).astype(np.uint8)
-
-
-def encoded(image: Image.Image, form: str, **options: object) -> bytes:
-    stream = io.BytesIO()
-    image.save(stream, form, **options)
-    return stream.getvalue()
-
-
-def off(a: np.ndarray, b: np.ndarray) -> int:
-    assert a.shape == b.shape
-    return int(np.abs(a.astype(int) - b.astype(int)).max())
 
 
 @pytest.mark.parametrize("mode", ["L", "LA", "P", "PA", "1", "RGBA", "YCbCr", "CMYK", "LAB"])

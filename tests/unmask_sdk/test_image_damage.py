@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import os
 from pathlib import Path
 
@@ -12,20 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from tests.unmask_sdk.pictures import PICTURE, encoded
 from unmask_sdk import images
 from unmask_sdk.errors import ImageReadError, InvalidInputError
 from unmask_sdk.images import read
 
 RNG = np.random.default_rng(0)
-# Smooth, so that lossy formats stay near it; not symmetric, so that a wrong turn shows.
-Y, X = np.mgrid[:40, :60]
-PICTURE = np.stack([X * 4, Y * 6, (X + Y) * 2 + 20], 2).astype(np.uint8)
-
-
-def encoded(image: Image.Image, form: str, **options: object) -> bytes:
-    stream = io.BytesIO()
-    image.save(stream, form, **options)
-    return stream.getvalue()
 
 
 @pytest.mark.parametrize("form", ["GIF", "PNG", "WEBP", "TIFF"])

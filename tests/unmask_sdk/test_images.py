@@ -12,24 +12,11 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from PIL import Image, ImageOps
 
+from tests.unmask_sdk.pictures import PICTURE, X, encoded, off
 from unmask_sdk.errors import InvalidInputError
 from unmask_sdk.images import read
 
 RNG = np.random.default_rng(0)
-# Smooth, so that lossy formats stay near it; not symmetric, so that a wrong turn shows.
-Y, X = np.mgrid[:40, :60]
-PICTURE = np.stack([X * 4, Y * 6, (X + Y) * 2 + 20], 2).astype(np.uint8)
-
-
-def encoded(image: Image.Image, form: str, **options: object) -> bytes:
-    stream = io.BytesIO()
-    image.save(stream, form, **options)
-    return stream.getvalue()
-
-
-def off(a: np.ndarray, b: np.ndarray) -> int:
-    assert a.shape == b.shape
-    return int(np.abs(a.astype(int) - b.astype(int)).max())
 
 
 @pytest.mark.parametrize("form", ["PNG", "TIFF", "BMP", "PPM"])
