@@ -140,8 +140,12 @@ def convolutions(network: Any) -> tuple[str, ...]:
 
 def config_of(network: Any) -> dict[str, Any]:
     """An unmasker's configuration as JSON would give it back."""
-    config: dict[str, Any] = json.loads(json.dumps(asdict(network.unmasker.config)))
-    return config
+    return _as_json(network.unmasker.config)
+
+
+def _as_json(config: Any) -> dict[str, Any]:
+    plain: dict[str, Any] = json.loads(json.dumps(asdict(config)))
+    return plain
 
 
 def _is_for(plan: Plan, config: Mapping[str, Any]) -> bool:
@@ -151,7 +155,7 @@ def _is_for(plan: Plan, config: Mapping[str, Any]) -> bool:
     """
     from unmask_sdk.training.networks import UnmaskerConfig
 
-    return {**json.loads(json.dumps(asdict(UnmaskerConfig()))), **plan.config} == dict(config)
+    return {**_as_json(UnmaskerConfig()), **plan.config} == dict(config)
 
 
 def _shipped() -> dict[str, Plan]:
