@@ -21,25 +21,26 @@ def record(path: Path, image: npt.NDArray[np.uint8]) -> list[Tap]:
         image: uint8 `[1, S, S, 3]`.
     """
     core = ov.Core()
+    widths: dict[str, int | None]
     if path.suffix == ".onnx":
         from unmask_sdk.benchmarks.taps_onnx import extended
 
-        content, names = extended(path)
+        content, widths = extended(path)
         model = core.read_model(content)
     else:
         model = core.read_model(next(path.glob("*.xml")))
         outputs = [
             _biased(op) for op in model.get_ordered_ops() if op.get_type_name() in CONVOLUTIONS
         ]
-        names = [output.get_node().get_friendly_name() for output in outputs]
+        widths = {output.get_node().get_friendly_name(): None for output in outputs}
         for result in model.get_results():
             model.remove_result(result)
         model.add_outputs(outputs)
     settings = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": 1}
     values = core.compile_model(model, "CPU", settings)([image])
     return [
-        Tap(name, np.array(value, np.float32))
-        for name, value in zip(names, values.to_tuple(), strict=True)
+        Tap(name, np.array(value, np.float32)[:, :width])
+        for (name, width), value in zip(widths.items(), values.to_tuple(), strict=True)
     ]
 
 

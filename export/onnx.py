@@ -19,6 +19,7 @@ from unmask_sdk.export.precision import at_precision, check_precision
 from unmask_sdk.export.quantise import quantised
 from unmask_sdk.export.roles import DETECTOR_STEP
 from unmask_sdk.export.verify import pictures
+from unmask_sdk.export.wide import wide
 from unmask_sdk.manifest import Artifact, TensorSpec
 from unmask_sdk.runtimes.onnx import OnnxRuntime
 
@@ -41,7 +42,7 @@ def convert(job: Job) -> Converted:
         model = to_onnx(job.network, inputs, outputs, job.precision)
         return Converted(model, inputs, outputs, TOOLS)
     images, plan = read_images(job.calibration), plan_for(job.network, job.calibration)
-    model = quantised(to_onnx(job.network, inputs, outputs), images.at(size), plan)
+    model = quantised(to_onnx(wide(job.network), inputs, outputs), images.at(size), plan)
     check_precision(onnx.load_from_string(model), job.precision)
     return Converted(model, inputs, outputs, TOOLS, images.sha256)
 

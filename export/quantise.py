@@ -45,7 +45,7 @@ class Placement:
 # ONNX Runtime: activations of uint8 with a zero point.
 CPU = Placement(
     activations=QuantType.QUInt8,
-    between=("Relu", "Add", "Concat", "Resize", "DepthToSpace"),
+    between=("Relu", "Add", "Concat", "Resize", "DepthToSpace", "Slice"),
     shared=False,
     options={"ActivationSymmetric": False},
 )

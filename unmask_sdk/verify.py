@@ -181,11 +181,12 @@ def verify(
         threads: Threads for one run; None leaves it to the engine.
 
     Yields:
-        One record for each artifact and runtime, as each is done. A runtime that cannot be used
-        is recorded as not run, unless it was asked for.
+        One record for each artifact and runtime, as each is done. A file that is missing or was
+        changed is recorded as wrong. A runtime that cannot be used is recorded as not run, unless
+        it was asked for.
 
     Raises:
-        ArtifactError: If a file is missing or was changed.
+        ArtifactError: If the manifest is missing or not valid.
         UnmaskError: If the runtime that was asked for cannot be used.
     """
     manifest = read_manifest(artifacts)
@@ -199,6 +200,8 @@ def verify(
                     if runtime is not None:
                         raise
                     check = _record(artifact, entry, None, None, str(error))
+                except ArtifactError as error:
+                    check = _record(artifact, entry, False, None, str(error))
                 yield check
 
 

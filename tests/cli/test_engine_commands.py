@@ -48,8 +48,18 @@ def test_verify_passes_and_fails(own_artifacts: Path) -> None:
     (own_artifacts / "unmasker-fp32.onnx").write_bytes(b"x")
     done = unmask("verify", "--artifacts", own_artifacts, "--runtime", "onnx")
     assert done.returncode == 1
+    assert "WRONG unmasker onnx fp32" in done.stdout
+    assert "ok detector onnx fp32" in done.stdout
+    assert done.stdout.splitlines()[-1] == "2 ok, 1 wrong, 0 not run"
     assert done.stderr.startswith("unmask: error: ")
     assert done.stderr.count("\n") == 1
+
+
+def test_verify_says_once_why_a_runtime_did_not_run(tiny_artifacts: Path) -> None:
+    done = unmask("verify", "--artifacts", tiny_artifacts)
+    assert done.returncode == 0, done.stderr
+    reasons = [line for line in done.stdout.splitlines() if line.startswith("not run on ")]
+    assert len({line.split(",")[0] for line in reasons}) == len(reasons)
 
 
 def test_export_writes_a_folder_that_verifies(tiny_weights: list[Path], tmp_path: Path) -> None:

@@ -104,6 +104,16 @@ def test_wrong_answer_is_found(own_artifacts: Path) -> None:
     assert checks["detector", "onnx"].ok
 
 
+def test_a_damaged_file_is_wrong_and_the_others_still_run(own_artifacts: Path) -> None:
+    damaged = own_artifacts / "unmasker-fp32.onnx"
+    damaged.write_bytes(damaged.read_bytes()[:-1] + b"x")
+    checks = {(c.role, c.runtime): c for c in verify(own_artifacts)}
+    wrong = checks["unmasker", "onnx"]
+    assert wrong.ok is False
+    assert "changed or damaged" in wrong.note
+    assert checks["detector", "onnx"].ok
+
+
 @given(st.integers(0, 255), st.integers(0, 255))
 def test_compare_measures_steps_of_uint8(expected: int, actual: int) -> None:
     """Differences are of numbers, never wrapped round at 256."""

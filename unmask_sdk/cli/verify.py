@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from dataclasses import asdict
 from typing import Annotated
 
@@ -32,18 +33,33 @@ def verify(
         checks.append(check)
         if as_json:
             print(json.dumps(asdict(check)), flush=True)
-            continue
-        state = {True: "[green]ok[/]", False: "[red]WRONG[/]", None: "[yellow]not run[/]"}[check.ok]
+        elif check.ok is not None:
+            state = "[green]ok[/]" if check.ok else "[red]WRONG[/]"
+            console.print(
+                f"{state} {check.artifact} {check.format} {check.precision} on {check.runtime}: "
+                f"{escape(check.note)}",
+                soft_wrap=True,
+            )
+    right = [check for check in checks if check.ok]
+    wrong = [check for check in checks if check.ok is False]
+    left_out = Counter((check.runtime, check.note) for check in checks if check.ok is None)
+    if not as_json:
+        # A runtime that is not there has the same reason for every file.
+        for (name, reason), files in left_out.items():
+            console.print(
+                f"[yellow]not run[/] on {name}, {files} files: {escape(reason)}", soft_wrap=True
+            )
         console.print(
-            f"{state} {check.artifact} {check.format} {check.precision} on {check.runtime}: "
-            f"{escape(check.note)}",
-            soft_wrap=True,
+            f"{len(right)} ok, {len(wrong)} wrong, {sum(left_out.values())} not run", soft_wrap=True
         )
-    wrong = [f"{check.artifact} on {check.runtime}" for check in checks if check.ok is False]
     if wrong:
-        raise VerificationError(
-            f"{', '.join(wrong)} does not match its golden vectors; "
-            "use another runtime, and report this with the output of `unmask doctor --json`"
+        names = ", ".join(
+            f"{check.artifact} {check.format} {check.precision} on {check.runtime}"
+            for check in wrong
         )
-    if not any(check.ok for check in checks):
+        raise VerificationError(
+            f"not as the reference computed it, see above for why: {names}; use another runtime, "
+            "and report this with the output of `unmask doctor --json`"
+        )
+    if not right:
         raise VerificationError("nothing could be run here; see `unmask doctor`")
