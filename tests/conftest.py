@@ -51,8 +51,8 @@ def tiny_weights(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     graph = build_unmasker(unmasker)
     # Fresh weights are unsure everywhere; these find masks in some places and none in others.
     with torch.no_grad():
-        graph.unmasker.segmenter.head[1].weight.mul_(60)
-        graph.unmasker.segmenter.head[1].bias.sub_(2)
+        graph.unmasker.segmenter.head[1].weight.mul_(120)
+        graph.unmasker.segmenter.head[1].bias.sub_(8)
     folder = tmp_path_factory.mktemp("weights")
     made = []
     for kind, config, network in (
