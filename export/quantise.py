@@ -42,10 +42,11 @@ class Placement:
     options: Mapping[str, Any]
 
 
-# ONNX Runtime: activations of uint8 with a zero point.
+# ONNX Runtime: activations of uint8 with a zero point. Not Slice in between, though it would save
+# 4 % of a run: OpenVINO 2026.4 then does not open the file.
 CPU = Placement(
     activations=QuantType.QUInt8,
-    between=("Relu", "Add", "Concat", "Resize", "DepthToSpace", "Slice"),
+    between=("Relu", "Add", "Concat", "Resize", "DepthToSpace"),
     shared=False,
     options={"ActivationSymmetric": False},
 )
