@@ -6,7 +6,6 @@ unmasker gives an RGB picture and its mask as a grey one; the locator's networks
 
 from __future__ import annotations
 
-import copy
 import io
 import json
 import tempfile
@@ -15,19 +14,18 @@ import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, redirect_stderr
 from hashlib import sha256
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from unmask_sdk.calibration.images import Image, read_images
 from unmask_sdk.calibration.plan import Plan, plan_for
 from unmask_sdk.calibration.ranges import observe, ranges
 from unmask_sdk.errors import ExportError
+from unmask_sdk.export.folding import folded
 from unmask_sdk.export.mil import MilRuntime, ct, read
 from unmask_sdk.export.mil_precision import achieved, is_inside, quantise
 from unmask_sdk.export.onnx import to_onnx
@@ -95,18 +93,6 @@ def convert(job: Job) -> Converted:
 def prove(path: Path, artifact: Artifact) -> MilRuntime:
     """Opens a finished file in our interpreter of its programs: Core ML itself needs a Mac."""
     return MilRuntime(path, artifact)
-
-
-def folded(network: nn.Module) -> nn.Module:
-    """A copy of a network with its batch norms folded into the convolutions before them."""
-    network = copy.deepcopy(network)
-    for layers in network.modules():
-        if isinstance(layers, nn.Sequential):
-            for k, (first, second) in enumerate(pairwise(list(layers))):
-                if isinstance(first, nn.Conv2d) and isinstance(second, nn.BatchNorm2d):
-                    layers[k] = fuse_conv_bn_eval(first, second)
-                    layers[k + 1] = nn.Identity()
-    return network.eval()
 
 
 def conv_ranges(job: Job, images: Image, plan: Plan) -> dict[str, tuple[float, float]]:

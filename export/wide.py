@@ -12,7 +12,8 @@ import copy
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+from unmask_sdk.export.folding import fold
 
 INPUTS, OUTPUTS = 4, 16
 
@@ -92,13 +93,12 @@ def _is_narrow(conv: nn.Conv2d) -> bool:
 
 def _widen(layers: nn.Sequential, k: int) -> None:
     """Widens a convolution up to its ReLU: a cut in between would keep them from being fused."""
+    fold(layers, k)
     conv = layers[k]
     assert isinstance(conv, nn.Conv2d)
     after = k + 1
-    norm = layers[after] if after < len(layers) else None
-    if isinstance(norm, nn.BatchNorm2d):
-        conv = fuse_conv_bn_eval(conv, norm)
-        layers[after] = nn.Identity()
+    # What is left of its batch norm.
+    while after < len(layers) and isinstance(layers[after], nn.Identity):
         after += 1
     active = after < len(layers) and isinstance(layers[after], nn.ReLU)
     layers[k] = WideConv2d(conv, cut=not active)

@@ -118,8 +118,7 @@ class _MaskGiven(nn.Module):
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         mask = self.mask.to(image.device)
-        opacity = self.unmasker.opening(mask)
-        return self.unmasker.fill(image, opacity), self.unmasker.shown(opacity), mask
+        return (*self.unmasker.paint(image, mask), mask)
 
 
 def fill_given(graph: UnmaskerGraph, masked: Image, mask: Image) -> Image:

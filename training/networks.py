@@ -209,14 +209,18 @@ class Unmasker(nn.Module):
             probability = F.max_pool2d(probability, 3, stride=1, padding=1)
         return harden(probability)
 
-    def shown(self, opacity: Tensor) -> Tensor:
-        """How much of the generated picture is shown (0..1), by the hole that it fills (0..1).
+    def paint(self, image: Tensor, probability: Tensor) -> tuple[Tensor, Tensor]:
+        """Fills what is probably mask (0..1): the whole picture, and how much of it to show.
 
-        At full size two pixels more all round: the line along a hem is that wide in sharp photos.
-        The generator sees these pixels and paints them again, without the line, as the masks that
-        it learnt from had none there.
+        At full size two pixels more are shown than were opened: the line along a hem is that wide
+        in sharp photos. The generator sees these pixels and paints them again, without the line, as
+        the masks that it learnt from had none there.
         """
-        return opacity if self._is_half(opacity) else F.max_pool2d(opacity, 5, stride=1, padding=2)
+        opacity = self.opening(probability)
+        picture = self.fill(image, opacity)
+        if not self._is_half(opacity):
+            opacity = F.max_pool2d(opacity, 5, stride=1, padding=2)
+        return picture, opacity
 
     def _is_half(self, image: Tensor) -> bool:
         return image.shape[-1] == self.config.size // 2
@@ -230,5 +234,4 @@ class Unmasker(nn.Module):
             nothing = torch.zeros_like(image[:, :1])
             return self.fill(image, nothing), nothing + 1.0, nothing + 1.0
         probability = torch.sigmoid(self.find(image))
-        opacity = self.opening(probability)
-        return self.fill(image, opacity), self.shown(opacity), decide(probability)
+        return (*self.paint(image, probability), decide(probability))
