@@ -43,9 +43,9 @@ def read_batch(pack: Pack, rows: np.ndarray, variant: int, device: torch.device)
 def augment(batch: Batch, rng: np.random.Generator, empty_share: float) -> Batch:
     """Flips, changes light and colour, softens, adds noise; takes the mask off a share of samples.
 
-    Light, colour and softness change input and truth alike; noise is on the input alone, since
-    nobody wants it painted into the hole. All of it is decided by `rng` (and, since noise is drawn
-    on the batch's device, by the kind of device).
+    Light, colour and softness change input and truth alike, and a few lose all colour; noise is on
+    the input alone, since nobody wants it painted into the hole. All of it is decided by `rng`
+    (and, since noise is drawn on the batch's device, by the kind of device).
     """
     count = len(batch.truth)
     device = batch.truth.device
@@ -55,9 +55,9 @@ def augment(batch: Batch, rng: np.random.Generator, empty_share: float) -> Batch
             torch.from_numpy(v.astype(np.float32)).to(device).view(count, -1, 1, 1) for v in values
         ]
 
-    flip, empty, soft, noisy = (
+    flip, empty, soft, noisy, grey = (
         draw((rng.random(count) < share).astype(np.float32))[0]
-        for share in (0.5, empty_share, 0.2, 0.4)
+        for share in (0.5, empty_share, 0.2, 0.4, 0.04)
     )
     gain, shift, level = draw(
         rng.uniform(0.75, 1.25, (count, 1)) * rng.uniform(0.92, 1.08, (count, 3)),
@@ -69,7 +69,7 @@ def augment(batch: Batch, rng: np.random.Generator, empty_share: float) -> Batch
         x = torch.where(flip > 0, x.flip(3), x)
         if not colour:
             return x
-        x = x * gain + shift
+        x = torch.where(grey > 0, x.mean(1, keepdim=True), x * gain) + shift
         half = F.interpolate(F.avg_pool2d(x, 2), scale_factor=2, mode="bilinear")
         return torch.where(soft > 0, half, x)
 

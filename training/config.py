@@ -11,6 +11,9 @@ from unmask_sdk.errors import ConfigError
 from .networks import UnmaskerConfig
 from .settings import LEAST_RATE, build, check_range, read_yaml
 
+# Terms whose pull on the picture is scaled against the reconstruction's, see `Trainer._balanced`.
+BALANCED = ("adversarial", "feature_matching", "perceptual", "identity", "distillation")
+
 
 @dataclass(frozen=True)
 class LossWeights:
@@ -18,6 +21,8 @@ class LossWeights:
 
     `seam` and `context` weigh pixels of the reconstruction relative to the hole's 1. From
     `perceptual` on, a weight is the term's pull on the picture relative to the reconstruction's.
+    With all of these and `reconstruction` at 0, the segmentation alone is trained, and the
+    generator stays as it is.
     """
 
     reconstruction: float = 1.0
@@ -34,6 +39,11 @@ class LossWeights:
         for term in fields(self):
             check_range(self, term.name, 0)
 
+    @property
+    def fills(self) -> bool:
+        """Whether any term looks at the generator's picture."""
+        return any(getattr(self, term) for term in ("reconstruction", *BALANCED))
+
 
 @dataclass(frozen=True)
 class Stage:
@@ -46,6 +56,7 @@ class Stage:
         rate: Learning rate at the start.
         final_rate: Learning rate at the end (cosine).
         variants: Different masks rendered for each face.
+        hard_share: Share of masks that are hard to find (see `hard_masks`); validation has none.
         losses: Loss weights.
     """
 
@@ -55,13 +66,14 @@ class Stage:
     rate: float = 3e-4
     final_rate: float = 3e-5
     variants: int = 1
+    hard_share: float = 0.0
     losses: LossWeights = field(default_factory=LossWeights)
 
     def __post_init__(self) -> None:
         if min(self.size, self.steps, self.batch, self.variants) < 1:
             raise ConfigError(f"a stage needs positive steps, batch, variants and size; got {self}")
         check_range(self, "rate", LEAST_RATE, 1)
-        check_range(self, "final_rate", 0, 1)
+        check_range(self, "final_rate hard_share", 0, 1)
 
 
 @dataclass(frozen=True)

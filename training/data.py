@@ -153,9 +153,11 @@ class Crop:
     def truth(self) -> Image:
         return warp_crop(self.source, self.matrix, self.size)
 
-    def masked(self, *, kind: str | None, seed: int) -> tuple[Image, Image, str]:
-        """A masked crop, its coverage (both uint8), and the kind of mask."""
-        pair = synthesise(self.source, self.landmarks, kind=kind, seed=seed)
+    def masked(
+        self, *, kind: str | None, seed: int, hard: bool = False
+    ) -> tuple[Image, Image, str]:
+        """A masked crop, its coverage (both uint8), and the kind of mask; as `synthesise`."""
+        pair = synthesise(self.source, self.landmarks, kind=kind, seed=seed, hard=hard)
         image = warp_crop(pair.image, self.matrix, self.size)
         return image, warp_crop(pair.mask, self.matrix, self.size), pair.kind
 

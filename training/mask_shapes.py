@@ -60,7 +60,7 @@ def smooth_curve(points: Array, *, closed: bool, steps: int = 6) -> Array:
     return np.concatenate(pieces)
 
 
-def _mirror(half: list[tuple[float, float]], rng: np.random.Generator, jitter: float) -> Array:
+def mirror(half: list[tuple[float, float]], rng: np.random.Generator, jitter: float) -> Array:
     """A closed outline from its right half, top middle to bottom middle, a little uneven."""
     right = np.array(half)
     left = right[::-1][1:-1] * [-1.0, 1.0]
@@ -125,7 +125,7 @@ def _surgical(rng: np.random.Generator) -> MaskShape:
         (0.0, bottom),
     ]
     loops = _loops(rng, (side, upper + 2), (side - 2, lower - 2))
-    return MaskShape("surgical", _mirror(half, rng, 0.8), loops, rng.uniform(1.4, 2.6), top, bottom)
+    return MaskShape("surgical", mirror(half, rng, 0.8), loops, rng.uniform(1.4, 2.6), top, bottom)
 
 
 def _cloth(rng: np.random.Generator) -> MaskShape:
@@ -148,7 +148,7 @@ def _cloth(rng: np.random.Generator) -> MaskShape:
         (0.0, bottom),
     ]
     loops = _loops(rng, (side, upper + 4), (side - 1, lower - 3))
-    return MaskShape("cloth", _mirror(half, rng, 1.0), loops, rng.uniform(1.6, 4.0), top, bottom)
+    return MaskShape("cloth", mirror(half, rng, 1.0), loops, rng.uniform(1.6, 4.0), top, bottom)
 
 
 def _n95(rng: np.random.Generator) -> MaskShape:
@@ -186,7 +186,7 @@ def _n95(rng: np.random.Generator) -> MaskShape:
             )
         )
         width = rng.uniform(2.0, 4.0)
-    return MaskShape("n95", _mirror(half, rng, 0.6), straps, width, top, bottom)
+    return MaskShape("n95", mirror(half, rng, 0.6), straps, width, top, bottom)
 
 
 def _dark(rng: np.random.Generator) -> MaskShape:
@@ -212,7 +212,7 @@ def _dark(rng: np.random.Generator) -> MaskShape:
         (14.0, bottom - 1.5),
         (0.0, bottom),
     ]
-    return MaskShape("dark", _mirror(half, rng, 0.8), (), 0.0, top, bottom)
+    return MaskShape("dark", mirror(half, rng, 0.8), (), 0.0, top, bottom)
 
 
 def _scarf(rng: np.random.Generator) -> MaskShape:
@@ -233,7 +233,7 @@ def _scarf(rng: np.random.Generator) -> MaskShape:
         (40.0, bottom),
         (0.0, bottom + rng.uniform(-4, 8)),
     ]
-    return MaskShape("scarf", _mirror(half, rng, 1.6), (), 0.0, top, bottom)
+    return MaskShape("scarf", mirror(half, rng, 1.6), (), 0.0, top, bottom)
 
 
 DRAW = {"surgical": _surgical, "cloth": _cloth, "n95": _n95, "dark": _dark, "scarf": _scarf}

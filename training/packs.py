@@ -42,6 +42,7 @@ class PackPlan:
     per_person: int | None
     limit: int | None
     jitter: float = EYE_JITTER
+    hard_share: float = 0.0
     version: int = 3
 
     def choose(self, faces: list[Face]) -> list[Face]:
@@ -68,7 +69,9 @@ def _render(item: tuple[int, Face], folder: Path, plan: PackPlan) -> tuple[int, 
     for variant in range(plan.variants):
         # Types in equal parts, a different one for each variant of a face.
         kind = MASK_TYPES[(index + variant) % len(MASK_TYPES)]
-        image, mask, _ = crop.masked(kind=kind, seed=seed_of(face.name, 1 + variant))
+        seed = seed_of(face.name, 1 + variant)
+        hard = bool(np.random.default_rng((seed, 2)).random() < plan.hard_share)
+        image, mask, _ = crop.masked(kind=kind, seed=seed, hard=hard)
         arrays += [image, mask]
     return index, arrays
 

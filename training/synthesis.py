@@ -14,6 +14,7 @@ import numpy.typing as npt
 from unmask_sdk.errors import InvalidInputError
 
 from .fabrics import Field, base_colour, print_pattern, relief, shade
+from .hard_masks import hard_colour, harden_shape, loud_prints, odd_light, stand_off
 from .mask_shapes import MASK_TYPES, MaskShape, draw_shape
 from .mesh import SKIN, Array, FaceMap, check_landmarks, mean_face
 from .trimmings import strap_colour, trimmings
@@ -52,14 +53,17 @@ def _strap_sides(landmarks: Array) -> tuple[bool, bool]:
 
 
 def _coverage(
-    shape: MaskShape, face: FaceMap, landmarks: Array, box: tuple[int, int, int, int]
+    shape: MaskShape,
+    outline: Array,
+    face: FaceMap,
+    landmarks: Array,
+    box: tuple[int, int, int, int],
 ) -> tuple[Image, Image]:
     """Antialiased coverage of the body and of the straps inside `box`: two uint8 `[H, W]`."""
     x0, y0, x1, y1 = box
     body = np.zeros((y1 - y0, x1 - x0), np.uint8)
     straps = np.zeros_like(body)
-    outline = face.to_picture(shape.outline) - [x0, y0]
-    cv2.fillPoly(body, [_fixed(outline)], 255, cv2.LINE_AA, _SHIFT)
+    cv2.fillPoly(body, [_fixed(outline - [x0, y0])], 255, cv2.LINE_AA, _SHIFT)
     left, right = _strap_sides(landmarks)
     width = max(1, round(shape.strap_width * face.pixels_per_unit))
     for strap in shape.straps:
@@ -107,21 +111,30 @@ def _cloth_colour(
     inside: Field,
     pixel: float,
     rng: np.random.Generator,
+    hard: tuple[Field, np.random.Generator] | None,
 ) -> Field:
-    """The lit cloth and what is on it, `[H, W, 3]` on the 0..255 scale."""
+    """The lit cloth and what is on it, `[H, W, 3]` on the 0..255 scale.
+
+    `hard` is the picture and a generator of its own, for a mask that is hard to find.
+    """
     colour = base_colour(shape.kind, light.skin, rng)
+    if hard:
+        colour = hard_colour(colour, light.skin, *hard)
     albedo = np.broadcast_to(colour, (*u.shape, 3)).astype(np.float32)
     if shape.kind in ("cloth", "scarf"):
         pattern = print_pattern(u, v, pixel, rng)
         if pattern is not None:
             cover, ink = pattern
             albedo = albedo + cover[..., None] * (ink - colour).astype(np.float32)
-    for cover, ink in trimmings(shape, u, v, inside, pixel, rng):
+    loud = loud_prints(u, v, pixel, hard[1]) if hard else []
+    for cover, ink in loud + trimmings(shape, u, v, inside, pixel, rng):
         albedo = albedo + cover[..., None] * (ink.astype(np.float32) - albedo)
     height = relief(shape, u, v, pixel, rng)
     direction = (-1.2 * light.across + rng.normal(0, 0.15), -0.35 - 1.2 * light.down * 0.5)
     lit = shade(height, pixel, direction, rng)
     lit *= np.exp(light.across * (u - 128) / 70 + 0.5 * light.down * (v - 150) / 70)
+    if hard:
+        lit *= odd_light(u, v, hard[1])
     # Light bounced off the surroundings tints the mask as it tints the skin.
     grey = image_tint(light.skin)
     strength = light.level * rng.uniform(0.85, 1.12)
@@ -147,7 +160,12 @@ def _grain(image: Image, box: tuple[int, int, int, int]) -> float:
 
 
 def synthesise(
-    image: Image, landmarks: npt.ArrayLike, *, kind: str | None = None, seed: int = 0
+    image: Image,
+    landmarks: npt.ArrayLike,
+    *,
+    kind: str | None = None,
+    seed: int = 0,
+    hard: bool = False,
 ) -> MaskedFace:
     """Puts a mask on the face of a picture.
 
@@ -156,6 +174,7 @@ def synthesise(
         landmarks: `[468, 2]` MediaPipe mesh points (x, y) in pixels of `image`.
         kind: One of `MASK_TYPES`; None draws one.
         seed: Same arguments, same result.
+        hard: Whether to draw a mask that is hard to find, see `hard_masks`.
 
     Returns:
         The masked picture, the exact coverage, and the kind.
@@ -176,8 +195,15 @@ def synthesise(
     shape = draw_shape(kind, rng)
     face = FaceMap(points)
     height, width = image.shape[:2]
+    # A generator of its own: what is drawn on everyday masks does not depend on it.
+    hard_rng = np.random.default_rng((seed, 1)) if hard else None
+    if hard_rng:
+        shape = harden_shape(shape, hard_rng)
+    outline = face.to_picture(shape.outline)
+    if hard_rng:
+        outline = stand_off(shape.outline, outline, points, face.pixels_per_unit, hard_rng)
 
-    reach = np.concatenate([face.to_picture(shape.outline), *map(face.to_picture, shape.straps)])
+    reach = np.concatenate([outline, *map(face.to_picture, shape.straps)])
     margin = 12 * face.pixels_per_unit + 3
     x0, y0 = np.clip(np.floor(reach.min(0) - margin), 0, [width, height]).astype(int)
     x1, y1 = np.clip(np.ceil(reach.max(0) + margin), 0, [width, height]).astype(int)
@@ -186,13 +212,15 @@ def synthesise(
         return MaskedFace(image.copy(), empty, kind)
     box = (int(x0), int(y0), int(x1), int(y1))
 
-    body, straps = _coverage(shape, face, points, box)
+    body, straps = _coverage(shape, outline, face, points, box)
     grid_u, grid_v = face.face_grid(*box)
     u, v = grid_u.astype(np.float32), grid_v.astype(np.float32)
     unit = face.pixels_per_unit
     light = _measure_light(image, points)
     inside = cv2.distanceTransform((body > 127).astype(np.uint8), cv2.DIST_L2, 3) / unit
-    cloth = _cloth_colour(shape, light, u, v, inside, 1 / unit, rng)
+    cloth = _cloth_colour(
+        shape, light, u, v, inside, 1 / unit, rng, (image, hard_rng) if hard_rng else None
+    )
 
     # The rim turns away from the light, or is a sewn border.
     rim = 1 - rng.uniform(0.05, 0.3) * np.exp(-inside / rng.uniform(0.8, 2.0))

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import time
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -31,8 +30,15 @@ from .validate import validate
 
 def _plans(config: TrainConfig, stage: Stage) -> tuple[PackPlan, PackPlan]:
     """What a stage trains on, and what it is validated with."""
-    plan = PackPlan(stage.size, stage.variants, "train", config.per_person, config.limit)
-    held_out = replace(plan, split="val", variants=1, per_person=None, limit=config.validation)
+    plan = PackPlan(
+        stage.size,
+        stage.variants,
+        "train",
+        config.per_person,
+        config.limit,
+        hard_share=stage.hard_share,
+    )
+    held_out = PackPlan(stage.size, 1, "val", None, config.validation)
     return plan, held_out
 
 

@@ -14,14 +14,12 @@ from unmask_sdk.errors import ConfigError
 from . import losses
 from .batches import Batch
 from .checkpoint import load_unmasker, save_network
-from .config import LossWeights, Stage, TrainConfig
+from .config import BALANCED, LossWeights, Stage, TrainConfig
 from .discriminator import PatchDiscriminator
 from .graph import UnmaskerGraph
 from .networks import Unmasker
 from .resuming import open_checkpoint, save_checkpoint
 
-# Terms of the loss that are scaled against the reconstruction, see `Trainer._balanced`.
-BALANCED = ("adversarial", "feature_matching", "perceptual", "identity", "distillation")
 # Terms that a fixed network judges, loaded before any work.
 FROZEN = ("perceptual", "identity", "distillation")
 
@@ -129,6 +127,9 @@ class Trainer:
         """One optimiser step of the generator side, and of the discriminator if it is on."""
         weights = stage.losses
         terms: dict[str, Tensor] = {}
+        for group in self.optimiser.param_groups:
+            group["lr"] = self._rate(stage)
+        self.optimiser.zero_grad(set_to_none=True)
         # Without stage one, nothing is emptied: the generator sees the mask itself.
         opening = torch.zeros_like(batch.mask)
         if self.config.network.segmentation:
@@ -137,6 +138,19 @@ class Trainer:
             logits = logits.float()
             terms["segmentation"] = losses.segmentation(logits, batch.mask)
             opening = self._opening(torch.sigmoid(logits.detach()), batch.mask, rng)
+            (weights.segmentation * terms["segmentation"]).backward()
+        if weights.fills:
+            terms |= self._fill_step(stage, batch, opening)
+        torch.nn.utils.clip_grad_norm_(self.net.parameters(), 1.0)
+        self.optimiser.step()
+        self._average()
+        self.step += 1
+        return {name: value.detach() for name, value in terms.items()}
+
+    def _fill_step(self, stage: Stage, batch: Batch, opening: Tensor) -> dict[str, Tensor]:
+        """Fills the hole, gives the generator its gradients, and trains the discriminator."""
+        weights = stage.losses
+        terms: dict[str, Tensor] = {}
         with torch.autocast(self.device.type, dtype=torch.bfloat16):
             picture = self.fill(batch.masked, opening)
         picture = picture.float()
@@ -159,19 +173,10 @@ class Trainer:
             if getattr(weights, term):
                 network = self.frozen_network(term)
                 terms[term] = network(filled[some], batch.truth[some], region[some])
-        for group in self.optimiser.param_groups:
-            group["lr"] = self._rate(stage)
-        self.optimiser.zero_grad(set_to_none=True)
-        if self.config.network.segmentation:
-            (weights.segmentation * terms["segmentation"]).backward()
         picture.backward(self._balanced(weights, terms, picture))
-        torch.nn.utils.clip_grad_norm_(self.net.parameters(), 1.0)
-        self.optimiser.step()
         if weights.adversarial or weights.feature_matching:
             terms["critic"] = self._critic_step(stage, batch, filled.detach(), hole)
-        self._average()
-        self.step += 1
-        return {name: value.detach() for name, value in terms.items()}
+        return terms
 
     def _opening(self, predicted: Tensor, mask: Tensor, rng: np.random.Generator) -> Tensor:
         """The hole that the generator fills: some samples' predicted mask, the others' true one."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -34,6 +35,23 @@ def test_pack_holds_what_single_crops_hold(faces_folder, pack):
     changed = (pack.masked[0][3] != pack.truth[3]).any(-1)
     assert changed[pack.mask[0][3] == 255].mean() > 0.9
     assert (pack.masked[0][3] != pack.masked[1][3]).any()
+
+
+def test_a_share_of_the_masks_is_hard_and_the_others_stay_as_they_were(
+    faces_folder, tmp_path, pack
+):
+    faces = faces_of(faces_folder)
+    some = open_pack(faces_folder, faces, replace(PLAN, hard_share=0.5), tmp_path / "some")
+    every = open_pack(faces_folder, faces, replace(PLAN, hard_share=1.0), tmp_path / "every")
+    assert (every.truth[:] == pack.truth[:]).all()
+    changed = [
+        (some.masked[v][i] != pack.masked[v][i]).any() for v in range(2) for i in range(len(pack))
+    ]
+    assert 2 < sum(changed) < 14
+    for k, is_hard in enumerate(changed):
+        variant, index = divmod(k, len(pack))
+        expected = every if is_hard else pack
+        assert (some.masked[variant][index] == expected.masked[variant][index]).all()
 
 
 def test_packs_are_reproducible_and_reused(faces_folder, tmp_path, pack):

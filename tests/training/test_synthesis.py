@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 
 from unmask_sdk.align import crop_matrix, transform_points
 from unmask_sdk.errors import DataError, InvalidInputError
+from unmask_sdk.training.hard_masks import EARS, NOSE, stand_off
 from unmask_sdk.training.mesh import FaceMap, eye_centres, mean_face
 from unmask_sdk.training.synthesis import MASK_TYPES, synthesise
 
@@ -41,6 +43,35 @@ def test_mask_covers_the_mouth_and_leaves_the_eyes(astronaut, kind, seed):
     assert mask[right[1], right[0]] == 0
 
 
+@pytest.mark.parametrize("kind", MASK_TYPES)
+def test_hard_masks_are_masks_of_their_own(astronaut, kind):
+    picture, mesh = astronaut
+    hard = [synthesise(picture, mesh, kind=kind, seed=seed, hard=True) for seed in range(8)]
+    again = synthesise(picture, mesh, kind=kind, seed=3, hard=True)
+    assert (again.image == hard[3].image).all()
+    x, y = np.round(mesh[14]).astype(int)  # lower lip
+    for seed, pair in enumerate(hard):
+        everyday = synthesise(picture, mesh, kind=kind, seed=seed)
+        assert (pair.mask != everyday.mask).any()
+        assert pair.mask[y, x] == 255
+        outside = cv2.dilate(pair.mask, np.ones((61, 61), np.uint8)) == 0
+        assert (pair.image[outside] == picture[outside]).all()
+
+
+def test_the_front_of_a_mask_stands_off_a_turned_head_to_its_side():
+    outline = np.array([[128.0, 178.0], [128.0, 60.0]])
+    moves = {}
+    for nose in (100.0, 128.0, 156.0):
+        mesh = mean_face().copy()
+        mesh[NOSE, 0] = mesh[EARS[0], 0] * (1 - nose / 256) + mesh[EARS[1], 0] * nose / 256
+        rng = np.random.default_rng(0)
+        moves[nose] = stand_off(outline, outline, mesh, 1.0, rng) - outline
+    assert moves[100.0][0, 0] < -1
+    assert abs(moves[128.0][0, 0]) < 0.5
+    assert moves[156.0][0, 0] > 1
+    assert abs(moves[156.0][1, 0]) < 0.2 * moves[156.0][0, 0]
+
+
 def test_far_from_the_mask_nothing_changes(astronaut):
     picture, mesh = astronaut
     pair = synthesise(picture, mesh, kind="surgical", seed=1)
@@ -71,12 +102,13 @@ def test_a_scarf_covers_the_neck(astronaut):
     y=st.floats(-100, 400),
     scale=st.floats(0.05, 3),
     roll=st.floats(-3.2, 3.2),
+    hard=st.booleans(),
 )
-def test_any_face_anywhere_gives_a_valid_pair(seed, height, width, x, y, scale, roll):
+def test_any_face_anywhere_gives_a_valid_pair(seed, height, width, x, y, scale, roll, hard):
     picture = np.random.default_rng(seed).integers(0, 256, (height, width, 3), np.uint8)
     c, s = np.cos(roll) * scale, np.sin(roll) * scale
     mesh = (mean_face() - 128) @ np.array([[c, s], [-s, c]]) + [x, y]
-    pair = synthesise(picture, mesh, seed=seed)
+    pair = synthesise(picture, mesh, seed=seed, hard=hard)
     assert pair.image.shape == picture.shape
     assert pair.image.dtype == np.uint8
     assert pair.mask.shape == picture.shape[:2]

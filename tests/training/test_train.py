@@ -186,6 +186,21 @@ def test_following_brings_a_small_network_nearer_to_the_large_one(faces_folder, 
     assert distances[-1] < 0.8 * distances[0]
 
 
+def test_segmentation_alone_leaves_the_generator_as_it_is(faces_folder, tmp_path):
+    weights = run(config(3), faces_folder, tmp_path / "a")
+    stage = replace(config(6).stages[0], losses=LossWeights(reconstruction=0.0), hard_share=0.5)
+    settings = replace(config(3), stages=(stage,), start=str(weights))
+    again = run(settings, faces_folder, tmp_path / "b")
+    before, after = (load_network(path).state_dict() for path in (weights, again))
+    changed = {name for name in before if not torch.equal(before[name], after[name])}
+    assert any(name.startswith("unmasker.segmenter.") for name in changed)
+    assert any(name.startswith("unmasker.mask_sharpener.") for name in changed)
+    assert not any("unmasker.generator" in name or ".sharpener" in name for name in changed)
+    line = json.loads((tmp_path / "b" / "metrics.jsonl").read_text().splitlines()[0])
+    assert "segmentation" in line
+    assert "reconstruction" not in line
+
+
 @pytest.mark.parametrize("term", ["perceptual", "identity", "teacher"])
 def test_fixed_networks_that_are_missing_show_before_any_work(faces_folder, tmp_path, term):
     key = term if term == "teacher" else f"{term}_weights"
@@ -220,6 +235,7 @@ def test_configuration_mistakes_are_named(tmp_path):
         "name: x\nstages: [{size: 128, steps: 1, colour: red}]": r"stages\[0\].*'colour'",
         "name: x\nstages: [{size: 65, steps: 1}]": "size or half of it, 256 or 128; got size 65",
         "name: x\nstages: [{size: 128, steps: 1, losses: {identity: 1}}]": "identity_weights",
+        "name: x\nstages: [{size: 128, steps: 1, hard_share: 1.5}]": "hard_share",
         "name: x\nfrozen_share: 0\nstages: [{size: 128, steps: 1}]": "frozen_share",
         "stages: [{size: 128, steps: 1}]": "name",
         "- 1": "expected a mapping",

@@ -1,0 +1,169 @@
+"""Masks that are hard to find: wide, loose, askew, loudly printed, or oddly lit.
+
+Training draws a share of them (`Stage.hard_share`); evaluation draws none, so that its numbers stay
+comparable. They were made after what the segmenter missed on photos of really masked people.
+Coordinates are mean-face units (see `mask_shapes`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import cv2
+import numpy as np
+
+from .fabrics import Colour, Field
+from .mask_shapes import MIDDLE, MaskShape, mirror
+from .mesh import Array
+from .trimmings import Layer
+
+EARS = (234, 454)  # mesh points before the picture-left and picture-right ear
+NOSE = 4
+# A turned head's mask stands off the face most here.
+_FRONT = np.array([MIDDLE, 178.0])
+
+
+def _winged(kind: str, rng: np.random.Generator) -> MaskShape:
+    """One piece of cloth from ear to ear, as high at the ears as the wearer likes."""
+    top = rng.uniform(115, 136)
+    ear = rng.uniform(68, 86)
+    ear_top = rng.uniform(110, 146)
+    ear_bottom = ear_top + rng.uniform(14, 62)
+    bottom = rng.uniform(208, 240)
+    jaw = max(ear_bottom + 4, rng.uniform(168, 200))
+    half = [
+        (0.0, top),
+        (11.0, top + rng.uniform(2, 7)),
+        (34.0, max(top + 8, (top + ear_top) / 2 + rng.uniform(0, 10))),
+        (58.0, max(top + 6, ear_top + rng.uniform(0, 6))),
+        (ear, ear_top),
+        (ear + rng.uniform(-4, 4), ear_bottom),
+        (58.0, jaw),
+        (34.0, max(jaw + 6, bottom - rng.uniform(8, 20))),
+        (14.0, bottom - 1.5),
+        (0.0, bottom),
+    ]
+    return MaskShape(kind, mirror(half, rng, 1.0), (), 0.0, top, bottom)
+
+
+def harden_shape(shape: MaskShape, rng: np.random.Generator) -> MaskShape:
+    """Gives another cut to a mask, makes it wider and longer, and sets it askew."""
+    if shape.kind in ("cloth", "dark") and rng.random() < 0.5:
+        shape = _winged(shape.kind, rng)
+    left, right = rng.uniform(0.95, 1.3, 2) if rng.random() < 0.6 else (1.0, 1.0)
+    longer = rng.uniform(0, 0.45) if rng.random() < 0.4 else 0.0
+    angle = rng.normal(0, 0.06)
+    turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    shift = rng.normal(0, 2.5, 2)
+
+    def move(points: Array) -> Array:
+        p = points - [MIDDLE, 170.0]
+        p[:, 0] *= np.where(p[:, 0] < 0, left, right)
+        p[:, 1] += longer * np.maximum(p[:, 1], 0)
+        return p @ turn + [MIDDLE, 170.0] + shift
+
+    return replace(
+        shape, outline=move(shape.outline), straps=tuple(move(strap) for strap in shape.straps)
+    )
+
+
+def stand_off(
+    outline: Array, pixels: Array, landmarks: Array, unit: float, rng: np.random.Generator
+) -> Array:
+    """Pushes the front of a mask off a turned head, to the side that the head is turned to.
+
+    Args:
+        outline: `[K, 2]` in mean-face units.
+        pixels: The same points in the picture.
+        landmarks: `[468, 2]` mesh points in pixels.
+        unit: Pixels per mean-face unit.
+        rng: Draws how far: up to 24 units on a profile.
+    """
+    left, right = landmarks[list(EARS)]
+    across = (right - left) / max(float(np.linalg.norm(right - left)), 1e-6)
+    to_left, to_right = ((landmarks[NOSE] - left) @ across, (right - landmarks[NOSE]) @ across)
+    turned = np.clip((to_left - to_right) / max(abs(to_left) + abs(to_right), 1e-6), -1, 1)
+    front = np.exp(-(((outline - _FRONT) / 52.0) ** 2).sum(1))
+    return pixels + np.outer(front, across) * (turned * rng.uniform(0, 24) * unit)
+
+
+def _loud(rng: np.random.Generator) -> Colour:
+    return rng.uniform(0.03, 0.95, 3)
+
+
+def _checkerboard(u: Field, v: Field, pixel: float, rng: np.random.Generator) -> list[Layer]:
+    angle, period = rng.uniform(0, np.pi), rng.uniform(8, 26)
+    waves = [
+        np.sin(2 * np.pi * (u * np.cos(a) + v * np.sin(a)) / period)
+        for a in (angle, angle + np.pi / 2)
+    ]
+    steep = period / (4 * max(pixel, 0.4))
+    return [(np.clip(waves[0] * waves[1] * steep + 0.5, 0, 1).astype(np.float32), _loud(rng))]
+
+
+def _bands(u: Field, v: Field, pixel: float, rng: np.random.Generator) -> list[Layer]:
+    """The mask's upper part in another colour, its border straight or a wave."""
+    border = rng.uniform(140, 190) + rng.uniform(0, 6) * np.sin(u / rng.uniform(4, 20))
+    border = border + rng.uniform(-0.004, 0.004) * (u - MIDDLE) ** 2
+    return [(np.clip((border - v) / max(pixel, 0.4) + 0.5, 0, 1).astype(np.float32), _loud(rng))]
+
+
+def _scattered(u: Field, v: Field, pixel: float, rng: np.random.Generator) -> list[Layer]:
+    """Flowers, dots and strokes of a few colours."""
+    layers = []
+    for _ in range(rng.integers(1, 4)):
+        canvas = np.zeros((200, 200), np.uint8)  # one per mean-face unit, 100..300 downwards
+        size = rng.uniform(1.5, 9)
+        strokes = rng.random() < 0.3
+        for x, y in rng.uniform(0, 200, (int(rng.integers(8, 70)), 2)):
+            if strokes:
+                to = (int(x + rng.normal(0, 14)), int(y + rng.normal(0, 14)))
+                cv2.line(canvas, (int(x), int(y)), to, 255, int(rng.integers(1, 3)), cv2.LINE_AA)
+            else:
+                axes = (max(1, int(size)), max(1, int(size * rng.uniform(0.3, 1))))
+                turn = float(rng.uniform(0, 180))
+                cv2.ellipse(canvas, (int(x), int(y)), axes, turn, 0, 360, 255, -1, cv2.LINE_AA)
+        seen = cv2.remap(canvas, u - np.float32(28), v - np.float32(90), cv2.INTER_LINEAR)
+        layers.append((seen.astype(np.float32) / 255, _loud(rng)))
+    return layers
+
+
+PRINTS = (_checkerboard, _bands, _scattered)
+
+
+def loud_prints(u: Field, v: Field, pixel: float, rng: np.random.Generator) -> list[Layer]:
+    """Draws a strong print, or none; arguments as of `trimmings.trimmings`."""
+    if rng.random() < 0.55:
+        return []
+    return PRINTS[rng.integers(len(PRINTS))](u, v, pixel, rng)
+
+
+def hard_colour(colour: Colour, skin: Colour, picture: Field, rng: np.random.Generator) -> Colour:
+    """The cloth's colour: often the skin's own, or one from elsewhere in the picture.
+
+    Args:
+        colour: What it would be else, `[3]` in 0..1.
+        skin: The skin's, `[3]` in 0..1.
+        picture: `[H, W, 3]`, 0..255.
+        rng: Draws which.
+    """
+    draw = rng.random()
+    if draw < 0.2:
+        return np.clip(skin * rng.uniform(0.75, 1.2) + rng.normal(0, 0.03, 3), 0.03, 0.97)
+    if draw < 0.4:
+        y, x = (rng.integers(side) for side in picture.shape[:2])
+        return np.clip(picture[y, x] / 255.0, 0.03, 0.97)
+    return _loud(rng) if draw < 0.5 else colour
+
+
+def odd_light(u: Field, v: Field, rng: np.random.Generator) -> Field:
+    """Over- or underexposed cloth, or a shadow's edge across it: a factor `[H, W]`."""
+    light = np.ones_like(u)
+    if rng.random() < 0.35:
+        light = light * np.float32(rng.uniform(0.5, 1.9))
+    if rng.random() < 0.3:
+        angle = rng.uniform(0, 2 * np.pi)
+        distance = (u - MIDDLE) * np.cos(angle) + (v - 175) * np.sin(angle) + rng.normal(0, 22)
+        covered = 1 / (1 + np.exp(np.clip(-distance / rng.uniform(0.8, 8), -30, 30)))
+        light = light * (1 - rng.uniform(0.25, 0.65) * covered)
+    return light.astype(np.float32)
