@@ -12,6 +12,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from unmask_sdk.errors import ArtifactError, RuntimeUnavailableError
 from unmask_sdk.manifest import Artifact
 from unmask_sdk.runtimes.base import Array, Runtime, RuntimeInfo, check_names, one_line
@@ -23,9 +25,14 @@ if find_spec("ai_edge_litert") is not None:
 
     ENGINE = f"LiteRT {version('ai-edge-litert')}"
 else:
-    from tflite_runtime.interpreter import Interpreter
-
     ENGINE = f"TensorFlow Lite {version('tflite-runtime')}"
+    if not np.__version__.startswith("1."):
+        # Built for NumPy 1 to the last: with a later one it crashes instead of saying so.
+        raise ImportError(
+            f"tflite-runtime {version('tflite-runtime')} takes NumPy 1, and NumPy "
+            f"{np.__version__} is installed"
+        )
+    from tflite_runtime.interpreter import Interpreter
 
 _ERRORS = (RuntimeError, ValueError)
 

@@ -201,8 +201,8 @@ def choose(
     nothing = _nothing(device)
     if limits.given and any(c.mend == _EASE for c in considered):
         nothing = "no runtime that is usable here keeps the limits"
-    reasons = "; ".join(f"{c.name}: {c.reason} ({c.mend})" for c in considered)
-    raise RuntimeUnavailableError(f"{nothing}. Considered: {reasons}")
+    reasons = "".join(f"\n  {c.name}: {c.reason} ({c.mend})" for c in considered)
+    raise RuntimeUnavailableError(f"{nothing}. Considered:{reasons}")
 
 
 def _precisions(

@@ -5,7 +5,7 @@ Needs the artifact's own engine only; no torch, no network.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -168,6 +168,7 @@ def verify(
     artifacts: str | Path | None = None,
     runtime: str | None = None,
     *,
+    names: Collection[str] = (),
     device: str | None = None,
     threads: int | None = None,
 ) -> Iterator[Check]:
@@ -176,6 +177,7 @@ def verify(
     Args:
         artifacts: Folder that holds a `manifest.json`; the package's own by default.
         runtime: Checks this runtime only, which then has to be usable.
+        names: Checks these only: names of networks, or of their files; all by default.
         device: `cpu`, `cuda`, or Core ML's `all`, `gpu` or `ane`; None takes each runtime's
             default.
         threads: Threads for one run; None leaves it to the engine.
@@ -186,12 +188,12 @@ def verify(
         it was asked for.
 
     Raises:
-        ArtifactError: If the manifest is missing or not valid.
+        ArtifactError: If the manifest is missing or not valid, or has nothing by one of the names.
         UnmaskError: If the runtime that was asked for cannot be used.
     """
     manifest = read_manifest(artifacts)
     entries = tuple(e for e in ENTRIES if e.module) if runtime is None else (find(runtime),)
-    for artifact in manifest.artifacts:
+    for artifact in _named(manifest, names):
         for entry in entries:
             if artifact.format in entry.formats and artifact.precision in entry.precisions:
                 try:
@@ -203,6 +205,21 @@ def verify(
                 except ArtifactError as error:
                     check = _record(artifact, entry, False, None, str(error))
                 yield check
+
+
+def _named(manifest: Manifest, names: Collection[str]) -> tuple[Artifact, ...]:
+    """The artifacts of these names; all of them for no name."""
+    for name in names:
+        if not any(name in _names_of(artifact) for artifact in manifest.artifacts):
+            known = sorted({known for a in manifest.artifacts for known in _names_of(a)})
+            raise ArtifactError(
+                f"{manifest.folder} has no model {name!r}; it has {', '.join(known)}"
+            )
+    return tuple(a for a in manifest.artifacts if not names or _names_of(a) & set(names))
+
+
+def _names_of(artifact: Artifact) -> set[str]:
+    return {artifact.name, Path(artifact.file).name}
 
 
 def _check(

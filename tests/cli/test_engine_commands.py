@@ -55,6 +55,25 @@ def test_verify_passes_and_fails(own_artifacts: Path) -> None:
     assert done.stderr.count("\n") == 1
 
 
+def test_verify_takes_files_folders_and_names(own_artifacts: Path, tmp_path: Path) -> None:
+    def checked(*arguments: object) -> list[str]:
+        done = unmask("verify", *arguments, "--runtime", "onnx", "--json")
+        assert done.returncode == 0, done.stderr
+        return [json.loads(line)["artifact"] for line in done.stdout.splitlines()]
+
+    file = own_artifacts / "detector-fp32.onnx"
+    assert checked(file) == ["detector"]
+    assert checked(own_artifacts) == ["aligner", "detector", "unmasker"]
+    assert checked("--artifacts", own_artifacts, "unmasker", file.name) == ["detector", "unmasker"]
+    done = unmask("verify", "--artifacts", own_artifacts, "nobody")
+    assert done.returncode == 1
+    assert "has no model 'nobody'; it has aligner, aligner-fp32.onnx" in done.stderr
+    (tmp_path / "stray.onnx").write_bytes(b"x")
+    done = unmask("verify", tmp_path / "stray.onnx")
+    assert done.returncode == 1
+    assert "manifest.json: No such file" in done.stderr
+
+
 def test_verify_says_once_why_a_runtime_did_not_run(tiny_artifacts: Path) -> None:
     done = unmask("verify", "--artifacts", tiny_artifacts)
     assert done.returncode == 0, done.stderr

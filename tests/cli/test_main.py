@@ -71,6 +71,7 @@ def test_an_output_that_is_full_is_one_line(arguments: tuple[str, ...], unbuffer
         (("export", "onnx", "-o", "plain"), "--out plain: plain is a file"),
         (("export", "onnx", "--weights", LONG), "there is no weight file"),
         (("export", "onnx", "-o", "broken"), "remove it, or choose another folder"),
+        (("verify", LONG), "has no model"),
         (("verify", "--artifacts", LONG), "File name too long"),
         (("doctor", "--artifacts", "plain"), ""),
     ],

@@ -39,7 +39,7 @@ def test_auto_without_anything_usable_lists_the_reasons(tiny_artifacts: Path) ->
     with pytest.raises(
         RuntimeUnavailableError,
         match=r"^no runtime runs on device='npu'; leave it out, or ask for cuda or cpu"
-        r"\. Considered: trt.*onnx.*torch",
+        r"\. Considered:\n  trt: .*\n  cuda: (.*\n)*  onnx: .*\n(.*\n)*  torch: ",
     ):
         open_runtime(device="npu", artifacts=tiny_artifacts)
 
@@ -51,7 +51,7 @@ def test_auto_on_a_device_that_is_not_there_names_what_runs_on_it(tiny_artifacts
         return
     with pytest.raises(
         RuntimeUnavailableError,
-        match=r"^no runtime .* device='cuda' \(trt, cuda, torch would\).* no CUDA device",
+        match=r"(?s)^no runtime .* device='cuda' \(trt, cuda, torch would\).* no CUDA device",
     ):
         open_runtime(device="cuda", artifacts=tiny_artifacts)
 

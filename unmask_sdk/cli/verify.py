@@ -3,17 +3,47 @@
 from __future__ import annotations
 
 import json
+import os
 from collections import Counter
 from dataclasses import asdict
+from itertools import chain
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from ..errors import VerificationError
+from ..manifest import MANIFEST_NAME
 from .options import ArtifactsOption
+
+Selection = dict[Path | None, list[str]]
+
+
+def _selection(models: list[str], artifacts: Path | None) -> Selection:
+    """What to check in which folder; a model may be a path, or a name in `artifacts`."""
+    if not models:
+        return {artifacts: []}
+    selection: Selection = {}
+    for model in models:
+        path = Path(model)
+        if not os.path.exists(model):  # Unlike Path's, no error where a name is too long.
+            selection.setdefault(artifacts, []).append(model)
+        elif (path / MANIFEST_NAME).is_file() and not path.suffix:  # Not a .mlpackage's own.
+            selection.setdefault(path, [])
+        else:
+            selection.setdefault(path.absolute().parent, []).append(path.absolute().name)
+    return selection
 
 
 def verify(
+    models: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[ARTIFACT]...",
+            help="Model files beside their manifest.json, or names such as unmask-256; all by "
+            "default.",
+        ),
+    ] = None,
     artifacts: ArtifactsOption = None,
     runtime: Annotated[
         str | None, typer.Option(help="Check this runtime only; it then has to be usable.")
@@ -21,7 +51,7 @@ def verify(
     device: Annotated[str | None, typer.Option(help="cpu, cuda; Core ML: all, gpu, ane.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON lines.")] = False,
 ) -> None:
-    """Run the golden vectors of every model file again, on this device."""
+    """Run the golden vectors of model files again, on this device."""
     from rich.console import Console
     from rich.markup import escape
 
@@ -29,7 +59,10 @@ def verify(
 
     console = Console()
     checks = []
-    for check in run(artifacts, runtime, device=device):
+    for check in chain.from_iterable(
+        run(folder, runtime, names=names, device=device)
+        for folder, names in _selection(models or [], artifacts).items()
+    ):
         checks.append(check)
         if as_json:
             print(json.dumps(asdict(check)), flush=True)
@@ -47,7 +80,8 @@ def verify(
         # A runtime that is not there has the same reason for every file.
         for (name, reason), files in left_out.items():
             console.print(
-                f"[yellow]not run[/] on {name}, {files} files: {escape(reason)}", soft_wrap=True
+                f"[yellow]not run[/] on {name}, {files} file{'s' * (files > 1)}: {escape(reason)}",
+                soft_wrap=True,
             )
         console.print(
             f"{len(right)} ok, {len(wrong)} wrong, {sum(left_out.values())} not run", soft_wrap=True
