@@ -57,6 +57,8 @@ class Stage:
         final_rate: Learning rate at the end (cosine).
         variants: Different masks rendered for each face.
         hard_share: Share of masks that are hard to find (see `hard_masks`); validation has none.
+        again_share: Share of samples whose mask the averaged network takes off first: what it left
+            there is still mask, what it painted is not. For stages of segmentation alone.
         losses: Loss weights.
     """
 
@@ -67,13 +69,19 @@ class Stage:
     final_rate: float = 3e-5
     variants: int = 1
     hard_share: float = 0.0
+    again_share: float = 0.0
     losses: LossWeights = field(default_factory=LossWeights)
 
     def __post_init__(self) -> None:
         if min(self.size, self.steps, self.batch, self.variants) < 1:
             raise ConfigError(f"a stage needs positive steps, batch, variants and size; got {self}")
         check_range(self, "rate", LEAST_RATE, 1)
-        check_range(self, "final_rate hard_share", 0, 1)
+        check_range(self, "final_rate hard_share again_share", 0, 1)
+        if self.again_share and self.losses.fills:
+            raise ConfigError(
+                f"again_share is {self.again_share} in a stage that trains the generator too; set "
+                "it to 0, or losses.reconstruction and the other terms but segmentation to 0"
+            )
 
 
 @dataclass(frozen=True)

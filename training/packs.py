@@ -117,14 +117,16 @@ def check_room(faces_folder: Path, faces: list[Face], plans: Iterable[PackPlan],
     Raises:
         DataError: If it cannot, saying how much is needed and how much is free.
     """
-    needed = 0
+    needs: dict[Path, int] = {}
     for plan in set(plans):
         chosen = plan.choose(faces)
         out = plan.folder(run / "packs", len(chosen))
         if not _is_current(out, plan, _contents(faces_folder, chosen, plan), len(chosen)):
-            needed += sum(map(math.prod, plan.shapes(len(chosen)).values()))
-            # A pack that is made again is written over.
-            needed -= sum(file.stat().st_size for file in out.glob("*.npy"))
+            # A pack that is made again is written over, and so is one with other masks.
+            needs[out] = sum(map(math.prod, plan.shapes(len(chosen)).values())) - sum(
+                file.stat().st_size for file in out.glob("*.npy")
+            )
+    needed = sum(needs.values())
     free = shutil.disk_usage(run).free
     if needed > free:
         raise DataError(

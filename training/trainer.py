@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -133,6 +134,8 @@ class Trainer:
         # Without stage one, nothing is emptied: the generator sees the mask itself.
         opening = torch.zeros_like(batch.mask)
         if self.config.network.segmentation:
+            if stage.again_share:
+                batch = self._unmask_some(batch, stage.again_share, rng)
             with torch.autocast(self.device.type, dtype=torch.bfloat16):
                 logits = self.find(batch.masked)
             logits = logits.float()
@@ -177,6 +180,21 @@ class Trainer:
         if weights.adversarial or weights.feature_matching:
             terms["critic"] = self._critic_step(stage, batch, filled.detach(), hole)
         return terms
+
+    def _unmask_some(self, batch: Batch, share: float, rng: np.random.Generator) -> Batch:
+        """Takes the mask off some samples, as the averaged network does it.
+
+        A segmenter that knows masks of the skin's own colour takes soft painted skin for one.
+        """
+        some = torch.from_numpy(rng.random(len(batch.mask)) < share).to(self.device)
+        if not some.any():
+            return batch
+        masked, mask = batch.masked.clone(), batch.mask.clone()
+        with torch.no_grad(), torch.autocast(self.device.type, dtype=torch.bfloat16):
+            picture, shown, _ = self.average(masked[some])
+        masked[some] = torch.lerp(masked[some], picture.float().clamp(-1, 1), shown.float())
+        mask[some] *= 1 - shown.float()
+        return replace(batch, masked=masked, mask=mask)
 
     def _opening(self, predicted: Tensor, mask: Tensor, rng: np.random.Generator) -> Tensor:
         """The hole that the generator fills: some samples' predicted mask, the others' true one."""

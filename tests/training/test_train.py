@@ -10,12 +10,14 @@ import pytest
 import torch
 
 from unmask_sdk.errors import ConfigError, DataError, InvalidInputError, TrainingError
+from unmask_sdk.training.batches import read_batch
 from unmask_sdk.training.checkpoint import load_network
 from unmask_sdk.training.config import LossWeights, Stage, TrainConfig, read_config
 from unmask_sdk.training.data import read_landmarks
 from unmask_sdk.training.networks import UnmaskerConfig
 from unmask_sdk.training.packs import PackPlan, check_room
 from unmask_sdk.training.train import train
+from unmask_sdk.training.trainer import Trainer
 
 TINY = UnmaskerConfig(
     size=64, channels=(8, 16, 16, 16), blocks=(0, 1, 1), segmentation_channels=(8, 8, 8, 8)
@@ -188,7 +190,12 @@ def test_following_brings_a_small_network_nearer_to_the_large_one(faces_folder, 
 
 def test_segmentation_alone_leaves_the_generator_as_it_is(faces_folder, tmp_path):
     weights = run(config(3), faces_folder, tmp_path / "a")
-    stage = replace(config(6).stages[0], losses=LossWeights(reconstruction=0.0), hard_share=0.5)
+    stage = replace(
+        config(6).stages[0],
+        losses=LossWeights(reconstruction=0.0),
+        hard_share=0.5,
+        again_share=0.5,
+    )
     settings = replace(config(3), stages=(stage,), start=str(weights))
     again = run(settings, faces_folder, tmp_path / "b")
     before, after = (load_network(path).state_dict() for path in (weights, again))
@@ -199,6 +206,27 @@ def test_segmentation_alone_leaves_the_generator_as_it_is(faces_folder, tmp_path
     line = json.loads((tmp_path / "b" / "metrics.jsonl").read_text().splitlines()[0])
     assert "segmentation" in line
     assert "reconstruction" not in line
+
+
+def test_of_a_mask_taken_off_only_what_was_left_is_mask(pack):
+    trainer = Trainer(config(), torch.device("cpu"))
+    batch = read_batch(pack, np.arange(4), 0, torch.device("cpu"))
+    with torch.no_grad():
+        # Fresh weights are sure of nothing.
+        trainer.average.segmenter.head[1].weight.mul_(120)
+        trainer.average.segmenter.head[1].bias.sub_(8)
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            _, shown, _ = trainer.average(batch.masked)
+    again = trainer._unmask_some(batch, 1.0, np.random.default_rng(0))
+    off, on = (shown > 0.9), (shown == 0)
+    assert off.any()
+    assert on.any()
+    assert (again.mask[off] < 0.2).all()
+    assert (again.mask[on] == batch.mask[on]).all()
+    kept = on.expand_as(batch.masked)
+    assert (again.masked[kept] == batch.masked[kept]).all()
+    assert again.truth is batch.truth
+    assert trainer._unmask_some(batch, 0.0, np.random.default_rng(0)) is batch
 
 
 @pytest.mark.parametrize("term", ["perceptual", "identity", "teacher"])
@@ -236,6 +264,7 @@ def test_configuration_mistakes_are_named(tmp_path):
         "name: x\nstages: [{size: 65, steps: 1}]": "size or half of it, 256 or 128; got size 65",
         "name: x\nstages: [{size: 128, steps: 1, losses: {identity: 1}}]": "identity_weights",
         "name: x\nstages: [{size: 128, steps: 1, hard_share: 1.5}]": "hard_share",
+        "name: x\nstages: [{size: 128, steps: 1, again_share: 0.1}]": "trains the generator too",
         "name: x\nfrozen_share: 0\nstages: [{size: 128, steps: 1}]": "frozen_share",
         "stages: [{size: 128, steps: 1}]": "name",
         "- 1": "expected a mapping",
