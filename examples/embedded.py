@@ -14,6 +14,8 @@ import unmask_sdk
 
 
 def main() -> None:
+    if len(sys.argv) != 3:
+        raise SystemExit(__doc__)
     source, target = sys.argv[1:]
     try:
         model = unmask_sdk.load()

@@ -40,6 +40,8 @@ class Counting(Runtime[onnxruntime.InferenceSession]):
 
 
 def main() -> None:
+    if len(sys.argv) != 2:
+        raise SystemExit(__doc__)
     manifest = read_manifest()
     unmaskers = manifest.find(role="unmasker", formats=("onnx",))
     artifact = next(a for a in unmaskers if a.precision == "fp32")

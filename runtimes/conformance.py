@@ -30,12 +30,24 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pytest
 
 from unmask_sdk.drawings import draw
-from unmask_sdk.errors import InvalidInputError, RuntimeUnavailableError, UnmaskError
+from unmask_sdk.errors import (
+    InvalidInputError,
+    MissingDependencyError,
+    RuntimeUnavailableError,
+    UnmaskError,
+)
 from unmask_sdk.runtimes.base import Runtime
 from unmask_sdk.selection import open_runtime
+
+try:
+    import pytest
+except ModuleNotFoundError as error:
+    NEEDS = "the conformance suite needs pytest; pip install pytest"
+    if __name__ == "__main__":
+        raise SystemExit(NEEDS) from None
+    raise MissingDependencyError(NEEDS) from error
 
 AnyRuntime = Runtime[Any]
 Pixels = npt.NDArray[np.uint8]
