@@ -33,12 +33,15 @@ class Placement:
         activations: Their type.
         between: Operators that may join int8 convolutions without leaving int8.
         shared: Whether float operators read the rounded tensors of their int8 neighbours.
+        short_names: Whether what the quantiser adds gets names of a few letters: its own are a
+            twelfth of a small file.
         options: For the quantiser.
     """
 
     activations: QuantType
     between: tuple[str, ...]
     shared: bool
+    short_names: bool
     options: Mapping[str, Any]
 
 
@@ -48,6 +51,7 @@ CPU = Placement(
     activations=QuantType.QUInt8,
     between=("Relu", "Add", "Concat", "Resize", "DepthToSpace"),
     shared=False,
+    short_names=True,
     options={"ActivationSymmetric": False},
 )
 # OpenVINO: the same, but biases in float, as it adds them; and what a convolution puts out is
@@ -67,6 +71,7 @@ TENSORRT = Placement(
     activations=QuantType.QInt8,
     between=(),
     shared=True,
+    short_names=False,  # Its build log is read by them.
     options={
         "ActivationSymmetric": True,
         "QuantizeBias": False,
@@ -178,6 +183,8 @@ class FloatGraph:
         model: onnx.ModelProto = quantiser.model.model
         if not self.placement.shared:
             _spare_the_rest(model, nodes)
+        if self.placement.short_names:
+            _shorten_names(model, self._model)
         del model.graph.value_info[:]
         model.producer_version = ""
         onnx.checker.check_model(model, full_check=True)
@@ -220,3 +227,18 @@ def _spare_the_rest(model: onnx.ModelProto, int8: Collection[onnx.NodeProto]) ->
         elif node.op_type != "DequantizeLinear" and node.name not in inside:
             for k, name in enumerate(node.input):
                 node.input[k] = original.get(name, name)
+
+
+def _shorten_names(model: onnx.ModelProto, original: onnx.ModelProto) -> None:
+    """Renames what is not in the original."""
+    known = {name for node in original.graph.node for name in (*node.input, *node.output)}
+    short: dict[str, str] = {}
+    for node in model.graph.node:
+        if node.op_type in ("QuantizeLinear", "DequantizeLinear"):
+            node.ClearField("name")
+        for names in (node.input, node.output):
+            for k, name in enumerate(names):
+                if name not in known:
+                    names[k] = short.setdefault(name, f"q{len(short):x}")
+    for tensor in model.graph.initializer:
+        tensor.name = short.get(tensor.name, tensor.name)

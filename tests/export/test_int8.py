@@ -119,6 +119,22 @@ def test_what_is_between_float_layers_stays_float(network: nn.Module, float_file
         graph.nodes(["nowhere"])
 
 
+def test_only_what_the_quantiser_added_has_short_names(
+    network: nn.Module, float_file: bytes
+) -> None:
+    kept = ("unmasker.generator.down2.0.0",)
+    plan = replace(plan_for(network), keep_float=kept)
+    model = onnx.load_from_string(quantised(float_file, read_images().at(SIZE)[:2], plan))
+    before = onnx.load_from_string(float_file).graph
+    known = {name for node in before.node for name in (*node.input, *node.output)}
+    added = [t.name for t in model.graph.initializer if t.name not in known]
+    assert len(added) > 50
+    assert max(map(len, added)) <= 5
+    assert f"{kept[0]}.weight" in {t.name for t in model.graph.initializer}
+    # Layers are compared by these.
+    assert {n.output[0] for n in model.graph.node if n.op_type == "Conv"} <= known
+
+
 def test_the_share_of_int8_is_counted(network: nn.Module, float_file: bytes) -> None:
     images = read_images().at(SIZE)[:2]
     whole = replace(plan_for(network), keep_float=())
