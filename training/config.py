@@ -12,7 +12,7 @@ from .networks import UnmaskerConfig
 from .settings import LEAST_RATE, build, check_range, read_yaml
 
 # Terms whose pull on the picture is scaled against the reconstruction's, see `Trainer._balanced`.
-BALANCED = ("adversarial", "feature_matching", "perceptual", "identity", "distillation")
+BALANCED = ("adversarial", "perceptual", "identity", "distillation")
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,6 @@ class LossWeights:
     perceptual: float = 0.0
     identity: float = 0.0
     adversarial: float = 0.0
-    feature_matching: float = 0.0
     distillation: float = 0.0
 
     def __post_init__(self) -> None:
@@ -96,8 +95,8 @@ class TrainConfig:
         limit: At most this many faces in all; None for no limit.
         empty_share: Share of samples without a mask, so that bare faces get an empty mask.
         predicted_share: Share of samples filled through the predicted instead of the true mask.
-        frozen_share: Share of each batch that the perceptual and identity terms look at; each costs
-            more than the generator itself.
+        frozen_share: Share of each batch that the perceptual, adversarial and identity terms look
+            at; each costs more than the generator itself.
         ema: Decay of the weights' moving average, which is what is evaluated and shipped.
         interval: Steps between evaluations, sample sheets and checkpoints.
         validation: Number of validation faces.
@@ -146,6 +145,12 @@ class TrainConfig:
                     f"a stage trains at the network's size or half of it, {sizes[0]} or "
                     f"{sizes[1]}; got size {stage.size}"
                 )
+            finds = self.network.segmentation and stage.losses.segmentation
+            if not (finds or stage.losses.fills):
+                raise ConfigError(
+                    "a stage trains nothing: the weights of all losses that this network has are "
+                    "0; give losses.reconstruction a weight, or leave the stage out"
+                )
         taught = any(stage.losses.distillation for stage in self.stages)
         if taught and not self.network.segmentation:
             raise ConfigError(
@@ -154,6 +159,7 @@ class TrainConfig:
             )
         for term, key in (
             ("perceptual", "perceptual_weights"),
+            ("adversarial", "perceptual_weights"),
             ("identity", "identity_weights"),
             ("distillation", "teacher"),
         ):

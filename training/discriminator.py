@@ -1,34 +1,38 @@
-"""The patch discriminator: used in training only, never shipped."""
+"""The discriminator: used in training only, never shipped."""
 
 from __future__ import annotations
 
-from itertools import pairwise
+from collections.abc import Sequence
 
-import torch
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
 
-class PatchDiscriminator(nn.Module):
-    """Spectrally normalised PatchGAN that sees the picture and where the hole is.
+class FeatureDiscriminator(nn.Module):
+    """Light heads on the features of a fixed network, after *Projected GANs* (Sauer et al., 2021).
 
-    `forward` takes `[N, 3, S, S]` in -1..1 and the hole `[N, 1, S, S]`; it gives patch scores
-    `[N, 1, S/8, S/8]` and the feature maps on the way, for feature matching.
+    The fixed network can tell lips from nostrils from the start; a discriminator that begins with
+    pixels has to learn that first, which takes more pictures than a CPU sees in a night.
+    `forward` takes feature maps `[N, C, H, W]`, one for each of `widths`, and gives a map of scores
+    `[N, 1, H/2, W/2]` for each.
     """
 
-    def __init__(self, channels: int = 32) -> None:
+    def __init__(self, widths: Sequence[int], channels: int = 64) -> None:
         super().__init__()
-        widths = [4, channels, channels * 2, channels * 4]
-        self.layers = nn.ModuleList(
-            spectral_norm(nn.Conv2d(a, b, 4, stride=2, padding=1)) for a, b in pairwise(widths)
+        self.heads = nn.ModuleList(
+            nn.Sequential(
+                spectral_norm(nn.Conv2d(width, channels, 1)),
+                nn.LeakyReLU(0.2),
+                spectral_norm(nn.Conv2d(channels, channels, 4, stride=2, padding=1)),
+                nn.LeakyReLU(0.2),
+                spectral_norm(nn.Conv2d(channels, channels, 3, padding=1)),
+                nn.LeakyReLU(0.2),
+                spectral_norm(nn.Conv2d(channels, 1, 3, padding=1)),
+            )
+            for width in widths
         )
-        self.last = spectral_norm(nn.Conv2d(widths[-1], widths[-1], 3, padding=1))
-        self.score = spectral_norm(nn.Conv2d(widths[-1], 1, 3, padding=1))
 
-    def forward(self, picture: Tensor, hole: Tensor) -> tuple[Tensor, list[Tensor]]:
-        x = torch.cat([picture, hole], 1)
-        features = []
-        for layer in [*self.layers, self.last]:
-            x = nn.functional.leaky_relu(layer(x), 0.2)
-            features.append(x)
-        return self.score(x), features
+    def forward(self, features: Sequence[Tensor]) -> list[Tensor]:
+        # The fixed network's activations differ by orders of magnitude.
+        normal = [x / (x.square().mean(1, keepdim=True) + 1e-3).sqrt() for x in features]
+        return [head(x) for head, x in zip(self.heads, normal, strict=True)]

@@ -49,22 +49,18 @@ def segmentation(logits: Tensor, mask: Tensor) -> Tensor:
     return entropy + dice.mean()
 
 
-def discriminator_hinge(real: Tensor, fake: Tensor, weight: Tensor) -> Tensor:
-    """Hinge loss of the discriminator on patch scores, weighted by patch."""
-    score = F.relu(1 - real) + F.relu(1 + fake)
+def discriminator_hinge(real: list[Tensor], fake: list[Tensor], region: Tensor) -> Tensor:
+    """Hinge loss of the discriminator: the mean over its maps of scores, each within `region`."""
+    pairs = zip(real, fake, strict=True)
+    maps = [F.relu(1 - r.float()) + F.relu(1 + f.float()) for r, f in pairs]
+    return torch.stack([_within(score, region) for score in maps]).mean()
+
+
+def generator_hinge(fake: list[Tensor], region: Tensor) -> Tensor:
+    """Hinge loss of the generator: the mean over the maps of scores, each within `region`."""
+    return -torch.stack([_within(score.float(), region) for score in fake]).mean()
+
+
+def _within(score: Tensor, region: Tensor) -> Tensor:
+    weight = F.interpolate(region, size=score.shape[-2:], mode="area")
     return (score * weight).sum() / (weight.sum() + _EPS)
-
-
-def generator_hinge(fake: Tensor, weight: Tensor) -> Tensor:
-    """Hinge loss of the generator on patch scores, weighted by patch."""
-    return -(fake * weight).sum() / (weight.sum() + _EPS)
-
-
-def feature_matching(real: list[Tensor], fake: list[Tensor], weight: Tensor) -> Tensor:
-    """Mean absolute difference of feature maps, inside the weighted region only."""
-    total = weight.new_zeros(())
-    for r, f in zip(real, fake, strict=True):
-        w = F.interpolate(weight, size=r.shape[-2:], mode="area")
-        difference = (r.detach().float() - f.float()).abs().mean(1, keepdim=True)
-        total = total + (difference * w).sum() / (w.sum() + _EPS)
-    return total / len(real)

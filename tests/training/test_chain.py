@@ -21,7 +21,7 @@ validation: 4
 compile: false
 network: {size: 64, channels: [8, 8, 8, 8], blocks: [0, 1, 0], segmentation_channels: [8, 8, 8, 8]}
 stages:
-  - {size: 64, steps: 2, batch: 4, rate: 3e-3, losses: {adversarial: 0.3, feature_matching: 0.3}}
+  - {size: 64, steps: 2, batch: 4, rate: 3e-3, losses: {adversarial: 1, perceptual: 0.5}}
 """
 
 
@@ -48,7 +48,7 @@ def pictures(astronaut, tmp_path):
     return tmp_path / "faces"
 
 
-def test_from_pictures_to_scores(pictures, mesh_model, tmp_path):
+def test_from_pictures_to_scores(pictures, mesh_model, vgg, tmp_path):
     out, run, report = tmp_path / "masked", tmp_path / "run", tmp_path / "report"
     said = unmask(tmp_path, "synth", pictures, "-o", out, "--mesh", mesh_model, "--size", 64)
     assert "person0/broken.jpg: left out" in said
@@ -57,7 +57,8 @@ def test_from_pictures_to_scores(pictures, mesh_model, tmp_path):
     config = tmp_path / "mine.yaml"
     config.write_text(CONFIG)
     places = ("--landmarks", out / "landmarks.npz")
-    said = unmask(tmp_path, "train", config, "--faces", pictures, *places, "--run", run)
+    teachers = ("--perceptual-weights", vgg)
+    said = unmask(tmp_path, "train", config, "--faces", pictures, *places, *teachers, "--run", run)
     weights = run / "mine.safetensors"
     assert f"weights: {weights}" in said.replace("\n", "")
     assert json.loads((run / "metrics.jsonl").read_text())["step"] == 2

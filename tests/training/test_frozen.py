@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 
-import h5py
 import numpy as np
 import pytest
 import torch
@@ -15,23 +14,7 @@ import torch
 from unmask_sdk.errors import DataError, MissingDependencyError
 from unmask_sdk.training.identity import LAYERS, load_identity
 from unmask_sdk.training.mesher import Mesher
-from unmask_sdk.training.perceptual import BLOCKS, load_perceptual
-
-
-@pytest.fixture(scope="module")
-def vgg(tmp_path_factory):
-    path = tmp_path_factory.mktemp("vgg") / "w.h5"
-    rng = np.random.default_rng(0)
-    widths = (3, 64, 128, 256)
-    with h5py.File(path, "w") as file:
-        for i, count in enumerate(BLOCKS):
-            for j in range(count):
-                inputs = widths[i] if j == 0 else widths[i + 1]
-                name = "conv2d" if j == 0 else f"conv2d_{j}"
-                kernel = rng.normal(0, 0.05, (3, 3, inputs, widths[i + 1])).astype(np.float32)
-                file[f"block{i + 1}/layers/{name}/vars/0"] = kernel
-                file[f"block{i + 1}/layers/{name}/vars/1"] = np.zeros(widths[i + 1], np.float32)
-    return path
+from unmask_sdk.training.perceptual import load_perceptual
 
 
 @pytest.fixture(scope="module")
@@ -74,16 +57,21 @@ def dlib(tmp_path_factory):
     return folder
 
 
+def distance(network, filled, truth, hole):
+    return network.look(filled, truth, hole, np.random.default_rng(0)).distance()
+
+
 @pytest.mark.parametrize("size", [128, 256])
 @pytest.mark.parametrize("term", ["perceptual", "identity"])
 def test_terms_are_zero_for_the_truth_and_pull_towards_it(term, size, vgg, dlib):
     network = load_perceptual(vgg) if term == "perceptual" else load_identity(dlib)
+    judge = (lambda *seen: distance(network, *seen)) if term == "perceptual" else network
     torch.manual_seed(0)
     truth = torch.rand(1, 3, size, size) * 2 - 1
     hole = torch.ones(1, 1, size, size)
-    assert float(network(truth, truth, hole)) == pytest.approx(0, abs=1e-5)
+    assert float(judge(truth, truth, hole)) == pytest.approx(0, abs=1e-5)
     other = (truth + 0.3 * torch.randn_like(truth)).requires_grad_()
-    loss = network(other, truth, hole)
+    loss = judge(other, truth, hole)
     assert loss > 0
     (pull,) = torch.autograd.grad(loss, other)
     assert pull.abs().sum() > 0
@@ -97,7 +85,21 @@ def test_perceptual_looks_only_at_the_hole(vgg):
     hole[:, :, 100:120, 40:80] = 1
     far = truth.clone()
     far[:, :, 52:56, 24:28] *= -1
-    assert float(network(far, truth, hole)) == pytest.approx(0, abs=1e-5)
+    assert float(distance(network, far, truth, hole)) == pytest.approx(0, abs=1e-5)
+
+
+@pytest.mark.parametrize("size", [64, 128, 256])
+def test_perceptual_moves_its_window_and_stays_on_the_face(size, vgg):
+    network = load_perceptual(vgg)
+    place = torch.arange(float(size * size)).view(1, 1, size, size)
+    rng = np.random.default_rng(0)
+    seen = [network.look(*[place.expand(1, 3, -1, -1)] * 2, place, rng).hole for _ in range(60)]
+    assert len({tuple(view.shape) for view in seen}) == 1
+    assert len({float(view.min()) for view in seen}) > 30
+    # Of a large picture, halved ones and parts as they are: rows lie two apart, or one.
+    steps = {float(view[0, 0, 1, 0] - view[0, 0, 0, 0]) / size for view in seen}
+    assert steps == ({1.0, 2.0} if size == 256 else {1.0})
+    assert min(float(view.min()) for view in seen) >= 0.25 * size * size
 
 
 def test_missing_and_damaged_weights_say_how_to_get_them(tmp_path, dlib):

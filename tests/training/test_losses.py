@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from unmask_sdk.training import losses
-from unmask_sdk.training.discriminator import PatchDiscriminator
+from unmask_sdk.training.discriminator import FeatureDiscriminator
 
 
 @pytest.fixture
@@ -37,8 +37,6 @@ def test_invalid_pixels_never_count(scene):
     picture = truth.clone()
     picture[:, :, :, :8] = 9
     assert losses.reconstruction(picture, truth, weight) == 0
-    features = [picture]
-    assert losses.feature_matching([truth], features, hole * valid) == 0
 
 
 def test_seam_band_hugs_the_hole(scene):
@@ -59,14 +57,29 @@ def test_segmentation_prefers_the_right_mask(scene):
 
 
 def test_hinge_rewards_telling_real_from_fake():
-    weight = torch.ones(1, 1, 4, 4)
-    real, fake = torch.full((1, 1, 4, 4), 2.0), torch.full((1, 1, 4, 4), -2.0)
-    assert losses.discriminator_hinge(real, fake, weight) == 0
-    assert losses.discriminator_hinge(fake, real, weight) == pytest.approx(6, abs=1e-3)
-    assert losses.generator_hinge(real, weight) < losses.generator_hinge(fake, weight)
+    region = torch.ones(1, 1, 8, 8)
+    real = [torch.full((1, 1, 4, 4), 2.0), torch.full((1, 1, 2, 2), 3.0)]
+    fake = [-scores for scores in real]
+    assert losses.discriminator_hinge(real, fake, region) == 0
+    assert losses.discriminator_hinge(fake, real, region) == pytest.approx(7, abs=1e-3)
+    assert losses.generator_hinge(real, region) < losses.generator_hinge(fake, region)
 
 
-def test_discriminator_shapes():
-    score, features = PatchDiscriminator()(torch.zeros(2, 3, 64, 64), torch.zeros(2, 1, 64, 64))
-    assert score.shape == (2, 1, 8, 8)
-    assert [f.shape[-1] for f in features] == [32, 16, 8, 8]
+def test_hinge_looks_only_at_the_region():
+    region = torch.zeros(1, 1, 8, 8)
+    region[..., :4] = 1
+    good, bad = torch.full((1, 1, 4, 4), 2.0), torch.full((1, 1, 4, 4), 2.0)
+    bad[..., 2:] = -9
+    assert losses.discriminator_hinge([bad], [-bad], region) == 0
+    assert losses.generator_hinge([bad], region) == losses.generator_hinge([good], region)
+
+
+def test_discriminator_scores_each_map_whatever_its_scale():
+    torch.manual_seed(0)
+    critic = FeatureDiscriminator((4, 8)).eval()
+    features = [torch.rand(2, 4, 32, 24), torch.rand(2, 8, 16, 12)]
+    scores = critic(features)
+    assert [s.shape for s in scores] == [(2, 1, 16, 12), (2, 1, 8, 6)]
+    louder = critic([1000 * x for x in features])
+    for a, b in zip(scores, louder, strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-2, atol=1e-2)

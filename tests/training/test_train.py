@@ -229,11 +229,17 @@ def test_of_a_mask_taken_off_only_what_was_left_is_mask(pack):
     assert trainer._unmask_some(batch, 0.0, np.random.default_rng(0)) is batch
 
 
-@pytest.mark.parametrize("term", ["perceptual", "identity", "teacher"])
-def test_fixed_networks_that_are_missing_show_before_any_work(faces_folder, tmp_path, term):
-    key = term if term == "teacher" else f"{term}_weights"
-    weight = {"distillation" if term == "teacher" else term: 1.0}
-    late = replace(config(3).stages[0], losses=LossWeights(**weight))
+@pytest.mark.parametrize(
+    ("term", "key"),
+    [
+        ("perceptual", "perceptual_weights"),
+        ("adversarial", "perceptual_weights"),
+        ("identity", "identity_weights"),
+        ("distillation", "teacher"),
+    ],
+)
+def test_fixed_networks_that_are_missing_show_before_any_work(faces_folder, tmp_path, term, key):
+    late = replace(config(3).stages[0], losses=LossWeights(**{term: 1.0}))
     settings = replace(config(3), stages=(config(3).stages[0], late), **{key: "nowhere"})
     with pytest.raises(DataError, match="nowhere"):
         run(settings, faces_folder, tmp_path)
@@ -249,10 +255,12 @@ def test_the_baseline_without_segmentation_trains(faces_folder, tmp_path):
     assert load_network(weights).unmasker.config == network
 
 
-def test_every_home_made_term_trains(faces_folder, tmp_path):
-    run(config(3, adversarial=0.3, feature_matching=0.3), faces_folder, tmp_path)
+def test_the_terms_on_fixed_features_train(faces_folder, tmp_path, vgg):
+    stage = replace(config(3).stages[0], losses=LossWeights(adversarial=1.0, perceptual=0.5))
+    settings = replace(config(3), stages=(stage,), perceptual_weights=str(vgg))
+    run(settings, faces_folder, tmp_path)
     line = json.loads((tmp_path / "metrics.jsonl").read_text().splitlines()[0])
-    for term in ("adversarial", "feature_matching", "critic"):
+    for term in ("adversarial", "perceptual", "critic"):
         assert np.isfinite(line[term])
 
 
@@ -265,6 +273,11 @@ def test_configuration_mistakes_are_named(tmp_path):
         "name: x\nstages: [{size: 128, steps: 1, losses: {identity: 1}}]": "identity_weights",
         "name: x\nstages: [{size: 128, steps: 1, hard_share: 1.5}]": "hard_share",
         "name: x\nstages: [{size: 128, steps: 1, again_share: 0.1}]": "trains the generator too",
+        "name: x\nnetwork: {segmentation: false}\n"
+        "stages: [{size: 128, steps: 1, losses: {reconstruction: 0}}]": "trains nothing",
+        "name: x\nstages: [{size: 128, steps: 1, losses: {reconstruction: 0, segmentation: 0}}]": (
+            "trains nothing"
+        ),
         "name: x\nfrozen_share: 0\nstages: [{size: 128, steps: 1}]": "frozen_share",
         "stages: [{size: 128, steps: 1}]": "name",
         "- 1": "expected a mapping",
