@@ -39,6 +39,21 @@ def check_writable(folder: Path, option: str) -> None:
         return
 
 
+def check_file(path: Path, option: str) -> None:
+    """Refuses a file that could not be written, there or not. Makes nothing.
+
+    Args:
+        path: The file.
+        option: What gave it, such as `--out`, for the message.
+
+    Raises:
+        InvalidInputError: If it is a folder, or its folder could neither be made nor written to.
+    """
+    if os.path.isdir(path):
+        raise InvalidInputError(f"{option} {path} is a folder; name a file")
+    check_writable(path.parent, option)
+
+
 def make_folder(folder: Path, option: str) -> None:
     """Makes a folder, with those above it.
 

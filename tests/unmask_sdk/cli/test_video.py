@@ -25,13 +25,11 @@ def unmask(painted_artifacts: Path, tmp_path: Path):
     def start(command: str, *arguments: object, **options) -> subprocess.Popen:
         code = "from unmask_sdk.cli import main; main()"
         fixed = ["--artifacts", str(painted_artifacts), "--runtime", "onnx"]
+        pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
         return subprocess.Popen(
             [sys.executable, "-c", code, command, *fixed, *map(str, arguments)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
             cwd=tmp_path,
-            **options,
+            **{**pipes, **options},
         )
 
     return start
@@ -102,6 +100,37 @@ def test_failures_are_one_line(unmask, clip, tmp_path):
         line = told.decode().splitlines()[-1]
         assert line.startswith("unmask: error: ") or arguments[0] == "camera"
         assert "Traceback" not in told.decode()
+
+
+def test_a_file_is_safe_until_there_is_a_frame(unmask, picture, tmp_path):
+    for name in ("keep.rgb", "victim.jpg", "cam.mp4", "cam.AVI"):
+        (tmp_path / name).write_bytes(picture.tobytes())
+    (tmp_path / "folder.rgb").mkdir()
+    size = ("--size", f"{WIDTH}x{HEIGHT}")
+    for arguments, words in (
+        (("no-camera", "-o", "keep.rgb"), "cannot be opened"),
+        (("-", *size, "-o", "keep.rgb"), "keep.rgb is what is read"),
+        (("keep.rgb", "-o", "./keep.rgb"), "keep.rgb is what is read"),
+        (("-", *size, "-o", "victim.jpg"), "victim.rgb, or let ffmpeg"),
+        (("-", *size, "-o", "cam.mp4"), "only raw RGB is written, no .mp4"),
+        (("-", *size, "-o", "cam.AVI"), "only raw RGB is written, no .AVI"),
+        (("-", *size, "-o", "folder.rgb"), "folder.rgb is a folder"),
+        (("-", *size, "-o", "keep.rgb/out.rgb"), "keep.rgb is a file, not a folder"),
+    ):
+        with open(tmp_path / "keep.rgb", "rb") as stdin:
+            process = unmask("camera", *arguments, stdin=stdin)
+            _, told = process.communicate(timeout=60)
+        assert process.returncode == 1
+        assert words in told.decode()
+    for name in ("keep.rgb", "victim.jpg", "cam.mp4", "cam.AVI"):
+        assert (tmp_path / name).read_bytes() == picture.tobytes()
+    with open(tmp_path / "keep.rgb", "rb") as stdin:
+        process = unmask("camera", "-", *size, "-o", "new/deep/out.rgb", stdin=stdin)
+        process.communicate(timeout=60)
+    assert process.returncode == 0
+    written = (tmp_path / "new" / "deep" / "out.rgb").read_bytes()
+    assert len(written) == picture.size
+    assert written != picture.tobytes()
 
 
 def test_raw_frames_through_pipes(unmask, picture, painted_model):
