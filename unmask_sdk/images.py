@@ -134,6 +134,19 @@ def stored_format(path: str | os.PathLike[str]) -> str:
         return "JPEG" if image.format == "MPO" else str(image.format)
 
 
+def is_stripped(path: str | os.PathLike[str]) -> bool:
+    """Says whether a file holds no EXIF, and no XMP but the notice that a region was generated.
+
+    One that cannot be read is said not to.
+    """
+    try:
+        with open(path, "rb") as file, _opened(file) as image:
+            bare = "exif" not in image.info and exif.block(image, image.getexif()) is None
+            return bare and xmp.of(image) in (None, xmp.packet(None, generated=True))
+    except (Image.DecompressionBombError, *_DAMAGE):
+        return False
+
+
 def _from_array(array: npt.NDArray[Any], channels: Channels) -> Photo:
     shape = list(array.shape)
     if array.dtype != np.uint8:

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from ..errors import UnmaskError
+from .finished import finished
 from .one import Done, Options, unmask_file
-from .targets import check_inside, finished
+from .targets import check_inside
 
 if TYPE_CHECKING:
     from ..unmasker import Unmasker
@@ -60,7 +61,7 @@ class Work:
     def do(self, unmasker: Unmasker, job: Job) -> Outcome:
         """Unmasks one picture. A failure is an outcome, too: the others go on."""
         source, target = job
-        if not self.again and finished(source, target):
+        if not self.again and finished(source, target, strip=self.options.strip):
             return Outcome(job, None, None)
         try:
             check_inside(self.out, target)

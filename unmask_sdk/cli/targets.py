@@ -77,14 +77,6 @@ def plan(inputs: Sequence[Path], out: Path) -> tuple[list[tuple[Path, Path]], li
     return jobs, unread
 
 
-def finished(source: Path, target: Path) -> bool:
-    """Says whether a result is there and not older than its picture: results are written whole."""
-    try:
-        return target.stat().st_mtime_ns >= source.stat().st_mtime_ns
-    except OSError:  # Not there, or not to be looked at: reading and writing will say so.
-        return False
-
-
 def check_inside(out: Path, target: Path) -> None:
     """Refuses a result that a link would lead out of the folder for results.
 
