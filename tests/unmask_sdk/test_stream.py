@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 import time
 
@@ -145,6 +146,30 @@ def test_closing_wakes_whoever_waits(painted_model):
     assert time.monotonic() - start < 1
     stream.close()
     never.set()
+
+
+def test_a_stream_that_nobody_holds_lets_its_camera_go(painted_model, frame):
+    plug = Plug(frame)
+    for result in painted_model.stream(Camera("test", opener=plug.open)):
+        assert result.faces
+        break
+    gc.collect()
+    wait_for(lambda: plug.released == 1)
+    closed = threading.Event()
+
+    def source():
+        try:
+            while True:
+                yield frame
+                time.sleep(0.004)
+        finally:
+            closed.set()
+
+    for _ in painted_model.stream(source()):
+        break
+    gc.collect()
+    assert closed.wait(5)
+    wait_for(lambda: not [t for t in threading.enumerate() if t.name.startswith("unmask-")])
 
 
 @pytest.mark.parametrize(
