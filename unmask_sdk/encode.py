@@ -17,6 +17,7 @@ from PIL import Image, PngImagePlugin
 from . import exif, xmp
 from .errors import ImageReadError, ImageWriteError, InvalidInputError
 from .files import write_whole
+from .folders import hindrance
 from .images import Extras
 
 Pixels = npt.NDArray[np.uint8]
@@ -128,6 +129,7 @@ def write(
     if not isinstance(quality, Integral) or not 1 <= quality <= 100:
         raise InvalidInputError(f"quality must be a whole number from 1 to 100, got {quality!r}")
     form = output_format(path)
+    _check(Path(path))
     extras = extras or Extras()
     height, width = pixels.shape[:2]
     if max(height, width) > form.max_side:
@@ -160,6 +162,7 @@ def copy(source: str | os.PathLike[str], path: str | os.PathLike[str]) -> None:
         ImageReadError: If `source` cannot be read.
         ImageWriteError: If the file cannot be written.
     """
+    _check(Path(path))
     try:
         content = Path(source).read_bytes()
     except OSError as error:
@@ -220,11 +223,15 @@ def _layers(pixels: Pixels, alpha: Pixels | None, keep: bool) -> Image.Image:
     return Image.composite(image, Image.new("RGB", image.size, "white"), opacity)
 
 
+def _check(path: Path) -> None:
+    reason = hindrance(path)
+    if reason is not None:
+        raise ImageWriteError(f"cannot write {path}: {reason}")
+
+
 def _replace(path: Path, content: bytes | Callable[[BinaryIO], object]) -> None:
     try:
         write_whole(path, content)
-    except FileNotFoundError:
-        raise ImageWriteError(f"cannot write {path}: there is no folder {path.parent}") from None
     except OSError as error:
         reason = error.strerror or " ".join(str(error).split())
         raise ImageWriteError(f"cannot write {path}: {reason}") from error

@@ -54,6 +54,21 @@ def check_file(path: Path, option: str) -> None:
     check_writable(path.parent, option)
 
 
+def hindrance(path: Path) -> str | None:
+    """Says why no file of this name can be written in a folder that must be there; None if it can.
+
+    For functions that make no folders; what only the attempt shows, such as a full disk, is not
+    looked for.
+    """
+    if not os.path.isdir(path.parent):
+        return f"there is no folder {path.parent}; make it first"
+    if not os.access(path.parent, os.W_OK | os.X_OK):
+        return f"the folder {path.parent} may not be written to; choose another"
+    if os.path.isdir(path):
+        return "it is a folder; name a file"
+    return None
+
+
 def make_folder(folder: Path, option: str) -> None:
     """Makes a folder, with those above it.
 

@@ -189,7 +189,7 @@ class Unmasker(Closing):
 
         Args:
             source: A video file.
-            target: File to write: .mp4, .m4v, .mov, .mkv or .webm.
+            target: File to write: .mp4, .m4v, .mov, .mkv or .webm, in a folder that exists.
             **options: `codec`, `crf`, `smooth`, `progress`, `stop`; see
                 `unmask_sdk.video.unmask_video`.
 

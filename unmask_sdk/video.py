@@ -13,7 +13,8 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .errors import InvalidInputError
+from .errors import InvalidInputError, VideoWriteError
+from .folders import hindrance
 from .packages import require
 from .session import Session
 from .unmasker import CHUNK, Unmasker
@@ -102,7 +103,7 @@ def unmask_video(
     Args:
         model: The model.
         source: A video file.
-        target: File to write: .mp4, .m4v, .mov, .mkv or .webm.
+        target: File to write: .mp4, .m4v, .mov, .mkv or .webm, in a folder that exists.
         codec: FFmpeg's name of a video encoder; by default H.264 (H.265 for more than 8 bits), in
             WebM VP9 (AV1).
         crf: Constant rate factor, from 0 (best); 18 by default for H.264.
@@ -124,6 +125,9 @@ def unmask_video(
     require("video", "av", extra="video")
     source, target = Path(source), Path(target)
     container = container_of(target)
+    reason = hindrance(target)
+    if reason is not None:
+        raise VideoWriteError(f"cannot write {target}: {reason}")
     if target.exists() and source.exists() and target.samefile(source):
         raise InvalidInputError(f"{target} is the video to read; choose another OUT")
     start = time.perf_counter()

@@ -149,6 +149,14 @@ def test_places_that_cannot_be_written(tmp_path: Path) -> None:
     assert sorted(os.listdir(tmp_path)) == ["file", "folder.png"]
 
 
+def test_a_locked_folder_is_named(locked: Path, tmp_path: Path) -> None:
+    with pytest.raises(ImageWriteError, match=f"the folder {locked} may not be written to"):
+        write(locked / "a.png", PIXELS)
+    write(tmp_path / "a.png", PIXELS)
+    with pytest.raises(ImageWriteError, match=f"the folder {locked} may not be written to"):
+        copy(tmp_path / "a.png", locked / "a.png")
+
+
 @pytest.mark.skipif(os.name != "posix", reason="modes are POSIX")
 def test_a_new_file_is_as_open_as_others(tmp_path: Path) -> None:
     (tmp_path / "plain").write_bytes(b"x")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import shutil
 import subprocess
 import sys
 import threading
@@ -337,10 +338,12 @@ def test_inputs_that_are_no_videos(painted_model, clip, tmp_path):
 
 def test_outputs_that_cannot_be(painted_model, clip, tmp_path):
     source = clip()
+    (tmp_path / "folder.mp4").mkdir()
     for name, options, error, words in (
         ("out.gif", {}, VideoWriteError, r"use one of \.mp4"),
         ("in.mp4", {}, InvalidInputError, "is the video to read"),
-        ("none/out.mp4", {}, VideoWriteError, "cannot write"),
+        ("none/out.mp4", {}, VideoWriteError, "there is no folder .*none; make it first"),
+        ("folder.mp4", {}, VideoWriteError, "it is a folder"),
         ("out.webm", {}, VideoWriteError, r"cannot hold the sound of .* \(aac\)"),
         ("out.mp4", {"codec": "libx999"}, VideoWriteError, "no encoder libx999"),
         ("out.webm", {"codec": "ffv1"}, VideoWriteError, "does not support 'ffv1'"),
@@ -350,4 +353,24 @@ def test_outputs_that_cannot_be(painted_model, clip, tmp_path):
     ):
         with pytest.raises(error, match=words):
             unmask_video(painted_model, source, tmp_path / name, **options)
-    assert [p.name for p in tmp_path.iterdir()] == ["in.mp4"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["folder.mp4", "in.mp4"]
+
+
+def test_a_locked_folder_is_named_before_any_work(painted_model, clip, locked):
+    source, told = clip(count=20), []
+    with pytest.raises(VideoWriteError, match=f"the folder {locked} may not be written to"):
+        unmask_video(painted_model, source, locked / "out.mp4", progress=told.append)
+    assert told == []
+
+
+def test_a_folder_that_is_lost_meanwhile_is_an_error_of_ours(painted_model, clip, tmp_path):
+    source, out = clip(count=40), tmp_path / "out" / "out.mp4"
+    out.parent.mkdir()
+
+    def lose(_):
+        if out.parent.is_dir():
+            shutil.rmtree(out.parent)
+            out.parent.write_bytes(b"")  # From now on, removing the part fails as well.
+
+    with pytest.raises(VideoWriteError, match="cannot write .*: Not a directory"):
+        unmask_video(painted_model, source, out, progress=lose)

@@ -50,12 +50,14 @@ def image(
     from rich.console import Console
     from rich.progress import Progress
 
+    from ..folders import check_writable
     from ..selection import load
     from .one import Options, unmask_file
     from .targets import plan
 
     options = Options(quality=quality, strip=strip, side_by_side=side_by_side)
     jobs, unread = plan(inputs, out)
+    check_writable(jobs[0][1].parent if len(jobs) == 1 else out, "--out")
     several = len(jobs) + len(unread) > 1
     # Pillow's remarks on odd files, which are decoded all the same.
     warnings.simplefilter("ignore", UserWarning)

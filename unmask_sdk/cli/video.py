@@ -45,11 +45,19 @@ def video(
     from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
     from rich.progress import Progress as Bar
 
+    from ..folders import check_file, make_folder
     from ..packages import require
     from ..selection import load
     from ..video import VideoInterrupted, unmask_video
+    from ..video_encoders import container_of
+    from ..video_reader import reading, video_stream
 
     require("unmask video", "av", extra="video")
+    # What can be refused is refused before a folder is made.
+    container_of(out)
+    check_file(out, "--out")
+    with reading(source) as opened:
+        video_stream(opened, source)
     console = Console(stderr=True)
     bar = Bar(
         TextColumn("taking masks off"),
@@ -68,6 +76,7 @@ def video(
 
     with load(runtime, precision, model=model, artifacts=artifacts) as unmasker, bar:
         task = bar.add_task("", total=None, fps=0.0)
+        make_folder(out.parent, "--out")
         try:
             report = unmask_video(
                 unmasker, source, out, codec=codec, crf=crf, smooth=smooth, progress=show

@@ -102,7 +102,7 @@ def test_a_folder_with_bad_files_among_the_good(unmask, photo, backdrop, painter
         (["in.png", "-o", "out.gif"], "can be written as .jpg"),
         (["in.png", "-o", "in.png"], "written over"),
         (["in.png", "in.png", "-o", "out"], "both be written"),
-        (["in.png", "-o", "text.jpg/out.png"], "cannot make the folder"),
+        (["in.png", "-o", "text.jpg/out.png"], "text.jpg is a file, not a folder"),
         (["in.png", "-o", "a" * 300 + ".png"], "File name too long"),
         (["a" * 300 + ".png", "-o", "out.png"], "File name too long"),
         (["in.png", "-o", "out.png", "--runtime", "magic"], "unknown runtime"),
@@ -122,6 +122,15 @@ def test_a_failure_is_one_line(unmask, photo, backdrop, tmp_path, arguments, wor
     assert words in done.stderr
     assert not done.stdout
     assert sorted(os.listdir(tmp_path)) == before
+
+
+def test_a_locked_folder_is_named_before_any_work(unmask, photo, locked, tmp_path):
+    photo.save(tmp_path / "in.png")
+    for out in (locked, locked / "out.png", locked / "new"):
+        done = unmask("in.png", "-o", out)
+        assert done.returncode == 1
+        assert f"{locked} may not be written to" in done.stderr
+        assert not done.stdout
 
 
 def test_usage_errors(unmask):

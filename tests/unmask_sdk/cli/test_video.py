@@ -69,6 +69,24 @@ def test_a_video(unmask, clip, tmp_path):
     assert count(tmp_path / "out.mp4") == 10
 
 
+def test_folders_are_made_once_all_else_is_right(unmask, clip, tmp_path, locked):
+    clip(2)
+    for arguments, words in (
+        (("none.mp4", "-o", "new/out.mp4"), "none.mp4 is not there"),
+        (("in.mp4", "-o", "new/out.txt"), "use one of .mp4"),
+        (("in.mp4", "-o", "in.mp4/out.mp4"), "in.mp4 is a file, not a folder"),
+        (("in.mp4", "-o", locked / "out.mp4"), f"{locked} may not be written to"),
+    ):
+        process = unmask("video", *arguments)
+        _, told = process.communicate(timeout=60)
+        assert process.returncode == 1
+        assert words in told.decode()
+        assert not (tmp_path / "new").exists()
+    out, told = unmask("video", "in.mp4", "-o", "new/deep/out.mp4").communicate()
+    assert out.startswith(b"new/deep/out.mp4: 2 frames"), told
+    assert count(tmp_path / "new" / "deep" / "out.mp4") == 2
+
+
 def test_ctrl_c(unmask, clip, tmp_path):
     clip(600)
     process = unmask("video", "in.mp4", "-o", "out.mp4")
