@@ -26,6 +26,7 @@ from .options import (
     RuntimeOption,
 )
 from .report import Report
+from .signals import end_tidily
 from .targets import plan
 from .watch import PAUSE, arrivals
 
@@ -75,6 +76,7 @@ def folder(
     if not os.path.isdir(source):
         raise InvalidInputError(f"{source} is not a folder; for single pictures: unmask image")
     check_writable(out, "OUT")
+    end_tidily()
     # Pillow's remarks on odd files, which are decoded all the same.
     warnings.simplefilter("ignore", UserWarning)
     work = Work(

@@ -18,6 +18,7 @@ from .options import (
     QualityOption,
     RuntimeOption,
 )
+from .signals import end_tidily
 
 
 def image(
@@ -58,6 +59,7 @@ def image(
     options = Options(quality=quality, strip=strip, side_by_side=side_by_side)
     jobs, unread = plan(inputs, out)
     check_writable(jobs[0][1].parent if len(jobs) == 1 else out, "--out")
+    end_tidily()
     several = len(jobs) + len(unread) > 1
     # Pillow's remarks on odd files, which are decoded all the same.
     warnings.simplefilter("ignore", UserWarning)

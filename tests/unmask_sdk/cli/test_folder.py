@@ -233,6 +233,33 @@ def test_a_picture_is_taken_once_it_is_complete(tmp_path):
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals are POSIX")
+@pytest.mark.parametrize("command", ["image", "folder"])
+def test_sigterm_leaves_no_half_of_a_file(photo, painted_artifacts, tmp_path, command):
+    (tmp_path / "in").mkdir()
+    for number in range(12):
+        photo.resize((2560, 1920)).save(tmp_path / "in" / f"{number}.png", compress_level=1)
+    fixed = ["--artifacts", str(painted_artifacts), "--runtime", "onnx"]
+    arguments = ["in", "-o", "out"] if command == "image" else ["in", "out", "--workers", "2"]
+    process = subprocess.Popen(
+        [sys.executable, "-c", CODE, command, *fixed, *arguments],
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=tmp_path,
+    )
+    while not list(tmp_path.glob("out/.*.part")):  # From then on it is writing.
+        assert process.poll() is None
+        time.sleep(0.001)
+    process.send_signal(signal.SIGTERM)
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode == 143
+    assert errors == "unmask: terminated\n"
+    found = names(tmp_path / "out")
+    assert len(found) < 12
+    for name in found:
+        Image.open(tmp_path / "out" / name).load()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals are POSIX")
 def test_watching(photo, painted_artifacts, tmp_path):
     (tmp_path / "in").mkdir()
     process = unmask(painted_artifacts, tmp_path, "in", "out", "--watch")

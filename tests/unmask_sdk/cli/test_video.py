@@ -87,15 +87,16 @@ def test_folders_are_made_once_all_else_is_right(unmask, clip, tmp_path, locked)
     assert count(tmp_path / "new" / "deep" / "out.mp4") == 2
 
 
-def test_ctrl_c(unmask, clip, tmp_path):
+@pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_what_was_done_is_kept(unmask, clip, tmp_path, sent, code):
     clip(600)
     process = unmask("video", "in.mp4", "-o", "out.mp4")
     while not list(tmp_path.glob(".out*.part")):  # From then on it is at work.
         assert process.poll() is None
         time.sleep(0.01)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(sent)
     _, told = process.communicate(timeout=60)
-    assert process.returncode == 130
+    assert process.returncode == code
     assert told.decode().startswith("unmask: interrupted; out.mp4 holds the first ")
     assert 0 < count(tmp_path / "out.mp4") < 600
     assert sorted(p.name for p in tmp_path.iterdir()) == ["in.mp4", "out.mp4"]
