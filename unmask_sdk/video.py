@@ -37,7 +37,7 @@ class Progress:
 
     Attributes:
         frames: Frames done.
-        total: Frames in all, estimated; None if the file does not say.
+        total: Frames in all, estimated until the last are done; None if the file does not say.
         seconds: Time in the video of the last frame done.
         elapsed: Seconds of work so far.
     """
@@ -108,7 +108,7 @@ def unmask_video(
             WebM VP9 (AV1).
         crf: Constant rate factor, from 0 (best); 18 by default for H.264.
         smooth: Whether crops and fills are held still between frames (`Session`).
-        progress: Called after each batch of frames.
+        progress: Called after each batch of frames, the last included.
         stop: Set it, from any thread, to end early.
 
     Returns:
@@ -131,6 +131,11 @@ def unmask_video(
     if target.exists() and source.exists() and target.samefile(source):
         raise InvalidInputError(f"{target} is the video to read; choose another OUT")
     start = time.perf_counter()
+
+    def tell(work: _Work, total: int | None) -> None:
+        if progress is not None:
+            progress(Progress(work.frames, total, work.time, time.perf_counter() - start))
+
     stop = stop or threading.Event()
     with reading(source) as opened, _finishing(stop) as interrupted:
         stream = video_stream(opened, source)
@@ -153,11 +158,10 @@ def unmask_video(
                 work.waiting += item
                 while len(work.waiting) >= size:
                     work.do(size)
-                    if progress is not None:
-                        elapsed = time.perf_counter() - start
-                        progress(Progress(work.frames, reader.total, work.time, elapsed))
+                    tell(work, reader.total)
             complete = not stop.is_set()
             work.do(len(work.waiting))
+            tell(work, work.frames if complete else reader.total)
             file.finish()
         except BaseException:
             file.discard()
