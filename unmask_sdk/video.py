@@ -59,7 +59,7 @@ class VideoReport:
         seconds: Seconds of work.
         length: Time in the video of the last frame, in seconds.
         complete: False if it was stopped before the end.
-        notes: What could not be kept: streams left out, damaged frames.
+        notes: What could not be kept: streams left out, damaged frames, a file that is cut off.
     """
 
     frames: int
@@ -169,6 +169,9 @@ def unmask_video(
     notes = list(file.notes)
     if reader.damaged:
         notes.append(f"damaged pieces of the video that were passed over: {reader.damaged}")
+    cut = reader.cut_off() if complete else None
+    if cut is not None:
+        notes.append(f"{source}: {cut}")
     if any(part.is_alpha for part in first.format.components):
         notes.append("transparency was not kept")
     seconds = time.perf_counter() - start

@@ -47,6 +47,7 @@ def clip(picture, tmp_path):
 
     def write(name="in.mp4", *, count=12, codec="libx264", times=None, sound="aac", **options):
         path = tmp_path / name
+        heard = options.pop("heard", count / RATE)
         turn = options.pop("turn", None)
         title = options.pop("title", None)
         subtitles = options.pop("subtitles", None)
@@ -79,7 +80,7 @@ def clip(picture, tmp_path):
                 file.mux(video.encode(frame))
             file.mux(video.encode(None))
             if audio is not None:
-                noise = np.random.default_rng(0).normal(0, 0.1, (1, count * SOUND // RATE))
+                noise = np.random.default_rng(0).normal(0, 0.1, (1, round(heard * SOUND)))
                 samples = av.AudioFrame.from_ndarray(noise.astype(np.float32), "fltp", "mono")
                 samples.sample_rate, samples.pts = SOUND, 0
                 resampler = av.AudioResampler(format=audio.format, layout="mono", rate=SOUND)
@@ -313,14 +314,32 @@ def test_what_fails_leaves_nothing(painted_model, clip, tmp_path):
     assert sorted(p.name for p in tmp_path.iterdir()) == ["in.mp4", "out.mp4"]
 
 
-def test_a_video_that_is_cut_off_is_done_as_far_as_it_goes(painted_model, clip, tmp_path):
-    whole = clip("in.mkv", count=30)
+@pytest.mark.parametrize("name", ["in.mkv", "in.mp4", "in.flv", "in.avi"])
+def test_a_video_that_is_cut_off_is_done_as_far_as_it_goes(painted_model, clip, tmp_path, name):
+    whole = clip(name, count=30, codec="mpeg4" if name == "in.avi" else "libx264")
+    report = painted_model.video(whole, tmp_path / "whole.mkv")
+    assert (report.frames, report.notes) == (30, ())
+    # Behind its index, where that comes last.
+    if name == "in.mp4":
+        whole = tmp_path / "whole.mp4"
+        painted_model.video(tmp_path / "in.mp4", whole)
     data = whole.read_bytes()
-    cut = tmp_path / "cut.mkv"
+    cut = tmp_path / f"cut{whole.suffix}"
     cut.write_bytes(data[: len(data) * 2 // 3])
     report = painted_model.video(cut, tmp_path / "out.mkv")
     assert 0 < report.frames < 30
+    assert report.complete
+    assert "it is cut off" in report.notes[-1]
+    assert str(cut) in report.notes[-1]
     assert len(frames(tmp_path / "out.mkv")) == report.frames
+
+
+@pytest.mark.parametrize("name", ["in.mkv", "in.mp4", "in.mov", "in.avi", "in.ts", "in.flv"])
+@pytest.mark.parametrize("seconds", [0.4, 1.1, 3])
+def test_sound_of_another_length_is_no_cut(painted_model, clip, tmp_path, name, seconds):
+    source = clip(name, count=25, codec="mpeg4" if name == "in.avi" else "libx264", heard=seconds)
+    report = painted_model.video(source, tmp_path / "out.mkv")
+    assert (report.frames, report.notes) == (25, ())
 
 
 def test_inputs_that_are_no_videos(painted_model, clip, tmp_path):
