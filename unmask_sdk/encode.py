@@ -126,7 +126,8 @@ def write(
             picture of this size, or the file cannot be written.
         InvalidInputError: If `quality` is no whole number, or out of range.
     """
-    if not isinstance(quality, Integral) or not 1 <= quality <= 100:
+    whole = isinstance(quality, Integral) and not isinstance(quality, bool)
+    if not whole or not 1 <= quality <= 100:
         raise InvalidInputError(f"quality must be a whole number from 1 to 100, got {quality!r}")
     form = output_format(path)
     _check(Path(path))
@@ -141,7 +142,7 @@ def write(
         extras = replace(extras, exif=None, xmp=None)
     options = dict(form.options)
     if form.lossy:
-        options["quality"] = quality
+        options["quality"] = int(quality)  # Pillow knows no other kind.
     if form.metadata:
         options |= _metadata(extras, form, generated)
     image = _layers(pixels, extras.alpha, form.alpha)

@@ -71,7 +71,9 @@ def test_jpeg_keeps_full_colour_resolution_and_takes_a_quality(tmp_path: Path) -
         assert [layer[1:3] for layer in image.layer] == [(1, 1)] * 3
     write(tmp_path / "b.jpg", PIXELS, quality=30)
     assert (tmp_path / "b.jpg").stat().st_size < (tmp_path / "a.jpg").stat().st_size
-    for quality in (0, 101, "a", 9.5, None):
+    write(tmp_path / "d.jpg", PIXELS, quality=np.int64(30))
+    assert (tmp_path / "d.jpg").read_bytes() == (tmp_path / "b.jpg").read_bytes()
+    for quality in (0, 101, "a", 9.5, None, True, np.float32(90)):
         with pytest.raises(InvalidInputError, match="quality"):
             write(tmp_path / "c.jpg", PIXELS, quality=quality)
 
