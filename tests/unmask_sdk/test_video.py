@@ -403,5 +403,5 @@ def test_a_folder_that_is_lost_meanwhile_is_an_error_of_ours(painted_model, clip
             shutil.rmtree(out.parent)
             out.parent.write_bytes(b"")  # From now on, removing the part fails as well.
 
-    with pytest.raises(VideoWriteError, match="cannot write .*: Not a directory"):
+    with pytest.raises(VideoWriteError, match=r"cannot write .*: Not a directory"):
         unmask_video(painted_model, source, out, progress=lose)
