@@ -247,8 +247,14 @@ def test_opencv_opens_files_and_refuses_what_is_not_there(tmp_path, frame):
     assert picture.shape == (48, 64, 3)
     assert picture[20, 20, 2] > 200 > picture[20, 20, 0]  # RGB.
     camera.close()
-    with pytest.raises(SourceError, match="cannot be opened"):
-        open_capture(str(tmp_path / "none.mp4"))
+    for source, words in (
+        (99, "the camera 99 cannot be opened: .*group video"),
+        ("/dev/video99", "the camera '/dev/video99' cannot be opened: .*group video"),
+        ("rtsp://127.0.0.1:9/a", "rtsp://127.0.0.1:9/a cannot be opened: does it answer"),
+        (str(tmp_path / "none.mp4"), "none.mp4' is no camera: .*for a video file use `unmask vid"),
+    ):
+        with pytest.raises(SourceError, match=words):
+            open_capture(source)
     if not cv2.videoio_registry.hasBackend(cv2.CAP_GSTREAMER):
         with pytest.raises(SourceError, match="without GStreamer"):
             open_capture("videotestsrc ! appsink")

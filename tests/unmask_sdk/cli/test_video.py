@@ -109,7 +109,7 @@ def test_failures_are_one_line(unmask, clip, tmp_path):
         (("video", "none.mp4", "-o", "out.mp4"), "none.mp4 is not there"),
         (("camera", "-"), "--size WIDTHxHEIGHT"),
         (("camera", "-", "--size", "big"), "must look like 1280x720"),
-        (("camera", "none.mp4", "--out", "-"), "cannot be opened"),
+        (("camera", "none.mp4", "--out", "-"), "for a video file use `unmask video`"),
     ):
         process = unmask(*arguments)
         out, told = process.communicate(timeout=60)
@@ -127,7 +127,7 @@ def test_a_file_is_safe_until_there_is_a_frame(unmask, picture, tmp_path):
     (tmp_path / "folder.rgb").mkdir()
     size = ("--size", f"{WIDTH}x{HEIGHT}")
     for arguments, words in (
-        (("no-camera", "-o", "keep.rgb"), "cannot be opened"),
+        (("7", "-o", "keep.rgb"), "the camera 7 cannot be opened"),
         (("-", *size, "-o", "keep.rgb"), "keep.rgb is what is read"),
         (("keep.rgb", "-o", "./keep.rgb"), "keep.rgb is what is read"),
         (("-", *size, "-o", "victim.jpg"), "victim.rgb, or let ffmpeg"),
