@@ -21,6 +21,7 @@ from unmask_sdk.benchmarks.condition import Condition
 from unmask_sdk.benchmarks.measure import tail
 from unmask_sdk.doctor import Device, device
 from unmask_sdk.errors import DataError
+from unmask_sdk.files import write_whole
 
 Data = dict[str, Any]
 
@@ -76,7 +77,7 @@ def _record(one: Measurement) -> Data:
 
 def write(path: Path, data: Data) -> None:
     """Writes the file."""
-    path.write_text(f"{json.dumps(data, indent=1, ensure_ascii=False)}\n", encoding="utf-8")
+    write_whole(path, f"{json.dumps(data, indent=1, ensure_ascii=False)}\n".encode())
 
 
 def read(path: Path) -> Data:

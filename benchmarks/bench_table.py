@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from unmask_sdk.benchmarks.bench_json import Data
+from unmask_sdk.files import write_whole
 
 # A shape for each model and precision; the colour is the runtime's.
 MARKERS = "os^Dv*PX"
@@ -142,4 +143,6 @@ def plot(path: Path, data: Data, quality: dict[str, float] | None = None) -> Non
     )
     axes.grid(alpha=0.3)
     figure.legend(loc="outside right upper", fontsize=8)
-    figure.savefig(path, dpi=110, metadata={"Software": None} if path.suffix == ".png" else None)
+    form = path.suffix[1:].lower()
+    told = {"Software": None} if form == "png" else None
+    write_whole(path, lambda file: figure.savefig(file, format=form, dpi=110, metadata=told))

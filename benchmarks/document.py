@@ -18,6 +18,7 @@ import typer
 from unmask_sdk.benchmarks import bench_json, bench_table, peers
 from unmask_sdk.benchmarks.parity_report import AGAINST_TRUTH, COLUMNS, cell, markdown_table
 from unmask_sdk.errors import DataError, UnmaskError
+from unmask_sdk.files import write_whole
 
 INTRODUCTION = """\
 # Benchmarks
@@ -78,7 +79,7 @@ def main(
     if parity is not None:
         parts.append(_parity(parity))
     parts.append(HOW_TO)
-    (docs / "benchmarks.md").write_text("\n".join(parts), encoding="utf-8")
+    write_whole(docs / "benchmarks.md", "\n".join(parts).encode())
 
 
 def _device(bench: bench_json.Data) -> str:

@@ -13,6 +13,7 @@ from typing import Any
 
 from unmask_sdk.benchmarks.heat import data_url, heat_map
 from unmask_sdk.benchmarks.parity import Verdict
+from unmask_sdk.files import write_whole
 from unmask_sdk.folders import make_folder
 
 # Measure, heading, decimals.
@@ -193,9 +194,9 @@ def write(folder: Path, verdicts: Sequence[Verdict], left_out: Sequence[tuple[st
     """Writes `parity.md`, `parity.json` and `parity.html` to a folder, which is made if missing."""
     make_folder(folder, "--report")
     data = json.dumps(to_data(verdicts, left_out), indent=1, ensure_ascii=False)
-    (folder / "parity.json").write_text(f"{data}\n", encoding="utf-8")
-    (folder / "parity.md").write_text(to_markdown(verdicts, left_out), encoding="utf-8")
-    (folder / "parity.html").write_text(to_html(verdicts, left_out), encoding="utf-8")
+    write_whole(folder / "parity.json", f"{data}\n".encode())
+    write_whole(folder / "parity.md", to_markdown(verdicts, left_out).encode())
+    write_whole(folder / "parity.html", to_html(verdicts, left_out).encode())
 
 
 PAGE = Template("""<!doctype html>

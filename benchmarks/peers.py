@@ -31,6 +31,7 @@ from unmask_sdk.doctor import device
 from unmask_sdk.drawings import draw
 from unmask_sdk.errors import InvalidInputError, UnmaskError
 from unmask_sdk.export.onnx import OPSET, _quiet
+from unmask_sdk.files import write_whole
 from unmask_sdk.packages import missing
 
 SIZE = 256
@@ -54,7 +55,7 @@ def main(
     for line in told(found):
         print(line)
     if json_file is not None:
-        json_file.write_text(f"{json.dumps(found, indent=1)}\n", encoding="utf-8")
+        write_whole(json_file, f"{json.dumps(found, indent=1)}\n".encode())
 
 
 def measure(cases: tuple[Case, ...], engines: list[str], rounds: int) -> dict[str, Any]:

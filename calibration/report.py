@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from functools import partial
 from pathlib import Path
 
 import matplotlib
@@ -12,6 +13,7 @@ from matplotlib.figure import Figure
 from unmask_sdk.calibration.calibrate import Outcome
 from unmask_sdk.calibration.faces import near_duplicates
 from unmask_sdk.calibration.scoring import LIMITS, Loss
+from unmask_sdk.files import write_whole
 
 # Bars and histograms are shown for so many layers, the most sensitive.
 _SHOWN = 24
@@ -36,9 +38,10 @@ def write_report(outcome: Outcome, folder: Path) -> None:
         figure = draw(outcome)
         figure.tight_layout()
         # No version, so that the same numbers give the same file.
-        figure.savefig(folder / name, dpi=110, metadata={"Software": None})
-    (folder / "plan.json").write_text(outcome.plan.to_json())
-    (folder / "report.md").write_text(_text(outcome))
+        save = partial(figure.savefig, format="png", dpi=110, metadata={"Software": None})
+        write_whole(folder / name, save)
+    write_whole(folder / "plan.json", outcome.plan.to_json().encode())
+    write_whole(folder / "report.md", _text(outcome).encode())
 
 
 def _text(outcome: Outcome) -> str:

@@ -76,7 +76,8 @@ class Runtime(Closing, ABC, Generic[Handle]):
     def __init__(
         self, path: Path, artifact: Artifact, *, device: str = "cpu", threads: int | None = None
     ) -> None:
-        if threads is not None and (not isinstance(threads, Integral) or threads < 1):
+        whole = isinstance(threads, Integral) and not isinstance(threads, bool)
+        if threads is not None and not (whole and threads >= 1):
             raise InvalidInputError(
                 f"threads must be a whole number of at least 1, or None; got {threads!r}"
             )
@@ -86,7 +87,9 @@ class Runtime(Closing, ABC, Generic[Handle]):
         self._gives = tuple(map(_any_batch, artifact.outputs))
         # The handle is handed to each run, so closing never pulls it away from under one.
         self._handle: Handle | None
-        self._handle, self.info = self._open(path, device, threads)
+        self._handle, self.info = self._open(
+            path, device, None if threads is None else int(threads)
+        )
 
     @abstractmethod
     def _open(self, path: Path, device: str, threads: int | None) -> tuple[Handle, RuntimeInfo]:

@@ -55,8 +55,9 @@ class Camera(Closing, Iterator[Frame]):
     Threads: one iterates; any may call `close` or read `counters`.
 
     Args:
-        source: Index of a device, URL (rtsp://…), file, or GStreamer pipeline that ends in
-            `appsink` (it is known by its `!`).
+        source: Index of a device or its path (/dev/video0), URL (rtsp://…), or GStreamer pipeline
+            that ends in `appsink` (it is known by its `!`). For a video file use `model.video`: as
+            a camera it would begin again at its end.
         size: (width, height) to ask a device for.
         stall: Seconds after which a camera that gives no frame counts as stuck.
         retry: Seconds between attempts to open it again.
@@ -180,10 +181,7 @@ def open_capture(source: int | str, size: tuple[int, int] | None = None) -> Capt
     capture = cv2.VideoCapture(source, cv2.CAP_GSTREAMER if pipeline else cv2.CAP_ANY)
     if not capture.isOpened():
         capture.release()
-        raise SourceError(
-            f"the camera {source!r} cannot be opened: is it there, is it used by another program, "
-            "may this user read it (group video)?"
-        )
+        raise SourceError(_unopened(source))
     if isinstance(source, int):
         # What waits in the driver's queue is late already.
         capture.set(cv2.CAP_PROP_BUFFERSIZE, 1)
@@ -191,6 +189,29 @@ def open_capture(source: int | str, size: tuple[int, int] | None = None) -> Capt
             capture.set(cv2.CAP_PROP_FRAME_WIDTH, size[0])
             capture.set(cv2.CAP_PROP_FRAME_HEIGHT, size[1])
     return capture
+
+
+def _unopened(source: int | str) -> str:
+    """Says what may be wrong with a source of its kind."""
+    if isinstance(source, int) or source.startswith("/dev/"):
+        return (
+            f"the camera {source!r} cannot be opened: is it there, is it used by another program, "
+            "may this user read it (group video)?"
+        )
+    if "://" in source:
+        return (
+            f"{source} cannot be opened: does it answer, does it play elsewhere (ffplay {source}), "
+            "does it need a name and password (rtsp://NAME:PASSWORD@HOST/…)?"
+        )
+    if "!" in source:
+        return (
+            f"the pipeline {source!r} cannot be opened: does it run with gst-launch-1.0, and does "
+            "it end in appsink?"
+        )
+    return (
+        f"{source!r} is no camera: give an index such as 0, a device, a URL such as rtsp://…, or "
+        "a GStreamer pipeline; for a video file use `unmask video` or model.video(IN, OUT)"
+    )
 
 
 def _told(camera: Camera, error: Exception) -> str:

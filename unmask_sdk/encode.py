@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import struct
 from collections.abc import Callable, Mapping
@@ -17,6 +18,7 @@ from PIL import Image, PngImagePlugin
 from . import exif, xmp
 from .errors import ImageReadError, ImageWriteError, InvalidInputError
 from .files import write_whole
+from .folders import hindrance
 from .images import Extras
 
 Pixels = npt.NDArray[np.uint8]
@@ -125,21 +127,64 @@ def write(
             picture of this size, or the file cannot be written.
         InvalidInputError: If `quality` is no whole number, or out of range.
     """
-    if not isinstance(quality, Integral) or not 1 <= quality <= 100:
-        raise InvalidInputError(f"quality must be a whole number from 1 to 100, got {quality!r}")
     form = output_format(path)
+    _check(Path(path))
+    encode = _encoder(os.fspath(path), form, pixels, extras, quality, generated, strip)
+    _replace(Path(path), encode)
+
+
+def to_bytes(
+    format: str,
+    pixels: Pixels,
+    extras: Extras | None = None,
+    *,
+    quality: int = DEFAULT_QUALITY,
+    generated: bool = False,
+    strip: bool = False,
+) -> bytes:
+    """Gives the content of the file that `write` would write.
+
+    Args:
+        format: An extension of `OUTPUTS` without its dot, such as `png`; the others as for `write`.
+
+    Raises:
+        ImageWriteError: If there is no such format, or it cannot hold a picture of this size.
+        InvalidInputError: If `quality` is no whole number, or out of range.
+    """
+    form = OUTPUTS.get(f".{format}".lower())
+    if form is None:
+        names = ", ".join(suffix[1:] for suffix in OUTPUTS)
+        raise ImageWriteError(f"there is no format {format!r}; pictures can be written as {names}")
+    file = io.BytesIO()
+    _encoder("the picture", form, pixels, extras, quality, generated, strip)(file)
+    return file.getvalue()
+
+
+def _encoder(
+    name: str,
+    form: OutputFormat,
+    pixels: Pixels,
+    extras: Extras | None,
+    quality: int,
+    generated: bool,
+    strip: bool,
+) -> Callable[[BinaryIO], None]:
+    """Gives what writes a picture into an open file; `name` is for its errors."""
+    whole = isinstance(quality, Integral) and not isinstance(quality, bool)
+    if not whole or not 1 <= quality <= 100:
+        raise InvalidInputError(f"quality must be a whole number from 1 to 100, got {quality!r}")
     extras = extras or Extras()
     height, width = pixels.shape[:2]
     if max(height, width) > form.max_side:
         raise ImageWriteError(
-            f"{os.fspath(path)}: {form.name} holds at most {form.max_side} pixels a side, "
+            f"{name}: {form.name} holds at most {form.max_side} pixels a side, "
             f"this picture is {width}x{height}; write a PNG"
         )
     if strip:
         extras = replace(extras, exif=None, xmp=None)
     options = dict(form.options)
     if form.lossy:
-        options["quality"] = quality
+        options["quality"] = int(quality)  # Pillow knows no other kind.
     if form.metadata:
         options |= _metadata(extras, form, generated)
     image = _layers(pixels, extras.alpha, form.alpha)
@@ -148,22 +193,25 @@ def write(
         try:
             image.save(file, format=form.name, **options)
         except _REFUSALS as error:
-            raise ImageWriteError(f"cannot write {path} as {form.name}: {error}") from error
+            raise ImageWriteError(f"cannot write {name} as {form.name}: {error}") from error
 
-    _replace(Path(path), encode)
+    return encode
 
 
-def copy(source: str | os.PathLike[str], path: str | os.PathLike[str]) -> None:
-    """Copies a picture's file byte for byte; a file of that name is replaced as by `write`.
+def copy(source: str | os.PathLike[str] | bytes, path: str | os.PathLike[str]) -> None:
+    """Copies a picture's file, or its content, byte for byte.
+
+    A file of that name is replaced as by `write`.
 
     Raises:
         ImageReadError: If `source` cannot be read.
         ImageWriteError: If the file cannot be written.
     """
+    _check(Path(path))
     try:
-        content = Path(source).read_bytes()
+        content = source if isinstance(source, bytes) else Path(source).read_bytes()
     except OSError as error:
-        raise ImageReadError(f"{source} cannot be read: {error.strerror}") from error
+        raise ImageReadError(f"{source!s} cannot be read: {error.strerror}") from error
     _replace(Path(path), content)
 
 
@@ -220,11 +268,15 @@ def _layers(pixels: Pixels, alpha: Pixels | None, keep: bool) -> Image.Image:
     return Image.composite(image, Image.new("RGB", image.size, "white"), opacity)
 
 
+def _check(path: Path) -> None:
+    reason = hindrance(path)
+    if reason is not None:
+        raise ImageWriteError(f"cannot write {path}: {reason}")
+
+
 def _replace(path: Path, content: bytes | Callable[[BinaryIO], object]) -> None:
     try:
         write_whole(path, content)
-    except FileNotFoundError:
-        raise ImageWriteError(f"cannot write {path}: there is no folder {path.parent}") from None
     except OSError as error:
         reason = error.strerror or " ".join(str(error).split())
         raise ImageWriteError(f"cannot write {path}: {reason}") from error

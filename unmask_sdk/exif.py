@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import struct
+from typing import TypeAlias
 
 from PIL import ExifTags, Image
 
@@ -11,8 +13,14 @@ PREFIX = b"Exif\x00\x00"
 # In a TIFF, XMP is a tag.
 XMP = 700
 
-_SHORT = 3
 _ENTRY = 12
+# How TIFF's kinds of whole numbers are packed. UNDEFINED (7) is bytes, as BYTE is.
+_WHOLE = {1: "B", 3: "H", 4: "I", 6: "b", 7: "B", 8: "h", 9: "i"}
+# Where a thumbnail lies, and how long its pieces are: as one JPEG, or as strips.
+_THUMBNAILS = (
+    (ExifTags.Base.JpegIFOffset, ExifTags.Base.JpegIFByteCount),
+    (ExifTags.Base.StripOffsets, ExifTags.Base.StripByteCounts),
+)
 
 # Orientation to how often the array is turned left by 90 degrees, and whether it is mirrored then.
 _TURNS = {
@@ -37,10 +45,15 @@ _DESCRIPTIONS = (
 )
 _GROUPS = (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo)
 
+# Kind, number of values, and place of each entry of a directory, by tag.
+_Entries: TypeAlias = dict[int, list[tuple[int, int, int]]]
+
 
 def turns(tags: Image.Exif) -> tuple[int, bool]:
     """Says how to turn an array upright: times `np.rot90`, then whether `np.fliplr`."""
     value = tags.get(ExifTags.Base.Orientation, 1)
+    if isinstance(value, bytes) and len(value) == 1:
+        value = value[0]
     return _TURNS.get(value, (0, False)) if isinstance(value, int) else (0, False)
 
 
@@ -73,10 +86,11 @@ def descriptions(tags: Image.Exif, xmp: bytes | None = None) -> bytes | None:
 
 
 def reset(exif: bytes) -> bytes | None:
-    """Says that the picture stands upright, and lets go of the thumbnail.
+    """Says that the picture stands upright, and wipes the thumbnail out.
 
     The thumbnail would show the picture as it was, mask and all. Everything else stays byte for
-    byte: writing a block anew would break the makers' notes, whose offsets are absolute.
+    byte where it is: writing a block anew would break the makers' notes, whose offsets are
+    absolute.
 
     Args:
         exif: EXIF block, with or without the prefix that it has in a JPEG file.
@@ -90,13 +104,52 @@ def reset(exif: bytes) -> bytes | None:
         return None
     try:
         (start,) = struct.unpack_from(order + "I", body, 4)
-        (count,) = struct.unpack_from(order + "H", body, start)
-        for entry in range(start + 2, start + 2 + count * _ENTRY, _ENTRY):
-            tag, kind = struct.unpack_from(order + "HH", body, entry)
-            if tag == ExifTags.Base.Orientation and kind == _SHORT:
-                struct.pack_into(order + "H", body, entry + 8, 1)
-        # What follows the first directory is the thumbnail's.
-        struct.pack_into(order + "I", body, start + 2 + count * _ENTRY, 0)
+        entries, end = _directory(body, order, start)
+        for kind, count, entry in entries.get(ExifTags.Base.Orientation, ()):
+            if kind in _WHOLE and count == 1:
+                struct.pack_into(order + _WHOLE[kind], body, entry + 8, 1)
+        (thumbnail,) = struct.unpack_from(order + "I", body, end)
+        struct.pack_into(order + "I", body, end, 0)
     except struct.error:
         return None
+    # Where there is none, or what is told of it is damaged, nothing shows one either.
+    with contextlib.suppress(struct.error):
+        if thumbnail:
+            _wipe(body, order, thumbnail)
     return PREFIX + bytes(body)
+
+
+def _directory(body: bytearray, order: str, start: int) -> tuple[_Entries, int]:
+    """Gives the entries of a directory, and the place where they end."""
+    (count,) = struct.unpack_from(order + "H", body, start)
+    end = start + 2 + count * _ENTRY
+    entries: _Entries = {}
+    for entry in range(start + 2, end, _ENTRY):
+        tag, kind, length = struct.unpack_from(order + "HHI", body, entry)
+        entries.setdefault(tag, []).append((kind, length, entry))
+    return entries, end
+
+
+def _wipe(body: bytearray, order: str, start: int) -> None:
+    """Puts zeros where the pictures of a directory lie."""
+    entries, _ = _directory(body, order, start)
+    for where, how_long in _THUMBNAILS:
+        places, lengths = (_numbers(body, order, entries.get(tag, [])) for tag in (where, how_long))
+        for place, length in zip(places, lengths, strict=False):
+            held = len(body[place : place + length])
+            body[place : place + held] = bytes(held)
+
+
+def _numbers(body: bytearray, order: str, found: list[tuple[int, int, int]]) -> list[int]:
+    """Reads the whole numbers of a tag: they lie in its entry, or where that says."""
+    numbers: list[int] = []
+    for kind, count, entry in found:
+        form = _WHOLE.get(kind)
+        if form is None or count > len(body):
+            continue
+        form = f"{order}{count}{form}"
+        place = entry + 8
+        if struct.calcsize(form) > 4:
+            (place,) = struct.unpack_from(order + "I", body, place)
+        numbers += struct.unpack_from(form, body, place)
+    return numbers

@@ -39,6 +39,36 @@ def check_writable(folder: Path, option: str) -> None:
         return
 
 
+def check_file(path: Path, option: str) -> None:
+    """Refuses a file that could not be written, there or not. Makes nothing.
+
+    Args:
+        path: The file.
+        option: What gave it, such as `--out`, for the message.
+
+    Raises:
+        InvalidInputError: If it is a folder, or its folder could neither be made nor written to.
+    """
+    if os.path.isdir(path):
+        raise InvalidInputError(f"{option} {path} is a folder; name a file")
+    check_writable(path.parent, option)
+
+
+def hindrance(path: Path) -> str | None:
+    """Says why no file of this name can be written in a folder that must be there; None if it can.
+
+    For functions that make no folders; what only the attempt shows, such as a full disk, is not
+    looked for.
+    """
+    if not os.path.isdir(path.parent):
+        return f"there is no folder {path.parent}; make it first"
+    if not os.access(path.parent, os.W_OK | os.X_OK):
+        return f"the folder {path.parent} may not be written to; choose another"
+    if os.path.isdir(path):
+        return "it is a folder; name a file"
+    return None
+
+
 def make_folder(folder: Path, option: str) -> None:
     """Makes a folder, with those above it.
 

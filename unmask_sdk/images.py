@@ -14,7 +14,7 @@ import threading
 import warnings
 import zlib
 from dataclasses import dataclass
-from typing import Any, BinaryIO, Literal, TypeAlias
+from typing import IO, Any, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -26,7 +26,8 @@ from .errors import ImageReadError, InvalidInputError
 
 Pixels = npt.NDArray[np.uint8]
 Channels = Literal["rgb", "bgr"]
-Source: TypeAlias = str | os.PathLike[str] | bytes | Image.Image | npt.NDArray[Any]
+Buffer: TypeAlias = bytes | bytearray | memoryview
+Source: TypeAlias = str | os.PathLike[str] | Buffer | IO[bytes] | Image.Image | npt.NDArray[Any]
 
 # Pillow has readers that run other programs (EPS); a photo needs none of those.
 FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF", "PPM")
@@ -96,8 +97,10 @@ def read(source: Source, channels: Channels = "rgb") -> Photo:
     frames would be lost.
 
     Args:
-        source: Path; the bytes of a file; Pillow image; or uint8 array `[H, W]`, `[H, W, 1]`
-            (grey), `[H, W, 3]` or `[H, W, 4]` (last channel transparency).
+        source: Path; the bytes of a file (also as bytearray or memoryview); a file that is open
+            for reading bytes, or an object with such a `read`, which is read to its end and stays
+            open; Pillow image; or uint8 array `[H, W]`, `[H, W, 1]` (grey), `[H, W, 3]` or
+            `[H, W, 4]` (last channel transparency).
         channels: Order of an array's colours, `rgb` or `bgr` (as OpenCV has them). Files and
             Pillow images know their own.
 
@@ -115,23 +118,37 @@ def read(source: Source, channels: Channels = "rgb") -> Photo:
         return _from_array(source, channels)
     if isinstance(source, Image.Image):
         return _from_pillow(source, "the Pillow image")
-    if isinstance(source, bytes):
-        if not source:
-            raise ImageReadError("the bytes given are empty")
-        return _decode(io.BytesIO(source), "the bytes given")
+    if isinstance(source, bytes | bytearray | memoryview):
+        return _from_bytes(source, "the bytes given")
     if isinstance(source, str | os.PathLike):
         return _from_file(os.fspath(source))
+    if callable(getattr(source, "read", None)):
+        return _from_stream(source)
     raise InvalidInputError(
-        "image must be a path, the bytes of a file, a Pillow image or a uint8 NumPy array; "
-        f"got {type(source).__name__}"
+        "image must be a path, the bytes of a file, an open file, a Pillow image or a uint8 NumPy "
+        f"array; got {type(source).__name__}"
     )
 
 
-def stored_format(path: str | os.PathLike[str]) -> str:
-    """Gives Pillow's name for the format of a file that `read` has read."""
-    with open(path, "rb") as file, _opened(file) as image:
+def stored_format(source: str | os.PathLike[str] | bytes) -> str:
+    """Gives Pillow's name for the format of a file, or its content, that `read` has read."""
+    opened = io.BytesIO(source) if isinstance(source, bytes) else open(source, "rb")  # noqa: SIM115
+    with opened as file, _opened(file) as image:
         # MPO is JPEG with a second, auxiliary picture behind it.
         return "JPEG" if image.format == "MPO" else str(image.format)
+
+
+def is_stripped(path: str | os.PathLike[str]) -> bool:
+    """Says whether a file holds no EXIF, and no XMP but the notice that a region was generated.
+
+    One that cannot be read is said not to.
+    """
+    try:
+        with open(path, "rb") as file, _opened(file) as image:
+            bare = "exif" not in image.info and exif.block(image, image.getexif()) is None
+            return bare and xmp.of(image) in (None, xmp.packet(None, generated=True))
+    except (Image.DecompressionBombError, *_DAMAGE):
+        return False
 
 
 def _from_array(array: npt.NDArray[Any], channels: Channels) -> Photo:
@@ -156,6 +173,25 @@ def _from_array(array: npt.NDArray[Any], channels: Channels) -> Photo:
     return Photo(pixels, Extras(alpha), owned=not np.may_share_memory(pixels, array))
 
 
+def _from_bytes(content: Buffer, name: str) -> Photo:
+    file = bytes(content)
+    if not file:
+        raise ImageReadError(f"{name} are empty")
+    return _decode(io.BytesIO(file), name)
+
+
+def _from_stream(stream: IO[bytes]) -> Photo:
+    try:
+        content = stream.read()
+    except (OSError, ValueError) as error:  # ValueError: it is closed.
+        raise ImageReadError(f"the open file cannot be read: {_line(error)}") from error
+    if not isinstance(content, bytes):
+        raise InvalidInputError(
+            f"the open file gives {type(content).__name__}, not bytes; open it with mode 'rb'"
+        )
+    return _from_bytes(content, "the open file's bytes")
+
+
 def _from_file(name: str) -> Photo:
     try:
         status = os.stat(name)
@@ -177,7 +213,7 @@ def _from_file(name: str) -> Photo:
         return _decode(file, name)
 
 
-def _decode(file: BinaryIO, name: str) -> Photo:
+def _decode(file: IO[bytes], name: str) -> Photo:
     try:
         image = _opened(file)
         # A phone's JPEG may hold a second, auxiliary picture (MPO): that is no animation.
@@ -196,7 +232,7 @@ def _decode(file: BinaryIO, name: str) -> Photo:
         return _from_pillow(image, name)
 
 
-def _opened(file: BinaryIO) -> Image.Image:
+def _opened(file: IO[bytes]) -> Image.Image:
     with _OPENING, warnings.catch_warnings():
         # Pillow warns from 89 million pixels up; the limit here is our own.
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)
@@ -234,7 +270,7 @@ def _turn(array: Pixels, quarters: int, mirrored: bool) -> Pixels:
     return np.ascontiguousarray(np.fliplr(turned) if mirrored else turned)
 
 
-def _unknown(file: BinaryIO) -> str:
+def _unknown(file: IO[bytes]) -> str:
     file.seek(0)
     head = file.read(12)
     if head[4:8] == b"ftyp":

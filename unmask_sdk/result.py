@@ -115,8 +115,29 @@ class Result:
         """
         from .encode import write
 
-        generated = any(face.masked for face in self.faces)
-        write(path, self.image, self.extras, quality=quality, generated=generated, strip=strip)
+        write(path, self.image, self.extras, quality=quality, generated=self._altered, strip=strip)
+
+    def encode(self, format: str = "png", *, quality: int = 95, strip: bool = False) -> bytes:
+        """Gives the content of the file that `save` would write.
+
+        Args:
+            format: jpg, jpeg, png, webp, tif, tiff or bmp.
+            quality: 1 to 100, for JPEG and WebP.
+            strip: As for `save`.
+
+        Raises:
+            ImageWriteError: If there is no such format, or it cannot hold so large a picture.
+            InvalidInputError: If `quality` is no whole number, or out of range.
+        """
+        from .encode import to_bytes
+
+        return to_bytes(
+            format, self.image, self.extras, quality=quality, generated=self._altered, strip=strip
+        )
+
+    @property
+    def _altered(self) -> bool:
+        return any(face.masked for face in self.faces)
 
     def _repr_png_(self) -> bytes:
         """What a notebook shows."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import weakref
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from types import GeneratorType
@@ -48,7 +49,8 @@ class Stream(Closing, Iterator[Result]):
     A thread of its own takes the frames from the source as they come. Of those that come while
     one is worked on, the latest `queue` are kept. The work is done in the thread that iterates.
 
-    Threads: one iterates; any may call `close` or read `counters`, at any time.
+    Threads: one iterates; any may call `close` or read `counters`, at any time. One that nobody
+    holds any more, such as after a `break`, is closed as by `close`.
 
     Args:
         model: The model; it stays open.
@@ -86,12 +88,15 @@ class Stream(Closing, Iterator[Result]):
         self._session = Session(model, smooth=smooth)
         self._channels = channels
         self._timeout = timeout
-        self._frames = frames
         self._waiting: Latest[Any] = Latest(queue)
         self._done = 0
         self._stalls = 0
+        # Neither knows the stream, or it would be held by its own thread for ever.
+        self._end = weakref.finalize(self, _end, frames, self._waiting)
         # A source that is stuck must not keep the program from ending.
-        self._reader = threading.Thread(target=self._read, name="unmask-stream", daemon=True)
+        self._reader = threading.Thread(
+            target=_read, args=(frames, self._waiting), name="unmask-stream", daemon=True
+        )
         self._reader.start()
 
     def __next__(self) -> Result:
@@ -124,20 +129,25 @@ class Stream(Closing, Iterator[Result]):
 
     def close(self) -> None:
         """Ends the stream: whoever waits for a result is told at once. May be called twice."""
-        self._waiting.close()
-        close = getattr(self._frames, "close", None)
-        # A generator can only be closed by the thread that runs it: it is dropped instead.
-        if close is not None and not isinstance(self._frames, GeneratorType):
-            close()
+        self._end()
         if threading.current_thread() is not self._reader:
             self._reader.join(_PATIENCE)
 
-    def _read(self) -> None:
-        try:
-            for frame in self._frames:
-                if not self._waiting.put(frame):
-                    return
-        except BaseException as error:  # noqa: BLE001  Told to the thread that iterates.
-            self._waiting.end(error)
-        else:
-            self._waiting.end()
+
+def _read(frames: Iterable[Any], waiting: Latest[Any]) -> None:
+    try:
+        for frame in frames:
+            if not waiting.put(frame):
+                return
+    except BaseException as error:  # noqa: BLE001  Told to the thread that iterates.
+        waiting.end(error)
+    else:
+        waiting.end()
+
+
+def _end(frames: Iterable[Any], waiting: Latest[Any]) -> None:
+    waiting.close()
+    close = getattr(frames, "close", None)
+    # A generator can only be closed by the thread that runs it: it is dropped instead.
+    if close is not None and not isinstance(frames, GeneratorType):
+        close()

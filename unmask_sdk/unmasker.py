@@ -102,8 +102,9 @@ class Unmasker(Closing):
         (`MIN_BOX_SCORE`).
 
         Args:
-            image: Path, the bytes of a file, Pillow image, or uint8 array `[H, W]`, `[H, W, 1]`,
-                `[H, W, 3]` or `[H, W, 4]` of any size. It is not changed.
+            image: Path, the bytes of a file (bytes, bytearray, memoryview), an open binary file,
+                Pillow image, or uint8 array `[H, W]`, `[H, W, 1]`, `[H, W, 3]` or `[H, W, 4]` of
+                any size. It is not changed; an open file is read to its end.
             channels: Order of an array's colours: `rgb`, or `bgr` as OpenCV has them.
             boxes: `[F, 4]`, (x0, y0, x1, y1) in pixels round each face from forehead to chin, to
                 use instead of looking for faces. For faces rolled by up to 45 degrees; give the
@@ -189,7 +190,7 @@ class Unmasker(Closing):
 
         Args:
             source: A video file.
-            target: File to write: .mp4, .m4v, .mov, .mkv or .webm.
+            target: File to write: .mp4, .m4v, .mov, .mkv or .webm, in a folder that exists.
             **options: `codec`, `crf`, `smooth`, `progress`, `stop`; see
                 `unmask_sdk.video.unmask_video`.
 

@@ -13,7 +13,8 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .errors import InvalidInputError
+from .errors import InvalidInputError, VideoWriteError
+from .folders import hindrance
 from .packages import require
 from .session import Session
 from .unmasker import CHUNK, Unmasker
@@ -36,7 +37,7 @@ class Progress:
 
     Attributes:
         frames: Frames done.
-        total: Frames in all, estimated; None if the file does not say.
+        total: Frames in all, estimated until the last are done; None if the file does not say.
         seconds: Time in the video of the last frame done.
         elapsed: Seconds of work so far.
     """
@@ -58,7 +59,7 @@ class VideoReport:
         seconds: Seconds of work.
         length: Time in the video of the last frame, in seconds.
         complete: False if it was stopped before the end.
-        notes: What could not be kept: streams left out, damaged frames.
+        notes: What could not be kept: streams left out, damaged frames, a file that is cut off.
     """
 
     frames: int
@@ -102,12 +103,12 @@ def unmask_video(
     Args:
         model: The model.
         source: A video file.
-        target: File to write: .mp4, .m4v, .mov, .mkv or .webm.
+        target: File to write: .mp4, .m4v, .mov, .mkv or .webm, in a folder that exists.
         codec: FFmpeg's name of a video encoder; by default H.264 (H.265 for more than 8 bits), in
             WebM VP9 (AV1).
         crf: Constant rate factor, from 0 (best); 18 by default for H.264.
         smooth: Whether crops and fills are held still between frames (`Session`).
-        progress: Called after each batch of frames.
+        progress: Called after each batch of frames, the last included.
         stop: Set it, from any thread, to end early.
 
     Returns:
@@ -124,9 +125,17 @@ def unmask_video(
     require("video", "av", extra="video")
     source, target = Path(source), Path(target)
     container = container_of(target)
+    reason = hindrance(target)
+    if reason is not None:
+        raise VideoWriteError(f"cannot write {target}: {reason}")
     if target.exists() and source.exists() and target.samefile(source):
         raise InvalidInputError(f"{target} is the video to read; choose another OUT")
     start = time.perf_counter()
+
+    def tell(work: _Work, total: int | None) -> None:
+        if progress is not None:
+            progress(Progress(work.frames, total, work.time, time.perf_counter() - start))
+
     stop = stop or threading.Event()
     with reading(source) as opened, _finishing(stop) as interrupted:
         stream = video_stream(opened, source)
@@ -149,11 +158,10 @@ def unmask_video(
                 work.waiting += item
                 while len(work.waiting) >= size:
                     work.do(size)
-                    if progress is not None:
-                        elapsed = time.perf_counter() - start
-                        progress(Progress(work.frames, reader.total, work.time, elapsed))
+                    tell(work, reader.total)
             complete = not stop.is_set()
             work.do(len(work.waiting))
+            tell(work, work.frames if complete else reader.total)
             file.finish()
         except BaseException:
             file.discard()
@@ -161,6 +169,9 @@ def unmask_video(
     notes = list(file.notes)
     if reader.damaged:
         notes.append(f"damaged pieces of the video that were passed over: {reader.damaged}")
+    cut = reader.cut_off() if complete else None
+    if cut is not None:
+        notes.append(f"{source}: {cut}")
     if any(part.is_alpha for part in first.format.components):
         notes.append("transparency was not kept")
     seconds = time.perf_counter() - start

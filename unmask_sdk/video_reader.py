@@ -22,6 +22,12 @@ _FORMATS = (
 _SAFE = {"format_whitelist": _FORMATS, "protocol_whitelist": "file"}
 
 
+# Formats that say how long the whole is; of others FFmpeg estimates it from what is there.
+_SAY_LENGTH = ("mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "flv", "mxf")
+# Seconds, or frames, by which what is said may be off: it is rounded, and sound begins earlier.
+_SLACK, _SLACK_FRAMES = 0.25, 2
+
+
 @contextmanager
 def reading(path: Path) -> Iterator[InputContainer]:
     """Opens a video; its failures become `VideoReadError`."""
@@ -66,7 +72,12 @@ class Reader:
         self._packets: list[Any] = []
         self.damaged = 0
         self._last: int | None = None
+        # Where the last packet of any stream ends, in seconds.
+        self._end = 0.0
+        self._begin = min(0.0, (source.start_time or 0) / 1_000_000)
         rate = stream.average_rate or stream.guessed_rate
+        self._said = _said(source, stream, rate)
+        self._slack = max(_SLACK, _SLACK_FRAMES / float(rate)) if rate else _SLACK
         self._step = max(1, round(1 / (rate * stream.time_base))) if rate else 1
         length = None
         if stream.duration is not None:
@@ -79,7 +90,7 @@ class Reader:
 
     def first_frame(self, path: Path) -> av.VideoFrame:
         """Looks ahead for what the frames are like; nothing is lost by it."""
-        self._demuxed = self._source.demux()
+        self._demuxed = self._demux()
         for packet in self._demuxed:
             decoded = self._decode(packet) if packet.stream is self._stream else None
             self._packets.append((packet, decoded))
@@ -97,6 +108,21 @@ class Reader:
                 yield decoded
             elif packet.stream.index in copied:
                 yield packet
+
+    def cut_off(self) -> str | None:
+        """Says that the file has ended earlier than it says itself; None if it has not."""
+        said, end = self._said, self._end - self._begin
+        if said is None or said - end <= self._slack:
+            return None
+        return f"it says that it lasts {said:.1f} s, and ends after {end:.1f} s: it is cut off"
+
+    def _demux(self) -> Iterator[Any]:
+        for packet in self._source.demux():
+            begin = packet.dts if packet.pts is None else packet.pts
+            if begin is not None:
+                end = float((begin + (packet.duration or 0)) * packet.time_base)
+                self._end = max(self._end, end)
+            yield packet
 
     def _all(self) -> Iterator[tuple[Any, list[av.VideoFrame] | None]]:
         while self._packets:
@@ -125,3 +151,12 @@ class Reader:
             frame.pts = last + 1
         frame.time_base = self._stream.time_base
         self._last = frame.pts
+
+
+def _said(source: Any, stream: Any, rate: Any) -> float | None:
+    """Gives the seconds that a file says it lasts; None if it does not say."""
+    if source.format.name == "avi" and stream.frames and rate:
+        return float(stream.frames / rate)
+    if source.format.name in _SAY_LENGTH and source.duration is not None:
+        return float(source.duration / 1_000_000)
+    return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 from fractions import Fraction
@@ -172,7 +173,7 @@ class Writer:
         except (av.FFmpegError, OSError) as error:
             raise VideoWriteError(f"cannot write {self._path}: {error.strerror}") from error
         finally:
-            self._part.unlink(missing_ok=True)
+            self._remove()
 
     def discard(self) -> None:
         """Removes what was written."""
@@ -183,6 +184,11 @@ class Writer:
         except (av.FFmpegError, ValueError):  # Whatever kept it from being completed.
             pass
         finally:
+            self._remove()
+
+    def _remove(self) -> None:
+        # What kept the file from being written is being told already.
+        with contextlib.suppress(OSError):
             self._part.unlink(missing_ok=True)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -102,6 +103,22 @@ def test_other_files_are_refused(tmp_path: Path) -> None:
             bench_json.read(file)
 
 
+def test_a_file_that_fails_leaves_the_old_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "x.json"
+    bench_json.write(file, {"old": 1})
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space left"):
+        bench_json.write(file, {"new": 2})
+    assert json.loads(file.read_text()) == {"old": 1}
+    assert list(tmp_path.iterdir()) == [file]
+
+
 def test_energy_counters(tmp_path: Path) -> None:
     package = tmp_path / "intel-rapl:0"
     package.mkdir()
@@ -129,9 +146,9 @@ def test_command_measures_writes_and_compares(tiny_artifacts: Path, tmp_path: Pa
     (docs / "benchmarks").mkdir(parents=True)
     file = docs / "benchmarks" / "bench.json"
     common = ("bench", "--artifacts", tiny_artifacts, "--runtimes", "onnx", "--rounds", 3)
-    done = unmask(*common, "--batches", "1,2", "--json", file, "--plot", tmp_path / "plot.png")
+    done = unmask(*common, "--batches", "1,2", "--json", file, "--plot", tmp_path / "new/plot.SVG")
     assert done.returncode == 0, done.stderr
-    assert (tmp_path / "plot.png").stat().st_size > 1000
+    assert (tmp_path / "new/plot.SVG").read_bytes().startswith(b"<?xml")
     data = json.loads(file.read_text(encoding="utf-8"))
     groups = {record["group"] for record in data["benchmarks"]}
     assert groups == {"crop", "photo", "batch", "threads", "start"}
@@ -170,6 +187,9 @@ def test_command_measures_writes_and_compares(tiny_artifacts: Path, tmp_path: Pa
         (("--groups", "photo", "--compare", "x"), "need the group crop"),
         (("--compare", "nowhere.json"), "cannot read nowhere.json"),
         (("--models", "nobody"), "known are unmasker"),
+        (("--plot", "x.txt"), "--plot x.txt: it is drawn as .png or .svg"),
+        (("--plot", "x"), "--plot x: it is drawn as .png or .svg"),
+        (("--json", "."), "--json . is a folder; name a file"),
     ],
 )
 def test_bad_arguments_are_refused_before_any_work(

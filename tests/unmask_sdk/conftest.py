@@ -7,7 +7,8 @@ one colour of skin.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -226,6 +227,18 @@ def painted_model(painted_artifacts: Path) -> Any:
     from unmask_sdk import load
 
     return load("onnx", threads=1, artifacts=painted_artifacts)
+
+
+@pytest.fixture
+def locked(tmp_path: Path) -> Iterator[Path]:
+    """A folder that may not be written to, also by root."""
+    folder = tmp_path / "locked"
+    folder.mkdir(mode=0o500)
+    found = [f for f in (folder, Path("/proc/sys")) if f.is_dir() and not os.access(f, os.W_OK)]
+    if not found:
+        pytest.skip("needs a folder that root may not write to")
+    yield found[0]
+    folder.rmdir()
 
 
 @pytest.fixture(scope="session")

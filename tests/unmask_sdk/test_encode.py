@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageCms
 
-from unmask_sdk.encode import OUTPUTS, copy, write
+from unmask_sdk.encode import OUTPUTS, copy, to_bytes, write
 from unmask_sdk.errors import ImageReadError, ImageWriteError, InvalidInputError
 from unmask_sdk.images import Extras, read
 
@@ -71,9 +71,31 @@ def test_jpeg_keeps_full_colour_resolution_and_takes_a_quality(tmp_path: Path) -
         assert [layer[1:3] for layer in image.layer] == [(1, 1)] * 3
     write(tmp_path / "b.jpg", PIXELS, quality=30)
     assert (tmp_path / "b.jpg").stat().st_size < (tmp_path / "a.jpg").stat().st_size
-    for quality in (0, 101, "a", 9.5, None):
+    write(tmp_path / "d.jpg", PIXELS, quality=np.int64(30))
+    assert (tmp_path / "d.jpg").read_bytes() == (tmp_path / "b.jpg").read_bytes()
+    for quality in (0, 101, "a", 9.5, None, True, np.float32(90)):
         with pytest.raises(InvalidInputError, match="quality"):
             write(tmp_path / "c.jpg", PIXELS, quality=quality)
+
+
+@pytest.mark.parametrize("suffix", OUTPUTS)
+def test_bytes_are_what_the_file_would_be(suffix: str, tmp_path: Path) -> None:
+    extras = Extras(ALPHA, exif(), SRGB)
+    for strip in (False, True):
+        write(tmp_path / f"a{suffix}", PIXELS, extras, quality=70, generated=True, strip=strip)
+        for name in (suffix[1:], suffix[1:].upper()):
+            content = to_bytes(name, PIXELS, extras, quality=70, generated=True, strip=strip)
+            assert content == (tmp_path / f"a{suffix}").read_bytes()
+
+
+def test_bytes_that_cannot_be() -> None:
+    for name in ("gif", ".png", "", None):
+        with pytest.raises(ImageWriteError, match=r"no format .*as jpg, jpeg, png"):
+            to_bytes(name, PIXELS)
+    with pytest.raises(ImageWriteError, match="the picture: WEBP holds at most"):
+        to_bytes("webp", np.zeros((1, 66_000, 3), np.uint8))
+    with pytest.raises(InvalidInputError, match="quality"):
+        to_bytes("png", PIXELS, quality=0)
 
 
 def test_exif_too_long_for_jpeg_is_left_out(tmp_path: Path) -> None:
@@ -147,6 +169,14 @@ def test_places_that_cannot_be_written(tmp_path: Path) -> None:
     with pytest.raises(ImageWriteError, match="cannot write"):
         write(tmp_path / "folder.png", PIXELS)
     assert sorted(os.listdir(tmp_path)) == ["file", "folder.png"]
+
+
+def test_a_locked_folder_is_named(locked: Path, tmp_path: Path) -> None:
+    with pytest.raises(ImageWriteError, match=f"the folder {locked} may not be written to"):
+        write(locked / "a.png", PIXELS)
+    write(tmp_path / "a.png", PIXELS)
+    with pytest.raises(ImageWriteError, match=f"the folder {locked} may not be written to"):
+        copy(tmp_path / "a.png", locked / "a.png")
 
 
 @pytest.mark.skipif(os.name != "posix", reason="modes are POSIX")

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from unmask_sdk.errors import InvalidInputError
-from unmask_sdk.folders import check_writable, make_folder
+from unmask_sdk.folders import check_file, check_writable, make_folder
 
 
 def test_what_can_be_made_passes_and_is_not_made(tmp_path: Path) -> None:
@@ -34,6 +34,17 @@ def test_what_cannot_is_refused(
     (tmp_path / "file").touch()
     with pytest.raises(InvalidInputError, match=f"--run .*{words}.*choose another folder"):
         function(tmp_path / name, "--run")
+
+
+def test_a_file_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for name in ("file", "new", "new/deep"):
+        check_file(tmp_path / name, "--out")
+    with pytest.raises(InvalidInputError, match="is a folder; name a file"):
+        check_file(tmp_path, "--out")
+    with pytest.raises(InvalidInputError, match="is a file, not a folder"):
+        check_file(tmp_path / "file" / "new", "--out")
+    assert os.listdir(tmp_path) == ["file"]
 
 
 def test_a_folder_is_made_with_those_above_it(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 from pathlib import Path
 
@@ -71,9 +72,17 @@ def test_more_odd_sources() -> None:
         read(b"")
     with pytest.raises(InvalidInputError, match="not a path"):
         read("a\0b.jpg")
-    for source in (None, 3, [[0]], bytearray(b"x")):
+    for source in (None, 3, [[0]], object()):
         with pytest.raises(InvalidInputError, match="must be a path"):
             read(source)  # type: ignore[arg-type]
+    with pytest.raises(InvalidInputError, match=r"gives str, not bytes; open it with mode 'rb'"):
+        read(io.StringIO("x"))  # type: ignore[arg-type]
+    for stream, words in ((io.BytesIO(), "are empty"), (io.BytesIO(b"x"), "not a picture")):
+        with pytest.raises(ImageReadError, match=f"the open file's bytes .*{words}"):
+            read(stream)
+    stream.close()
+    with pytest.raises(ImageReadError, match=r"the open file cannot be read: .*closed"):
+        read(stream)
     with pytest.raises(InvalidInputError, match="channels"):
         read(PICTURE, channels="RGB")  # type: ignore[arg-type]
 

@@ -27,7 +27,12 @@ def test_lossless_formats_come_back_exactly(form: str, tmp_path: Path) -> None:
     assert photo.owned
     np.testing.assert_array_equal(photo.pixels, PICTURE)
     np.testing.assert_array_equal(read(str(path)).pixels, PICTURE)
-    np.testing.assert_array_equal(read(path.read_bytes()).pixels, PICTURE)
+    content = path.read_bytes()
+    for source in (content, bytearray(content), memoryview(content), io.BytesIO(content)):
+        np.testing.assert_array_equal(read(source).pixels, PICTURE)
+    with open(path, "rb") as file:
+        np.testing.assert_array_equal(read(file).pixels, PICTURE)
+        assert not file.closed
 
 
 @pytest.mark.parametrize("form", ["JPEG", "WEBP"])

@@ -7,6 +7,7 @@ import math
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import unmask_sdk
@@ -70,6 +71,16 @@ def test_quality_is_the_certificate(tiny_artifacts: Path) -> None:
     exact = replace(poor, output="mask", psnr_db=None)
     assert psnr_of(replace(artifact, parity=(poor, exact))) == 40.0
     assert psnr_of(replace(artifact, parity=(exact,))) == math.inf
+
+
+def test_numbers_of_numpy_are_numbers(tiny_artifacts: Path, own_cache: Path) -> None:
+    asked = {"threads": np.int64(2), "max_ms": np.float32(1e6), "min_psnr": np.int64(1)}
+    with unmask_sdk.load("onnx", artifacts=tiny_artifacts, **asked) as model:
+        assert model.runtime.threads == 2
+    (file,) = own_cache.iterdir()
+    assert json.loads(file.read_text())["threads"] == 2
+    with pytest.raises(InvalidInputError, match="threads must be a whole number"):
+        unmask_sdk.load("onnx", artifacts=tiny_artifacts, threads=True)
 
 
 @pytest.mark.parametrize("value", [0, -1, math.nan, math.inf, "fast", True])

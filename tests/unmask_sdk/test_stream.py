@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 import time
 
@@ -147,6 +148,30 @@ def test_closing_wakes_whoever_waits(painted_model):
     never.set()
 
 
+def test_a_stream_that_nobody_holds_lets_its_camera_go(painted_model, frame):
+    plug = Plug(frame)
+    for result in painted_model.stream(Camera("test", opener=plug.open)):
+        assert result.faces
+        break
+    gc.collect()
+    wait_for(lambda: plug.released == 1)
+    closed = threading.Event()
+
+    def source():
+        try:
+            while True:
+                yield frame
+                time.sleep(0.004)
+        finally:
+            closed.set()
+
+    for _ in painted_model.stream(source()):
+        break
+    gc.collect()
+    assert closed.wait(5)
+    wait_for(lambda: not [t for t in threading.enumerate() if t.name.startswith("unmask-")])
+
+
 @pytest.mark.parametrize(
     ("frames", "options", "words"),
     [
@@ -222,8 +247,14 @@ def test_opencv_opens_files_and_refuses_what_is_not_there(tmp_path, frame):
     assert picture.shape == (48, 64, 3)
     assert picture[20, 20, 2] > 200 > picture[20, 20, 0]  # RGB.
     camera.close()
-    with pytest.raises(SourceError, match="cannot be opened"):
-        open_capture(str(tmp_path / "none.mp4"))
+    for source, words in (
+        (99, "the camera 99 cannot be opened: .*group video"),
+        ("/dev/video99", "the camera '/dev/video99' cannot be opened: .*group video"),
+        ("rtsp://127.0.0.1:9/a", "rtsp://127.0.0.1:9/a cannot be opened: does it answer"),
+        (str(tmp_path / "none.mp4"), "none.mp4' is no camera: .*for a video file use `unmask vid"),
+    ):
+        with pytest.raises(SourceError, match=words):
+            open_capture(source)
     if not cv2.videoio_registry.hasBackend(cv2.CAP_GSTREAMER):
         with pytest.raises(SourceError, match="without GStreamer"):
             open_capture("videotestsrc ! appsink")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import shutil
 import subprocess
 import sys
 import threading
@@ -46,6 +47,7 @@ def clip(picture, tmp_path):
 
     def write(name="in.mp4", *, count=12, codec="libx264", times=None, sound="aac", **options):
         path = tmp_path / name
+        heard = options.pop("heard", count / RATE)
         turn = options.pop("turn", None)
         title = options.pop("title", None)
         subtitles = options.pop("subtitles", None)
@@ -78,7 +80,7 @@ def clip(picture, tmp_path):
                 file.mux(video.encode(frame))
             file.mux(video.encode(None))
             if audio is not None:
-                noise = np.random.default_rng(0).normal(0, 0.1, (1, count * SOUND // RATE))
+                noise = np.random.default_rng(0).normal(0, 0.1, (1, round(heard * SOUND)))
                 samples = av.AudioFrame.from_ndarray(noise.astype(np.float32), "fltp", "mono")
                 samples.sample_rate, samples.pts = SOUND, 0
                 resampler = av.AudioResampler(format=audio.format, layout="mono", rate=SOUND)
@@ -130,8 +132,7 @@ def test_frames_times_and_sound_are_kept(painted_model, clip, tmp_path):
     assert (report.frames, report.masked, report.faces) == (12, 12, 1)
     assert report.complete
     assert report.notes == ()
-    assert told[-1].frames == 8  # The rest is done when the file has ended.
-    assert told[-1].total == 12
+    assert [(p.frames, p.total) for p in told] == [(8, 12), (12, 12)]
     check_skin(out)
     assert times(out) == times(source)
     assert packets(out) == packets(source)
@@ -252,15 +253,28 @@ def test_subtitles_are_copied_or_said_to_be_left_out(painted_model, clip, tmp_pa
     check_skin(tmp_path / "out.mp4")
 
 
+def test_progress_of_a_clip_shorter_than_a_batch(painted_model, clip, tmp_path):
+    told = []
+    painted_model.video(clip(count=5), tmp_path / "out.mp4", progress=told.append)
+    assert [(p.frames, p.total) for p in told] == [(5, 5)]
+
+
 CTRL_C = """
 import signal, sys, unmask_sdk
 from unmask_sdk.video import VideoInterrupted
 
 artifacts, source, out = sys.argv[1:]
 before = signal.getsignal(signal.SIGINT)
+pressed = []
+
+def press(_):
+    if not pressed:
+        pressed.append(True)
+        signal.raise_signal(signal.SIGINT)
+
 with unmask_sdk.load("onnx", threads=1, artifacts=artifacts) as model:
     try:
-        model.video(source, out, progress=lambda _: signal.raise_signal(signal.SIGINT))
+        model.video(source, out, progress=press)
     except VideoInterrupted as told:
         assert isinstance(told, KeyboardInterrupt)
         assert signal.getsignal(signal.SIGINT) is before
@@ -300,14 +314,32 @@ def test_what_fails_leaves_nothing(painted_model, clip, tmp_path):
     assert sorted(p.name for p in tmp_path.iterdir()) == ["in.mp4", "out.mp4"]
 
 
-def test_a_video_that_is_cut_off_is_done_as_far_as_it_goes(painted_model, clip, tmp_path):
-    whole = clip("in.mkv", count=30)
+@pytest.mark.parametrize("name", ["in.mkv", "in.mp4", "in.flv", "in.avi"])
+def test_a_video_that_is_cut_off_is_done_as_far_as_it_goes(painted_model, clip, tmp_path, name):
+    whole = clip(name, count=30, codec="mpeg4" if name == "in.avi" else "libx264")
+    report = painted_model.video(whole, tmp_path / "whole.mkv")
+    assert (report.frames, report.notes) == (30, ())
+    # Behind its index, where that comes last.
+    if name == "in.mp4":
+        whole = tmp_path / "whole.mp4"
+        painted_model.video(tmp_path / "in.mp4", whole)
     data = whole.read_bytes()
-    cut = tmp_path / "cut.mkv"
+    cut = tmp_path / f"cut{whole.suffix}"
     cut.write_bytes(data[: len(data) * 2 // 3])
     report = painted_model.video(cut, tmp_path / "out.mkv")
     assert 0 < report.frames < 30
+    assert report.complete
+    assert "it is cut off" in report.notes[-1]
+    assert str(cut) in report.notes[-1]
     assert len(frames(tmp_path / "out.mkv")) == report.frames
+
+
+@pytest.mark.parametrize("name", ["in.mkv", "in.mp4", "in.mov", "in.avi", "in.ts", "in.flv"])
+@pytest.mark.parametrize("seconds", [0.4, 1.1, 3])
+def test_sound_of_another_length_is_no_cut(painted_model, clip, tmp_path, name, seconds):
+    source = clip(name, count=25, codec="mpeg4" if name == "in.avi" else "libx264", heard=seconds)
+    report = painted_model.video(source, tmp_path / "out.mkv")
+    assert (report.frames, report.notes) == (25, ())
 
 
 def test_inputs_that_are_no_videos(painted_model, clip, tmp_path):
@@ -337,10 +369,12 @@ def test_inputs_that_are_no_videos(painted_model, clip, tmp_path):
 
 def test_outputs_that_cannot_be(painted_model, clip, tmp_path):
     source = clip()
+    (tmp_path / "folder.mp4").mkdir()
     for name, options, error, words in (
         ("out.gif", {}, VideoWriteError, r"use one of \.mp4"),
         ("in.mp4", {}, InvalidInputError, "is the video to read"),
-        ("none/out.mp4", {}, VideoWriteError, "cannot write"),
+        ("none/out.mp4", {}, VideoWriteError, "there is no folder .*none; make it first"),
+        ("folder.mp4", {}, VideoWriteError, "it is a folder"),
         ("out.webm", {}, VideoWriteError, r"cannot hold the sound of .* \(aac\)"),
         ("out.mp4", {"codec": "libx999"}, VideoWriteError, "no encoder libx999"),
         ("out.webm", {"codec": "ffv1"}, VideoWriteError, "does not support 'ffv1'"),
@@ -350,4 +384,24 @@ def test_outputs_that_cannot_be(painted_model, clip, tmp_path):
     ):
         with pytest.raises(error, match=words):
             unmask_video(painted_model, source, tmp_path / name, **options)
-    assert [p.name for p in tmp_path.iterdir()] == ["in.mp4"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["folder.mp4", "in.mp4"]
+
+
+def test_a_locked_folder_is_named_before_any_work(painted_model, clip, locked):
+    source, told = clip(count=20), []
+    with pytest.raises(VideoWriteError, match=f"the folder {locked} may not be written to"):
+        unmask_video(painted_model, source, locked / "out.mp4", progress=told.append)
+    assert told == []
+
+
+def test_a_folder_that_is_lost_meanwhile_is_an_error_of_ours(painted_model, clip, tmp_path):
+    source, out = clip(count=40), tmp_path / "out" / "out.mp4"
+    out.parent.mkdir()
+
+    def lose(_):
+        if out.parent.is_dir():
+            shutil.rmtree(out.parent)
+            out.parent.write_bytes(b"")  # From now on, removing the part fails as well.
+
+    with pytest.raises(VideoWriteError, match=r"cannot write .*: Not a directory"):
+        unmask_video(painted_model, source, out, progress=lose)

@@ -10,6 +10,7 @@ import typer
 from typer.core import TyperGroup
 
 from ..errors import UnmaskError
+from .signals import INTERRUPTED, TERMINATED, Terminated
 
 
 class _Commands(TyperGroup):
@@ -18,10 +19,13 @@ class _Commands(TyperGroup):
     def invoke(self, ctx: Any) -> Any:
         try:
             return super().invoke(ctx)
+        except Terminated:
+            print("unmask: terminated", file=sys.stderr)
+            raise typer.Exit(TERMINATED) from None
         except KeyboardInterrupt:
             # Typer would end without a word.
             print("unmask: interrupted", file=sys.stderr)
-            raise typer.Exit(130) from None
+            raise typer.Exit(INTERRUPTED) from None
         finally:
             # Now, while a full disk can still be told of.
             sys.stdout.flush()

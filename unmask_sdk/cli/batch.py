@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
-from ..errors import UnmaskError
-from .one import Done, Options, unmask_file
-from .targets import check_inside, finished
+from ..errors import InvalidInputError
+from .finished import finished
+from .one import Done, Options, attempt
+from .targets import check_inside
 
 if TYPE_CHECKING:
     from ..unmasker import Unmasker
@@ -60,14 +61,13 @@ class Work:
     def do(self, unmasker: Unmasker, job: Job) -> Outcome:
         """Unmasks one picture. A failure is an outcome, too: the others go on."""
         source, target = job
-        if not self.again and finished(source, target):
+        if not self.again and finished(source, target, strip=self.options.strip):
             return Outcome(job, None, None)
         try:
             check_inside(self.out, target)
-            return Outcome(job, unmask_file(unmasker, source, target, self.options), None)
-        except (UnmaskError, OSError, MemoryError) as error:
-            words = " ".join(str(error).split()) or type(error).__name__
-            return Outcome(job, None, words if str(source) in words else f"{source}: {words}")
+        except InvalidInputError as error:
+            return Outcome(job, None, f"{source}: {error}")
+        return Outcome(job, *attempt(unmasker, source, target, self.options))
 
 
 @dataclass(frozen=True)

@@ -58,7 +58,7 @@ def bench(
     from ..benchmarks.cases import select
     from ..benchmarks.condition import condition
     from ..errors import InvalidInputError
-    from ..folders import check_writable
+    from ..folders import check_file, make_folder
 
     chosen = _names(groups)
     unknown = [name for name in chosen if name not in GROUPS]
@@ -66,9 +66,11 @@ def bench(
         raise InvalidInputError(f"--groups takes {', '.join(GROUPS)}; got {groups!r}")
     if (plot or compare) and "crop" not in chosen:
         raise InvalidInputError(f"--plot and --compare need the group crop; got --groups {groups}")
+    if plot is not None and plot.suffix.lower() not in (".png", ".svg"):
+        raise InvalidInputError(f"--plot {plot}: it is drawn as .png or .svg; name it so")
     for file, option in ((json, "--json"), (plot, "--plot")):
         if file is not None:
-            check_writable(file.parent, option)
+            check_file(file, option)
     plan = Plan(
         rounds=rounds,
         photos=min(rounds, Plan.photos),
@@ -90,6 +92,9 @@ def bench(
         measured += GROUPS[group](cases, plan, lambda step: typer.echo(step, err=True))
     data = bench_json.to_data(measured, before, condition())
     _show(bench_table.tables(data))
+    for file, option in ((json, "--json"), (plot, "--plot")):
+        if file is not None:
+            make_folder(file.parent, option)
     if json is not None:
         bench_json.write(json, data)
     if plot is not None:

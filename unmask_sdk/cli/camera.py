@@ -6,18 +6,23 @@ import os
 import re
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, BinaryIO
 
 import typer
 
 from ..errors import InvalidInputError, MissingDependencyError, SourceError
+from ..folders import check_file, make_folder
 from .options import ArtifactsOption, ModelOption, PrecisionOption, RuntimeOption
+from .targets import PICTURES
 
 if TYPE_CHECKING:
     from ..result import Pixels
     from ..unmasker import Unmasker
 
 _TITLE = "unmask camera (q to quit)"
+# Videos that other programs write.
+_VIDEOS = (".avi", ".flv", ".mpeg", ".mpg", ".ts", ".wmv")
 
 
 def camera(
@@ -30,7 +35,9 @@ def camera(
     ] = "0",
     out: Annotated[
         str | None,
-        typer.Option("--out", "-o", help="Write raw RGB here, - for stdout; a window by default."),
+        typer.Option(
+            "--out", "-o", help="Write raw RGB to FILE.rgb, - for stdout; a window by default."
+        ),
     ] = None,
     size: Annotated[
         str | None, typer.Option(help="Such as 1280x720: of the frames on stdin, or to ask for.")
@@ -63,6 +70,8 @@ def camera(
         out = "-"
     if out is None:
         _check_window()
+    elif out != "-":
+        _check_file(Path(out), source)
     with load(runtime, precision, model=model, artifacts=artifacts) as unmasker, _sink(out) as sink:
         try:
             if piped and wanted is not None:
@@ -140,19 +149,27 @@ class _Raw:
     """Writes frames as raw RGB."""
 
     def __init__(self, out: str) -> None:
-        self._own = out != "-"
-        self._file = open(out, "wb") if self._own else sys.stdout.buffer  # noqa: SIM115
+        self._out = out
+        self._file: BinaryIO | None = None
 
     def show(self, frame: Pixels) -> bool:
-        self._file.write(frame.tobytes())
-        self._file.flush()
+        # Not before there is a frame: a camera that gives none must not cost what was there.
+        file = self._file = self._file or self._opened()
+        file.write(frame.tobytes())
+        file.flush()
         return False
+
+    def _opened(self) -> BinaryIO:
+        if self._out == "-":
+            return sys.stdout.buffer
+        make_folder(Path(self._out).parent, "--out")
+        return open(self._out, "wb")
 
     def __enter__(self) -> _Raw:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._own:
+        if self._file is not None and self._out != "-":
             self._file.close()
 
 
@@ -178,6 +195,23 @@ class _Window:
 
 def _sink(out: str | None) -> _Raw | _Window:
     return _Window() if out is None else _Raw(out)
+
+
+def _check_file(out: Path, source: str) -> None:
+    """Refuses a file that raw frames would spoil, or that they could not be written to."""
+    from ..video_encoders import CONTAINERS
+
+    if out.suffix.lower() in (*PICTURES, *CONTAINERS, *_VIDEOS):
+        raise InvalidInputError(
+            f"--out {out}: only raw RGB is written, no {out.suffix}; name it such as "
+            f"{out.with_suffix('.rgb')}, or let ffmpeg encode it: unmask camera … --out - | "
+            f"ffmpeg -f rawvideo -pix_fmt rgb24 -video_size 1280x720 -i - {out}"
+        )
+    check_file(out, "--out")
+    # 0 is stdin.
+    read = 0 if source == "-" else source
+    if out.exists() and os.path.exists(read) and os.path.samestat(os.stat(read), out.stat()):
+        raise InvalidInputError(f"--out {out} is what is read; choose another file")
 
 
 def _check_window() -> None:

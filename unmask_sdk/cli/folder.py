@@ -14,6 +14,7 @@ import typer
 from ..errors import InvalidInputError
 from ..folders import check_writable
 from .batch import Work, run
+from .finished import finished
 from .on_ray import run_on_ray
 from .one import Options
 from .options import (
@@ -25,7 +26,8 @@ from .options import (
     RuntimeOption,
 )
 from .report import Report
-from .targets import finished, plan
+from .signals import end_tidily
+from .targets import plan
 from .watch import PAUSE, arrivals
 
 
@@ -44,7 +46,7 @@ def folder(
     quality: QualityOption = 95,
     strip: MetadataOption = False,
     again: Annotated[
-        bool, typer.Option("--again", help="Do finished pictures once more, too.")
+        bool, typer.Option("--again", help="Do finished pictures once more, too, as asked for now.")
     ] = False,
     watch: Annotated[
         bool, typer.Option("--watch", help="Go on with pictures that come in, until Ctrl-C.")
@@ -63,7 +65,9 @@ def folder(
     Results keep their places and names; what cannot be written in its own format becomes PNG.
     Photos in which no face wears a mask are copied as they are. A result that is there and not
     older than its photo is finished, so the same command goes on where it was interrupted:
-    results are written whole or not at all.
+    results are written whole or not at all. It stays as it was asked for then, also where model,
+    precision or quality are others now: --again makes it anew. With --strip, one that holds
+    EXIF or XMP of its photo is not finished.
 
     Pictures that cannot be read or written are listed at the end, and make the exit code 1.
     """
@@ -72,6 +76,7 @@ def folder(
     if not os.path.isdir(source):
         raise InvalidInputError(f"{source} is not a folder; for single pictures: unmask image")
     check_writable(out, "OUT")
+    end_tidily()
     # Pillow's remarks on odd files, which are decoded all the same.
     warnings.simplefilter("ignore", UserWarning)
     work = Work(
@@ -89,7 +94,7 @@ def folder(
         _watch(report, work, source, out)
     else:
         jobs, report.failures = plan([source], out)
-        left = [job for job in jobs if again or not finished(*job)]
+        left = [job for job in jobs if again or not finished(*job, strip=strip)]
         report.counts["finished before"] = len(jobs) - len(left)
         if left:
             report.follow((run_on_ray if ray else run)(work, left), len(left))
@@ -104,7 +109,13 @@ def _watch(report: Report, work: Work, source: Path, out: Path) -> None:
     for name in (signal.SIGINT, signal.SIGTERM):
         signal.signal(name, lambda *_: end.set())
     typer.echo(f"watching {source}; Ctrl-C ends", err=True)
-    jobs = arrivals(source, out, again=work.again, pause=lambda: end.wait(PAUSE))
+    jobs = arrivals(
+        source,
+        out,
+        again=work.again,
+        strip=work.options.strip,
+        pause=lambda: end.wait(PAUSE),
+    )
     report.follow(run(work, jobs), None)
 
 

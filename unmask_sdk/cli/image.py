@@ -9,7 +9,6 @@ from typing import Annotated
 
 import typer
 
-from ..errors import NoFaceError, UnmaskError
 from .options import (
     ArtifactsOption,
     MetadataOption,
@@ -18,16 +17,26 @@ from .options import (
     QualityOption,
     RuntimeOption,
 )
+from .signals import end_tidily
 
 
 def image(
     inputs: Annotated[
         list[Path],
-        typer.Argument(metavar="IN...", help="Pictures, or folders of pictures.", readable=False),
+        typer.Argument(
+            metavar="IN...",
+            help="Pictures, or folders of pictures; - for one on stdin.",
+            readable=False,
+        ),
     ],
     out: Annotated[
         Path,
-        typer.Option("--out", "-o", help="A picture for one input, else a folder.", readable=False),
+        typer.Option(
+            "--out",
+            "-o",
+            help="A picture for one input, else a folder; - writes one PNG to stdout.",
+            readable=False,
+        ),
     ],
     runtime: RuntimeOption = "auto",
     precision: PrecisionOption = "auto",
@@ -50,12 +59,18 @@ def image(
     from rich.console import Console
     from rich.progress import Progress
 
+    from ..folders import check_writable
     from ..selection import load
-    from .one import Options, unmask_file
-    from .targets import plan
+    from .one import Options, attempt
+    from .targets import PIPE, plan, plan_piped
 
     options = Options(quality=quality, strip=strip, side_by_side=side_by_side)
-    jobs, unread = plan(inputs, out)
+    if PIPE in (*inputs, out):
+        jobs, unread = plan_piped(inputs, out)
+    else:
+        jobs, unread = plan(inputs, out)
+        check_writable(jobs[0][1].parent if len(jobs) == 1 else out, "--out")
+    end_tidily()
     several = len(jobs) + len(unread) > 1
     # Pillow's remarks on odd files, which are decoded all the same.
     warnings.simplefilter("ignore", UserWarning)
@@ -70,21 +85,19 @@ def image(
     )
     with load(runtime, precision, model=model, artifacts=artifacts) as unmasker, progress:
         for source, target in progress.track(jobs, description="taking masks off"):
-            try:
-                done = unmask_file(unmasker, source, target, options)
-                if not done.faces:
-                    raise NoFaceError(f"no face found in {source}; nothing was written for it")
-            except UnmaskError as error:
-                if not several:
-                    raise
-                failures.append(str(error))
+            done, failure = attempt(unmasker, source, target, options)
+            if failure is None:
+                # What the picture goes to takes nothing else.
+                typer.echo(f"{target}: {done}", err=target == PIPE)
             else:
-                typer.echo(f"{target}: {done}")
-    if failures or unread:
-        for failure in (*unread, *failures):
-            typer.echo(f"unmask: error: {failure}", err=True)
+                failures.append(failure)
+    if not failures and not unread:
+        return
+    for failure in (*unread, *failures):
+        typer.echo(f"unmask: error: {failure}", err=True)
+    if several:
         counts = [f"{len(failures)} of {len(jobs)} pictures failed"]
         if unread:
             counts.append(f"folders that could not be read: {len(unread)}")
         typer.echo(f"unmask: {', '.join(counts)}", err=True)
-        raise typer.Exit(1)
+    raise typer.Exit(1)

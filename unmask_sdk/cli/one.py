@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..errors import ImageWriteError
+from ..errors import ImageWriteError, NoFaceError, UnmaskError
+from .targets import PIPE
 
 if TYPE_CHECKING:
     from ..result import Result
@@ -56,11 +58,13 @@ class Done:
 def unmask_file(model: Unmasker, source: Path, target: Path, options: Options) -> Done:
     """Unmasks one picture; the target is written whole or not at all.
 
+    `PIPE` as the source is stdin, as the target stdout, to which a PNG goes.
+
     A picture in which no mask was found is copied byte for byte where its format may stay, because
-    encoding it once more could only harm it. Without any face nothing is written, unless
-    `options.without_faces` says so.
+    encoding it once more could only harm it.
 
     Raises:
+        NoFaceError: If there is no face, and `options.without_faces` does not have it written.
         ImageReadError: If the picture cannot be read.
         ImageWriteError: If the result cannot be written.
         RuntimeUnavailableError: If the engine fails.
@@ -68,12 +72,17 @@ def unmask_file(model: Unmasker, source: Path, target: Path, options: Options) -
     from ..encode import copy, output_format
     from ..images import stored_format
 
-    result = model(source)
+    content = sys.stdin.buffer.read() if source == PIPE else source
+    result = model(content)
     masked = sum(face.masked for face in result.faces)
     plain = not masked and not options.side_by_side and not options.strip
-    as_it_was = plain and stored_format(source) == output_format(target).name
+    as_it_was = plain and target != PIPE and stored_format(content) == output_format(target).name
     done = Done(len(result.faces), masked, as_it_was, sum(result.timings.values()))
     if not result.faces and not options.without_faces:
+        raise NoFaceError(f"no face found in {_name(source)}; nothing was written for it")
+    shown = _beside(content, result) if options.side_by_side else result
+    if target == PIPE:
+        sys.stdout.buffer.write(shown.encode("png", strip=options.strip))
         return done
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -82,14 +91,28 @@ def unmask_file(model: Unmasker, source: Path, target: Path, options: Options) -
             f"cannot make the folder {target.parent}: {error.strerror}"
         ) from error
     if as_it_was:
-        copy(source, target)
+        copy(content, target)
     else:
-        shown = _beside(source, result) if options.side_by_side else result
         shown.save(target, quality=options.quality, strip=options.strip)
     return done
 
 
-def _beside(source: Path, result: Result) -> Result:
+def attempt(
+    model: Unmasker, source: Path, target: Path, options: Options
+) -> tuple[Done | None, str | None]:
+    """Does what `unmask_file` does. A failure comes back as a line: the other pictures go on."""
+    try:
+        return unmask_file(model, source, target, options), None
+    except (UnmaskError, OSError, MemoryError) as error:
+        words, name = " ".join(str(error).split()) or type(error).__name__, _name(source)
+        return None, words if name in words else f"{name}: {words}"
+
+
+def _name(source: Path) -> str:
+    return "stdin" if source == PIPE else str(source)
+
+
+def _beside(source: Path | bytes, result: Result) -> Result:
     """Puts the photo as it was to the left of the result."""
     import numpy as np
 

@@ -58,7 +58,10 @@ class Report:
         counts = [f"{kind}: {count}" for kind, count in self.counts.items() if count]
         if self.failures:
             counts.append(f"failed: {len(self.failures)}")
-        typer.echo(f"unmask: {', '.join(counts) or 'nothing to do'}", err=True)
+        told = ", ".join(counts) or "nothing to do"
+        if self.counts["finished before"]:
+            told += "; what was finished before is as it was asked for then, --again makes it anew"
+        typer.echo(f"unmask: {told}", err=True)
 
 
 def _kind(done: Done | None) -> str:

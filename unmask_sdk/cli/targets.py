@@ -10,8 +10,12 @@ from typing import TypeAlias
 
 from ..encode import OUTPUTS, output_format
 from ..errors import InvalidInputError
+from ..folders import check_file
 
 Identity: TypeAlias = tuple[int, int]
+
+# Stands for stdin as the picture to read, for stdout as the file to write.
+PIPE = Path("-")
 
 # Taken for pictures in a folder; those that cannot be read are reported, not passed over.
 PICTURES = frozenset(OUTPUTS) | {
@@ -77,12 +81,19 @@ def plan(inputs: Sequence[Path], out: Path) -> tuple[list[tuple[Path, Path]], li
     return jobs, unread
 
 
-def finished(source: Path, target: Path) -> bool:
-    """Says whether a result is there and not older than its picture: results are written whole."""
-    try:
-        return target.stat().st_mtime_ns >= source.stat().st_mtime_ns
-    except OSError:  # Not there, or not to be looked at: reading and writing will say so.
-        return False
+def plan_piped(inputs: Sequence[Path], out: Path) -> tuple[list[tuple[Path, Path]], list[str]]:
+    """As `plan`, for a picture and a file to write of which one or both are `PIPE`.
+
+    Raises:
+        InvalidInputError: If there are several pictures, or `out` cannot be written.
+        ImageWriteError: If `out` is a file name that says no format that can be written.
+    """
+    if len(inputs) > 1 or os.path.isdir(inputs[0]):
+        raise InvalidInputError("- is for one picture alone; give one IN, and one picture as OUT")
+    if out != PIPE:
+        check_file(out, "--out")
+        output_format(out)
+    return [(inputs[0], out)], []
 
 
 def check_inside(out: Path, target: Path) -> None:

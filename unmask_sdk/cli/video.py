@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import signal
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from .options import ArtifactsOption, ModelOption, PrecisionOption, RuntimeOption
+from .signals import INTERRUPTED, TERMINATED, end_tidily
 
 if TYPE_CHECKING:
     from ..video import Progress
@@ -38,18 +41,26 @@ def video(
 ) -> None:
     """Take the face masks off a video.
 
-    Sound and subtitles are copied, frames keep their times. Ctrl-C ends the work early: OUT then
-    holds what was done, and plays.
+    Sound and subtitles are copied, frames keep their times. Ctrl-C, or SIGTERM, ends the work
+    early: OUT then holds what was done, and plays.
     """
     from rich.console import Console
     from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
     from rich.progress import Progress as Bar
 
+    from ..folders import check_file, make_folder
     from ..packages import require
     from ..selection import load
     from ..video import VideoInterrupted, unmask_video
+    from ..video_encoders import container_of
+    from ..video_reader import reading, video_stream
 
     require("unmask video", "av", extra="video")
+    # What can be refused is refused before a folder is made.
+    container_of(out)
+    check_file(out, "--out")
+    with reading(source) as opened:
+        video_stream(opened, source)
     console = Console(stderr=True)
     bar = Bar(
         TextColumn("taking masks off"),
@@ -66,16 +77,26 @@ def video(
         fps = progress.frames / progress.elapsed
         bar.update(task, total=progress.total, completed=progress.frames, fps=fps)
 
+    stop = threading.Event()
+
+    def finish(*_: object) -> None:
+        end_tidily()  # A second one does not wait.
+        stop.set()
+
     with load(runtime, precision, model=model, artifacts=artifacts) as unmasker, bar:
         task = bar.add_task("", total=None, fps=0.0)
+        make_folder(out.parent, "--out")
+        signal.signal(signal.SIGTERM, finish)
         try:
             report = unmask_video(
-                unmasker, source, out, codec=codec, crf=crf, smooth=smooth, progress=show
+                unmasker, source, out, codec=codec, crf=crf, smooth=smooth, progress=show, stop=stop
             )
+            code = 0 if report.complete else TERMINATED
         except VideoInterrupted as stopped:
-            told = f"unmask: interrupted; {out} holds the first {stopped.report.length:.1f} s"
-            typer.echo(told, err=True)
-            raise typer.Exit(130) from None
+            report, code = stopped.report, INTERRUPTED
+    if code:
+        typer.echo(f"unmask: interrupted; {out} holds the first {report.length:.1f} s", err=True)
+        raise typer.Exit(code)
     for note in report.notes:
         typer.echo(f"unmask: note: {note}", err=True)
     typer.echo(

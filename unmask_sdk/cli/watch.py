@@ -8,7 +8,8 @@ from typing import TypeAlias
 
 from ..errors import InvalidInputError
 from .batch import Job
-from .targets import finished, plan
+from .finished import finished
+from .targets import plan
 
 # Size and time of the last change, in nanoseconds.
 State: TypeAlias = tuple[int, int]
@@ -22,6 +23,7 @@ def arrivals(
     out: Path,
     *,
     again: bool = False,
+    strip: bool = False,
     pause: Callable[[], bool],
 ) -> Iterator[Job | None]:
     """Gives the pictures that are there, complete, and not yet done; None after each look.
@@ -33,6 +35,7 @@ def arrivals(
         source: Folder to look at.
         out: Folder of the results.
         again: Whether what was finished before the first look is given too.
+        strip: Whether a result with EXIF or XMP of its photo counts as none.
         pause: Waits for the next look; says whether there is to be none.
     """
     seen: dict[Path, State] = {}
@@ -48,7 +51,7 @@ def arrivals(
             for job in jobs
             if job[0] in now
             and seen.get(job[0]) == now[job[0]] != given.get(job[0])
-            and (again or not finished(*job))
+            and (again or not finished(*job, strip=strip))
         ]
         given.update((job[0], now[job[0]]) for job in ready)
         seen = now

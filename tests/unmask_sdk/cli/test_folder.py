@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from unmask_sdk.benchmarks.malformed import check, make
 from unmask_sdk.cli.batch import Work, run
@@ -105,6 +106,63 @@ def test_bad_arguments_are_one_line(photo, painted_artifacts, tmp_path, argument
     assert words in errors
 
 
+def described(photo: Image.Image, path: Path, **options: object) -> None:
+    tags = Image.Exif()
+    tags[0x010F] = "Maker"
+    tags[0x8825] = {1: "N"}
+    path.parent.mkdir(exist_ok=True)
+    photo.save(path, exif=tags.tobytes(), **options)
+
+
+def test_strip_passes_over_no_result_that_tells_of_its_photo(
+    photo, backdrop, painter, painted_artifacts, tmp_path
+):
+    bare = Image.fromarray(painter(backdrop, EYES, (140, 180, 220)))
+    text = PngInfo()
+    text.add_text("GPS", "52.5, 13.4")
+    for name in ("a.jpg", "b.png", "c.webp", "d.tif"):
+        described(photo, tmp_path / "in" / name)
+    described(bare, tmp_path / "in" / "copied.jpg")
+    bare.save(tmp_path / "in" / "said.png", pnginfo=text)
+    photo.save(tmp_path / "in" / "plain.png")
+
+    def run(*options: str) -> tuple[list[str], str]:
+        process = unmask(painted_artifacts, tmp_path, "in", "out", *options)
+        output, errors = process.communicate(timeout=120)
+        assert process.returncode == 0, errors
+        return sorted(Path(line.split(":")[0]).name for line in output.splitlines()), errors
+
+    run()
+    everything = names(tmp_path / "in")
+    done, errors = run("--strip")
+    assert done == [name for name in everything if name != "plain.png"]
+    assert "finished before: 1, " in errors
+    for name in everything:
+        with Image.open(tmp_path / "out" / name) as image:
+            assert 0x010F not in image.getexif()
+            assert not image.getexif().get_ifd(0x8825)
+            assert "GPS" not in image.info
+    # And once only.
+    done, errors = run("--strip")
+    assert done == []
+    assert "finished before: 7; what was finished before is as it was asked for then" in errors
+    # Without it, results stay as they are, and that is said.
+    assert "--again makes it anew" in run("--quality", "30")[1]
+    done, errors = run("--again")
+    assert done == everything
+    assert "finished before" not in errors
+
+
+def test_watching_with_strip_takes_up_results_that_tell(photo, tmp_path):
+    for name in ("told.jpg", "stripped.jpg"):
+        described(photo, tmp_path / "in" / name)
+    described(photo, tmp_path / "out" / "told.jpg", quality=60)
+    photo.save(tmp_path / "out" / "stripped.jpg")
+    looks = iter((False, False, True))
+    jobs = arrivals(tmp_path / "in", tmp_path / "out", strip=True, pause=lambda: next(looks))
+    assert [job[0].name for job in jobs if job is not None] == ["told.jpg"]
+
+
 def test_links_lead_no_result_out_of_the_folder(photo, work, tmp_path):
     (tmp_path / "in" / "sub").mkdir(parents=True)
     photo.save(tmp_path / "in" / "sub" / "a.png")
@@ -172,6 +230,33 @@ def test_a_picture_is_taken_once_it_is_complete(tmp_path):
         else:
             found.append((round_, job[0].name))
     assert found == [(4, "a.jpg"), (7, "a.jpg")]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals are POSIX")
+@pytest.mark.parametrize("command", ["image", "folder"])
+def test_sigterm_leaves_no_half_of_a_file(photo, painted_artifacts, tmp_path, command):
+    (tmp_path / "in").mkdir()
+    for number in range(12):
+        photo.resize((2560, 1920)).save(tmp_path / "in" / f"{number}.png", compress_level=1)
+    fixed = ["--artifacts", str(painted_artifacts), "--runtime", "onnx"]
+    arguments = ["in", "-o", "out"] if command == "image" else ["in", "out", "--workers", "2"]
+    process = subprocess.Popen(
+        [sys.executable, "-c", CODE, command, *fixed, *arguments],
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=tmp_path,
+    )
+    while not list(tmp_path.glob("out/.*.part")):  # From then on it is writing.
+        assert process.poll() is None
+        time.sleep(0.001)
+    process.send_signal(signal.SIGTERM)
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode == 143
+    assert errors == "unmask: terminated\n"
+    found = names(tmp_path / "out")
+    assert len(found) < 12
+    for name in found:
+        Image.open(tmp_path / "out" / name).load()
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals are POSIX")

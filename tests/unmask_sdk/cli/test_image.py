@@ -11,6 +11,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from unmask_sdk.cli.one import Options, attempt
+from unmask_sdk.errors import ImageReadError
+
 EYES = np.array([[250.0, 95.0], [310.0, 95.0]])
 
 
@@ -102,7 +105,7 @@ def test_a_folder_with_bad_files_among_the_good(unmask, photo, backdrop, painter
         (["in.png", "-o", "out.gif"], "can be written as .jpg"),
         (["in.png", "-o", "in.png"], "written over"),
         (["in.png", "in.png", "-o", "out"], "both be written"),
-        (["in.png", "-o", "text.jpg/out.png"], "cannot make the folder"),
+        (["in.png", "-o", "text.jpg/out.png"], "text.jpg is a file, not a folder"),
         (["in.png", "-o", "a" * 300 + ".png"], "File name too long"),
         (["a" * 300 + ".png", "-o", "out.png"], "File name too long"),
         (["in.png", "-o", "out.png", "--runtime", "magic"], "unknown runtime"),
@@ -122,6 +125,90 @@ def test_a_failure_is_one_line(unmask, photo, backdrop, tmp_path, arguments, wor
     assert words in done.stderr
     assert not done.stdout
     assert sorted(os.listdir(tmp_path)) == before
+
+
+def test_a_locked_folder_is_named_before_any_work(unmask, photo, locked, tmp_path):
+    photo.save(tmp_path / "in.png")
+    for out in (locked, locked / "out.png", locked / "new"):
+        done = unmask("in.png", "-o", out)
+        assert done.returncode == 1
+        assert f"{locked} may not be written to" in done.stderr
+        assert not done.stdout
+
+
+@pytest.fixture
+def piped(painted_artifacts: Path, tmp_path: Path):
+    """Runs `unmask image` with bytes on stdin; its stdout is bytes, too."""
+
+    def run(content: bytes, *arguments: object) -> subprocess.CompletedProcess[bytes]:
+        code = "from unmask_sdk.cli import main; main()"
+        fixed = ["image", "--artifacts", str(painted_artifacts), "--runtime", "onnx"]
+        return subprocess.run(
+            [sys.executable, "-c", code, *fixed, *map(str, arguments)],
+            input=content,
+            capture_output=True,
+            timeout=120,
+            cwd=tmp_path,
+        )
+
+    return run
+
+
+def test_pipes(piped, photo, painter, backdrop, painted_model, tmp_path):
+    photo.save(tmp_path / "in.png")
+    content = (tmp_path / "in.png").read_bytes()
+    done = piped(content, "-", "-o", "-")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == painted_model(content).encode("png")
+    assert done.stderr.startswith(b"-: 1 face, 1 unmasked")
+    assert piped(b"", "in.png", "-o", "-").stdout == done.stdout
+    into_file = piped(content, "-", "-o", "new/out.png")
+    assert into_file.stdout.startswith(b"new/out.png: 1 face, 1 unmasked")
+    assert (tmp_path / "new/out.png").read_bytes() == done.stdout
+    bare = Image.fromarray(painter(backdrop, EYES, (140, 180, 220)))
+    bare.save(tmp_path / "bare.jpg", quality=60)
+    content = (tmp_path / "bare.jpg").read_bytes()
+    assert piped(content, "-", "-o", "out.jpg").returncode == 0
+    assert (tmp_path / "out.jpg").read_bytes() == content
+
+
+def test_pipes_that_do_not_go(piped, photo, backdrop, tmp_path):
+    photo.save(tmp_path / "in.png")
+    Image.fromarray(backdrop).save(tmp_path / "nobody.png")
+    (tmp_path / "folder").mkdir()
+    content = (tmp_path / "in.png").read_bytes()
+    before = sorted(os.listdir(tmp_path))
+    for given, arguments, words in (
+        (b"", ("-", "-o", "-"), "stdin: the bytes given are empty"),
+        (content[:20_000], ("-", "-o", "-"), "stdin: the bytes given is cut off or damaged"),
+        ((tmp_path / "nobody.png").read_bytes(), ("-", "-o", "-"), "no face found in stdin"),
+        (content, ("-", "in.png", "-o", "folder"), "- is for one picture alone"),
+        (content, ("folder", "-o", "-"), "- is for one picture alone"),
+        (content, ("-", "-o", "folder"), "folder is a folder; name a file"),
+        (content, ("-", "-o", "out.gif"), "can be written as .jpg"),
+    ):
+        done = piped(given, *arguments)
+        assert done.returncode == 1
+        assert done.stdout == b""
+        assert words in done.stderr.decode()
+        assert done.stderr.startswith(b"unmask: error: ")
+        assert done.stderr.count(b"\n") == 1
+    assert sorted(os.listdir(tmp_path)) == before
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (MemoryError(), "a.png: MemoryError"),
+        (OSError(5, "Input/output error"), "a.png: [Errno 5] Input/output error"),
+        (ImageReadError("a.png is\nempty"), "a.png is empty"),
+    ],
+)
+def test_whatever_fails_is_one_pictures_failure(error, line):
+    def fail(_):
+        raise error
+
+    assert attempt(fail, Path("a.png"), Path("b.png"), Options()) == (None, line)
 
 
 def test_usage_errors(unmask):

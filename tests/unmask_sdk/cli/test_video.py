@@ -25,13 +25,11 @@ def unmask(painted_artifacts: Path, tmp_path: Path):
     def start(command: str, *arguments: object, **options) -> subprocess.Popen:
         code = "from unmask_sdk.cli import main; main()"
         fixed = ["--artifacts", str(painted_artifacts), "--runtime", "onnx"]
+        pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
         return subprocess.Popen(
             [sys.executable, "-c", code, command, *fixed, *map(str, arguments)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
             cwd=tmp_path,
-            **options,
+            **{**pipes, **options},
         )
 
     return start
@@ -71,15 +69,34 @@ def test_a_video(unmask, clip, tmp_path):
     assert count(tmp_path / "out.mp4") == 10
 
 
-def test_ctrl_c(unmask, clip, tmp_path):
+def test_folders_are_made_once_all_else_is_right(unmask, clip, tmp_path, locked):
+    clip(2)
+    for arguments, words in (
+        (("none.mp4", "-o", "new/out.mp4"), "none.mp4 is not there"),
+        (("in.mp4", "-o", "new/out.txt"), "use one of .mp4"),
+        (("in.mp4", "-o", "in.mp4/out.mp4"), "in.mp4 is a file, not a folder"),
+        (("in.mp4", "-o", locked / "out.mp4"), f"{locked} may not be written to"),
+    ):
+        process = unmask("video", *arguments)
+        _, told = process.communicate(timeout=60)
+        assert process.returncode == 1
+        assert words in told.decode()
+        assert not (tmp_path / "new").exists()
+    out, told = unmask("video", "in.mp4", "-o", "new/deep/out.mp4").communicate()
+    assert out.startswith(b"new/deep/out.mp4: 2 frames"), told
+    assert count(tmp_path / "new" / "deep" / "out.mp4") == 2
+
+
+@pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_what_was_done_is_kept(unmask, clip, tmp_path, sent, code):
     clip(600)
     process = unmask("video", "in.mp4", "-o", "out.mp4")
     while not list(tmp_path.glob(".out*.part")):  # From then on it is at work.
         assert process.poll() is None
         time.sleep(0.01)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(sent)
     _, told = process.communicate(timeout=60)
-    assert process.returncode == 130
+    assert process.returncode == code
     assert told.decode().startswith("unmask: interrupted; out.mp4 holds the first ")
     assert 0 < count(tmp_path / "out.mp4") < 600
     assert sorted(p.name for p in tmp_path.iterdir()) == ["in.mp4", "out.mp4"]
@@ -92,7 +109,7 @@ def test_failures_are_one_line(unmask, clip, tmp_path):
         (("video", "none.mp4", "-o", "out.mp4"), "none.mp4 is not there"),
         (("camera", "-"), "--size WIDTHxHEIGHT"),
         (("camera", "-", "--size", "big"), "must look like 1280x720"),
-        (("camera", "none.mp4", "--out", "-"), "cannot be opened"),
+        (("camera", "none.mp4", "--out", "-"), "for a video file use `unmask video`"),
     ):
         process = unmask(*arguments)
         out, told = process.communicate(timeout=60)
@@ -102,6 +119,37 @@ def test_failures_are_one_line(unmask, clip, tmp_path):
         line = told.decode().splitlines()[-1]
         assert line.startswith("unmask: error: ") or arguments[0] == "camera"
         assert "Traceback" not in told.decode()
+
+
+def test_a_file_is_safe_until_there_is_a_frame(unmask, picture, tmp_path):
+    for name in ("keep.rgb", "victim.jpg", "cam.mp4", "cam.AVI"):
+        (tmp_path / name).write_bytes(picture.tobytes())
+    (tmp_path / "folder.rgb").mkdir()
+    size = ("--size", f"{WIDTH}x{HEIGHT}")
+    for arguments, words in (
+        (("7", "-o", "keep.rgb"), "the camera 7 cannot be opened"),
+        (("-", *size, "-o", "keep.rgb"), "keep.rgb is what is read"),
+        (("keep.rgb", "-o", "./keep.rgb"), "keep.rgb is what is read"),
+        (("-", *size, "-o", "victim.jpg"), "victim.rgb, or let ffmpeg"),
+        (("-", *size, "-o", "cam.mp4"), "only raw RGB is written, no .mp4"),
+        (("-", *size, "-o", "cam.AVI"), "only raw RGB is written, no .AVI"),
+        (("-", *size, "-o", "folder.rgb"), "folder.rgb is a folder"),
+        (("-", *size, "-o", "keep.rgb/out.rgb"), "keep.rgb is a file, not a folder"),
+    ):
+        with open(tmp_path / "keep.rgb", "rb") as stdin:
+            process = unmask("camera", *arguments, stdin=stdin)
+            _, told = process.communicate(timeout=60)
+        assert process.returncode == 1
+        assert words in told.decode()
+    for name in ("keep.rgb", "victim.jpg", "cam.mp4", "cam.AVI"):
+        assert (tmp_path / name).read_bytes() == picture.tobytes()
+    with open(tmp_path / "keep.rgb", "rb") as stdin:
+        process = unmask("camera", "-", *size, "-o", "new/deep/out.rgb", stdin=stdin)
+        process.communicate(timeout=60)
+    assert process.returncode == 0
+    written = (tmp_path / "new" / "deep" / "out.rgb").read_bytes()
+    assert len(written) == picture.size
+    assert written != picture.tobytes()
 
 
 def test_raw_frames_through_pipes(unmask, picture, painted_model):
