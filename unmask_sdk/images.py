@@ -21,7 +21,7 @@ import numpy.typing as npt
 from PIL import Image, UnidentifiedImageError
 
 from . import exif, xmp
-from .colours import colours
+from .colours import colours, deep
 from .errors import ImageReadError, InvalidInputError
 
 Pixels = npt.NDArray[np.uint8]
@@ -80,11 +80,13 @@ class Photo:
         pixels: uint8 `[H, W, 3]` RGB.
         extras: What it carries beside.
         owned: Whether nobody else holds `pixels`, so that they may be changed in place.
+        notes: What of the file's pixels was not kept.
     """
 
     pixels: Pixels
     extras: Extras
     owned: bool
+    notes: tuple[str, ...] = ()
 
 
 def read(source: Source, channels: Channels = "rgb") -> Photo:
@@ -210,6 +212,7 @@ def _from_pillow(image: Image.Image, name: str) -> Photo:
     if width * height > MAX_PIXELS:
         raise ImageReadError(f"{name} is {width}x{height}: that is {_too_many()}")
     try:
+        notes = ("16 bits a channel became 8",) if deep(image) else ()
         image.load()
         pixels, alpha, icc = colours(image)
     except ImageReadError as error:
@@ -226,7 +229,7 @@ def _from_pillow(image: Image.Image, name: str) -> Photo:
     if alpha is not None:
         alpha = None if alpha.min() == 255 else _turn(alpha, quarters, mirrored)
     extras = Extras(alpha, block, icc, xmp.of(image))
-    return Photo(_turn(pixels, quarters, mirrored), extras, owned=True)
+    return Photo(_turn(pixels, quarters, mirrored), extras, owned=True, notes=notes)
 
 
 def _turn(array: Pixels, quarters: int, mirrored: bool) -> Pixels:

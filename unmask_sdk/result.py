@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -70,12 +70,14 @@ class Result:
             gave them. Empty if none was found: then `image` is the photo unchanged.
         timings: Milliseconds by stage: `decode`, `locate`, `align`, `run`, `paste`.
         extras: Transparency, EXIF, XMP and colour profile of the photo, for `save`.
+        notes: What of the photo's pixels could not be kept, in words: 16 bits a channel.
     """
 
     image: Pixels
     faces: tuple[Face, ...]
     timings: dict[str, float]
-    extras: Extras | None = field(default=None)
+    extras: Extras | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def generated(self) -> Pixels:

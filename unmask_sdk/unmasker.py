@@ -157,7 +157,7 @@ class Unmasker(Closing):
             if face.masked:
                 paste(picture, face.crop, face.mask, face.matrix)
         watch.lap("paste")
-        return Result(picture, faces, watch.laps, photo.extras)
+        return Result(picture, faces, watch.laps, photo.extras, photo.notes)
 
     def crops(self, images: Pixels | Tensor) -> tuple[Pixels, Pixels]:
         """Takes the masks off faces that are aligned already.

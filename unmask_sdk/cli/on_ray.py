@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -78,7 +78,7 @@ def _no_cluster(error: Exception) -> str:
     return f"no Ray cluster answers at RAY_ADDRESS={place} ({' '.join(str(error).split())})"
 
 
-_FIELDS = ("faces", "masked", "copied", "milliseconds")
+_FIELDS = tuple(field.name for field in fields(Done))
 
 
 class Worker:
