@@ -22,7 +22,7 @@ def main() -> None:
     except unmask_sdk.UnmaskError as error:  # Every error of the SDK; its message names the cure.
         raise SystemExit(str(error)) from None
     frame = cv2.imread(source)  # OpenCV's order of colours
-    result = model(frame, channels="bgr", only=lambda face: face.score > 0.7)
+    result = model(frame, channels="bgr", only=lambda face: face.confidence > 0.7)
     for face in result.faces:
         print(face, f"covers {np.mean(face.mask >= 128):.0%} of its crop")
     # A program that finds faces by itself gives their eyes (or boxes), and saves the locator.

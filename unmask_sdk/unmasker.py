@@ -112,8 +112,8 @@ class Unmasker(Closing):
                 looking for faces. The order says which way up the face is: the one that is left
                 in the picture when the head is upright comes first. Swapped, the face is taken to
                 be upside down.
-            only: Says for each face, by its place (`box`, `eyes`, `score`), whether to look at
-                it: `only=lambda face: face.score > 0.9`. Others are left as they are, cost
+            only: Says for each face, by its place (`box`, `eyes`, `confidence`), whether to look
+                at it: `only=lambda face: face.confidence > 0.9`. Others are left as they are, cost
                 nothing, and are not among the result's faces.
 
         Returns:
@@ -126,8 +126,8 @@ class Unmasker(Closing):
         """
         if only is not None and not callable(only):
             raise InvalidInputError(
-                "only is a function of a face's place, such as only=lambda face: face.score > "
-                f"0.9; got {only!r}"
+                "only is a function of a face's place, such as "
+                f"only=lambda face: face.confidence > 0.9; got {only!r}"
             )
         locator = self.locator
         watch = Watch()

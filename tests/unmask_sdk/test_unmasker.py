@@ -319,6 +319,10 @@ def test_only_the_faces_asked_for(painted_model, painter, backdrop):
     np.testing.assert_array_equal(face.eyes, right)
     np.testing.assert_array_equal(result.image[:, :300], photo[:, :300])
     assert filled(result, np.array(right))
+    # A face is as sure before as after, under one name.
+    asked = []
+    result = painted_model(photo, only=lambda place: asked.append(place.confidence) or True)
+    assert sorted(asked) == sorted(face.confidence for face in result.faces)
     assert painted_model(photo, only=lambda place: place.score > 1).faces == ()
     with pytest.raises(InvalidInputError, match=r"only is a function .*; got \[0\]"):
         painted_model(photo, only=[0])
