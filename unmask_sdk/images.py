@@ -137,6 +137,8 @@ def stored_format(path: str | os.PathLike[str]) -> str:
 
 
 def _from_array(array: npt.NDArray[Any], channels: Channels) -> Photo:
+    # A matrix, or another array of its own mind, becomes a plain one.
+    array = np.asarray(array)
     shape = list(array.shape)
     if array.dtype != np.uint8:
         raise InvalidInputError(

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from unmask_sdk.arguments import as_path
 from unmask_sdk.errors import ArtifactError
 
 SCHEMA = 1
@@ -187,7 +188,7 @@ def read_manifest(folder: str | Path | None = None) -> Manifest:
     Raises:
         ArtifactError: If there is none, or it is not one that this version understands.
     """
-    root = shipped_folder() if folder is None else Path(folder)
+    root = shipped_folder() if folder is None else as_path("artifacts", folder)
     file = root / MANIFEST_NAME
     try:
         data = json.loads(file.read_text(encoding="utf-8"))

@@ -113,12 +113,14 @@ class Result:
 
         Raises:
             ImageWriteError: If the extension is another, or the file cannot be written.
-            InvalidInputError: If `quality` is no whole number, or out of range.
+            InvalidInputError: If `path` is none, or `quality` is no whole number or out of range.
         """
+        from .arguments import as_path
         from .encode import write
 
+        file = as_path("path", path)
         generated = any(face.masked for face in self.faces)
-        write(path, self.image, self.extras, quality=quality, generated=generated, strip=strip)
+        write(file, self.image, self.extras, quality=quality, generated=generated, strip=strip)
 
     def _repr_png_(self) -> bytes:
         """What a notebook shows."""

@@ -68,7 +68,7 @@ def load(
         precision: Such as `fp32`; `auto` takes the one that the runtime prefers.
         model: Name of the unmasker; None takes `unmask-256`, or the only one in the folder.
         device: `cpu`, `cuda`, or Core ML's `all`, `gpu` or `ane`; None takes the runtime's default.
-        threads: Threads for one run, at least 1; None leaves it to the engine.
+        threads: Threads for one run, 1 to 1024; None leaves it to the engine.
         max_ms: Milliseconds that the unmasker may take for one face on this device: measured the
             first time, and remembered. Precisions and runtimes are tried in their order until
             one keeps the limits.
@@ -76,8 +76,12 @@ def load(
         artifacts: Folder that holds a `manifest.json`, as `unmask export` writes. Networks that
             it lacks, and all of them by default, come from the package.
 
+    Returns:
+        The opened model. Call it with a photo; close it, or use it in a `with` block.
+
     Raises:
-        InvalidInputError: If no runtime or model has this name, or a number is out of range.
+        InvalidInputError: If no runtime or model has this name, a number is out of range, or
+            `artifacts` is no path.
         RuntimeUnavailableError: If the runtime, or with `auto` every runtime, cannot be used, or
             none keeps the limits.
         MissingDependencyError: If a package that the runtime needs is not installed.

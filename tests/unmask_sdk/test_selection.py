@@ -125,3 +125,8 @@ def test_load_refuses_nonsense(tiny_artifacts: Path) -> None:
         unmask_sdk.load("fastest", artifacts=tiny_artifacts)
     with pytest.raises(InvalidInputError, match=r"no precision 'int3'; known are: fp16, int8"):
         unmask_sdk.load(precision="int3", artifacts=tiny_artifacts)
+    with pytest.raises(InvalidInputError, match=r"artifacts must be a path; got 3"):
+        unmask_sdk.load(artifacts=3)
+    for threads in (0, 1.5, True, 10**9):
+        with pytest.raises(InvalidInputError, match=f"threads .* from 1 to 1024; got {threads}"):
+            unmask_sdk.load("onnx", threads=threads, artifacts=tiny_artifacts)

@@ -341,6 +341,18 @@ def test_what_was_generated_is_known_to_the_pixel(painted_model, painter, backdr
     assert not painted_model(backdrop).generated.any()
 
 
+def test_what_is_drawn_of_a_box_far_beyond_the_picture(painted_model, photo):
+    result = painted_model(photo, boxes=[[-1e12, -1e12, 1e12, 1e12]])
+    assert len(result.faces) == 1
+    assert result.overlay().shape == photo.shape
+
+
+@pytest.mark.parametrize("path", [None, 123, b"a.png"])
+def test_a_result_is_saved_to_a_path(painted_model, photo, path):
+    with pytest.raises(InvalidInputError, match=f"path must be a path; got {path}"):
+        painted_model(photo).save(path)
+
+
 def test_pictures_for_notebooks_and_for_debugging(painted_model, photo):
     result = painted_model(photo)
     before = result.image.copy()
