@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from numbers import Integral, Real
 from pathlib import Path
