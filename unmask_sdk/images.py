@@ -32,6 +32,9 @@ Source: TypeAlias = str | os.PathLike[str] | bytes | Image.Image | npt.NDArray[A
 FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF", "PPM")
 READABLE = "JPEG, PNG, WebP, TIFF, BMP, GIF or PPM"
 
+# How a TIFF begins.
+_TIFF = (b"II*\0", b"MM\0*")
+
 # 12,000 x 12,000: what a picture may unfold to, whatever its sides.
 MAX_PIXELS = 144_000_000
 
@@ -172,6 +175,10 @@ def _from_file(name: str) -> Photo:
             raise ImageReadError(f"{name} is empty (0 bytes)")
         file = open(name, "rb")  # noqa: SIM115
     except FileNotFoundError:
+        if "://" in name:
+            raise ImageReadError(
+                f"{name} is a URL, which is not opened; download it, and give its path or bytes"
+            ) from None
         raise ImageReadError(f"{name} does not exist") from None
     except OSError as error:
         raise ImageReadError(f"{name} cannot be read: {error.strerror}") from error
@@ -244,6 +251,11 @@ def _unknown(file: BinaryIO) -> str:
     head = file.read(12)
     if head[4:8] == b"ftyp":
         return "an HEIC, AVIF or video file, which is not supported; convert it to JPEG or PNG"
+    if head[:4] in _TIFF:
+        return (
+            "a TIFF of a kind that cannot be read, such as with 32 bits a channel; save it with 8 "
+            "or 16"
+        )
     return f"not a picture that can be read: it must be {READABLE}"
 
 

@@ -107,7 +107,7 @@ def test_a_folder_with_bad_files_among_the_good(unmask, photo, backdrop, painter
         (["in.png", "-o", "a" * 300 + ".png"], "File name too long"),
         (["a" * 300 + ".png", "-o", "out.png"], "File name too long"),
         (["in.png", "-o", "out.png", "--runtime", "magic"], "unknown runtime"),
-        (["in.png", "-o", "out.png", "--artifacts", "none"], "cannot read"),
+        (["in.png", "-o", "out.png", "--artifacts", "none"], "folder none does not exist; make it"),
     ],
 )
 def test_a_failure_is_one_line(unmask, photo, backdrop, tmp_path, arguments, words):
