@@ -120,6 +120,24 @@ def test_load_opens_all_three_networks(tiny_artifacts: Path) -> None:
     assert model.selection[-1].name == "onnx"
 
 
+def test_load_that_fails_half_way_closes_what_it_opened(
+    own_artifacts: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from unmask_sdk.runtimes.onnx import OnnxRuntime
+
+    closed = []
+    close = OnnxRuntime.close
+    monkeypatch.setattr(
+        OnnxRuntime, "close", lambda self: (closed.append(self.artifact.role), close(self))
+    )
+    (own_artifacts / "aligner-fp32.onnx").write_bytes(b"")
+    with pytest.raises(ArtifactError, match="0 bytes"):
+        unmask_sdk.load("onnx", artifacts=own_artifacts)
+    assert closed == ["detector", "unmasker"]
+    with unmask_sdk.load("onnx"):
+        assert closed == ["detector", "unmasker"]
+
+
 def test_load_refuses_nonsense(tiny_artifacts: Path) -> None:
     with pytest.raises(InvalidInputError, match="unknown runtime"):
         unmask_sdk.load("fastest", artifacts=tiny_artifacts)
