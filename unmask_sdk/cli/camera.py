@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING, Annotated, BinaryIO
 import typer
 
 from ..errors import InvalidInputError, MissingDependencyError, SourceError
-from .options import ArtifactsOption, ModelOption, PrecisionOption, RuntimeOption
+from .options import (
+    ArtifactsOption,
+    DeviceOption,
+    ModelOption,
+    PrecisionOption,
+    RuntimeOption,
+    ThreadsOption,
+)
 
 if TYPE_CHECKING:
     from ..result import Pixels
@@ -39,6 +46,8 @@ def camera(
     precision: PrecisionOption = "auto",
     model: ModelOption = None,
     artifacts: ArtifactsOption = None,
+    device: DeviceOption = None,
+    threads: ThreadsOption = None,
     timeout: Annotated[
         float, typer.Option(help="Seconds without a frame after which to say so.")
     ] = 10.0,
@@ -63,7 +72,10 @@ def camera(
         out = "-"
     if out is None:
         _check_window()
-    with load(runtime, precision, model=model, artifacts=artifacts) as unmasker, _sink(out) as sink:
+    opened = load(
+        runtime, precision, model=model, device=device, threads=threads, artifacts=artifacts
+    )
+    with opened as unmasker, _sink(out) as sink:
         try:
             if piped and wanted is not None:
                 frames = _every(unmasker, wanted, smooth)

@@ -12,11 +12,13 @@ import typer
 from ..errors import NoFaceError, UnmaskError
 from .options import (
     ArtifactsOption,
+    DeviceOption,
     MetadataOption,
     ModelOption,
     PrecisionOption,
     QualityOption,
     RuntimeOption,
+    ThreadsOption,
 )
 
 
@@ -33,6 +35,8 @@ def image(
     precision: PrecisionOption = "auto",
     model: ModelOption = None,
     artifacts: ArtifactsOption = None,
+    device: DeviceOption = None,
+    threads: ThreadsOption = None,
     side_by_side: Annotated[
         bool, typer.Option("--side-by-side", help="Write before and after beside each other.")
     ] = False,
@@ -68,7 +72,10 @@ def image(
         # Only what goes to the same screen has to be kept clear of the bar.
         redirect_stdout=sys.stdout.isatty(),
     )
-    with load(runtime, precision, model=model, artifacts=artifacts) as unmasker, progress:
+    opened = load(
+        runtime, precision, model=model, device=device, threads=threads, artifacts=artifacts
+    )
+    with opened as unmasker, progress:
         for source, target in progress.track(jobs, description="taking masks off"):
             try:
                 done = unmask_file(unmasker, source, target, options)

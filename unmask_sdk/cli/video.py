@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .options import ArtifactsOption, ModelOption, PrecisionOption, RuntimeOption
+from .options import (
+    ArtifactsOption,
+    DeviceOption,
+    ModelOption,
+    PrecisionOption,
+    RuntimeOption,
+    ThreadsOption,
+)
 
 if TYPE_CHECKING:
     from ..video import Progress
@@ -25,6 +32,8 @@ def video(
     precision: PrecisionOption = "auto",
     model: ModelOption = None,
     artifacts: ArtifactsOption = None,
+    device: DeviceOption = None,
+    threads: ThreadsOption = None,
     codec: Annotated[
         str | None,
         typer.Option(help="FFmpeg's name of an encoder; H.264, above 8 bits H.265, by default."),
@@ -66,7 +75,10 @@ def video(
         fps = progress.frames / progress.elapsed
         bar.update(task, total=progress.total, completed=progress.frames, fps=fps)
 
-    with load(runtime, precision, model=model, artifacts=artifacts) as unmasker, bar:
+    opened = load(
+        runtime, precision, model=model, device=device, threads=threads, artifacts=artifacts
+    )
+    with opened as unmasker, bar:
         task = bar.add_task("", total=None, fps=0.0)
         try:
             report = unmask_video(
