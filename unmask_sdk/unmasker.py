@@ -20,10 +20,12 @@ from .result import Face, Result
 from .runtimes.base import as_array
 
 if TYPE_CHECKING:
+    from threading import Event
+
     from .runtimes.base import Runtime, RuntimeInfo, Tensor
     from .selection import Candidate
     from .stream import Stream
-    from .video import VideoReport
+    from .video import Progress, VideoReport
 
 Pixels = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float64]
@@ -183,15 +185,28 @@ class Unmasker(Closing):
         return np.concatenate([p[0] for p in parts]), np.concatenate([p[1] for p in parts])
 
     def video(
-        self, source: str | PathLike[str], target: str | PathLike[str], **options: Any
+        self,
+        source: str | PathLike[str],
+        target: str | PathLike[str],
+        *,
+        codec: str | None = None,
+        crf: int | None = None,
+        smooth: bool = True,
+        progress: Callable[[Progress], object] | None = None,
+        stop: Event | None = None,
     ) -> VideoReport:
         """Takes the masks off a video file; needs the extra `video`.
 
         Args:
             source: A video file.
             target: File to write: .mp4, .m4v, .mov, .mkv or .webm.
-            **options: `codec`, `crf`, `smooth`, `progress`, `stop`; see
-                `unmask_sdk.video.unmask_video`.
+            codec: FFmpeg's name of a video encoder; by default H.264 (H.265 for more than 8
+                bits), in WebM VP9 (AV1).
+            crf: Constant rate factor, from 0 (best) to the encoder's 51 or 63; 18 by default for
+                H.264.
+            smooth: Whether crops and fills are held still between frames (`Session`).
+            progress: Called after each batch of frames.
+            stop: Set it, from any thread, to end early; the file holds what was done, and plays.
 
         Returns:
             What was done.
@@ -199,13 +214,33 @@ class Unmasker(Closing):
         Raises:
             VideoReadError: If `source` is no video that can be read.
             VideoWriteError: If `target` cannot be written, or cannot hold what the source holds.
+            InvalidInputError: If an argument does not fit.
+            RuntimeUnavailableError: If the model is closed, or its engine fails.
             MissingDependencyError: If PyAV is not installed.
+            VideoInterrupted: After Ctrl-C, once the file is finished; it is a `KeyboardInterrupt`.
         """
         from .video import unmask_video
 
-        return unmask_video(self, source, target, **options)
+        return unmask_video(
+            self,
+            source,
+            target,
+            codec=codec,
+            crf=crf,
+            smooth=smooth,
+            progress=progress,
+            stop=stop,
+        )
 
-    def stream(self, frames: Iterable[Any], **options: Any) -> Stream:
+    def stream(
+        self,
+        frames: Iterable[Any],
+        *,
+        channels: Channels = "rgb",
+        queue: int = 1,
+        timeout: float | None = 10.0,
+        smooth: bool = True,
+    ) -> Stream:
         """Takes the masks off live frames: an iterator of results that is never late.
 
         Frames that come while another is worked on are dropped, but for the latest. For the
@@ -213,14 +248,21 @@ class Unmasker(Closing):
 
         Args:
             frames: Any iterable of uint8 `[H, W, 3]` arrays, such as `unmask_sdk.Camera(0)`.
-            **options: `channels`, `queue`, `timeout`, `smooth`; see `unmask_sdk.stream.Stream`.
+            channels: Order of the frames' colours: `rgb`, or `bgr` as OpenCV has them.
+            queue: Frames that may wait; 1 gives the least delay.
+            timeout: Seconds to wait for a frame before `SourceError`; None waits for ever.
+            smooth: Whether crops and fills are held still between frames (`Session`).
 
         Returns:
             The stream: iterate over it, read its `counters`, `close` it from any thread.
+
+        Raises:
+            InvalidInputError: If an argument does not fit.
+            RuntimeUnavailableError: If the model is closed.
         """
         from .stream import Stream
 
-        return Stream(self, frames, **options)
+        return Stream(self, frames, channels=channels, queue=queue, timeout=timeout, smooth=smooth)
 
     def close(self) -> None:
         """Lets go of the networks. May be called twice, and by any thread."""
