@@ -105,7 +105,7 @@ def select(
         raise InvalidInputError(
             f"{manifest.folder} holds no unmasker {unknown[0]!r}; known are {', '.join(names)}"
         )
-    entries = [find(name) for name in runtimes] or [e for e in ENTRIES if e.module]
+    entries = [find(name) for name in runtimes] or ENTRIES
     cases: list[Case] = []
     left_out: list[tuple[str, str]] = []
     for entry in entries:

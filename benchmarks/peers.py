@@ -30,7 +30,7 @@ from unmask_sdk.benchmarks.peer_networks import PEERS, count
 from unmask_sdk.doctor import device
 from unmask_sdk.drawings import draw
 from unmask_sdk.errors import InvalidInputError, UnmaskError
-from unmask_sdk.export.onnx import OPSET, _quiet
+from unmask_sdk.export.onnx import OPSET, quiet
 from unmask_sdk.files import write_whole
 from unmask_sdk.packages import missing
 
@@ -118,7 +118,7 @@ def told(found: dict[str, Any]) -> list[str]:
 
 def to_onnx(network: nn.Module) -> bytes:
     """A cost model as the bytes of an ONNX file."""
-    with _quiet():
+    with quiet():
         program = torch.onnx.export(
             network, (_input(),), dynamo=True, opset_version=OPSET, verbose=False
         )

@@ -22,15 +22,18 @@ def main() -> None:
     except unmask_sdk.UnmaskError as error:  # Every error of the SDK; its message names the cure.
         raise SystemExit(str(error)) from None
     frame = cv2.imread(source)  # OpenCV's order of colours
-    result = model(frame, channels="bgr", only=lambda face: face.score > 0.7)
+    if frame is None:
+        raise SystemExit(f"{source} is not there, or no picture that OpenCV reads")
+    result = model(frame, channels="bgr", only=lambda face: face.confidence > 0.7)
     for face in result.faces:
         print(face, f"covers {np.mean(face.mask >= 128):.0%} of its crop")
     # A program that finds faces by itself gives their eyes (or boxes), and saves the locator.
     eyes = [face.eyes for face in result.faces]
     again = model(frame, channels="bgr", eyes=eyes)
     print(f"own eyes: {again}; {np.mean(again.generated > 0):.1%} of the picture is generated")
-    cv2.imwrite(target, np.hstack([again.image, again.overlay()])[..., ::-1])
     model.close()
+    if not cv2.imwrite(target, np.hstack([again.image, again.overlay()])[..., ::-1]):
+        raise SystemExit(f"{target} cannot be written; is its folder there?")
 
 
 if __name__ == "__main__":

@@ -14,10 +14,10 @@ from pathlib import Path
 
 import numpy as np
 
-from unmask_sdk.training.blends import PEOPLE, blend
+from unmask_sdk import UnmaskError
+from unmask_sdk.packages import require
 from unmask_sdk.training.data import Face, read_landmarks
 from unmask_sdk.training.mesh import eye_centres
-from unmask_sdk.training.sheet import write_picture
 from unmask_sdk.training.synthesis import synthesise
 
 
@@ -39,8 +39,8 @@ EXAMPLES = (
 )
 
 
-def choose(faces: list[Face], seed: int) -> list[Face]:
-    """Six people who face the camera alike, each once."""
+def choose(faces: list[Face], seed: int, count: int) -> list[Face]:
+    """People who face the camera alike, each once."""
     rng = np.random.default_rng(seed)
     shapes = []
     for face in faces:
@@ -53,7 +53,7 @@ def choose(faces: list[Face], seed: int) -> list[Face]:
     chosen: dict[str, Face] = {}
     for index in order:
         chosen.setdefault(faces[index].person, faces[index])
-        if len(chosen) == PEOPLE:
+        if len(chosen) == count:
             break
     return list(chosen.values())
 
@@ -64,6 +64,10 @@ def main() -> None:
     parser.add_argument("--landmarks", type=Path, required=True)
     parser.add_argument("-o", "--out", type=Path, required=True)
     options = parser.parse_args()
+    require("make_faces.py", "skimage", "torch", extra="train")
+    from unmask_sdk.training.blends import PEOPLE, blend
+    from unmask_sdk.training.sheet import write_picture
+
     # Whole heads only: pictures that show the neck, looking at the camera.
     faces = [
         face
@@ -72,11 +76,14 @@ def main() -> None:
         and abs(face.landmarks[4, 0] - eye_centres(face.landmarks)[:, 0].mean()) < 2.5
     ]
     for example in EXAMPLES:
-        picture, mesh = blend(options.faces, choose(faces, example.people_seed))
+        picture, mesh = blend(options.faces, choose(faces, example.people_seed, PEOPLE))
         masked = synthesise(picture, mesh, kind=example.kind, seed=example.mask_seed)
         write_picture(options.out / example.name, masked.image)
         print(options.out / example.name)
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except UnmaskError as error:  # Every error of the SDK; its message names the cure.
+        raise SystemExit(str(error)) from None

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import onnxruntime
 
-from unmask_sdk import Unmasker
+from unmask_sdk import Unmasker, UnmaskError
 from unmask_sdk.locator import Locator
 from unmask_sdk.manifest import read_manifest
 from unmask_sdk.runtimes.base import Array, Runtime, RuntimeInfo
@@ -49,7 +49,10 @@ def main() -> None:
     runtime = Counting(manifest.path(artifact), artifact)
     locator = Locator(open_runtime("detector", "onnx"), open_runtime("aligner", "onnx"))
     with Unmasker(runtime, locator) as model:
-        print(model(sys.argv[1]))
+        try:
+            print(model(sys.argv[1]))
+        except UnmaskError as error:
+            raise SystemExit(str(error)) from None
         print(f"{model}: {runtime.runs} run")
 
 

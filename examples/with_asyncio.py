@@ -16,12 +16,12 @@ import unmask_sdk
 AT_ONCE = 4
 
 
-def png(model: unmask_sdk.Unmasker, photo: bytes) -> bytes:
+def png(model: unmask_sdk.Unmasker, photo: Path) -> bytes:
     return cv2.imencode(".png", model(photo).image[..., ::-1])[1].tobytes()
 
 
-async def unmask(model: unmask_sdk.Unmasker, photo: bytes, gate: asyncio.Semaphore) -> bytes:
-    """Takes the bytes of a file, and gives those of a PNG."""
+async def unmask(model: unmask_sdk.Unmasker, photo: Path, gate: asyncio.Semaphore) -> bytes:
+    """Takes a file, and gives the bytes of a PNG."""
     async with gate:
         return await asyncio.to_thread(png, model, photo)
 
@@ -30,7 +30,7 @@ async def main() -> None:
     gate = asyncio.Semaphore(AT_ONCE)
     photos = [Path(name) for name in sys.argv[1:]]
     with unmask_sdk.load(threads=1) as model:
-        tasks = [unmask(model, photo.read_bytes(), gate) for photo in photos]
+        tasks = [unmask(model, photo, gate) for photo in photos]
         for photo, png in zip(photos, await asyncio.gather(*tasks), strict=True):
             print(f"{photo.name}: {len(png)} bytes")
 

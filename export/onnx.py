@@ -78,7 +78,7 @@ def to_onnx(
         if inputs[0].shape[axis] is None:
             dynamic[axis] = DETECTOR_STEP * torch.export.Dim(name)
     try:
-        with _quiet():
+        with quiet():
             program = torch.onnx.export(
                 lower(network, precision),
                 (sample,),
@@ -128,7 +128,7 @@ def _strip(
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Silences the exporter's remarks about packages that are not involved."""
     logger = logging.getLogger("torch.onnx")
     level = logger.level

@@ -16,13 +16,13 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from numbers import Integral
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
+from unmask_sdk.arguments import check_whole
 from unmask_sdk.closing import Closing
 from unmask_sdk.errors import ArtifactError, InvalidInputError, RuntimeUnavailableError
 from unmask_sdk.manifest import Artifact, TensorSpec
@@ -30,6 +30,9 @@ from unmask_sdk.manifest import Artifact, TensorSpec
 Array = npt.NDArray[Any]
 Pixels = npt.NDArray[np.uint8]
 Handle = TypeVar("Handle")
+
+# No CPU has more to offer, and each engine fails in its own way where memory for them ends.
+MAX_THREADS = 1024
 
 
 class Tensor(Protocol):
@@ -66,9 +69,10 @@ class Runtime(Closing, ABC, Generic[Handle]):
         path: The artifact's file, its digest already checked.
         artifact: Its manifest entry.
         device: `cpu`, `cuda`, or which units Core ML may use: `all`, `gpu` or `ane`.
-        threads: Threads for one run, at least 1; None leaves it to the engine.
+        threads: Threads for one run, 1 to `MAX_THREADS`; None leaves it to the engine.
 
     Raises:
+        InvalidInputError: If `threads` is no such number.
         RuntimeUnavailableError: If the engine cannot open the artifact on this device.
         ArtifactError: If the file's inputs and outputs are not those of the entry.
     """
@@ -76,11 +80,8 @@ class Runtime(Closing, ABC, Generic[Handle]):
     def __init__(
         self, path: Path, artifact: Artifact, *, device: str = "cpu", threads: int | None = None
     ) -> None:
-        whole = isinstance(threads, Integral) and not isinstance(threads, bool)
-        if threads is not None and not (whole and threads >= 1):
-            raise InvalidInputError(
-                f"threads must be a whole number of at least 1, or None; got {threads!r}"
-            )
+        if threads is not None:
+            check_whole("threads", threads, 1, MAX_THREADS)
         self.artifact = artifact
         # What a run checks against; the batch is of any size, whatever the graph takes at a time.
         self._takes = tuple(map(_any_batch, artifact.inputs))

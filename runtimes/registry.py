@@ -34,7 +34,7 @@ class RuntimeEntry:
     Attributes:
         name: What `load()` calls it.
         title: What people call it.
-        module: Python module that holds its class; None if this version has none.
+        module: Python module that holds its class.
         class_name: The class in it, a `Runtime`.
         requires: Packages that it imports, looked for without importing them; `a|b` where either
             does.
@@ -47,7 +47,7 @@ class RuntimeEntry:
 
     name: str
     title: str
-    module: str | None
+    module: str
     class_name: str
     requires: tuple[str, ...]
     formats: tuple[str, ...]
@@ -73,9 +73,8 @@ class Problem:
 _PLATFORMS = {"linux": "Linux", "darwin": "macOS", "win32": "Windows"}
 _DESKTOP = tuple(_PLATFORMS)
 
-# In the order in which `auto` tries them: fastest first. In fp32, one thread, ONNX Runtime took two
-# thirds of OpenVINO's time (12.2 and 19.2 ms, interleaved, AMD EPYC with AVX512). LiteRT takes as
-# long as ONNX Runtime in fp32, no less in fp16, and half of it in int8.
+# In the order in which `auto` tries them: fastest first. One crop, one thread (docs/benchmarks.md),
+# in fp32: OpenVINO takes 1.26 times as long as ONNX Runtime, LiteRT 1.15 times, PyTorch 1.8 times.
 ENTRIES: tuple[RuntimeEntry, ...] = (
     RuntimeEntry(
         name="trt",
@@ -226,9 +225,6 @@ def problem(entry: RuntimeEntry, device: str | None = None) -> Problem | None:
         here = _PLATFORMS.get(sys.platform, sys.platform)
         reason = f"{entry.title} exists on {where}, this is {here}"
         return Problem(RuntimeUnavailableError, reason, f'run it on {where}, or load("onnx") here')
-    if entry.module is None:
-        reason = f"{entry.title} is not in this version yet"
-        return Problem(RuntimeUnavailableError, reason, _instead())
     if device is not None and device not in entry.devices:
         reason = f"{entry.title} runs on {' and '.join(entry.devices)}, not on {device!r}"
         return Problem(RuntimeUnavailableError, reason, f"ask for device={entry.devices[0]!r}")
@@ -243,21 +239,12 @@ def problem(entry: RuntimeEntry, device: str | None = None) -> Problem | None:
     return None
 
 
-def _instead() -> str:
-    """Names a runtime that can be used here, or what makes one usable."""
-    built = [entry for entry in ENTRIES if entry.module is not None]
-    usable = [entry.name for entry in built if problem(entry) is None]
-    return f'use load("{usable[0]}")' if usable else built[0].mend
-
-
 def resolve(entry: RuntimeEntry) -> type[Runtime[Any]]:
     """Imports a runtime's class. Ask `problem` first.
 
     Raises:
         RuntimeUnavailableError: If its engine is installed but does not import.
     """
-    if entry.module is None:
-        raise RuntimeUnavailableError(f"{entry.title} is not in this version yet; {_instead()}")
     try:
         module = importlib.import_module(entry.module)
         cls: type[Runtime[Any]] = getattr(module, entry.class_name)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -14,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from unmask_sdk import processors
 from unmask_sdk.errors import ArtifactError, RuntimeUnavailableError
 from unmask_sdk.manifest import Artifact
 from unmask_sdk.runtimes.base import Array, Runtime, RuntimeInfo, check_names, one_line
@@ -60,7 +60,7 @@ class Interpreters:
         self._file = file
         self._artifact = artifact
         self._threads = threads
-        self._places = threading.Semaphore(max(1, (os.cpu_count() or 1) // (threads or 1)))
+        self._places = threading.Semaphore(max(1, processors.usable() // (threads or 1)))
         self._idle = [self._load()]
 
     @contextmanager

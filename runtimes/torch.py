@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 
 from unmask_sdk.errors import DeviceMismatchError, RuntimeUnavailableError
-from unmask_sdk.runtimes.base import Array, Runtime, RuntimeInfo
+from unmask_sdk.runtimes.base import Array, Runtime, RuntimeInfo, one_line
 from unmask_sdk.training.checkpoint import load_network
 
 
@@ -29,7 +29,14 @@ class TorchRuntime(Runtime[torch.nn.Module]):
             )
         if threads is not None:
             torch.set_num_threads(threads)
-        network: torch.nn.Module = load_network(path).eval().to(device)
+        network = load_network(path).eval()
+        try:
+            network.to(device)
+        except RuntimeError as error:
+            raise RuntimeUnavailableError(
+                f"PyTorch {torch.__version__} does not bring {path.name} to {device} "
+                f"({one_line(error)}); free its memory, or ask for device='cpu'"
+            ) from error
         actual = next(network.parameters()).device.type
         if actual != device:
             raise DeviceMismatchError(f"asked PyTorch for {device}, got {actual}")
@@ -43,7 +50,14 @@ class TorchRuntime(Runtime[torch.nn.Module]):
         return network, info
 
     def _run(self, handle: torch.nn.Module, inputs: Sequence[Array]) -> Sequence[Array]:
-        tensors = [torch.from_numpy(array).to(self.info.device) for array in inputs]
-        with torch.inference_mode():
-            outputs: Sequence[torch.Tensor] = handle(*tensors)
-        return [output.contiguous().cpu().numpy() for output in outputs]
+        try:
+            tensors = [torch.from_numpy(array).to(self.info.device) for array in inputs]
+            with torch.inference_mode():
+                outputs: Sequence[torch.Tensor] = handle(*tensors)
+            return [output.contiguous().cpu().numpy() for output in outputs]
+        # Such as CUDA that is out of memory.
+        except RuntimeError as error:
+            shapes = [list(array.shape) for array in inputs]
+            raise RuntimeUnavailableError(
+                f"PyTorch {torch.__version__} failed on inputs {shapes}: {one_line(error)}"
+            ) from error

@@ -38,9 +38,12 @@ if TYPE_CHECKING:
     from .camera import Camera
     from .locator import Location
     from .result import Face, Result
-    from .selection import load
+    from .runtimes.base import RuntimeInfo
+    from .selection import Candidate, load
     from .session import Session
+    from .stream import Stream
     from .unmasker import Unmasker
+    from .video import Progress, VideoInterrupted, VideoReport
 
     __version__: str
 
@@ -57,6 +60,7 @@ os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 __all__ = [
     "ArtifactError",
     "Camera",
+    "Candidate",
     "ConfigError",
     "DataError",
     "DeviceMismatchError",
@@ -68,15 +72,20 @@ __all__ = [
     "Location",
     "MissingDependencyError",
     "NoFaceError",
+    "Progress",
     "Result",
+    "RuntimeInfo",
     "RuntimeUnavailableError",
     "Session",
     "SourceError",
+    "Stream",
     "TrainingError",
     "UnmaskError",
     "Unmasker",
     "VerificationError",
+    "VideoInterrupted",
     "VideoReadError",
+    "VideoReport",
     "VideoWriteError",
     "__version__",
     "load",
@@ -84,26 +93,35 @@ __all__ = [
 
 _LAZY = {
     "Camera": "camera",
+    "Candidate": "selection",
     "Face": "result",
     "Location": "locator",
+    "Progress": "video",
     "Result": "result",
+    "RuntimeInfo": "runtimes.base",
     "Session": "session",
+    "Stream": "stream",
     "Unmasker": "unmasker",
+    "VideoInterrupted": "video",
+    "VideoReport": "video",
     "load": "selection",
 }
 
 
-def __getattr__(name: str) -> Any:
-    if name == "__version__":
-        from importlib.metadata import version
+# Not for type checkers, which would take every mistake for a name that it gives.
+if not TYPE_CHECKING:
 
-        value: Any = version("unmask-sdk")
-    elif name in _LAZY:
-        value = getattr(importlib.import_module(f"{__name__}.{_LAZY[name]}"), name)
-    else:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    globals()[name] = value
-    return value
+    def __getattr__(name: str) -> Any:
+        if name == "__version__":
+            from importlib.metadata import version
+
+            value = version("unmask-sdk")
+        elif name in _LAZY:
+            value = getattr(importlib.import_module(f"{__name__}.{_LAZY[name]}"), name)
+        else:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        globals()[name] = value
+        return value
 
 
 def __dir__() -> list[str]:

@@ -10,8 +10,9 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from .arguments import check_seconds
 from .closing import Closing
-from .errors import InvalidInputError, SourceError
+from .errors import SourceError
 from .latest import Ended, Latest
 
 Frame = npt.NDArray[np.uint8]
@@ -62,6 +63,9 @@ class Camera(Closing, Iterator[Frame]):
         stall: Seconds after which a camera that gives no frame counts as stuck.
         retry: Seconds between attempts to open it again.
         opener: Opens it, or raises `SourceError`; for other libraries than OpenCV.
+
+    Raises:
+        InvalidInputError: If `stall` or `retry` is no such time.
     """
 
     def __init__(
@@ -73,8 +77,8 @@ class Camera(Closing, Iterator[Frame]):
         retry: float = 1.0,
         opener: Callable[[], Capture] | None = None,
     ) -> None:
-        if stall <= 0 or retry < 0:
-            raise InvalidInputError(f"stall and retry must be positive; got {stall} and {retry}")
+        check_seconds("stall", stall)
+        check_seconds("retry", retry, zero=True)
         self._source = source
         self._opener = opener or (lambda: open_capture(source, size))
         self._stall = stall

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 
 import cv2
 import numpy as np
@@ -45,6 +46,20 @@ def colours(image: Image.Image) -> tuple[Pixels, Pixels | None, bytes | None]:
         icc = None
     # `convert` copies even where there is nothing to convert.
     return array_of(image if image.mode == "RGB" else image.convert("RGB")), alpha, icc
+
+
+def deep(image: Image.Image) -> bool:
+    """Says whether a picture holds more than 8 bits a channel.
+
+    To be asked before it is loaded: Pillow reduces 16-bit colour by itself, and then forgets.
+    """
+    if image.mode.startswith("I"):
+        return True
+    for decoder, *_, told in getattr(image, "tile", ()):
+        # PPM says how many steps there are, others how the values lie; BMP's "BGR;16" are 5 bits.
+        if told[-1] > 255 if decoder.startswith("ppm") else re.search(";16[BLN]", str(told)):
+            return True
+    return False
 
 
 def array_of(image: Image.Image) -> Pixels:

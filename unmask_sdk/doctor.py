@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 import shutil
 import subprocess
@@ -10,6 +9,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
+from . import processors
 from .caches import cache_folder
 from .errors import ArtifactError, RuntimeUnavailableError, UnmaskError
 from .limits import timings
@@ -157,7 +157,7 @@ def device() -> Device:
         system=f"{platform.system()} {platform.release()}, {platform.machine()}",
         board=_board(),
         cpu=names or platform.processor() or platform.machine(),
-        cores=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else _cpu_count(),
+        cores=processors.usable(),
         features=tuple(feature for feature in _FEATURES if feature in flags),
         gpus=_gpus(),
         governor=_read("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor").strip() or None,
@@ -223,10 +223,6 @@ def _kept() -> Kept:
         megabytes=round(sum(entry.bytes for entry in entries) / 1e6, 1),
         timings=len(timings()),
     )
-
-
-def _cpu_count() -> int:
-    return os.cpu_count() or 1
 
 
 def _cpuinfo() -> tuple[str, set[str]]:

@@ -7,7 +7,6 @@ import os
 import struct
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from numbers import Integral
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -16,7 +15,8 @@ import numpy.typing as npt
 from PIL import Image, PngImagePlugin
 
 from . import exif, xmp
-from .errors import ImageReadError, ImageWriteError, InvalidInputError
+from .arguments import check_whole
+from .errors import ImageReadError, ImageWriteError
 from .files import write_whole
 from .folders import hindrance
 from .images import Extras
@@ -170,9 +170,7 @@ def _encoder(
     strip: bool,
 ) -> Callable[[BinaryIO], None]:
     """Gives what writes a picture into an open file; `name` is for its errors."""
-    whole = isinstance(quality, Integral) and not isinstance(quality, bool)
-    if not whole or not 1 <= quality <= 100:
-        raise InvalidInputError(f"quality must be a whole number from 1 to 100, got {quality!r}")
+    check_whole("quality", quality, 1, 100)
     extras = extras or Extras()
     height, width = pixels.shape[:2]
     if max(height, width) > form.max_side:

@@ -33,7 +33,10 @@ class SourceError(UnmaskError):
 
 
 class NoFaceError(UnmaskError):
-    """No face was found where one was required."""
+    """No face was found where one was required: of the commands, `unmask image` requires one.
+
+    The library requires none: the result of a photo without a face has no `faces`.
+    """
 
 
 class ArtifactError(UnmaskError):

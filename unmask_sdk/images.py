@@ -21,7 +21,7 @@ import numpy.typing as npt
 from PIL import Image, UnidentifiedImageError
 
 from . import exif, xmp
-from .colours import colours
+from .colours import colours, deep
 from .errors import ImageReadError, InvalidInputError
 
 Pixels = npt.NDArray[np.uint8]
@@ -32,6 +32,9 @@ Source: TypeAlias = str | os.PathLike[str] | Buffer | IO[bytes] | Image.Image | 
 # Pillow has readers that run other programs (EPS); a photo needs none of those.
 FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF", "PPM")
 READABLE = "JPEG, PNG, WebP, TIFF, BMP, GIF or PPM"
+
+# How a TIFF begins.
+_TIFF = (b"II*\0", b"MM\0*")
 
 # 12,000 x 12,000: what a picture may unfold to, whatever its sides.
 MAX_PIXELS = 144_000_000
@@ -81,11 +84,13 @@ class Photo:
         pixels: uint8 `[H, W, 3]` RGB.
         extras: What it carries beside.
         owned: Whether nobody else holds `pixels`, so that they may be changed in place.
+        notes: What of the file's pixels was not kept.
     """
 
     pixels: Pixels
     extras: Extras
     owned: bool
+    notes: tuple[str, ...] = ()
 
 
 def read(source: Source, channels: Channels = "rgb") -> Photo:
@@ -152,6 +157,8 @@ def is_stripped(path: str | os.PathLike[str]) -> bool:
 
 
 def _from_array(array: npt.NDArray[Any], channels: Channels) -> Photo:
+    # A matrix, or another array of its own mind, becomes a plain one.
+    array = np.asarray(array)
     shape = list(array.shape)
     if array.dtype != np.uint8:
         raise InvalidInputError(
@@ -204,6 +211,10 @@ def _from_file(name: str) -> Photo:
             raise ImageReadError(f"{name} is empty (0 bytes)")
         file = open(name, "rb")  # noqa: SIM115
     except FileNotFoundError:
+        if "://" in name:
+            raise ImageReadError(
+                f"{name} is a URL, which is not opened; download it, and give its path or bytes"
+            ) from None
         raise ImageReadError(f"{name} does not exist") from None
     except OSError as error:
         raise ImageReadError(f"{name} cannot be read: {error.strerror}") from error
@@ -246,6 +257,7 @@ def _from_pillow(image: Image.Image, name: str) -> Photo:
     if width * height > MAX_PIXELS:
         raise ImageReadError(f"{name} is {width}x{height}: that is {_too_many()}")
     try:
+        notes = ("16 bits a channel became 8",) if deep(image) else ()
         image.load()
         pixels, alpha, icc = colours(image)
     except ImageReadError as error:
@@ -262,7 +274,7 @@ def _from_pillow(image: Image.Image, name: str) -> Photo:
     if alpha is not None:
         alpha = None if alpha.min() == 255 else _turn(alpha, quarters, mirrored)
     extras = Extras(alpha, block, icc, xmp.of(image))
-    return Photo(_turn(pixels, quarters, mirrored), extras, owned=True)
+    return Photo(_turn(pixels, quarters, mirrored), extras, owned=True, notes=notes)
 
 
 def _turn(array: Pixels, quarters: int, mirrored: bool) -> Pixels:
@@ -275,6 +287,11 @@ def _unknown(file: IO[bytes]) -> str:
     head = file.read(12)
     if head[4:8] == b"ftyp":
         return "an HEIC, AVIF or video file, which is not supported; convert it to JPEG or PNG"
+    if head[:4] in _TIFF:
+        return (
+            "a TIFF of a kind that cannot be read, such as with 32 bits a channel; save it with 8 "
+            "or 16"
+        )
     return f"not a picture that can be read: it must be {READABLE}"
 
 

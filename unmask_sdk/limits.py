@@ -9,7 +9,6 @@ import contextlib
 import hashlib
 import json
 import math
-import os
 import platform
 import statistics
 import time
@@ -22,6 +21,7 @@ from .caches import cache_folder
 from .drawings import draw
 from .errors import InvalidInputError
 from .files import write_whole
+from .processors import usable
 
 if TYPE_CHECKING:
     from .manifest import Artifact
@@ -132,7 +132,7 @@ def _measure(runtime: Runtime[Any]) -> float:
 
 
 def _key(runtime: Runtime[Any]) -> str:
-    parts = (runtime.artifact.sha256, asdict(runtime.info), platform.node(), os.cpu_count())
+    parts = (runtime.artifact.sha256, asdict(runtime.info), platform.node(), usable())
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
 
 

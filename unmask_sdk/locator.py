@@ -73,6 +73,11 @@ class Location:
         """float64 `[2, 2]`, the eye centres: what `align.crop_matrix` takes."""
         return self.points[:2]
 
+    @property
+    def confidence(self) -> float:
+        """`score`, by the name that it has in a result's faces."""
+        return self.score
+
 
 class Locator:
     """Finds faces with a detector and an aligner, each behind a runtime.

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from unmask_sdk.arguments import as_path
 from unmask_sdk.errors import ArtifactError
 
 SCHEMA = 1
@@ -186,11 +187,16 @@ def read_manifest(folder: str | Path | None = None) -> Manifest:
 
     Raises:
         ArtifactError: If there is none, or it is not one that this version understands.
+        InvalidInputError: If `folder` is no path.
     """
-    root = shipped_folder() if folder is None else Path(folder)
+    root = shipped_folder() if folder is None else as_path("artifacts", folder)
     file = root / MANIFEST_NAME
     try:
         data = json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        lack = "holds no manifest.json" if root.is_dir() else "does not exist"
+        mend = "reinstall unmask-sdk" if folder is None else f"unmask export onnx -o {root}"
+        raise ArtifactError(f"the folder {root} {lack}; make it with: {mend}") from error
     except OSError as error:
         raise ArtifactError(f"cannot read {file}: {error.strerror}; {_MEND}") from error
     except (ValueError, RecursionError) as error:

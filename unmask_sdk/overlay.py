@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from .result import Face
 
 Pixels = npt.NDArray[np.uint8]
+Floats = npt.NDArray[np.float64]
 
 # Boxes of faces whose mask was taken off, and of others; eyes; outline of what was generated.
 UNMASKED, BARE, EYES, OUTLINE = (80, 220, 100), (250, 190, 60), (60, 200, 250), (250, 80, 200)
@@ -29,12 +30,12 @@ def draw(image: Pixels, faces: tuple[Face, ...]) -> Pixels:
     line = max(1, round(max(picture.shape[:2]) / 500))
     for face in faces:
         colour = UNMASKED if face.masked else BARE
-        x0, y0, x1, y1 = (round(v) for v in face.box)
+        x0, y0, x1, y1 = _near(picture, face.box).ravel().tolist()
         cv2.rectangle(picture, (x0, y0), (x1, y1), colour, line, cv2.LINE_AA)
-        for x, y in face.eyes:
-            cv2.circle(picture, (round(x), round(y)), 2 * line, EYES, -1, cv2.LINE_AA)
+        for eye in _near(picture, face.eyes).tolist():
+            cv2.circle(picture, eye, 2 * line, EYES, -1, cv2.LINE_AA)
         for outline in _outlines(face):
-            cv2.polylines(picture, [outline], True, OUTLINE, line, cv2.LINE_AA)
+            cv2.polylines(picture, [_near(picture, outline)], True, OUTLINE, line, cv2.LINE_AA)
         place = (max(0, x0), max(12 * line, y0 - 3 * line))
         text = f"{face.confidence:.2f}"
         font = cv2.FONT_HERSHEY_SIMPLEX
@@ -42,11 +43,17 @@ def draw(image: Pixels, faces: tuple[Face, ...]) -> Pixels:
     return picture
 
 
-def _outlines(face: Face) -> list[npt.NDArray[np.int32]]:
+def _near(picture: Pixels, points: npt.ArrayLike) -> npt.NDArray[np.int32]:
+    """Gives points in whole pixels; those far off come nearer, as OpenCV cannot count so far."""
+    size = np.array(picture.shape[1::-1])
+    near = np.clip(np.reshape(np.asarray(points, np.float64), (-1, 2)), -size, 2 * size)
+    return np.rint(near).astype(np.int32)
+
+
+def _outlines(face: Face) -> list[Floats]:
     covered = (face.mask >= 128).astype(np.uint8)
     found, _ = cv2.findContours(covered, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
-    lines = (to_photo(face.matrix, np.asarray(line)[:, 0]) for line in found)
-    return [np.rint(line).astype(np.int32) for line in lines]
+    return [to_photo(face.matrix, np.asarray(line)[:, 0]) for line in found]
 
 
 def png(image: Pixels) -> bytes:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -70,12 +70,14 @@ class Result:
             gave them. Empty if none was found: then `image` is the photo unchanged.
         timings: Milliseconds by stage: `decode`, `locate`, `align`, `run`, `paste`.
         extras: Transparency, EXIF, XMP and colour profile of the photo, for `save`.
+        notes: What of the photo's pixels could not be kept, in words: 16 bits a channel.
     """
 
     image: Pixels
     faces: tuple[Face, ...]
     timings: dict[str, float]
-    extras: Extras | None = field(default=None)
+    extras: Extras | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def generated(self) -> Pixels:
@@ -111,11 +113,13 @@ class Result:
 
         Raises:
             ImageWriteError: If the extension is another, or the file cannot be written.
-            InvalidInputError: If `quality` is no whole number, or out of range.
+            InvalidInputError: If `path` is none, or `quality` is no whole number or out of range.
         """
+        from .arguments import as_path
         from .encode import write
 
-        write(path, self.image, self.extras, quality=quality, generated=self._altered, strip=strip)
+        file = as_path("path", path)
+        write(file, self.image, self.extras, quality=quality, generated=self._altered, strip=strip)
 
     def encode(self, format: str = "png", *, quality: int = 95, strip: bool = False) -> bytes:
         """Gives the content of the file that `save` would write.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -68,7 +69,7 @@ def load(
         precision: Such as `fp32`; `auto` takes the one that the runtime prefers.
         model: Name of the unmasker; None takes `unmask-256`, or the only one in the folder.
         device: `cpu`, `cuda`, or Core ML's `all`, `gpu` or `ane`; None takes the runtime's default.
-        threads: Threads for one run, at least 1; None leaves it to the engine.
+        threads: Threads for one run, 1 to 1024; None leaves it to the engine.
         max_ms: Milliseconds that the unmasker may take for one face on this device: measured the
             first time, and remembered. Precisions and runtimes are tried in their order until
             one keeps the limits.
@@ -76,8 +77,12 @@ def load(
         artifacts: Folder that holds a `manifest.json`, as `unmask export` writes. Networks that
             it lacks, and all of them by default, come from the package.
 
+    Returns:
+        The opened model. Call it with a photo; close it, or use it in a `with` block.
+
     Raises:
-        InvalidInputError: If no runtime or model has this name, or a number is out of range.
+        InvalidInputError: If no runtime or model has this name, a number is out of range, or
+            `artifacts` is no path.
         RuntimeUnavailableError: If the runtime, or with `auto` every runtime, cannot be used, or
             none keeps the limits.
         MissingDependencyError: If a package that the runtime needs is not installed.
@@ -98,13 +103,19 @@ def load(
         threads=threads,
         limits=Limits(max_ms, min_psnr),
     )
-    # The locator goes where the unmasker went. Its precision is its own: being asked for an int8
-    # unmasker says nothing of it.
-    entry = find(selection[-1].name)
-    detector, aligner = (
-        open_role(manifests, role, entry, device=unmasker.info.device, threads=threads)
-        for role in ("detector", "aligner")
-    )
+    # Closes what is open if the rest does not open.
+    with ExitStack() as half_open:
+        half_open.enter_context(unmasker)
+        # The locator goes where the unmasker went. Its precision is its own: being asked for an
+        # int8 unmasker says nothing of it.
+        entry = find(selection[-1].name)
+        detector, aligner = (
+            half_open.enter_context(
+                open_role(manifests, role, entry, device=unmasker.info.device, threads=threads)
+            )
+            for role in ("detector", "aligner")
+        )
+        half_open.pop_all()
     side = detector.artifact.inputs[0].shape[1]
     look = detector if side is None else TiledDetector(detector, side)
     return Unmasker(unmasker, Locator(look, aligner), selection)
@@ -223,11 +234,10 @@ def _nothing(device: str | None) -> str:
     """Says that no runtime is usable, and what comes nearest on the device asked for."""
     if device is None:
         return "no runtime is usable here; pip install 'unmask-sdk[cpu]'"
-    built = [entry for entry in ENTRIES if entry.module is not None]
-    able = [entry.name for entry in built if device in entry.devices]
+    able = [entry.name for entry in ENTRIES if device in entry.devices]
     if able:
         return f"no runtime that is usable here runs on device={device!r} ({', '.join(able)} would)"
-    here = [entry for entry in built if sys.platform in entry.platforms]
+    here = [entry for entry in ENTRIES if sys.platform in entry.platforms]
     known = dict.fromkeys(name for entry in here for name in entry.devices)
     return f"no runtime runs on device={device!r}; leave it out, or ask for {' or '.join(known)}"
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
 
 from .align import crop_matrix, warp_crop
+from .errors import InvalidInputError
 from .locator import Location
 from .paste import paste
 from .result import Face, Result
@@ -31,9 +32,15 @@ class Session:
         model: The model; it stays open when the session is done with.
         smooth: Whether crops and fills are held still; else each frame stands for itself, with
             the faces numbered all the same.
+
+    Raises:
+        InvalidInputError: If `model` is none.
+        RuntimeUnavailableError: If the model is closed.
     """
 
     def __init__(self, model: Unmasker, *, smooth: bool = True) -> None:
+        if not isinstance(model, Unmasker):
+            raise InvalidInputError(f"model must be what unmask_sdk.load() gives; got {model!r}")
         self._model = model
         self._smooth = smooth
         self._tracker = Tracker(model.locator, smooth=smooth)
@@ -42,7 +49,7 @@ class Session:
         """Takes the masks off the next frame, uint8 `[H, W, 3]` RGB; it is not changed."""
         return self.batch([frame])[0]
 
-    def batch(self, frames: Sequence[Pixels]) -> list[Result]:
+    def batch(self, frames: Iterable[Pixels]) -> list[Result]:
         """Takes the masks off the next frames; the network sees the faces of all of them at once.
 
         Args:
@@ -56,6 +63,7 @@ class Session:
             InvalidInputError: If a frame is no such array.
             RuntimeUnavailableError: If the model is closed, or its engine fails.
         """
+        frames = list(frames)
         size = self._model.crop_size
         watches = [Watch() for _ in frames]
         found: list[list[tuple[Track, Location, Floats]]] = []

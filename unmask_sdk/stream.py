@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from .arguments import check_seconds, check_whole
 from .closing import Closing
 from .errors import InvalidInputError, SourceError
 from .images import Channels, read
@@ -81,10 +82,9 @@ class Stream(Closing, Iterator[Result]):
                 "frames must be an iterable of pictures, such as unmask_sdk.Camera(0); "
                 f"got {type(frames).__name__}; for a file use model.video(IN, OUT)"
             )
-        if queue < 1:
-            raise InvalidInputError(f"queue must be at least 1, got {queue}")
-        if timeout is not None and timeout <= 0:
-            raise InvalidInputError(f"timeout must be more than 0 seconds, or None; got {timeout}")
+        check_whole("queue", queue, 1)
+        if timeout is not None:
+            check_seconds("timeout", timeout)
         self._session = Session(model, smooth=smooth)
         self._channels = channels
         self._timeout = timeout

@@ -20,10 +20,12 @@ from .result import Face, Result
 from .runtimes.base import as_array
 
 if TYPE_CHECKING:
+    from threading import Event
+
     from .runtimes.base import Runtime, RuntimeInfo, Tensor
     from .selection import Candidate
     from .stream import Stream
-    from .video import VideoReport
+    from .video import Progress, VideoReport
 
 Pixels = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float64]
@@ -113,8 +115,8 @@ class Unmasker(Closing):
                 looking for faces. The order says which way up the face is: the one that is left
                 in the picture when the head is upright comes first. Swapped, the face is taken to
                 be upside down.
-            only: Says for each face, by its place (`box`, `eyes`, `score`), whether to look at
-                it: `only=lambda face: face.score > 0.9`. Others are left as they are, cost
+            only: Says for each face, by its place (`box`, `eyes`, `confidence`), whether to look
+                at it: `only=lambda face: face.confidence > 0.9`. Others are left as they are, cost
                 nothing, and are not among the result's faces.
 
         Returns:
@@ -127,8 +129,8 @@ class Unmasker(Closing):
         """
         if only is not None and not callable(only):
             raise InvalidInputError(
-                "only is a function of a face's place, such as only=lambda face: face.score > "
-                f"0.9; got {only!r}"
+                "only is a function of a face's place, such as "
+                f"only=lambda face: face.confidence > 0.9; got {only!r}"
             )
         locator = self.locator
         watch = Watch()
@@ -158,7 +160,7 @@ class Unmasker(Closing):
             if face.masked:
                 paste(picture, face.crop, face.mask, face.matrix)
         watch.lap("paste")
-        return Result(picture, faces, watch.laps, photo.extras)
+        return Result(picture, faces, watch.laps, photo.extras, photo.notes)
 
     def crops(self, images: Pixels | Tensor) -> tuple[Pixels, Pixels]:
         """Takes the masks off faces that are aligned already.
@@ -184,15 +186,28 @@ class Unmasker(Closing):
         return np.concatenate([p[0] for p in parts]), np.concatenate([p[1] for p in parts])
 
     def video(
-        self, source: str | PathLike[str], target: str | PathLike[str], **options: Any
+        self,
+        source: str | PathLike[str],
+        target: str | PathLike[str],
+        *,
+        codec: str | None = None,
+        crf: int | None = None,
+        smooth: bool = True,
+        progress: Callable[[Progress], object] | None = None,
+        stop: Event | None = None,
     ) -> VideoReport:
         """Takes the masks off a video file; needs the extra `video`.
 
         Args:
             source: A video file.
             target: File to write: .mp4, .m4v, .mov, .mkv or .webm, in a folder that exists.
-            **options: `codec`, `crf`, `smooth`, `progress`, `stop`; see
-                `unmask_sdk.video.unmask_video`.
+            codec: FFmpeg's name of a video encoder; by default H.264 (H.265 for more than 8
+                bits), in WebM VP9 (AV1).
+            crf: Constant rate factor, from 0 (best) to the encoder's 51 or 63; 18 by default for
+                H.264.
+            smooth: Whether crops and fills are held still between frames (`Session`).
+            progress: Called after each batch of frames, the last included.
+            stop: Set it, from any thread, to end early; the file holds what was done, and plays.
 
         Returns:
             What was done.
@@ -200,13 +215,33 @@ class Unmasker(Closing):
         Raises:
             VideoReadError: If `source` is no video that can be read.
             VideoWriteError: If `target` cannot be written, or cannot hold what the source holds.
+            InvalidInputError: If an argument does not fit.
+            RuntimeUnavailableError: If the model is closed, or its engine fails.
             MissingDependencyError: If PyAV is not installed.
+            VideoInterrupted: After Ctrl-C, once the file is finished; it is a `KeyboardInterrupt`.
         """
         from .video import unmask_video
 
-        return unmask_video(self, source, target, **options)
+        return unmask_video(
+            self,
+            source,
+            target,
+            codec=codec,
+            crf=crf,
+            smooth=smooth,
+            progress=progress,
+            stop=stop,
+        )
 
-    def stream(self, frames: Iterable[Any], **options: Any) -> Stream:
+    def stream(
+        self,
+        frames: Iterable[Any],
+        *,
+        channels: Channels = "rgb",
+        queue: int = 1,
+        timeout: float | None = 10.0,
+        smooth: bool = True,
+    ) -> Stream:
         """Takes the masks off live frames: an iterator of results that is never late.
 
         Frames that come while another is worked on are dropped, but for the latest. For the
@@ -214,14 +249,21 @@ class Unmasker(Closing):
 
         Args:
             frames: Any iterable of uint8 `[H, W, 3]` arrays, such as `unmask_sdk.Camera(0)`.
-            **options: `channels`, `queue`, `timeout`, `smooth`; see `unmask_sdk.stream.Stream`.
+            channels: Order of the frames' colours: `rgb`, or `bgr` as OpenCV has them.
+            queue: Frames that may wait; 1 gives the least delay.
+            timeout: Seconds to wait for a frame before `SourceError`; None waits for ever.
+            smooth: Whether crops and fills are held still between frames (`Session`).
 
         Returns:
             The stream: iterate over it, read its `counters`, `close` it from any thread.
+
+        Raises:
+            InvalidInputError: If an argument does not fit.
+            RuntimeUnavailableError: If the model is closed.
         """
         from .stream import Stream
 
-        return Stream(self, frames, **options)
+        return Stream(self, frames, channels=channels, queue=queue, timeout=timeout, smooth=smooth)
 
     def close(self) -> None:
         """Lets go of the networks. May be called twice, and by any thread."""

@@ -192,7 +192,7 @@ def verify(
         UnmaskError: If the runtime that was asked for cannot be used.
     """
     manifest = read_manifest(artifacts)
-    entries = tuple(e for e in ENTRIES if e.module) if runtime is None else (find(runtime),)
+    entries = ENTRIES if runtime is None else (find(runtime),)
     for artifact in _named(manifest, names):
         for entry in entries:
             if artifact.format in entry.formats and artifact.precision in entry.precisions:

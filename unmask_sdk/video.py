@@ -10,9 +10,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from os import PathLike
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from .arguments import as_path
 from .errors import InvalidInputError, VideoWriteError
 from .folders import hindrance
 from .packages import require
@@ -123,7 +123,11 @@ def unmask_video(
             second Ctrl-C does not wait, and leaves no file.
     """
     require("video", "av", extra="video")
-    source, target = Path(source), Path(target)
+    source, target = as_path("source", source), as_path("target", target)
+    if stop is not None and not isinstance(stop, threading.Event):
+        raise InvalidInputError(f"stop must be a threading.Event; got {stop!r}")
+    if progress is not None and not callable(progress):
+        raise InvalidInputError(f"progress must be a function of a Progress; got {progress!r}")
     container = container_of(target)
     reason = hindrance(target)
     if reason is not None:

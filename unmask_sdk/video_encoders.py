@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from .arguments import check_whole
 from .errors import InvalidInputError, VideoWriteError
 from .video_pixels import PixelFormat
 
@@ -74,7 +75,7 @@ def encoder_of(
 
     Raises:
         VideoWriteError: If there is none, or it cannot hold such pixels.
-        InvalidInputError: If `crf` is out of its range.
+        InvalidInputError: If `crf` is no whole number, or out of its range.
     """
     known = {encoder.name: encoder for encoder in (H264, H265, VP9, AV1)}
     fitting = [e for e in container.encoders if pixels.bits in e.bits]
@@ -99,10 +100,7 @@ def encoder_of(
             raise InvalidInputError(f"crf is known for {', '.join(known)} only, not for {codec}")
         return chosen
     crf = chosen.crf if crf is None else crf
-    if not 0 <= crf <= chosen.max_crf:
-        raise InvalidInputError(
-            f"crf must be from 0 (best) to {chosen.max_crf} for {chosen.name}, got {crf}"
-        )
+    check_whole(f"crf (0 is best) for {chosen.name}", crf, 0, chosen.max_crf)
     return replace(chosen, crf=crf, options={**chosen.options, "crf": str(crf)})
 
 

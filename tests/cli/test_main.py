@@ -16,6 +16,9 @@ CODE = (
 )
 LONG = "a" * 300
 
+# One runtime, so that what it says of a device or of threads is known.
+ONNX = ("--runtime", "onnx")
+
 
 def unmask(*arguments: str, **options: object) -> subprocess.CompletedProcess[str]:
     settings = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "timeout": 120}
@@ -26,6 +29,13 @@ def test_version() -> None:
     done = unmask("--version")
     assert done.returncode == 0
     assert done.stdout == f"unmask-sdk {version('unmask-sdk')}\n"
+
+
+def test_the_package_is_the_command() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "unmask_sdk", "--version"], capture_output=True, text=True
+    )
+    assert (done.returncode, done.stdout) == (0, f"unmask-sdk {version('unmask-sdk')}\n")
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX signals")
@@ -50,6 +60,36 @@ def test_an_output_that_is_full_is_one_line(arguments: tuple[str, ...], unbuffer
     said = [line for line in done.stderr.splitlines() if not line.startswith("INFO: Created Tens")]
     assert len(said) == 1
     assert said[0].startswith("unmask: error: standard output")
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("image", "in.jpg", "-o", "out.jpg"),
+        ("folder", ".", "out"),
+        ("video", "in.mp4", "-o", "out.mp4"),
+        ("camera", "-", "--size", "8x8"),
+    ],
+    ids=lambda command: command[0],
+)
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--device", "npu"), "runs on cpu, not on 'npu'; ask for device='cpu'"),
+        (("--threads", "2000"), "threads must be a whole number from 1 to 1024; got 2000"),
+    ],
+    ids=["device", "threads"],
+)
+def test_device_and_threads_reach_the_runtime(
+    tmp_path: Path, command: tuple[str, ...], options: tuple[str, ...], words: str
+) -> None:
+    pytest.importorskip("onnxruntime")
+    (tmp_path / "in.jpg").write_text("hello")
+    done = unmask(*command, *ONNX, *options, cwd=tmp_path, stdin=subprocess.DEVNULL)
+    assert done.returncode == 1
+    assert done.stderr.startswith("unmask: error: ")
+    assert words in done.stderr
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["in.jpg"]
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,16 @@ EXAMPLES = Path(__file__).parents[2] / "examples"
 PHOTO, OTHER = str(EXAMPLES / "surgical.jpg"), str(EXAMPLES / "n95.jpg")
 
 
+def run(name: str, arguments: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, str(EXAMPLES / name), *arguments],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        cwd=folder,
+    )
+
+
 @pytest.mark.parametrize(
     ("name", "arguments", "words"),
     [
@@ -23,12 +33,28 @@ PHOTO, OTHER = str(EXAMPLES / "surgical.jpg"), str(EXAMPLES / "n95.jpg")
 )
 def test_an_example(name: str, arguments: list[str], words: str, tmp_path: Path) -> None:
     pytest.importorskip("onnxruntime")
-    done = subprocess.run(
-        [sys.executable, str(EXAMPLES / name), *arguments],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        cwd=tmp_path,
-    )
+    done = run(name, arguments, tmp_path)
     assert done.returncode == 0, done.stderr
     assert words in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "words"),
+    [
+        ("embedded.py", ["gone.jpg", "overlay.png"], "gone.jpg is not there"),
+        ("embedded.py", [PHOTO, "none/overlay.png"], "none/overlay.png cannot be written"),
+        ("own_runtime.py", ["gone.jpg"], "gone.jpg does not exist"),
+        ("make_faces.py", ["faces", "--landmarks", "gone.npz", "-o", "."], "gone.npz"),
+    ],
+)
+def test_an_example_that_cannot_says_why_in_a_line(
+    name: str, arguments: list[str], words: str, tmp_path: Path
+) -> None:
+    pytest.importorskip("onnxruntime")
+    done = run(name, arguments, tmp_path)
+    assert done.returncode == 1
+    *remarks, last = done.stderr.splitlines()
+    assert words in last
+    # OpenCV warns of a file that it does not find.
+    assert all(line.startswith("[ WARN") for line in remarks)
+    assert not list(tmp_path.iterdir())

@@ -13,7 +13,7 @@ from unmask_sdk.runtimes.conformance import RuntimeConformance
 from unmask_sdk.runtimes.registry import ENTRIES, problem
 from unmask_sdk.selection import open_runtime
 
-BUILT = [(entry, precision) for entry in ENTRIES if entry.module for precision in entry.precisions]
+BUILT = [(entry, precision) for entry in ENTRIES for precision in entry.precisions]
 
 
 class TestBuiltRuntimes(RuntimeConformance):

@@ -61,14 +61,6 @@ def test_a_missing_package_within_a_missing_package_is_missing() -> None:
     assert "nope.sub" in trouble.reason
 
 
-def test_what_is_not_built_names_a_runtime_that_can_be_used() -> None:
-    trouble = problem(dataclasses.replace(find("onnx"), module=None))
-    assert trouble is not None
-    assert trouble.mend == 'use load("onnx")'
-    with pytest.raises(RuntimeUnavailableError, match=r'not in this version yet; use load\("onnx"'):
-        resolve(dataclasses.replace(find("onnx"), module=None))
-
-
 def test_engine_that_does_not_import_is_a_clear_error() -> None:
     with pytest.raises(RuntimeUnavailableError, match="does not import"):
         resolve(dataclasses.replace(find("onnx"), module="unmask_sdk.runtimes.no_such_file"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -96,7 +97,7 @@ def test_another_size_than_the_files_is_a_clear_error(tiny_artifacts: Path) -> N
 def test_interpreters_are_made_where_runs_overlap_and_no_more_than_cores(
     tiny_artifacts: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tflite.os, "cpu_count", lambda: 4)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(4)), raising=False)
     entry = entry_of(tiny_artifacts)
     interpreters = tflite.Interpreters(tiny_artifacts / entry.file, entry, 1)
     with interpreters.lent() as first:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import pytest
 
+from unmask_sdk.drawings import draw
 from unmask_sdk.errors import RuntimeUnavailableError
+from unmask_sdk.manifest import read_manifest
 from unmask_sdk.selection import open_runtime
 
 torch = pytest.importorskip("torch")
@@ -29,3 +32,18 @@ def test_cuda_that_is_not_there_is_an_error_and_no_fallback(tiny_artifacts: Path
 def test_cuda_is_what_it_says(tiny_artifacts: Path) -> None:
     with open_runtime(runtime="torch", device="cuda", artifacts=tiny_artifacts) as opened:
         assert opened.info.device == "cuda"
+
+
+def test_an_engine_that_fails_is_a_clear_error(tiny_artifacts: Path) -> None:
+    from unmask_sdk.runtimes.torch import TorchRuntime
+
+    manifest = read_manifest(tiny_artifacts)
+    (entry,) = manifest.find(role="unmasker", formats=("safetensors",))
+    # The file takes pictures of another size than this entry says.
+    image = dataclasses.replace(entry.inputs[0], shape=(None, 3, 3, 3))
+    wrong = dataclasses.replace(entry, inputs=(image,))
+    with (
+        TorchRuntime(manifest.path(entry), wrong) as opened,
+        pytest.raises(RuntimeUnavailableError, match=r"failed on inputs \[\[1, 3, 3, 3\]\]: \S"),
+    ):
+        opened.run_named(image=draw(1, 3, 3))

@@ -107,6 +107,7 @@ def test_16_bit_grey_is_scaled(form: str) -> None:
     data = b"P5 60 40 65535\n" + wide.astype(">u2").tobytes()
     photo = read(data if form == "PPM" else encoded(Image.fromarray(wide), form))
     assert off(photo.pixels, np.dstack([np.rint(wide / 257)] * 3)) <= 0
+    assert photo.notes == ("16 bits a channel became 8",)
 
 
 @pytest.mark.parametrize("suffix", [".png", ".tiff"])
@@ -117,6 +118,7 @@ def test_16_bit_colour_is_scaled(suffix: str, channels: int, tmp_path: Path) -> 
     cv2.imwrite(str(tmp_path / f"a{suffix}"), wide)
     photo = read(tmp_path / f"a{suffix}")
     assert off(photo.pixels, np.rint(wide[..., 2::-1] / 257)) <= 1
+    assert photo.notes == ("16 bits a channel became 8",)
     if channels == 4:
         assert photo.extras.alpha is not None
         assert off(photo.extras.alpha, np.rint(wide[..., 3] / 257)) <= 1
@@ -139,3 +141,14 @@ def test_alpha_is_kept_and_full_opacity_is_none() -> None:
     photo = read(encoded(palette, "PNG", transparency=palette.getpixel((9, 9))))
     clear = np.array(palette) == palette.getpixel((9, 9))
     np.testing.assert_array_equal(photo.extras.alpha, np.where(clear, 0, 255))
+
+
+@pytest.mark.parametrize("form", ["PNG", "TIFF", "BMP", "PPM", "GIF", "JPEG"])
+def test_8_bits_leave_nothing_to_note(form: str) -> None:
+    assert read(encoded(Image.fromarray(PICTURE), form)).notes == ()
+
+
+def test_16_bit_pixmaps_are_noted() -> None:
+    wide = np.dstack([np.linspace(0, 65535, 40 * 60).reshape(40, 60)] * 3).astype(">u2")
+    photo = read(b"P6 60 40 65535\n" + wide.tobytes())
+    assert photo.notes == ("16 bits a channel became 8",)

@@ -6,6 +6,7 @@ import io
 import os
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -72,6 +73,8 @@ def test_more_odd_sources() -> None:
         read(b"")
     with pytest.raises(InvalidInputError, match="not a path"):
         read("a\0b.jpg")
+    with pytest.raises(ImageReadError, match="is a URL, which is not opened; download it"):
+        read("https://example.org/a.jpg")
     for source in (None, 3, [[0]], object()):
         with pytest.raises(InvalidInputError, match="must be a path"):
             read(source)  # type: ignore[arg-type]
@@ -85,6 +88,13 @@ def test_more_odd_sources() -> None:
         read(stream)
     with pytest.raises(InvalidInputError, match="channels"):
         read(PICTURE, channels="RGB")  # type: ignore[arg-type]
+
+
+def test_a_tiff_of_32_bits_is_called_one(tmp_path: Path) -> None:
+    for picture in (PICTURE, PICTURE[..., 0]):
+        cv2.imwrite(str(tmp_path / "a.tiff"), picture.astype(np.float32) / 255)
+        with pytest.raises(ImageReadError, match=r"a\.tiff.* 32.*save .* with 8 or 16"):
+            read(tmp_path / "a.tiff")
 
 
 def test_a_picture_without_pixels_is_refused() -> None:

@@ -59,6 +59,11 @@ def test_orientation_is_applied_once(form: str, orientation: int) -> None:
     assert kept[0x010F] == "Maker"
 
 
+def test_a_matrix_is_a_grey_picture() -> None:
+    matrix = np.matrix(PICTURE[..., 0])
+    np.testing.assert_array_equal(read(matrix).pixels, np.dstack([PICTURE[..., 0]] * 3))
+
+
 def test_alpha_turns_with_the_picture() -> None:
     tags = Image.Exif()
     tags[0x0112] = 6

@@ -73,6 +73,39 @@ def test_public_names_exist() -> None:
     assert set(unmask_sdk.__all__) <= set(dir(unmask_sdk))
 
 
+def test_a_type_checker_knows_the_public_names_and_no_others(tmp_path: Path) -> None:
+    pytest.importorskip("mypy")
+    root = Path(unmask_sdk.__file__).parents[1]
+    if not (root / "pyproject.toml").exists():
+        pytest.skip("needs a clone")
+    # Every folder where it is installed; mypy knows nothing of setuptools' package-dir.
+    (tmp_path / "unmask_sdk").mkdir()
+    for path in (*(root / "unmask_sdk").iterdir(), root / "runtimes"):
+        (tmp_path / "unmask_sdk" / path.name).symlink_to(path)
+    names = ", ".join(f"u.{name}" for name in unmask_sdk.__all__)
+    program = f"import unmask_sdk as u\n{names}\nu.laod()\nu.load().stream([], queues=1)\n"
+    (tmp_path / "program.py").write_text(program)
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "mypy",
+            "--follow-imports=silent",
+            "--ignore-missing-imports",
+            "--python-version=3.10",
+            "program.py",
+        ],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+    )
+    errors = [line for line in done.stdout.splitlines() if "error:" in line]
+    assert len(errors) == 2, done.stdout
+    assert errors[0].startswith("program.py:3: ")
+    assert 'has no attribute "laod"' in errors[0]
+    assert errors[1].startswith('program.py:4: error: Unexpected keyword argument "queues"')
+
+
 def test_unknown_name_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="no attribute 'unload'"):
         _ = unmask_sdk.unload

@@ -109,8 +109,14 @@ def test_what_is_no_manifest_is_refused(tmp_path: Path, text: str) -> None:
 
 
 def test_missing_manifest_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ArtifactError, match="cannot read"):
+    mend = r"; make it with: unmask export onnx -o \S+$"
+    with pytest.raises(ArtifactError, match=rf"folder {tmp_path} holds no manifest\.json{mend}"):
         read_manifest(tmp_path)
+    with pytest.raises(ArtifactError, match=rf"folder typo does not exist{mend}"):
+        read_manifest("typo")
+    (tmp_path / "file").write_text("hello")
+    with pytest.raises(ArtifactError, match=r"cannot read .*Not a directory"):
+        read_manifest(tmp_path / "file")
 
 
 def test_every_field_is_checked(own_artifacts: Path) -> None:

@@ -177,13 +177,30 @@ def test_a_stream_that_nobody_holds_lets_its_camera_go(painted_model, frame):
     [
         (5, {}, "iterable"),
         ("clip.mp4", {}, r"model\.video"),
-        ([], {"queue": 0}, "queue must be at least 1"),
-        ([], {"timeout": 0}, "timeout must be more than 0"),
+        ([], {"queue": 0}, "queue must be a whole number of at least 1; got 0"),
+        ([], {"queue": 1.5}, "queue must be .*; got 1.5"),
+        ([], {"queue": "a"}, "queue must be .*; got 'a'"),
+        ([], {"timeout": 0}, "timeout must be more than 0 seconds; got 0"),
+        ([], {"timeout": float("nan")}, "timeout must be .*; got nan"),
+        ([], {"timeout": "x"}, "timeout must be .*; got 'x'"),
     ],
 )
 def test_wrong_arguments(painted_model, frames, options, words):
     with pytest.raises(InvalidInputError, match=words):
         painted_model.stream(frames, **options)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"stall": 0}, "stall must be more than 0 seconds; got 0"),
+        ({"stall": "a"}, "stall must be .*; got 'a'"),
+        ({"retry": -1}, "retry must be 0 seconds or more; got -1"),
+    ],
+)
+def test_wrong_arguments_of_a_camera(options, words):
+    with pytest.raises(InvalidInputError, match=words):
+        Camera(0, **options)
 
 
 def test_a_camera_that_stalls_dies_and_comes_back(painted_model, frame):

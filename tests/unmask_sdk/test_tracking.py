@@ -150,7 +150,7 @@ def test_a_session_is_the_same_frame_by_frame_and_in_batches(painted_model, walk
     before = [frame.copy() for frame in frames]
     one, many = Session(painted_model), Session(painted_model)
     single = [one(frame) for frame in frames]
-    batch = many.batch(frames[:4]) + many.batch(frames[4:])
+    batch = many.batch(frames[:4]) + many.batch(frame for frame in frames[4:])
     for a, b in zip(single, batch, strict=True):
         np.testing.assert_array_equal(a.image, b.image)
         assert [f.track for f in a.faces] == [f.track for f in b.faces] == [0]
@@ -179,3 +179,5 @@ def test_a_session_without_faces_and_with_wrong_frames(painted_model, backdrop, 
     closed.close()
     with pytest.raises(RuntimeUnavailableError, match="closed"):
         Session(closed)
+    with pytest.raises(InvalidInputError, match=r"what unmask_sdk\.load\(\) gives; got 'onnx'"):
+        Session("onnx")

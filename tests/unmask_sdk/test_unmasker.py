@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -319,6 +320,10 @@ def test_only_the_faces_asked_for(painted_model, painter, backdrop):
     np.testing.assert_array_equal(face.eyes, right)
     np.testing.assert_array_equal(result.image[:, :300], photo[:, :300])
     assert filled(result, np.array(right))
+    # A face is as sure before as after, under one name.
+    asked = []
+    result = painted_model(photo, only=lambda place: asked.append(place.confidence) or True)
+    assert sorted(asked) == sorted(face.confidence for face in result.faces)
     assert painted_model(photo, only=lambda place: place.score > 1).faces == ()
     with pytest.raises(InvalidInputError, match=r"only is a function .*; got \[0\]"):
         painted_model(photo, only=[0])
@@ -335,6 +340,20 @@ def test_what_was_generated_is_known_to_the_pixel(painted_model, painter, backdr
     changed = (result.image != photo).any(-1)
     assert changed[result.generated == 255].mean() > 0.9
     assert not painted_model(backdrop).generated.any()
+
+
+def test_what_is_drawn_of_a_box_far_beyond_the_picture(painted_model, photo):
+    result = painted_model(photo)
+    # What the shipped networks make of boxes=[[-1e12, -1e12, 1e12, 1e12]].
+    far = replace(result.faces[0], box=(-1e12, -1e12, 1e12, 1e12), eyes=EYES * 1e11)
+    drawn = replace(result, faces=(far,)).overlay()
+    assert drawn.shape == photo.shape
+
+
+@pytest.mark.parametrize("path", [None, 123, b"a.png"])
+def test_a_result_is_saved_to_a_path(painted_model, photo, path):
+    with pytest.raises(InvalidInputError, match=f"path must be a path; got {path}"):
+        painted_model(photo).save(path)
 
 
 def test_pictures_for_notebooks_and_for_debugging(painted_model, photo):

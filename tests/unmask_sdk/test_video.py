@@ -379,11 +379,16 @@ def test_outputs_that_cannot_be(painted_model, clip, tmp_path):
         ("out.mp4", {"codec": "libx999"}, VideoWriteError, "no encoder libx999"),
         ("out.webm", {"codec": "ffv1"}, VideoWriteError, "does not support 'ffv1'"),
         ("out.mp4", {"codec": "prores_ks"}, VideoWriteError, "cannot hold yuv420p"),
-        ("out.mp4", {"crf": 99}, InvalidInputError, "crf must be from 0"),
+        ("out.mp4", {"crf": 99}, InvalidInputError, "crf .* libx264 .* from 0 to 51; got 99"),
+        ("out.mp4", {"crf": "18"}, InvalidInputError, "crf .* must be .*; got '18'"),
+        ("out.mp4", {"stop": True}, InvalidInputError, r"stop must be .*\.Event; got True"),
+        ("out.mp4", {"progress": 5}, InvalidInputError, "progress must be a function"),
         ("out.mp4", {"codec": "mpeg4", "crf": 9}, InvalidInputError, "crf is known for"),
     ):
         with pytest.raises(error, match=words):
             unmask_video(painted_model, source, tmp_path / name, **options)
+    with pytest.raises(InvalidInputError, match="target must be a path; got None"):
+        unmask_video(painted_model, source, None)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["folder.mp4", "in.mp4"]
 
 

@@ -26,10 +26,12 @@ class Work:
 
     Attributes:
         out: Folder that nothing may be written outside of.
-        runtime: For `load`, as the next three.
+        runtime: For `load`, as the next five.
         precision: See above.
         model: See above.
         artifacts: See above.
+        device: See above.
+        threads: See above; None takes one where several pictures are worked on at once.
         options: How results are written.
         workers: Pictures at once.
         again: Whether pictures that are finished are done once more.
@@ -40,6 +42,8 @@ class Work:
     precision: str = "auto"
     model: str | None = None
     artifacts: Path | None = None
+    device: str | None = None
+    threads: int | None = None
     options: Options = field(default_factory=Options)
     workers: int = 1
     again: bool = False
@@ -54,7 +58,8 @@ class Work:
             self.runtime,
             self.precision,
             model=self.model,
-            threads=threads,
+            device=self.device,
+            threads=self.threads or threads,
             artifacts=self.artifacts,
         )
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from .. import processors
 from .options import ArtifactsOption, ModelsOption, PrecisionsOption, RuntimesOption
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def bench(
         rounds=rounds,
         photos=min(rounds, Plan.photos),
         batches=_numbers(batches, "--batches"),
-        threads=_numbers(threads, "--threads") if threads else _powers(_cores()),
+        threads=_numbers(threads, "--threads") if threads else _powers(processors.usable()),
     )
     old = None if compare is None else bench_json.read(compare)
     quality = None if parity is None else _quality(parity)
@@ -189,8 +189,3 @@ def _numbers(given: str, option: str) -> tuple[int, ...]:
 def _powers(limit: int) -> tuple[int, ...]:
     """1, 2, 4, … and the limit itself."""
     return tuple(sorted({2**k for k in range(limit.bit_length())} | {limit}))
-
-
-def _cores() -> int:
-    affinity = getattr(os, "sched_getaffinity", None)
-    return len(affinity(0)) if affinity else os.cpu_count() or 1

@@ -13,7 +13,14 @@ import typer
 
 from ..errors import InvalidInputError, MissingDependencyError, SourceError
 from ..folders import check_file, make_folder
-from .options import ArtifactsOption, ModelOption, PrecisionOption, RuntimeOption
+from .options import (
+    ArtifactsOption,
+    DeviceOption,
+    ModelOption,
+    PrecisionOption,
+    RuntimeOption,
+    ThreadsOption,
+)
 from .targets import PICTURES
 
 if TYPE_CHECKING:
@@ -46,6 +53,8 @@ def camera(
     precision: PrecisionOption = "auto",
     model: ModelOption = None,
     artifacts: ArtifactsOption = None,
+    device: DeviceOption = None,
+    threads: ThreadsOption = None,
     timeout: Annotated[
         float, typer.Option(help="Seconds without a frame after which to say so.")
     ] = 10.0,
@@ -72,7 +81,10 @@ def camera(
         _check_window()
     elif out != "-":
         _check_file(Path(out), source)
-    with load(runtime, precision, model=model, artifacts=artifacts) as unmasker, _sink(out) as sink:
+    opened = load(
+        runtime, precision, model=model, device=device, threads=threads, artifacts=artifacts
+    )
+    with opened as unmasker, _sink(out) as sink:
         try:
             if piped and wanted is not None:
                 frames = _every(unmasker, wanted, smooth)

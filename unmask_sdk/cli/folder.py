@@ -11,6 +11,7 @@ from typing import Annotated
 
 import typer
 
+from .. import processors
 from ..errors import InvalidInputError
 from ..folders import check_writable
 from .batch import Work, run
@@ -19,11 +20,13 @@ from .on_ray import run_on_ray
 from .one import Options
 from .options import (
     ArtifactsOption,
+    DeviceOption,
     MetadataOption,
     ModelOption,
     PrecisionOption,
     QualityOption,
     RuntimeOption,
+    ThreadsOption,
 )
 from .report import Report
 from .signals import end_tidily
@@ -40,6 +43,8 @@ def folder(
     precision: PrecisionOption = "auto",
     model: ModelOption = None,
     artifacts: ArtifactsOption = None,
+    device: DeviceOption = None,
+    threads: ThreadsOption = None,
     workers: Annotated[
         int, typer.Option(min=0, help="Pictures at once; 0: one for each processor.")
     ] = 0,
@@ -85,8 +90,10 @@ def folder(
         precision,
         model,
         None if artifacts is None else artifacts.absolute(),
+        device,
+        threads,
         Options(quality=quality, strip=strip, without_faces=True),
-        workers or _processors(),
+        workers or processors.usable(),
         again,
     )
     report = Report()
@@ -117,10 +124,3 @@ def _watch(report: Report, work: Work, source: Path, out: Path) -> None:
         pause=lambda: end.wait(PAUSE),
     )
     report.follow(run(work, jobs), None)
-
-
-def _processors() -> int:
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:  # Only Linux tells.
-        return os.cpu_count() or 1

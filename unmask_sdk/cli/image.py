@@ -11,11 +11,13 @@ import typer
 
 from .options import (
     ArtifactsOption,
+    DeviceOption,
     MetadataOption,
     ModelOption,
     PrecisionOption,
     QualityOption,
     RuntimeOption,
+    ThreadsOption,
 )
 from .signals import end_tidily
 
@@ -42,6 +44,8 @@ def image(
     precision: PrecisionOption = "auto",
     model: ModelOption = None,
     artifacts: ArtifactsOption = None,
+    device: DeviceOption = None,
+    threads: ThreadsOption = None,
     side_by_side: Annotated[
         bool, typer.Option("--side-by-side", help="Write before and after beside each other.")
     ] = False,
@@ -83,7 +87,10 @@ def image(
         # Only what goes to the same screen has to be kept clear of the bar.
         redirect_stdout=sys.stdout.isatty(),
     )
-    with load(runtime, precision, model=model, artifacts=artifacts) as unmasker, progress:
+    opened = load(
+        runtime, precision, model=model, device=device, threads=threads, artifacts=artifacts
+    )
+    with opened as unmasker, progress:
         for source, target in progress.track(jobs, description="taking masks off"):
             done, failure = attempt(unmasker, source, target, options)
             if failure is None:

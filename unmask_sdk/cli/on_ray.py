@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -50,8 +50,8 @@ def run_on_ray(work: Work, jobs: Sequence[Job]) -> Iterator[Outcome]:
     processors = max(1, int(ray.cluster_resources().get("CPU", 1)))
     rows = [{"source": str(s.absolute()), "target": str(t.absolute())} for s, t in jobs]
     blocks = -(-len(rows) // BLOCK)
-    # Each worker runs its network with one thread, beside the others.
-    single = replace(work, workers=2)
+    # Each worker runs its network beside the others.
+    single = replace(work, threads=work.threads or 1)
     outcomes = ray.data.from_items(rows, override_num_blocks=blocks).map(
         Worker, fn_constructor_args=(single,), concurrency=(1, min(processors, blocks)), num_cpus=1
     )
@@ -78,7 +78,7 @@ def _no_cluster(error: Exception) -> str:
     return f"no Ray cluster answers at RAY_ADDRESS={place} ({' '.join(str(error).split())})"
 
 
-_FIELDS = ("faces", "masked", "copied", "milliseconds")
+_FIELDS = tuple(field.name for field in fields(Done))
 
 
 class Worker:

@@ -41,18 +41,21 @@ class Done:
         masked: Faces whose mask was taken off.
         copied: Whether the file was copied byte for byte.
         milliseconds: From reading to pasting.
+        note: What of the photo's pixels the result lacks; empty if nothing.
     """
 
     faces: int
     masked: int
     copied: bool
     milliseconds: float
+    note: str = ""
 
     def __str__(self) -> str:
         found = f"{self.faces} face" if self.faces == 1 else f"{self.faces or 'no'} faces"
+        note = f"; {self.note}" if self.note else ""
         if self.masked:
-            return f"{found}, {self.masked} unmasked, {self.milliseconds:.0f} ms"
-        return f"{found}, no mask found" + ("; the picture is as it was" * self.copied)
+            return f"{found}, {self.masked} unmasked, {self.milliseconds:.0f} ms{note}"
+        return f"{found}, no mask found" + ("; the picture is as it was" if self.copied else note)
 
 
 def unmask_file(model: Unmasker, source: Path, target: Path, options: Options) -> Done:
@@ -77,7 +80,8 @@ def unmask_file(model: Unmasker, source: Path, target: Path, options: Options) -
     masked = sum(face.masked for face in result.faces)
     plain = not masked and not options.side_by_side and not options.strip
     as_it_was = plain and target != PIPE and stored_format(content) == output_format(target).name
-    done = Done(len(result.faces), masked, as_it_was, sum(result.timings.values()))
+    took, note = sum(result.timings.values()), "; ".join(result.notes)
+    done = Done(len(result.faces), masked, as_it_was, took, note)
     if not result.faces and not options.without_faces:
         raise NoFaceError(f"no face found in {_name(source)}; nothing was written for it")
     shown = _beside(content, result) if options.side_by_side else result

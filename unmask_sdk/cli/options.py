@@ -17,6 +17,10 @@ PrecisionOption = Annotated[str, typer.Option(help="Such as fp32.")]
 ModelOption = Annotated[
     str | None, typer.Option(help="Unmasker, such as unmask-256-lite; unmask-256 by default.")
 ]
+DeviceOption = Annotated[
+    str | None, typer.Option(help="Such as cuda; the runtime's default otherwise.")
+]
+ThreadsOption = Annotated[int | None, typer.Option(min=1, help="Threads for one run of a network.")]
 
 # Of commands that compare many.
 RuntimesOption = Annotated[

@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .options import ArtifactsOption, ModelOption, PrecisionOption, RuntimeOption
+from .options import (
+    ArtifactsOption,
+    DeviceOption,
+    ModelOption,
+    PrecisionOption,
+    RuntimeOption,
+    ThreadsOption,
+)
 from .signals import INTERRUPTED, TERMINATED, end_tidily
 
 if TYPE_CHECKING:
@@ -28,6 +35,8 @@ def video(
     precision: PrecisionOption = "auto",
     model: ModelOption = None,
     artifacts: ArtifactsOption = None,
+    device: DeviceOption = None,
+    threads: ThreadsOption = None,
     codec: Annotated[
         str | None,
         typer.Option(help="FFmpeg's name of an encoder; H.264, above 8 bits H.265, by default."),
@@ -59,8 +68,8 @@ def video(
     # What can be refused is refused before a folder is made.
     container_of(out)
     check_file(out, "--out")
-    with reading(source) as opened:
-        video_stream(opened, source)
+    with reading(source) as file:
+        video_stream(file, source)
     console = Console(stderr=True)
     bar = Bar(
         TextColumn("taking masks off"),
@@ -83,7 +92,10 @@ def video(
         end_tidily()  # A second one does not wait.
         stop.set()
 
-    with load(runtime, precision, model=model, artifacts=artifacts) as unmasker, bar:
+    opened = load(
+        runtime, precision, model=model, device=device, threads=threads, artifacts=artifacts
+    )
+    with opened as unmasker, bar:
         task = bar.add_task("", total=None, fps=0.0)
         make_folder(out.parent, "--out")
         signal.signal(signal.SIGTERM, finish)

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -50,6 +51,14 @@ def unmask(painted_artifacts: Path, folder: Path, *arguments: object) -> subproc
 
 def names(folder: Path) -> list[str]:
     return sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file())
+
+
+@pytest.mark.parametrize(
+    ("workers", "threads", "taken"), [(1, None, None), (2, None, 1), (1, 3, 3), (2, 3, 3)]
+)
+def test_pictures_at_once_share_the_processors(work: Work, workers, threads, taken):
+    with replace(work, workers=workers, threads=threads).load() as model:
+        assert model.runtime.threads == taken
 
 
 def test_a_tree_is_done_and_done_only_once(photo, backdrop, painter, painted_artifacts, tmp_path):

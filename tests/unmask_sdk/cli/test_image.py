@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
@@ -109,7 +110,7 @@ def test_a_folder_with_bad_files_among_the_good(unmask, photo, backdrop, painter
         (["in.png", "-o", "a" * 300 + ".png"], "File name too long"),
         (["a" * 300 + ".png", "-o", "out.png"], "File name too long"),
         (["in.png", "-o", "out.png", "--runtime", "magic"], "unknown runtime"),
-        (["in.png", "-o", "out.png", "--artifacts", "none"], "cannot read"),
+        (["in.png", "-o", "out.png", "--artifacts", "none"], "folder none does not exist; make it"),
     ],
 )
 def test_a_failure_is_one_line(unmask, photo, backdrop, tmp_path, arguments, words):
@@ -253,6 +254,20 @@ def test_without_a_mask_the_file_is_copied_if_its_format_may_stay(
         with Image.open(tmp_path / arguments[1]) as image:
             assert image.format == ("PNG" if arguments[1] == "out.png" else "JPEG")
             assert image.size == ((1280, 480) if arguments[-1] == "--side-by-side" else (640, 480))
+
+
+def test_what_16_bits_became_is_told(unmask, painter, backdrop, tmp_path):
+    for name, colour in (("masked", (20, 60, 230)), ("bare", (140, 180, 220))):
+        wide = painter(backdrop, EYES, colour).astype(np.uint16) * 257
+        cv2.imwrite(str(tmp_path / f"{name}.png"), wide[..., ::-1])
+    done = unmask("masked.png", "bare.png", "-o", "out")
+    assert done.returncode == 0, done.stderr
+    masked, bare = done.stdout.splitlines()
+    assert masked.endswith(" ms; 16 bits a channel became 8")
+    # Copied, it has its 16 bits still.
+    assert bare.endswith("no mask found; the picture is as it was")
+    done = unmask("bare.png", "-o", "out/bare.tiff")
+    assert done.stdout.rstrip().endswith("no mask found; 16 bits a channel became 8")
 
 
 def test_what_cannot_be_searched_is_a_failure(unmask, photo, tmp_path):

@@ -1,0 +1,51 @@
+"""docs/api.md: its code runs as it stands, and it leaves no public name out."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+import unmask_sdk
+
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
+
+
+def film(photo: Path, path: Path) -> None:
+    """Writes a video of a photo that stands still."""
+    av = pytest.importorskip("av")
+    with av.open(str(path), "w") as file, Image.open(photo) as image:
+        stream = file.add_stream("libx264", rate=10, options={"preset": "ultrafast"})
+        stream.width, stream.height, stream.pix_fmt = *image.size, "yuv420p"
+        frame = av.VideoFrame.from_image(image)
+        for _ in range(5):
+            file.mux(stream.encode(frame))
+        file.mux(stream.encode(None))
+
+
+def test_its_code_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("onnxruntime")
+    shutil.copy(ROOT / "examples" / "surgical.jpg", tmp_path / "photo.jpg")
+    film(tmp_path / "photo.jpg", tmp_path / "in.mp4")
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, Any] = {}
+    blocks = re.findall(r"^```python\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE)
+    assert len(blocks) == 6
+    for block in blocks:
+        exec(block, names)
+    assert names["result"].faces[0].masked
+    assert names["report"].frames == 5
+    assert len(names["results"]) == 2
+    assert names["live"].faces
+    assert (tmp_path / "unmasked.png").exists()
+    assert (tmp_path / "out.mp4").exists()
+
+
+@pytest.mark.parametrize("name", [n for n in unmask_sdk.__all__ if n != "__version__"])
+def test_it_names_everything_public(name: str) -> None:
+    assert re.search(rf"\b{name}\b", PAGE)
