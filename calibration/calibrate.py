@@ -172,8 +172,12 @@ def _methods(
 
 
 def _best(methods: Mapping[tuple[str, bool], Loss]) -> tuple[str, bool]:
-    """The method nearest to float, of those that lose no more hole PSNR than the best."""
-    least = min(loss.hole_psnr_db for loss in methods.values())
+    """The method nearest to float, of those that lose no more hole PSNR than the best.
+
+    Clipped ranges can score above float, since a softer fill is nearer to every truth; the picture
+    is another one all the same, so that is no gain.
+    """
+    least = max(0.0, min(loss.hole_psnr_db for loss in methods.values()))
     near = [key for key, loss in methods.items() if loss.hole_psnr_db <= least + _NO_DIFFERENCE]
     return max(near, key=lambda key: methods[key].psnr_db)
 
