@@ -119,7 +119,7 @@ def calibrate(
     images = stored.at(size)
     observed = observe(graph.file, graph.tensors(), images, track=track)
     methods = _methods(graph, quick, observed, track)
-    method, per_channel = _best(methods)
+    method, per_channel = nearest(methods)
     counts = _counts(graph, quick, images, method, per_channel, track)
 
     found, options = ranges(observed, method), {"per_channel": per_channel}
@@ -171,7 +171,7 @@ def _methods(
     }
 
 
-def _best(methods: Mapping[tuple[str, bool], Loss]) -> tuple[str, bool]:
+def nearest(methods: Mapping[tuple[str, bool], Loss]) -> tuple[str, bool]:
     """The method nearest to float, of those that lose no more hole PSNR than the best.
 
     Clipped ranges can score above float, since a softer fill is nearer to every truth; the picture

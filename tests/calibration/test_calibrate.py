@@ -11,7 +11,7 @@ from unmask_sdk.errors import ConfigError, DataError
 
 for _name in ("torch", "onnx", "onnxscript", "onnxruntime", "skimage", "matplotlib"):
     pytest.importorskip(_name)
-from unmask_sdk.calibration.calibrate import Outcome, calibrate  # noqa: E402
+from unmask_sdk.calibration.calibrate import Outcome, calibrate, nearest  # noqa: E402
 from unmask_sdk.calibration.faces import near_duplicates  # noqa: E402
 from unmask_sdk.calibration.images import read_images  # noqa: E402
 from unmask_sdk.calibration.plan import METHODS, from_json  # noqa: E402
@@ -50,6 +50,17 @@ def test_all_methods_and_counts_were_tried(outcome: tuple[Outcome, Path]) -> Non
     assert list(found.errors.values()) == sorted(found.errors.values(), reverse=True)
     assert len(found.promoted) >= len(found.plan.keep_float)
     assert found.promoted[-1].within(LIMITS)
+
+
+def test_a_method_that_scores_above_float_is_no_better_than_a_faithful_one() -> None:
+    def loss(hole: float, psnr: float) -> Loss:
+        return Loss(hole_psnr_db=hole, ssim=0.001, mask_iou=0.997, psnr_db=psnr)
+
+    clipped, faithful = ("percentile", True), ("minmax", True)
+    methods = {clipped: loss(-0.3, 39.0), faithful: loss(0.04, 49.8), ("mse", True): loss(0.2, 55)}
+    assert nearest(methods) == faithful
+    methods[faithful] = loss(0.4, 49.8)
+    assert nearest(methods) == clipped
 
 
 def test_the_report_shows_it(outcome: tuple[Outcome, Path], tmp_path: Path) -> None:
