@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from unmask_sdk.align import crop_matrix, transform_points
 from unmask_sdk.errors import DataError, InvalidInputError
-from unmask_sdk.training.hard_masks import EARS, NOSE, stand_off
-from unmask_sdk.training.mesh import FaceMap, eye_centres, mean_face
+from unmask_sdk.training.hard_masks import stand_off
+from unmask_sdk.training.mesh import EARS, NOSE_TIP, FaceMap, eye_centres, mean_face
 from unmask_sdk.training.synthesis import MASK_TYPES, synthesise
 
 
@@ -63,7 +63,7 @@ def test_the_front_of_a_mask_stands_off_a_turned_head_to_its_side():
     moves = {}
     for nose in (100.0, 128.0, 156.0):
         mesh = mean_face().copy()
-        mesh[NOSE, 0] = mesh[EARS[0], 0] * (1 - nose / 256) + mesh[EARS[1], 0] * nose / 256
+        mesh[NOSE_TIP, 0] = mesh[EARS[0], 0] * (1 - nose / 256) + mesh[EARS[1], 0] * nose / 256
         rng = np.random.default_rng(0)
         moves[nose] = stand_off(outline, outline, mesh, 1.0, rng) - outline
     assert moves[100.0][0, 0] < -1
