@@ -1,0 +1,56 @@
+"""docs/phone.md: its code runs as it stands, and does nearly what the package does."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+import unmask_sdk
+from unmask_sdk.align import crop_matrix
+
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs" / "phone.md").read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def names() -> dict[str, Any]:
+    """What the page's code defines."""
+    pytest.importorskip("ai_edge_litert")
+    (block,) = re.findall(r"^```python\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE)
+    defined: dict[str, Any] = {}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(ROOT / "unmask_sdk" / "artifacts")
+        exec(block, defined)
+    return defined
+
+
+@pytest.mark.parametrize("name", ["surgical", "cloth", "n95", "dark"])
+def test_it_unmasks_as_the_package_does(name: str, names: dict[str, Any]) -> None:
+    photo = cv2.imread(str(ROOT / "examples" / f"{name}.jpg"))[..., ::-1].copy()
+    with unmask_sdk.load("tflite", "int8") as model:
+        result = model(photo)
+    (face,) = result.faces
+    left, right = face.eyes
+    mine = names["unmask"](photo, left, right)
+    assert not (mine != photo)[result.generated == 0].any()
+    error = (mine.astype(float) - result.image)[result.generated == 255]
+    assert 10 * np.log10(255**2 / np.square(error).mean()) > 45
+
+
+def test_a_face_without_a_mask_stays(names: dict[str, Any]) -> None:
+    photo = cv2.imread(str(ROOT / "examples" / "surgical.jpg"))[..., ::-1].copy()
+    with unmask_sdk.load("tflite", "int8") as model:
+        result = model(photo)
+    left, right = result.faces[0].eyes
+    bare = result.image
+    assert names["unmask"](bare, left, right) is bare
+
+
+def test_its_crop_is_the_packages(names: dict[str, Any]) -> None:
+    eyes = [(412.5, 300.25), (520.0, 331.5)]
+    np.testing.assert_allclose(names["crop_matrix"](*eyes), crop_matrix(eyes), atol=1e-9)
