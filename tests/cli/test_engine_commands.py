@@ -71,7 +71,9 @@ def test_verify_takes_files_folders_and_names(own_artifacts: Path, tmp_path: Pat
     (tmp_path / "stray.onnx").write_bytes(b"x")
     done = unmask("verify", tmp_path / "stray.onnx")
     assert done.returncode == 1
-    assert "manifest.json: No such file" in done.stderr
+    assert (
+        f"the folder {tmp_path} holds no manifest.json; make it with: unmask export" in done.stderr
+    )
 
 
 def test_verify_says_once_why_a_runtime_did_not_run(tiny_artifacts: Path) -> None:
