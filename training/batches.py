@@ -91,22 +91,54 @@ class Batches:
 
     The batch of a step depends on the seed and the step alone, so a resumed run sees what the
     uninterrupted one would have seen.
+
+    Args:
+        pack: What to draw from.
+        batch: Pictures a batch.
+        seed: For the order, the variants and the augmentation.
+        empty_share: Share of samples without a mask.
+        device: Where the batches are put, and augmented.
+        often: Rows of the pack that come more often than the others.
+        often_share: Share of each batch that is drawn from these rows alone.
     """
 
     def __init__(
-        self, pack: Pack, batch: int, seed: int, empty_share: float, device: torch.device
+        self,
+        pack: Pack,
+        batch: int,
+        seed: int,
+        empty_share: float,
+        device: torch.device,
+        *,
+        often: np.ndarray | None = None,
+        often_share: float = 0.0,
     ) -> None:
         self.pack = pack
         self.size = min(batch, len(pack))
         self.seed = seed
         self.empty_share = empty_share
         self.device = device
+        self.every = np.arange(len(pack))
+        self.often = self.every if often is None else often
+        self.few = min(round(often_share * self.size), len(self.often))
+
+    def _draw(self, rows: np.ndarray, count: int, step: int, *salt: int) -> np.ndarray:
+        """The step's share of the rows: all of them come once before any comes again."""
+        per_epoch = max(1, len(rows) // max(1, count))
+        epoch, place = divmod(step, per_epoch)
+        order = np.random.default_rng((self.seed, epoch, *salt)).permutation(len(rows))
+        return rows[order[place * count : (place + 1) * count]]
+
+    def rows(self, step: int) -> np.ndarray:
+        """The rows of the pack that a step's batch is made of, ascending."""
+        drawn = [
+            self._draw(self.every, self.size - self.few, step),
+            self._draw(self.often, self.few, step, 3),
+        ]
+        return np.sort(np.concatenate(drawn))
 
     def __getitem__(self, step: int) -> Batch:
-        per_epoch = max(1, len(self.pack) // self.size)
-        epoch, place = divmod(step, per_epoch)
-        order = np.random.default_rng((self.seed, epoch)).permutation(len(self.pack))
-        rows = np.sort(order[place * self.size : (place + 1) * self.size])
+        rows = self.rows(step)
         rng = np.random.default_rng((self.seed, step, 1))
         variant = int(rng.integers(len(self.pack.masked)))
         return augment(read_batch(self.pack, rows, variant, self.device), rng, self.empty_share)

@@ -56,6 +56,8 @@ class Stage:
         final_rate: Learning rate at the end (cosine).
         variants: Different masks rendered for each face.
         hard_share: Share of masks that are hard to find (see `hard_masks`); validation has none.
+        turned_share: Share of each batch drawn from the tenth of the faces that are turned most;
+            there are few of them, and they are the hardest to fill.
         again_share: Share of samples whose mask the averaged network takes off first: what it left
             there is still mask, what it painted is not. For stages of segmentation alone.
         losses: Loss weights.
@@ -68,6 +70,7 @@ class Stage:
     final_rate: float = 3e-5
     variants: int = 1
     hard_share: float = 0.0
+    turned_share: float = 0.0
     again_share: float = 0.0
     losses: LossWeights = field(default_factory=LossWeights)
 
@@ -75,7 +78,7 @@ class Stage:
         if min(self.size, self.steps, self.batch, self.variants) < 1:
             raise ConfigError(f"a stage needs positive steps, batch, variants and size; got {self}")
         check_range(self, "rate", LEAST_RATE, 1)
-        check_range(self, "final_rate hard_share again_share", 0, 1)
+        check_range(self, "final_rate hard_share turned_share again_share", 0, 1)
         if self.again_share and self.losses.fills:
             raise ConfigError(
                 f"again_share is {self.again_share} in a stage that trains the generator too; set "

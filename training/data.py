@@ -15,7 +15,7 @@ from unmask_sdk.align import CROP_SIZE, crop_matrix, transform_points, warp_crop
 from unmask_sdk.errors import DataError, ImageReadError
 from unmask_sdk.images import read
 
-from .mesh import Array, check_landmarks, eye_centres
+from .mesh import Array, check_landmarks, eye_centres, turned
 from .people import people_of, splits_of
 from .synthesis import Image, synthesise
 
@@ -118,6 +118,12 @@ def thin(faces: list[Face], limit: int) -> list[Face]:
     if len(faces) <= limit:
         return faces
     return [faces[i] for i in np.linspace(0, len(faces) - 1, limit).round().astype(int)]
+
+
+def most_turned(faces: list[Face], share: float = 0.1) -> np.ndarray:
+    """Indices of the faces whose heads are turned most, to either side; one face at least."""
+    turns = [abs(turned(face.landmarks)) for face in faces]
+    return np.sort(np.argsort(turns, kind="stable")[-max(1, round(share * len(faces))) :])
 
 
 def read_picture(path: Path) -> Image:

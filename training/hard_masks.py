@@ -14,7 +14,7 @@ import numpy as np
 
 from .fabrics import Colour, Field
 from .mask_shapes import MIDDLE, MaskShape, mirror
-from .mesh import EARS, NOSE_TIP, Array
+from .mesh import EARS, Array, turned
 from .trimmings import Layer
 
 # A turned head's mask stands off the face most here.
@@ -79,13 +79,8 @@ def stand_off(
     """
     left, right = landmarks[list(EARS)]
     across = (right - left) / max(float(np.linalg.norm(right - left)), 1e-6)
-    to_left, to_right = (
-        (landmarks[NOSE_TIP] - left) @ across,
-        (right - landmarks[NOSE_TIP]) @ across,
-    )
-    turned = np.clip((to_left - to_right) / max(abs(to_left) + abs(to_right), 1e-6), -1, 1)
     front = np.exp(-(((outline - _FRONT) / 52.0) ** 2).sum(1))
-    return pixels + np.outer(front, across) * (turned * rng.uniform(0, 24) * unit)
+    return pixels + np.outer(front, across) * (turned(landmarks) * rng.uniform(0, 24) * unit)
 
 
 def _loud(rng: np.random.Generator) -> Colour:

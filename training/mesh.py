@@ -58,6 +58,19 @@ def eye_centres(landmarks: Array) -> Array:
     return np.stack([landmarks[list(LEFT_EYE)].mean(0), landmarks[list(RIGHT_EYE)].mean(0)])
 
 
+def turned(landmarks: Array) -> float:
+    """How far a head is turned: 0 faces the camera, -1 and 1 show one cheek alone.
+
+    Positive where the nose points to the picture's right.
+    """
+    left, right = landmarks[list(EARS)]
+    across = (right - left) / max(float(np.linalg.norm(right - left)), 1e-6)
+    to_left = (landmarks[NOSE_TIP] - left) @ across
+    to_right = (right - landmarks[NOSE_TIP]) @ across
+    cheeks = max(abs(to_left) + abs(to_right), 1e-6)
+    return float(np.clip((to_left - to_right) / cheeks, -1, 1))
+
+
 def five_points(landmarks: Array) -> Array:
     """`[5, 2]`: eye centres, nose tip, mouth corners (picture-left before picture-right)."""
     rest = landmarks[[NOSE_TIP, MOUTH_LEFT, MOUTH_RIGHT]]

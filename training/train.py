@@ -20,7 +20,7 @@ from unmask_sdk.folders import make_folder
 
 from .batches import Batches
 from .config import Stage, TrainConfig
-from .data import check_splits, read_landmarks
+from .data import check_splits, most_turned, read_landmarks
 from .packs import Pack, PackPlan, check_room, open_pack
 from .resuming import open_device
 from .sheet import write_sheet
@@ -107,7 +107,15 @@ def train(
         pack, held_out = (
             open_pack(faces, known, plan, run / "packs", workers) for plan in _plans(config, stage)
         )
-        batches = Batches(pack, stage.batch, config.seed, config.empty_share, trainer.device)
+        batches = Batches(
+            pack,
+            stage.batch,
+            config.seed,
+            config.empty_share,
+            trainer.device,
+            often=most_turned(_plans(config, stage)[0].choose(known)),
+            often_share=stage.turned_share,
+        )
         trainer.net.train()
         _run_stage(trainer, stage, batches, held_out, run, weights)
     if not weights.exists():  # Taken away, or the configuration has a new name.

@@ -185,6 +185,7 @@ class Trainer:
         view = None
         if weights.perceptual or weights.adversarial:
             view = cast(Perceptual, self.frozen_network("perceptual")).look(*judged, rng)
+        if weights.perceptual and view:
             terms["perceptual"] = view.distance()
         if weights.adversarial and view:
             self.critic.requires_grad_(False)

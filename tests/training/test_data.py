@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -9,7 +11,8 @@ from PIL import Image
 
 from unmask_sdk.errors import DataError
 from unmask_sdk.training.batches import Batches, augment, read_batch
-from unmask_sdk.training.data import cut, read_landmarks, read_picture, select
+from unmask_sdk.training.data import cut, most_turned, read_landmarks, read_picture, select
+from unmask_sdk.training.mesh import EARS, NOSE_TIP, mean_face, turned
 
 
 def test_selection_caps_people_and_thins(faces_folder):
@@ -93,6 +96,28 @@ def test_batches_depend_on_seed_and_step_alone(pack):
     assert torch.equal(a.mask, b.mask)
     assert not torch.equal(a.truth, first[8].truth)
     assert a.masked.shape == (4, 3, 64, 64)
+
+
+def test_some_rows_come_more_often_and_none_is_left_out(pack):
+    often = np.array([1, 5])
+    batches = Batches(pack, 4, 1, 0.0, torch.device("cpu"), often=often, often_share=0.25)
+    drawn = [batches.rows(step) for step in range(40)]
+    assert all(len(rows) == 4 for rows in drawn)
+    times = np.bincount(np.concatenate(drawn), minlength=len(pack))
+    assert times.min() > 0
+    # One of each step's four rows is drawn from these two alone.
+    assert set(np.argsort(times)[-2:]) == {1, 5}
+    assert times[often].sum() >= 40
+
+
+def test_the_most_turned_heads_are_found(faces_folder):
+    faces = read_landmarks(faces_folder / "landmarks.npz")
+    points = mean_face().copy()
+    points[NOSE_TIP] = points[EARS[1]]
+    profile = replace(faces[3], landmarks=points)
+    assert turned(points) == 1
+    assert abs(turned(mean_face())) < 0.05
+    assert list(most_turned([*faces[:3], profile, *faces[4:]])) == [3]
 
 
 def test_augmentation_keeps_input_and_truth_together(pack):
