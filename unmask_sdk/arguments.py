@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from numbers import Integral, Real
 from pathlib import Path
@@ -34,6 +35,17 @@ def check_seconds(name: str, value: Any, *, zero: bool = False) -> None:
     if not number or not 0 <= value <= threading.TIMEOUT_MAX or (value == 0 and not zero):
         least = "0 seconds or more" if zero else "more than 0 seconds"
         raise InvalidInputError(f"{name} must be {least}; got {value!r}")
+
+
+def check_positive(name: str, value: Any) -> None:
+    """Refuses what is no finite number above 0.
+
+    Raises:
+        InvalidInputError: Naming the argument and the value.
+    """
+    number = isinstance(value, Real) and not isinstance(value, bool)
+    if not (number and math.isfinite(value) and value > 0):
+        raise InvalidInputError(f"{name} must be a positive number; got {value!r}")
 
 
 def as_path(name: str, value: Any) -> Path:

@@ -13,13 +13,12 @@ import platform
 import statistics
 import time
 from dataclasses import asdict, dataclass
-from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .arguments import check_positive
 from .caches import cache_folder
 from .drawings import draw
-from .errors import InvalidInputError
 from .files import write_whole
 from .processors import usable
 
@@ -49,9 +48,8 @@ class Limits:
 
     def __post_init__(self) -> None:
         for name, value in asdict(self).items():
-            number = isinstance(value, Real) and not isinstance(value, bool)
-            if value is not None and not (number and math.isfinite(value) and value > 0):
-                raise InvalidInputError(f"{name} must be a positive number, got {value!r}")
+            if value is not None:
+                check_positive(name, value)
 
     @property
     def given(self) -> bool:
