@@ -21,7 +21,7 @@ from unmask_sdk.errors import MissingDependencyError
 from unmask_sdk.export import manifest
 from unmask_sdk.export.formats import CALIBRATED, EXPORTERS, export, fitting, shipped
 from unmask_sdk.manifest import Artifact, read_manifest
-from unmask_sdk.packages import missing
+from unmask_sdk.packages import install, missing
 
 TABLE, PICTURE = "artifacts.md", "artifacts.jpg"
 FACES = 4
@@ -53,7 +53,7 @@ def check_packages() -> None:
         extras = ",".join(dict.fromkeys(absent.values()))
         raise MissingDependencyError(
             f"exporting all formats needs {', '.join(absent)}, which are not installed; "
-            f"pip install 'unmask-sdk[{extras}]', or export formats one by one"
+            f"{install(extras)}, or export formats one by one"
         )
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import onnxruntime as ort
 
 from unmask_sdk.errors import RuntimeUnavailableError
+from unmask_sdk.packages import install
 from unmask_sdk.runtimes.base import Array, RuntimeInfo
 from unmask_sdk.runtimes.nvidia import find_gpu
 from unmask_sdk.runtimes.onnx import OnnxRuntime
@@ -66,5 +67,5 @@ def check_build() -> None:
         # The two packages are installed into one folder: the other has to go first.
         raise RuntimeUnavailableError(
             f"ONNX Runtime {ort.__version__} is a build without CUDA (it has {', '.join(known)}); "
-            "pip uninstall onnxruntime, then pip install 'unmask-sdk[cuda]'"
+            f"pip uninstall onnxruntime, then {install('cuda')}"
         )

@@ -17,7 +17,7 @@ from unmask_sdk.errors import (
     RuntimeUnavailableError,
     UnmaskError,
 )
-from unmask_sdk.packages import missing, needs
+from unmask_sdk.packages import install, missing, needs
 from unmask_sdk.runtimes.base import Runtime
 from unmask_sdk.runtimes.nvidia import MEND, driver_problem
 
@@ -43,6 +43,7 @@ class RuntimeEntry:
         devices: Devices that it runs on, its default first.
         platforms: Values of `sys.platform` that it exists for.
         mend: Command that makes it usable.
+        extra: Instead, for the runtimes of this package: its extra that does.
     """
 
     name: str
@@ -54,7 +55,13 @@ class RuntimeEntry:
     precisions: tuple[str, ...]
     devices: tuple[str, ...]
     platforms: tuple[str, ...]
-    mend: str
+    mend: str = ""
+    extra: str = ""
+
+    @property
+    def cure(self) -> str:
+        """Command that makes it usable."""
+        return install(self.extra) if self.extra else self.mend
 
 
 @dataclass(frozen=True)
@@ -86,7 +93,7 @@ ENTRIES: tuple[RuntimeEntry, ...] = (
         precisions=("fp16", "int8"),
         devices=("cuda",),
         platforms=("linux",),
-        mend="pip install 'unmask-sdk[trt]'",
+        extra="trt",
     ),
     RuntimeEntry(
         name="cuda",
@@ -98,7 +105,7 @@ ENTRIES: tuple[RuntimeEntry, ...] = (
         precisions=("fp16", "fp32"),
         devices=("cuda",),
         platforms=("linux", "win32"),
-        mend="pip install 'unmask-sdk[cuda]'",
+        extra="cuda",
     ),
     RuntimeEntry(
         name="coreml",
@@ -110,7 +117,7 @@ ENTRIES: tuple[RuntimeEntry, ...] = (
         precisions=("fp16", "w8", "w8a8", "fp32"),
         devices=("all", "cpu", "gpu", "ane"),
         platforms=("darwin",),
-        mend="pip install 'unmask-sdk[coreml]'",
+        extra="coreml",
     ),
     RuntimeEntry(
         name="onnx",
@@ -122,7 +129,7 @@ ENTRIES: tuple[RuntimeEntry, ...] = (
         precisions=("fp32", "fp16", "int8"),
         devices=("cpu",),
         platforms=_DESKTOP,
-        mend="pip install 'unmask-sdk[cpu]'",
+        extra="cpu",
     ),
     RuntimeEntry(
         name="openvino",
@@ -134,7 +141,7 @@ ENTRIES: tuple[RuntimeEntry, ...] = (
         precisions=("fp32", "fp16", "int8"),
         devices=("cpu",),
         platforms=_DESKTOP,
-        mend="pip install 'unmask-sdk[openvino]'",
+        extra="openvino",
     ),
     RuntimeEntry(
         name="tflite",
@@ -146,7 +153,7 @@ ENTRIES: tuple[RuntimeEntry, ...] = (
         precisions=("fp32", "fp16", "int8"),
         devices=("cpu",),
         platforms=_DESKTOP,
-        mend="pip install 'unmask-sdk[tflite]'",
+        extra="tflite",
     ),
     RuntimeEntry(
         name="torch",
@@ -158,7 +165,7 @@ ENTRIES: tuple[RuntimeEntry, ...] = (
         precisions=("fp32",),
         devices=("cpu", "cuda"),
         platforms=_DESKTOP,
-        mend="pip install 'unmask-sdk[train]'",
+        extra="train",
     ),
 )
 
@@ -172,7 +179,7 @@ def find(name: str) -> RuntimeEntry:
         InvalidInputError: If no runtime has this name.
         RuntimeUnavailableError: If another package names one that does not load.
     """
-    wanted = ALIASES.get(name, name)
+    wanted = ALIASES.get(name.lower(), name.lower())
     for entry in ENTRIES:
         if entry.name == wanted:
             return entry
@@ -235,7 +242,7 @@ def problem(entry: RuntimeEntry, device: str | None = None) -> Problem | None:
         return Problem(RuntimeUnavailableError, reason, MEND)
     absent = missing(entry.requires)
     if absent:
-        return Problem(MissingDependencyError, needs(entry.title, absent), entry.mend)
+        return Problem(MissingDependencyError, needs(entry.title, absent), entry.cure)
     return None
 
 
@@ -251,6 +258,6 @@ def resolve(entry: RuntimeEntry) -> type[Runtime[Any]]:
     # An engine whose shared library does not load raises OSError on some platforms.
     except (ImportError, OSError, AttributeError) as error:
         raise RuntimeUnavailableError(
-            f"{entry.title} is installed but does not import ({error}); {entry.mend}"
+            f"{entry.title} is installed but does not import ({error}); {entry.cure}"
         ) from error
     return cls

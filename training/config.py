@@ -21,6 +21,7 @@ class LossWeights:
 
     `seam` and `context` weigh pixels of the reconstruction relative to the hole's 1. From
     `perceptual` on, a weight is the term's pull on the picture relative to the reconstruction's.
+    With `distillation` the teacher's picture takes the truth's place in all of those.
     With all of these and `reconstruction` at 0, the segmentation alone is trained, and the
     generator stays as it is.
     """

@@ -14,7 +14,8 @@ import cv2
 import numpy as np
 
 from unmask_sdk.align import crop_matrix, transform_points
-from unmask_sdk.errors import DataError, MissingDependencyError
+from unmask_sdk.errors import DataError
+from unmask_sdk.packages import require
 
 from .mesh import POINTS, Array, eye_centres
 from .synthesis import Image
@@ -41,12 +42,9 @@ class Mesher:
     """
 
     def __init__(self, model: Path) -> None:
-        try:
-            from ai_edge_litert.interpreter import Interpreter
-        except ImportError:
-            raise MissingDependencyError(
-                "meshes need LiteRT, which is not installed: pip install 'unmask-sdk[train]'"
-            ) from None
+        require("meshes", "ai_edge_litert", extra="train")
+        from ai_edge_litert.interpreter import Interpreter
+
         if not model.is_file():
             raise DataError(f"no mesh model at {model}; get it with: {HOW_TO_GET}")
         try:

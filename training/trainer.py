@@ -172,14 +172,18 @@ class Trainer:
         hole = torch.maximum(opening, batch.mask)
         weight = losses.region_weight(hole, batch.valid, seam=weights.seam, context=weights.context)
         terms["reconstruction"] = losses.reconstruction(picture, batch.truth, weight)
+        wanted = batch.truth
         if weights.distillation:
-            wanted = self._teachers_fill(batch.masked, opening)
-            terms["distillation"] = losses.reconstruction(picture, wanted, hole * batch.valid)
+            fill = self._teachers_fill(batch.masked, opening)
+            terms["distillation"] = losses.reconstruction(picture, fill, hole * batch.valid)
+            # One masked picture has many true ones, and one by the teacher: its detail can be
+            # learnt, where that of the truth averages out in a small network.
+            wanted = torch.lerp(batch.truth, fill, hole * batch.valid)
         filled = torch.lerp(batch.truth, picture, hole * batch.valid)
         # Batches come in the order of the pack: every n-th picture, so that all its parts are seen.
         every = min(len(filled), round(1 / self.config.frozen_share))
         some = slice(self.step % every, None, every)
-        judged = filled[some], batch.truth[some], (hole * batch.valid)[some]
+        judged = filled[some], wanted[some], (hole * batch.valid)[some]
         if weights.identity:
             terms["identity"] = self.frozen_network("identity")(*judged)
         view = None

@@ -46,7 +46,10 @@ def crop_matrix(eyes: npt.ArrayLike, size: int = CROP_SIZE) -> Floats:
         )
     (ax, ay), (bx, by) = points
     dx, dy = bx - ax, by - ay
-    squared = dx * dx + dy * dy
+    with np.errstate(over="ignore"):
+        squared = dx * dx + dy * dy
+    if not np.isfinite(squared):
+        raise InvalidInputError(f"eyes are too far apart; got {points.tolist()}")
     if squared < MIN_EYE_DISTANCE**2:
         raise InvalidInputError(
             f"eyes must be at least {MIN_EYE_DISTANCE:g} px apart; got {points.tolist()}"

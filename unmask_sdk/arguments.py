@@ -52,9 +52,22 @@ def as_path(name: str, value: Any) -> Path:
     """Gives a path from text or another path.
 
     Raises:
-        InvalidInputError: If it is neither, naming the argument.
+        InvalidInputError: If it is neither, or can name no file, naming the argument.
     """
     try:
-        return Path(value)
+        path = Path(value)
     except TypeError:
         raise InvalidInputError(f"{name} must be a path; got {value!r}") from None
+    if "\0" in str(path):
+        raise InvalidInputError(f"{name} is no path, it holds a null character: {value!r}")
+    return path
+
+
+def check_text(name: str, value: Any) -> None:
+    """Refuses what is no text, or empty.
+
+    Raises:
+        InvalidInputError: Naming the argument and the value.
+    """
+    if not isinstance(value, str) or not value:
+        raise InvalidInputError(f"{name} must be a name; got {value!r}")

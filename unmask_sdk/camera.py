@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -10,12 +11,16 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from .arguments import check_seconds
+from .arguments import check_seconds, check_whole
 from .closing import Closing
-from .errors import SourceError
+from .errors import InvalidInputError, SourceError
 from .latest import Ended, Latest
 
 Frame = npt.NDArray[np.uint8]
+
+# What OpenCV takes as the index of a device, and as a side in pixels.
+_MAX_INDEX = 2**15
+_MAX_SIDE = 2**15
 
 
 class Capture(Protocol):
@@ -59,18 +64,18 @@ class Camera(Closing, Iterator[Frame]):
         source: Index of a device or its path (/dev/video0), URL (rtsp://…), or GStreamer pipeline
             that ends in `appsink` (it is known by its `!`). For a video file use `model.video`: as
             a camera it would begin again at its end.
-        size: (width, height) to ask a device for.
+        size: (width, height) to ask a device for; not for a URL or a pipeline.
         stall: Seconds after which a camera that gives no frame counts as stuck.
         retry: Seconds between attempts to open it again.
         opener: Opens it, or raises `SourceError`; for other libraries than OpenCV.
 
     Raises:
-        InvalidInputError: If `stall` or `retry` is no such time.
+        InvalidInputError: If an argument is no such thing.
     """
 
     def __init__(
         self,
-        source: int | str,
+        source: int | str | os.PathLike[str],
         *,
         size: tuple[int, int] | None = None,
         stall: float = 5.0,
@@ -79,8 +84,9 @@ class Camera(Closing, Iterator[Frame]):
     ) -> None:
         check_seconds("stall", stall)
         check_seconds("retry", retry, zero=True)
-        self._source = source
-        self._opener = opener or (lambda: open_capture(source, size))
+        self._source = given = _checked(source)
+        _check_size(size, given)
+        self._opener = opener or (lambda: open_capture(given, size))
         self._stall = stall
         self._retry = retry
         self._closed = threading.Event()
@@ -168,6 +174,39 @@ class Camera(Closing, Iterator[Frame]):
             capture.release()
 
 
+def _checked(source: int | str | os.PathLike[str]) -> int | str:
+    """Gives an index, or text that names a source; digits are an index."""
+    given = os.fspath(source) if isinstance(source, os.PathLike) else source
+    if isinstance(given, str) and given.strip():
+        return int(given) if given.isdecimal() else given
+    if isinstance(given, str) or not isinstance(given, int):
+        raise InvalidInputError(
+            "source must be the index of a camera such as 0, a device such as /dev/video0, a URL "
+            f"or a GStreamer pipeline; got {source!r}"
+        )
+    # OpenCV 5 does not survive -1.
+    check_whole("the index of a camera", given, 0, _MAX_INDEX)
+    return given
+
+
+def _check_size(size: tuple[int, int] | None, source: int | str) -> None:
+    if size is None:
+        return
+    if not isinstance(size, tuple | list) or len(size) != 2:
+        raise InvalidInputError(f"size must be (width, height) in pixels; got {size!r}")
+    for side in size:
+        check_whole("a side of size", side, 1, _MAX_SIDE)
+    if isinstance(source, str) and ("://" in source or "!" in source):
+        raise InvalidInputError(
+            f"size is asked of devices only, and {source} is none; set it where the stream is "
+            "made, or in the pipeline (video/x-raw,width=…,height=…)"
+        )
+
+
+def _is_device(source: int | str) -> bool:
+    return isinstance(source, int) or source.startswith("/dev/")
+
+
 def open_capture(source: int | str, size: tuple[int, int] | None = None) -> Capture:
     """Opens a camera with OpenCV.
 
@@ -186,7 +225,7 @@ def open_capture(source: int | str, size: tuple[int, int] | None = None) -> Capt
     if not capture.isOpened():
         capture.release()
         raise SourceError(_unopened(source))
-    if isinstance(source, int):
+    if _is_device(source):
         # What waits in the driver's queue is late already.
         capture.set(cv2.CAP_PROP_BUFFERSIZE, 1)
         if size is not None:
@@ -197,11 +236,12 @@ def open_capture(source: int | str, size: tuple[int, int] | None = None) -> Capt
 
 def _unopened(source: int | str) -> str:
     """Says what may be wrong with a source of its kind."""
-    if isinstance(source, int) or source.startswith("/dev/"):
+    if _is_device(source):
         return (
             f"the camera {source!r} cannot be opened: is it there, is it used by another program, "
             "may this user read it (group video)?"
         )
+    source = str(source)
     if "://" in source:
         return (
             f"{source} cannot be opened: does it answer, does it play elsewhere (ffplay {source}), "

@@ -175,7 +175,7 @@ def _try(manifests: tuple[Manifest, ...], entry: RuntimeEntry) -> Candidate:
         with open_role(manifests, "unmasker", entry) as opened:
             info = opened.info
     except UnmaskError as error:
-        return Candidate(entry.name, False, str(error), entry.mend)
+        return Candidate(entry.name, False, str(error), entry.cure)
     return Candidate(entry.name, True, f"{info.provider}, {info.precision} on {info.device}")
 
 

@@ -145,13 +145,13 @@ def to_bytes(
     """Gives the content of the file that `write` would write.
 
     Args:
-        format: An extension of `OUTPUTS` without its dot, such as `png`; the others as for `write`.
+        format: An extension of `OUTPUTS`, such as `png`; the others as for `write`.
 
     Raises:
         ImageWriteError: If there is no such format, or it cannot hold a picture of this size.
         InvalidInputError: If `quality` is no whole number, or out of range.
     """
-    form = OUTPUTS.get(f".{format}".lower())
+    form = OUTPUTS.get(f".{str(format).removeprefix('.')}".lower())
     if form is None:
         names = ", ".join(suffix[1:] for suffix in OUTPUTS)
         raise ImageWriteError(f"there is no format {format!r}; pictures can be written as {names}")

@@ -66,6 +66,14 @@ def hindrance(path: Path) -> str | None:
         return f"the folder {path.parent} may not be written to; choose another"
     if os.path.isdir(path):
         return "it is a folder; name a file"
+    try:
+        os.lstat(path)
+    except FileNotFoundError:
+        return None
+    except OSError as error:  # The name is too long.
+        return f"{error.strerror}; choose another name"
+    except ValueError as error:
+        return f"it is no path: {error}"
     return None
 
 

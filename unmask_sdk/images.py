@@ -33,6 +33,10 @@ Source: TypeAlias = str | os.PathLike[str] | Buffer | IO[bytes] | Image.Image | 
 FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF", "PPM")
 READABLE = "JPEG, PNG, WebP, TIFF, BMP, GIF or PPM"
 
+# Brands of the pictures that phones keep in the container of MP4, and how other videos begin.
+_PHONE = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1", b"avif", b"avis")
+_VIDEO = (b"\x1aE\xdf\xa3",)
+
 # How a TIFF begins.
 _TIFF = (b"II*\0", b"MM\0*")
 
@@ -117,8 +121,7 @@ def read(source: Source, channels: Channels = "rgb") -> Photo:
             or of more than `MAX_PIXELS` pixels.
         InvalidInputError: If `source` is no such thing, or an array of another type or shape.
     """
-    if channels not in ("rgb", "bgr"):
-        raise InvalidInputError(f"channels must be 'rgb' or 'bgr', got {channels!r}")
+    check_channels(channels)
     if isinstance(source, np.ndarray):
         return _from_array(source, channels)
     if isinstance(source, Image.Image):
@@ -129,10 +132,18 @@ def read(source: Source, channels: Channels = "rgb") -> Photo:
         return _from_file(os.fspath(source))
     if callable(getattr(source, "read", None)):
         return _from_stream(source)
+    several = isinstance(source, list | tuple)
+    advice = "; call the model for each, or use `unmask folder`" if several else ""
     raise InvalidInputError(
         "image must be a path, the bytes of a file, an open file, a Pillow image or a uint8 NumPy "
-        f"array; got {type(source).__name__}"
+        f"array; got {type(source).__name__}{advice}"
     )
+
+
+def check_channels(channels: Channels) -> None:
+    """Refuses what is no order of colours, with `InvalidInputError`."""
+    if channels not in ("rgb", "bgr"):
+        raise InvalidInputError(f"channels must be 'rgb' or 'bgr', got {channels!r}")
 
 
 def stored_format(source: str | os.PathLike[str] | bytes) -> str:
@@ -215,7 +226,10 @@ def _from_file(name: str) -> Photo:
             raise ImageReadError(
                 f"{name} is a URL, which is not opened; download it, and give its path or bytes"
             ) from None
-        raise ImageReadError(f"{name} does not exist") from None
+        if not name:
+            raise ImageReadError("the path of the image is empty") from None
+        home = "; write the home folder out, ~ is known to shells alone" if name[0] == "~" else ""
+        raise ImageReadError(f"{name} does not exist{home}") from None
     except OSError as error:
         raise ImageReadError(f"{name} cannot be read: {error.strerror}") from error
     except ValueError as error:
@@ -285,8 +299,13 @@ def _turn(array: Pixels, quarters: int, mirrored: bool) -> Pixels:
 def _unknown(file: IO[bytes]) -> str:
     file.seek(0)
     head = file.read(12)
-    if head[4:8] == b"ftyp":
-        return "an HEIC, AVIF or video file, which is not supported; convert it to JPEG or PNG"
+    if head[4:8] == b"ftyp" and head[8:12] in _PHONE:
+        return (
+            "an HEIC or AVIF file, which is not read; convert it to JPEG or PNG, or open it with "
+            "Pillow (pillow-heif) and give the Pillow image"
+        )
+    if head[4:8] == b"ftyp" or head[:4] in _VIDEO:
+        return "a video; take its masks off with `unmask video` or model.video(IN, OUT)"
     if head[:4] in _TIFF:
         return (
             "a TIFF of a kind that cannot be read, such as with 32 bits a channel; save it with 8 "

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 from collections.abc import Sequence
+from urllib.parse import unquote, urlsplit
 
 from .errors import MissingDependencyError
 
@@ -37,7 +39,32 @@ def require(what: str, *names: str, extra: str) -> None:
     """
     absent = missing(names)
     if absent:
-        raise MissingDependencyError(f"{needs(what, absent)}; pip install 'unmask-sdk[{extra}]'")
+        raise MissingDependencyError(f"{needs(what, absent)}; {install(extra)}")
+
+
+def install(extra: str) -> str:
+    """Gives the command that brings an extra of this package, from where the package came from.
+
+    Args:
+        extra: Such as `cpu`, or several with commas between.
+    """
+    # Slow to import, and seldom needed.
+    from importlib.metadata import PackageNotFoundError, distribution
+
+    named = f"unmask-sdk[{extra}]"
+    try:
+        # PEP 610: only there if it came from elsewhere than an index.
+        origin = json.loads(distribution("unmask-sdk").read_text("direct_url.json") or "{}")
+    except (PackageNotFoundError, OSError, ValueError):
+        origin = {}
+    url = str(origin.get("url", ""))
+    if "dir_info" in origin:
+        flag = "-e " if origin["dir_info"].get("editable") else ""
+        return f"pip install {flag}'{unquote(urlsplit(url).path)}[{extra}]'"
+    if "vcs_info" in origin:
+        vcs = origin["vcs_info"]
+        return f"pip install '{named} @ {vcs.get('vcs')}+{url}@{vcs.get('commit_id')}'"
+    return f"pip install '{named} @ {url}'" if url else f"pip install '{named}'"
 
 
 def _is_there(name: str) -> bool:

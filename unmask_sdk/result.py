@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
+
+from .errors import InvalidInputError
 
 if TYPE_CHECKING:
     from .images import Extras
@@ -66,11 +69,12 @@ class Result:
         image: uint8 `[H, W, 3]` RGB, whatever the order of the input; upright; never the array
             that was passed in. Outside the masks and a seam round them it is the input bit for
             bit.
-        faces: Every face found, masked or not; largest first, or in the order in which the caller
-            gave them. Empty if none was found: then `image` is the photo unchanged.
+        faces: Every face found, masked or not; large and sure ones first, or in the order in which
+            the caller gave them. Empty if none was found: then `image` is the photo unchanged.
         timings: Milliseconds by stage: `decode`, `locate`, `align`, `run`, `paste`.
         extras: Transparency, EXIF, XMP and colour profile of the photo, for `save`.
-        notes: What of the photo's pixels could not be kept, in words: 16 bits a channel.
+        notes: What of the photo's pixels could not be kept (16 bits a channel), or not looked at
+            (faces beyond 256), in words.
     """
 
     image: Pixels
@@ -79,9 +83,12 @@ class Result:
     extras: Extras | None = None
     notes: tuple[str, ...] = ()
 
-    @property
+    @cached_property
     def generated(self) -> Pixels:
-        """uint8 `[H, W]`: how much of each pixel is generated, 0 (the photo's own) to 255."""
+        """uint8 `[H, W]`: how much of each pixel is generated, 0 (the photo's own) to 255.
+
+        Calculated when it is first asked for.
+        """
         from .paste import coverage
 
         masked = [face for face in self.faces if face.masked]
@@ -118,6 +125,10 @@ class Result:
         from .arguments import as_path
         from .encode import write
 
+        if hasattr(path, "write"):
+            raise InvalidInputError(
+                f"path must be a path; to an open file write result.encode('png'); got {path!r}"
+            )
         file = as_path("path", path)
         write(file, self.image, self.extras, quality=quality, generated=self._altered, strip=strip)
 

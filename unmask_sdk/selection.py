@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .arguments import check_text
 from .errors import (
     ArtifactError,
     DeviceMismatchError,
@@ -16,6 +17,7 @@ from .errors import (
 )
 from .limits import Limits
 from .manifest import ROLES, Artifact, Manifest, read_manifest
+from .packages import install
 from .runtimes.registry import ENTRIES, Problem, RuntimeEntry, find, problem, resolve
 
 if TYPE_CHECKING:
@@ -176,7 +178,14 @@ def choose(
     Returns:
         The opened runtime, and every candidate up to the one taken.
     """
+    check_text("runtime", runtime)
+    check_text("precision", precision)
+    for name, given in (("model", model), ("device", device)):
+        if given is not None:
+            check_text(name, given)
     explicit = runtime != AUTO
+    if explicit and any(a.name == runtime for m in manifests for a in m.artifacts):
+        raise InvalidInputError(f"{runtime!r} is a model, no runtime; give it as model={runtime!r}")
     if not explicit:
         known = dict.fromkeys(p for entry in ENTRIES for p in entry.precisions)
         if precision not in (AUTO, *known):
@@ -200,7 +209,7 @@ def choose(
             except (RuntimeUnavailableError, DeviceMismatchError) as error:
                 if explicit:
                     raise
-                considered.append(Candidate(entry.name, False, str(error), entry.mend))
+                considered.append(Candidate(entry.name, False, str(error), entry.cure))
                 break
             found = f"{opened.artifact.name} {opened.info.precision} on {opened.info.provider}"
             missed = limits.missed_by(opened)
@@ -209,7 +218,7 @@ def choose(
                 return opened, tuple(considered)
             opened.close()
             considered.append(Candidate(entry.name, False, f"{found}: {missed}", _EASE))
-    nothing = _nothing(device)
+    nothing = _nothing(manifests, role, precision, device, model)
     if limits.given and any(c.mend == _EASE for c in considered):
         nothing = "no runtime that is usable here keeps the limits"
     reasons = "".join(f"\n  {c.name}: {c.reason} ({c.mend})" for c in considered)
@@ -230,16 +239,31 @@ def _precisions(
     return (precision,)
 
 
-def _nothing(device: str | None) -> str:
-    """Says that no runtime is usable, and what comes nearest on the device asked for."""
+def _nothing(
+    manifests: tuple[Manifest, ...],
+    role: str,
+    precision: str,
+    device: str | None,
+    model: str | None,
+) -> str:
+    """Says that no runtime is usable, and what comes nearest to what was asked for."""
+    usable = [entry for entry in ENTRIES if problem(entry, device) is None]
+    if precision != AUTO and usable:
+        there = {entry.name: _runnable(manifests, role, entry, model) for entry in usable}
+        told = "; ".join(f"{name} has {' and '.join(p)}" for name, p in there.items() if p)
+        return f"no runtime that is usable here has {precision} ({told or 'nor another'})"
     if device is None:
-        return "no runtime is usable here; pip install 'unmask-sdk[cpu]'"
-    able = [entry.name for entry in ENTRIES if device in entry.devices]
+        return f"no runtime is usable here; {install('cpu')}"
+    here = [entry for entry in ENTRIES if sys.platform in entry.platforms]
+    able = [entry.name for entry in here if device in entry.devices]
     if able:
         return f"no runtime that is usable here runs on device={device!r} ({', '.join(able)} would)"
-    here = [entry for entry in ENTRIES if sys.platform in entry.platforms]
     known = dict.fromkeys(name for entry in here for name in entry.devices)
-    return f"no runtime runs on device={device!r}; leave it out, or ask for {' or '.join(known)}"
+    which = "; CUDA_VISIBLE_DEVICES chooses among GPUs" if "cuda" in device else ""
+    return (
+        f"no runtime runs on device={device!r}; leave it out, or ask for "
+        f"{' or '.join(known)}{which}"
+    )
 
 
 def hindrance(

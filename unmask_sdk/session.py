@@ -63,6 +63,10 @@ class Session:
             InvalidInputError: If a frame is no such array.
             RuntimeUnavailableError: If the model is closed, or its engine fails.
         """
+        if isinstance(frames, str | bytes | np.ndarray) or not isinstance(frames, Iterable):
+            raise InvalidInputError(
+                f"frames must be a list of pictures; got {type(frames).__name__}"
+            )
         frames = list(frames)
         size = self._model.crop_size
         watches = [Watch() for _ in frames]

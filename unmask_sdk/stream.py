@@ -15,11 +15,14 @@ import numpy.typing as npt
 from .arguments import check_seconds, check_whole
 from .closing import Closing
 from .errors import InvalidInputError, SourceError
-from .images import Channels, read
+from .images import Channels, check_channels, read
 from .latest import Ended, Latest
 from .result import Result
 from .session import Session
 from .unmasker import Unmasker
+
+# More frames than that fit in no memory.
+_MAX_QUEUE = 2**16
 
 Frame = npt.NDArray[np.uint8]
 
@@ -82,7 +85,8 @@ class Stream(Closing, Iterator[Result]):
                 "frames must be an iterable of pictures, such as unmask_sdk.Camera(0); "
                 f"got {type(frames).__name__}; for a file use model.video(IN, OUT)"
             )
-        check_whole("queue", queue, 1)
+        check_channels(channels)
+        check_whole("queue", queue, 1, _MAX_QUEUE)
         if timeout is not None:
             check_seconds("timeout", timeout)
         self._session = Session(model, smooth=smooth)

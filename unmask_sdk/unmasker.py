@@ -14,7 +14,7 @@ from .align import CROP_SIZE, crop_matrix, transform_points, warp_crop
 from .closing import Closing
 from .errors import InvalidInputError, RuntimeUnavailableError
 from .images import Channels, Photo, Source, read
-from .locator import Location, Locator
+from .locator import MAX_FACES, Location, Locator
 from .paste import paste
 from .result import Face, Result
 from .runtimes.base import as_array
@@ -116,7 +116,7 @@ class Unmasker(Closing):
                 in the picture when the head is upright comes first. Swapped, the face is taken to
                 be upside down.
             only: Says for each face, by its place (`box`, `eyes`, `confidence`), whether to look
-                at it: `only=lambda face: face.confidence > 0.9`. Others are left as they are, cost
+                at it: `only=lambda face: face.confidence > 0.7`. Others are left as they are, cost
                 nothing, and are not among the result's faces.
 
         Returns:
@@ -130,13 +130,16 @@ class Unmasker(Closing):
         if only is not None and not callable(only):
             raise InvalidInputError(
                 "only is a function of a face's place, such as "
-                f"only=lambda face: face.confidence > 0.9; got {only!r}"
+                f"only=lambda face: face.confidence > 0.7; got {only!r}"
             )
         locator = self.locator
         watch = Watch()
         photo = read(image, channels)
         watch.lap("decode")
         places = _places(photo, locator, boxes, eyes)
+        notes = photo.notes
+        if boxes is None and eyes is None and len(places) == MAX_FACES:
+            notes += (f"only the {MAX_FACES} surest faces were looked at",)
         if only is not None:
             places = [place for place in places if only(place)]
         watch.lap("locate")
@@ -160,7 +163,7 @@ class Unmasker(Closing):
             if face.masked:
                 paste(picture, face.crop, face.mask, face.matrix)
         watch.lap("paste")
-        return Result(picture, faces, watch.laps, photo.extras, photo.notes)
+        return Result(picture, faces, watch.laps, photo.extras, notes)
 
     def crops(self, images: Pixels | Tensor) -> tuple[Pixels, Pixels]:
         """Takes the masks off faces that are aligned already.
@@ -328,8 +331,9 @@ def _rows(name: str, given: npt.ArrayLike, shape: tuple[int, ...]) -> Floats:
 
 
 def _from_eyes(photo: Photo, eyes: Floats) -> Location:
-    to_photo = np.linalg.inv(np.vstack([crop_matrix(eyes), [0, 0, 1]]))[:2]
+    matrix = crop_matrix(eyes)
     _check_inside("eyes", photo, eyes)
+    to_photo = np.linalg.inv(np.vstack([matrix, [0, 0, 1]]))[:2]
     x0, y0, x1, y1 = FACE_BOX
     corners = transform_points(to_photo, [[x0, y0], [x1, y0], [x1, y1], [x0, y1]])
     low, high = corners.min(0).tolist(), corners.max(0).tolist()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 import time
@@ -9,10 +10,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
-from os import PathLike
 from typing import TYPE_CHECKING
 
-from .arguments import as_path
+from .arguments import as_path, check_text
 from .errors import InvalidInputError, VideoWriteError
 from .folders import hindrance
 from .packages import require
@@ -85,8 +85,8 @@ class VideoInterrupted(KeyboardInterrupt):
 
 def unmask_video(
     model: Unmasker,
-    source: str | PathLike[str],
-    target: str | PathLike[str],
+    source: str | os.PathLike[str],
+    target: str | os.PathLike[str],
     *,
     codec: str | None = None,
     crf: int | None = None,
@@ -128,11 +128,13 @@ def unmask_video(
         raise InvalidInputError(f"stop must be a threading.Event; got {stop!r}")
     if progress is not None and not callable(progress):
         raise InvalidInputError(f"progress must be a function of a Progress; got {progress!r}")
+    if codec is not None:
+        check_text("codec", codec)
     container = container_of(target)
     reason = hindrance(target)
     if reason is not None:
         raise VideoWriteError(f"cannot write {target}: {reason}")
-    if target.exists() and source.exists() and target.samefile(source):
+    if os.path.exists(target) and os.path.exists(source) and target.samefile(source):
         raise InvalidInputError(f"{target} is the video to read; choose another OUT")
     start = time.perf_counter()
 

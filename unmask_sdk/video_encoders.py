@@ -88,12 +88,17 @@ def encoder_of(
     if formats is None:
         raise VideoWriteError(
             f"this PyAV has no encoder {chosen.name}; install PyAV from PyPI (pip install av), "
-            "or choose another encoder with --codec, such as mpeg4"
+            "or choose another codec, such as mpeg4"
+        )
+    if not formats:
+        raise VideoWriteError(
+            f"{chosen.name} encodes no pictures; choose a video encoder, such as mpeg4, or leave "
+            "codec out"
         )
     if pixels.name not in formats:
         raise VideoWriteError(
             f"{chosen.name} cannot hold {pixels.name} pixels, only {', '.join(sorted(formats))}; "
-            "choose another encoder with --codec, or write an .mkv"
+            "choose another codec, or write an .mkv"
         )
     if chosen.crf is None:
         if crf is not None:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import secrets
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .errors import VideoWriteError
+from .files import part_of, put
 from .video_encoders import Container, Encoder, container_of
 from .video_pixels import FULL, PixelFormat
 
@@ -52,7 +51,7 @@ class Writer:
         import av
 
         self._path = path
-        self._part = path.with_name(f".{path.name[:60]}.{secrets.token_hex(6)}.part")
+        self._part = part_of(path)
         form = container_of(path)
         self.notes: list[str] = []
         try:
@@ -81,7 +80,7 @@ class Writer:
             video: Any = self._file.add_stream(encoder.name, rate=rate, options=encoder.options)
         except ValueError as error:
             raise VideoWriteError(
-                f"{self._path}: {error}; choose another encoder with --codec, or write an .mkv"
+                f"{self._path}: {error}; choose another codec, or write an .mkv"
             ) from error
         context, original = video.codec_context, stream.codec_context
         video.width, video.height, video.pix_fmt = pixels.width, pixels.height, pixels.name
@@ -150,7 +149,7 @@ class Writer:
             packets = self._video.encode(frame)
         except av.FFmpegError as error:
             raise VideoWriteError(
-                f"cannot encode {self._path}: {error.strerror}; choose another encoder with --codec"
+                f"cannot encode {self._path}: {error.strerror}; choose another codec"
             ) from error
         self._mux(packets)
 
@@ -169,7 +168,7 @@ class Writer:
         try:
             self.encode(None)
             self._file.close()
-            os.replace(self._part, self._path)
+            put(self._part, self._path)
         except (av.FFmpegError, OSError) as error:
             raise VideoWriteError(f"cannot write {self._path}: {error.strerror}") from error
         finally:

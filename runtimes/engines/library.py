@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from unmask_sdk.errors import MissingDependencyError, RuntimeUnavailableError
-from unmask_sdk.packages import missing
+from unmask_sdk.packages import install, missing
 
 # The full one first: it tunes for the GPU that it builds on.
 NAMES = ("tensorrt", "tensorrt_rtx")
@@ -53,7 +53,7 @@ def find_library() -> Library:
     name = next((name for name in NAMES if not missing([name])), None)
     if name is None:
         raise MissingDependencyError(
-            f"neither {' nor '.join(NAMES)} is installed; pip install 'unmask-sdk[trt]' (on a "
+            f"neither {' nor '.join(NAMES)} is installed; {install('trt')} (on a "
             "Jetson use JetPack's: python3 -m venv --system-site-packages)"
         )
     try:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import unmask_sdk
-from unmask_sdk.align import crop_matrix
+from unmask_sdk.align import crop_matrix, warp_crop
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "phone.md").read_text(encoding="utf-8")
@@ -49,6 +49,15 @@ def test_a_face_without_a_mask_stays(names: dict[str, Any]) -> None:
     left, right = result.faces[0].eyes
     bare = result.image
     assert names["unmask"](bare, left, right) is bare
+
+
+def test_a_large_face_is_averaged_not_sampled(names: dict[str, Any]) -> None:
+    rows = np.arange(2001) % 2 * 255
+    photo = np.repeat(rows.astype(np.uint8), 3).reshape(1, 2001, 3).repeat(1900, 0)
+    eyes = (700.5, 800.0), (1180.0, 805.0)
+    crop = names["cut"](photo, *eyes)
+    expected = warp_crop(photo, crop_matrix(eyes))
+    assert np.abs(crop.astype(int) - expected)[30:-30, 30:-30].max() <= 3
 
 
 def test_its_crop_is_the_packages(names: dict[str, Any]) -> None:

@@ -38,3 +38,18 @@ def test_what_cannot_be_written_says_so(name: str, error: type, tmp_path: Path) 
     with pytest.raises(error):
         write_whole(tmp_path / name, b"")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_that_is_replaced_keeps_its_permissions(tmp_path: Path) -> None:
+    private = tmp_path / "private.jpg"
+    private.write_bytes(b"old")
+    private.chmod(0o600)
+    write_whole(private, b"new")
+    assert private.read_bytes() == b"new"
+    assert private.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_name_may_be_as_long_as_the_file_system_allows(tmp_path: Path) -> None:
+    path = tmp_path / ("\N{SLIGHTLY SMILING FACE}" * 60 + ".jpg")
+    write_whole(path, b"new")
+    assert path.read_bytes() == b"new"

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 
 import pytest
 
 from unmask_sdk.errors import MissingDependencyError
-from unmask_sdk.packages import missing, require
+from unmask_sdk.packages import install, missing, require
 
 
 def test_missing_are_named_in_order() -> None:
@@ -25,5 +26,33 @@ def test_nothing_is_imported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 def test_require_says_what_mends_it() -> None:
     require("unmask fly", "json", extra="wings")
-    with pytest.raises(MissingDependencyError, match=r"unmask fly needs a1 and b2.*sdk\[wings\]'"):
+    with pytest.raises(MissingDependencyError, match=r"unmask fly needs a1 and b2.*\[wings\]'"):
         require("unmask fly", "a1", "json", "b2", extra="wings")
+
+
+@pytest.mark.parametrize(
+    ("origin", "command"),
+    [
+        (None, "pip install 'unmask-sdk[cpu]'"),
+        ({"url": "file:///a/b%20c", "dir_info": {}}, "pip install '/a/b c[cpu]'"),
+        ({"url": "file:///a", "dir_info": {"editable": True}}, "pip install -e '/a[cpu]'"),
+        (
+            {"url": "file:///a/u.whl", "archive_info": {}},
+            "pip install 'unmask-sdk[cpu] @ file:///a/u.whl'",
+        ),
+        (
+            {"url": "https://h/u", "vcs_info": {"vcs": "git", "commit_id": "12ab"}},
+            "pip install 'unmask-sdk[cpu] @ git+https://h/u@12ab'",
+        ),
+    ],
+)
+def test_the_command_takes_the_package_from_where_it_came(
+    origin: dict[str, object] | None, command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    info = tmp_path / "unmask_sdk-0.1.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: unmask-sdk\nVersion: 0.1\n")
+    if origin is not None:
+        (info / "direct_url.json").write_text(json.dumps(origin))
+    monkeypatch.syspath_prepend(tmp_path)
+    assert install("cpu") == command

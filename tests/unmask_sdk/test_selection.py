@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -146,3 +147,32 @@ def test_load_refuses_nonsense(tiny_artifacts: Path) -> None:
     for threads in (0, 1.5, True, 10**9):
         with pytest.raises(InvalidInputError, match=f"threads .* from 1 to 1024; got {threads}"):
             unmask_sdk.load("onnx", threads=threads, artifacts=tiny_artifacts)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"model": ["a"]}, r"model must be a name; got \['a'\]"),
+        ({"precision": None}, "precision must be a name; got None"),
+        ({"runtime": 3}, "runtime must be a name; got 3"),
+        (
+            {"runtime": "unmask-256-lite"},
+            "is a model, no runtime; give it as model=",
+        ),
+        ({"runtime": "onnx", "device": ""}, "device must be a name; got ''"),
+    ],
+)
+def test_names_that_are_none_are_refused(arguments: dict[str, Any], words: str) -> None:
+    with pytest.raises(InvalidInputError, match=words):
+        unmask_sdk.load(**arguments)
+
+
+def test_names_of_runtimes_may_be_in_capitals() -> None:
+    assert find("ONNX") is find("onnx")
+    assert find("TensorRT") is find("trt")
+
+
+def test_a_precision_that_no_usable_runtime_has_is_told_first() -> None:
+    words = r"no runtime that is usable here has w8 \(.*onnx has fp32 and int8"
+    with pytest.raises(RuntimeUnavailableError, match=words):
+        unmask_sdk.load(precision="w8", device="cpu")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import threading
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -127,6 +128,18 @@ def test_a_dead_source_is_told_of_and_can_come_back(painted_model, frame):
     assert stream.counters.stalls >= 2
 
 
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"channels": "xyz"}, "channels must be 'rgb' or 'bgr', got 'xyz'"),
+        ({"queue": 2**70}, "queue must be a whole number from 1 to 65536"),
+    ],
+)
+def test_wrong_arguments_are_refused_before_any_frame(painted_model, options, words):
+    with pytest.raises(InvalidInputError, match=words):
+        painted_model.stream([], **options)
+
+
 def test_closing_wakes_whoever_waits(painted_model):
     never = threading.Event()
 
@@ -177,7 +190,7 @@ def test_a_stream_that_nobody_holds_lets_its_camera_go(painted_model, frame):
     [
         (5, {}, "iterable"),
         ("clip.mp4", {}, r"model\.video"),
-        ([], {"queue": 0}, "queue must be a whole number of at least 1; got 0"),
+        ([], {"queue": 0}, "queue must be a whole number from 1 to 65536; got 0"),
         ([], {"queue": 1.5}, "queue must be .*; got 1.5"),
         ([], {"queue": "a"}, "queue must be .*; got 'a'"),
         ([], {"timeout": 0}, "timeout must be more than 0 seconds; got 0"),
@@ -196,11 +209,23 @@ def test_wrong_arguments(painted_model, frames, options, words):
         ({"stall": 0}, "stall must be more than 0 seconds; got 0"),
         ({"stall": "a"}, "stall must be .*; got 'a'"),
         ({"retry": -1}, "retry must be 0 seconds or more; got -1"),
+        ({"source": -1}, "the index of a camera must be .* from 0 to 32768; got -1"),
+        ({"source": None}, "source must be the index of a camera.*; got None"),
+        ({"source": ""}, "source must be the index of a camera.*; got ''"),
+        ({"size": (0, 9)}, "a side of size must be a whole number from 1 to 32768; got 0"),
+        ({"size": 9}, r"size must be \(width, height\) in pixels; got 9"),
+        ({"source": "rtsp://a/b", "size": (9, 9)}, "size is asked of devices only"),
     ],
 )
 def test_wrong_arguments_of_a_camera(options, words):
     with pytest.raises(InvalidInputError, match=words):
-        Camera(0, **options)
+        Camera(**{"source": 0, **options})
+
+
+@pytest.mark.parametrize("source", ["99", Path("/dev/video99")])
+def test_a_camera_may_be_named_by_digits_or_a_path(source):
+    with pytest.raises(SourceError, match="group video"):
+        next(Camera(source, size=(640, 480)))
 
 
 def test_a_camera_that_stalls_dies_and_comes_back(painted_model, frame):

@@ -241,6 +241,7 @@ def test_saving_keeps_what_the_photo_carried(painted_model, photo, tmp_path):
         ({"eyes": [[[1, 2], [1, 2]]]}, "apart"),
         ({"eyes": [[[1, 2], [float("nan"), 2]]]}, "finite"),
         ({"eyes": [[[900, 50], [960, 50]]]}, "outside"),
+        ({"eyes": [[[-1e200, 9], [1e200, 9]]]}, "too far apart"),
         ({"boxes": [1, 2, 3]}, "boxes must have the shape"),
         ({"boxes": [[5, 5, 4, 9]]}, "box must be"),
         ({"boxes": [[700, 5, 800, 9]]}, "boxes must not lie outside the 640x480 picture"),
@@ -253,6 +254,11 @@ def test_saving_keeps_what_the_photo_carried(painted_model, photo, tmp_path):
 def test_wrong_arguments_are_named(painted_model, photo, arguments, words):
     with pytest.raises(InvalidInputError, match=words):
         painted_model(photo, **arguments)
+
+
+def test_a_list_of_photos_is_told_what_to_do(painted_model, photo):
+    with pytest.raises(InvalidInputError, match="call the model for each, or use `unmask folder`"):
+        painted_model([photo, photo])
 
 
 def test_crops(painted_model, painter):
@@ -354,6 +360,12 @@ def test_what_is_drawn_of_a_box_far_beyond_the_picture(painted_model, photo):
 def test_a_result_is_saved_to_a_path(painted_model, photo, path):
     with pytest.raises(InvalidInputError, match=f"path must be a path; got {path}"):
         painted_model(photo).save(path)
+
+
+def test_an_open_file_is_told_to_take_the_bytes(painted_model, photo):
+    with pytest.raises(InvalidInputError, match=r"path must be a path.*write result\.encode\("):
+        painted_model(photo).save(io.BytesIO())
+    assert painted_model(photo).encode(".png") == painted_model(photo).encode("png")
 
 
 def test_pictures_for_notebooks_and_for_debugging(painted_model, photo):

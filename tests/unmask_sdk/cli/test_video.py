@@ -91,7 +91,7 @@ def test_folders_are_made_once_all_else_is_right(unmask, clip, tmp_path, locked)
 def test_what_was_done_is_kept(unmask, clip, tmp_path, sent, code):
     clip(600)
     process = unmask("video", "in.mp4", "-o", "out.mp4")
-    while not list(tmp_path.glob(".out*.part")):  # From then on it is at work.
+    while not list(tmp_path.glob(".*.part")):  # From then on it is at work.
         assert process.poll() is None
         time.sleep(0.01)
     process.send_signal(sent)
@@ -107,6 +107,7 @@ def test_failures_are_one_line(unmask, clip, tmp_path):
     for arguments, words in (
         (("video", "in.mp4", "-o", "out.txt"), "use one of .mp4"),
         (("video", "none.mp4", "-o", "out.mp4"), "none.mp4 is not there"),
+        (("video", "https://example.com/a.mp4", "-o", "out.mp4"), "download it"),
         (("camera", "-"), "--size WIDTHxHEIGHT"),
         (("camera", "-", "--size", "big"), "must look like 1280x720"),
         (("camera", "none.mp4", "--out", "-"), "for a video file use `unmask video`"),
@@ -190,3 +191,13 @@ def test_a_capture_to_a_pipe(unmask, clip, picture):
     process.stdout.close()
     assert process.wait(30) == 0
     assert "frames, " in process.stderr.read().decode()
+
+
+def test_sigterm_ends_a_camera_tidily(unmask, picture):
+    process = unmask("camera", "-", "--size", f"{WIDTH}x{HEIGHT}")
+    process.stdin.write(picture.tobytes())
+    process.stdin.flush()
+    assert len(process.stdout.read(picture.size)) == picture.size
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(60) == 143
+    assert process.stderr.read() == b"unmask: terminated\n"
