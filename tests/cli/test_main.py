@@ -49,6 +49,35 @@ def test_an_interrupt_says_so(tmp_path: Path) -> None:
     assert done.stderr == "unmask: interrupted\n"
 
 
+# Interrupts itself as it imports a package for the first time.
+IMPORTING = """
+import os, signal, sys
+from importlib.abc import MetaPathFinder
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
+class Interrupting(MetaPathFinder):
+    def find_spec(self, name, path=None, target=None):
+        if name == {name!r}:
+            os.kill(os.getpid(), signal.SIGINT)
+
+from unmask_sdk.cli import main
+sys.meta_path.insert(0, Interrupting())
+main()
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX signals")
+@pytest.mark.parametrize("name", ["numpy", "rich.console"])
+def test_an_interrupt_while_it_starts_says_so(name: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", IMPORTING.format(name=name), "--help"],
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "unmask: interrupted\n")
+
+
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
 @pytest.mark.parametrize("unbuffered", ["", "1"])
 @pytest.mark.parametrize("arguments", [("doctor", "--json"), ("doctor",)])

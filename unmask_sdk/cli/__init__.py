@@ -4,28 +4,38 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated, Any, NoReturn
 
 import typer
 from typer.core import TyperGroup
 
 from ..errors import UnmaskError
-from .signals import INTERRUPTED, TERMINATED, Terminated
+from .signals import tell_end
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Makes one line and an exit code of Ctrl-C and SIGTERM."""
+    try:
+        yield
+    except KeyboardInterrupt as ended:
+        raise SystemExit(tell_end(ended)) from None
 
 
 class _Commands(TyperGroup):
     """Finishes what Typer leaves open, whichever command runs."""
 
+    # Typer itself would end these two without a word.
+    @_interruptible()
+    def make_context(self, *args: Any, **kwargs: Any) -> Any:
+        return super().make_context(*args, **kwargs)
+
+    @_interruptible()
     def invoke(self, ctx: Any) -> Any:
         try:
             return super().invoke(ctx)
-        except Terminated:
-            print("unmask: terminated", file=sys.stderr)
-            raise typer.Exit(TERMINATED) from None
-        except KeyboardInterrupt:
-            # Typer would end without a word.
-            print("unmask: interrupted", file=sys.stderr)
-            raise typer.Exit(INTERRUPTED) from None
         finally:
             # Now, while a full disk can still be told of.
             sys.stdout.flush()
@@ -60,16 +70,18 @@ def _options(
 
 
 def _register() -> None:
-    from . import commands
+    from .commands import COMMANDS
+    from .help import Command, help_of
 
-    for name, function in commands.COMMANDS.items():
-        app.command(name)(function)
+    for name, function in COMMANDS.items():
+        app.command(name, cls=Command, help=help_of(function))(function)
 
 
+@_interruptible()
 def main() -> None:
     """Runs the command line: a failure becomes one line and exit code 1."""
-    _register()
     try:
+        _register()
         app()
     except UnmaskError as error:
         _fail(str(error))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, as_completed, wait
 from dataclasses import dataclass, field
@@ -90,22 +91,35 @@ class Outcome:
     failure: str | None
 
 
-def run(work: Work, jobs: Iterable[Job | None]) -> Iterator[Outcome]:
+def run(
+    work: Work, jobs: Iterable[Job | None], end: threading.Event | None = None
+) -> Iterator[Outcome]:
     """Works with threads: decoding, networks and encoding all leave Python to others meanwhile.
 
-    Few pictures are under way at a time, however many there are. None among the jobs says that
-    there is none at the moment. When the caller stops, those that were begun are finished, and no
-    others are begun.
+    Few pictures are under way at a time, however many there are. When the caller stops, those that
+    were begun are finished, and no others are begun.
+
+    Args:
+        work: What to do.
+        jobs: The pictures; None among them says that there is none at the moment.
+        end: Once it is set no more pictures are begun; should an exception come then, those that
+            were begun are not waited for.
     """
+    end = end or threading.Event()
     waiting: set[Future[Outcome]] = set()
-    with work.load() as unmasker, ThreadPoolExecutor(work.workers, "unmask") as pool:
+    with work.load() as unmasker:
+        pool = ThreadPoolExecutor(work.workers, "unmask")
         try:
             for job in jobs:
+                if end.is_set():
+                    break
                 if job is not None:
                     waiting.add(pool.submit(work.do, unmasker, job))
                 full = len(waiting) >= 2 * work.workers
                 ready, waiting = wait(waiting, None if full else 0, FIRST_COMPLETED)
                 yield from (future.result() for future in ready)
+            if end.is_set():
+                waiting = {future for future in waiting if not future.cancel()}
             yield from (future.result() for future in as_completed(waiting))
         finally:
-            pool.shutdown(cancel_futures=True)
+            pool.shutdown(wait=not end.is_set(), cancel_futures=True)

@@ -21,6 +21,7 @@ from .options import (
     RuntimeOption,
     ThreadsOption,
 )
+from .signals import end_tidily
 from .targets import PICTURES
 
 if TYPE_CHECKING:
@@ -81,6 +82,7 @@ def camera(
         _check_window()
     elif out != "-":
         _check_file(Path(out), source)
+    end_tidily()
     opened = load(
         runtime, precision, model=model, device=device, threads=threads, artifacts=artifacts
     )

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-import signal
 import threading
 import warnings
 from pathlib import Path
@@ -29,8 +29,8 @@ from .options import (
     ThreadsOption,
 )
 from .report import Report
-from .signals import end_tidily
-from .targets import plan
+from .signals import end_after_this, end_tidily, tell_end
+from .targets import NoPicturesError, plan
 from .watch import PAUSE, arrivals
 
 
@@ -74,7 +74,9 @@ def folder(
     precision or quality are others now: --again makes it anew. With --strip, one that holds
     EXIF or XMP of its photo is not finished.
 
-    Pictures that cannot be read or written are listed at the end, and make the exit code 1.
+    Pictures that cannot be read or written are listed at the end, with --watch as they come, and
+    make the exit code 1. With --watch, Ctrl-C or SIGTERM ends it once what was begun is finished; a
+    second one does not wait for that.
     """
     if watch and ray:
         raise InvalidInputError("--watch and --ray do not go together; leave one of them out")
@@ -96,25 +98,41 @@ def folder(
         workers or processors.usable(),
         again,
     )
-    report = Report()
-    if watch:
-        _watch(report, work, source, out)
-    else:
-        jobs, report.failures = plan([source], out)
-        left = [job for job in jobs if again or not finished(*job, strip=strip)]
-        report.counts["finished before"] = len(jobs) - len(left)
-        if left:
-            report.follow((run_on_ray if ray else run)(work, left), len(left))
-    report.tell()
-    if report.failures:
+    report = Report(at_once=watch)
+    # Also what Ctrl-C or a failing cluster leaves.
+    try:
+        if watch:
+            _watch(report, work, source, out)
+        else:
+            _once(report, work, source, out, ray)
+    finally:
+        report.tell()
+    if report.failed:
         raise typer.Exit(1)
+
+
+def _once(report: Report, work: Work, source: Path, out: Path, ray: bool) -> None:
+    jobs, unread = plan([source], out)
+    for failure in unread:
+        report.fail(failure)
+    strip = work.options.strip
+    left = [job for job in jobs if work.again or not finished(*job, strip=strip)]
+    report.counts["finished before"] = len(jobs) - len(left)
+    if left:
+        report.follow((run_on_ray if ray else run)(work, left), len(left))
 
 
 def _watch(report: Report, work: Work, source: Path, out: Path) -> None:
     """Goes on until Ctrl-C, which here is the way to end: what was begun is finished."""
+    if os.path.isdir(out) and os.path.samefile(source, out):
+        raise InvalidInputError(
+            f"OUT {out} is IN, and results would be taken for pictures; choose another OUT"
+        )
+    # What is wrong from the beginning ends the command, as it does without --watch.
+    with contextlib.suppress(NoPicturesError):
+        plan([source], out)
     end = threading.Event()
-    for name in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(name, lambda *_: end.set())
+    end_after_this(end)
     typer.echo(f"watching {source}; Ctrl-C ends", err=True)
     jobs = arrivals(
         source,
@@ -122,5 +140,12 @@ def _watch(report: Report, work: Work, source: Path, out: Path) -> None:
         again=work.again,
         strip=work.options.strip,
         pause=lambda: end.wait(PAUSE),
+        tell=report.fail,
     )
-    report.follow(run(work, jobs), None)
+    try:
+        report.follow(run(work, jobs, end), None)
+    except KeyboardInterrupt as ended:  # The second.
+        report.tell()
+        code = tell_end(ended)
+        # Python itself would wait for the threads that are within a picture.
+        os._exit(code)

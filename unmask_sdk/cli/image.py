@@ -54,8 +54,9 @@ def image(
 ) -> None:
     """Take the face masks off photos.
 
-    A photo in which no face wears a mask is written as it is; one without any face is a failure.
-    Files in which a mask was taken off say so (DigitalSourceType in their XMP).
+    A photo in which no face wears a mask is written as it is; one without any face is a failure
+    (`unmask folder` copies it). Files in which a mask was taken off say so (DigitalSourceType in
+    their XMP).
 
     In a folder, results keep the names of their photos; what cannot be written in its own format
     becomes PNG: a.gif becomes a.png, or a.gif.png if there is an a.png already.
@@ -65,9 +66,12 @@ def image(
 
     from ..folders import check_writable
     from ..selection import load
+    from .addresses import refuse_address
     from .one import Options, attempt
     from .targets import PIPE, plan, plan_piped
 
+    for given in inputs:
+        refuse_address(given)
     options = Options(quality=quality, strip=strip, side_by_side=side_by_side)
     if PIPE in (*inputs, out):
         jobs, unread = plan_piped(inputs, out)

@@ -83,7 +83,10 @@ def unmask_file(model: Unmasker, source: Path, target: Path, options: Options) -
     took, note = sum(result.timings.values()), "; ".join(result.notes)
     done = Done(len(result.faces), masked, as_it_was, took, note)
     if not result.faces and not options.without_faces:
-        raise NoFaceError(f"no face found in {_name(source)}; nothing was written for it")
+        raise NoFaceError(
+            f"no face found in {_name(source)}; nothing was written for it; where some photos have "
+            "none, use `unmask folder`, which copies them"
+        )
     shown = _beside(content, result) if options.side_by_side else result
     if target == PIPE:
         sys.stdout.buffer.write(shown.encode("png", strip=options.strip))

@@ -14,11 +14,29 @@ from .one import Done
 
 
 class Report:
-    """Says what came of the pictures: each as it is done, failures and numbers at the end."""
+    """Says what came of the pictures: each as it is done, failures and numbers at the end.
 
-    def __init__(self) -> None:
+    Args:
+        at_once: Whether failures are told as they happen, and not kept: there may be no end.
+
+    Attributes:
+        counts: Pictures of each kind that did not fail.
+        failed: Failures.
+    """
+
+    def __init__(self, *, at_once: bool = False) -> None:
         self.counts: Counter[str] = Counter()
-        self.failures: list[str] = []
+        self.failed = 0
+        self._at_once = at_once
+        self._untold: list[str] = []
+
+    def fail(self, failure: str) -> None:
+        """Takes down a failure."""
+        self.failed += 1
+        if self._at_once:
+            _tell(failure)
+        else:
+            self._untold.append(failure)
 
     def follow(self, outcomes: Iterable[Outcome], total: int | None) -> None:
         """Shows progress; `total` is None where nobody knows."""
@@ -45,23 +63,29 @@ class Report:
 
     def _take(self, outcome: Outcome) -> None:
         if outcome.failure is not None:
-            self.failures.append(outcome.failure)
+            self.fail(outcome.failure)
             return
         self.counts[_kind(outcome.done)] += 1
         if outcome.done is not None:
             typer.echo(f"{outcome.job[1]}: {outcome.done}")
 
     def tell(self) -> None:
-        """Says what failed, and how many of each kind there were."""
-        for failure in sorted(self.failures):
-            typer.echo(f"unmask: error: {failure}", err=True)
+        """Says what failed, and how many of each kind there were, if there was anything."""
+        for failure in sorted(self._untold):
+            _tell(failure)
         counts = [f"{kind}: {count}" for kind, count in self.counts.items() if count]
-        if self.failures:
-            counts.append(f"failed: {len(self.failures)}")
-        told = ", ".join(counts) or "nothing to do"
+        if self.failed:
+            counts.append(f"failed: {self.failed}")
+        if not counts:
+            return
+        told = ", ".join(counts)
         if self.counts["finished before"]:
             told += "; what was finished before is as it was asked for then, --again makes it anew"
         typer.echo(f"unmask: {told}", err=True)
+
+
+def _tell(failure: str) -> None:
+    typer.echo(f"unmask: error: {failure}", err=True)
 
 
 def _kind(done: Done | None) -> str:

@@ -30,6 +30,10 @@ PICTURES = frozenset(OUTPUTS) | {
 }
 
 
+class NoPicturesError(InvalidInputError):
+    """A folder holds no pictures, which it may do later."""
+
+
 def plan(inputs: Sequence[Path], out: Path) -> tuple[list[tuple[Path, Path]], list[str]]:
     """Pairs every picture with the file to write.
 
@@ -47,9 +51,9 @@ def plan(inputs: Sequence[Path], out: Path) -> tuple[list[tuple[Path, Path]], li
         The pairs, and a line for each folder that could not be searched.
 
     Raises:
-        InvalidInputError: If a folder holds no picture, no folder can be read, `out` is a file
-            where a folder is needed, two pictures would be written to one file, or a picture
-            would be written over.
+        NoPicturesError: If a folder holds no picture.
+        InvalidInputError: If no folder can be read, `out` is a file where a folder is needed, two
+            pictures would be written to one file, or a picture would be written over.
         ImageWriteError: If `out` is a file name that says no format that can be written.
     """
     # `os.path` answers "no" where `Path` raises, such as for a name that is too long: reading or
@@ -118,7 +122,7 @@ def _collect(inputs: Sequence[Path], out: Path, unread: list[str]) -> Iterator[t
         before = len(unread)
         found = sorted(_search(given, out, unread))
         if not found and len(unread) == before:
-            raise InvalidInputError(f"the folder {given} holds no pictures")
+            raise NoPicturesError(f"the folder {given} holds no pictures")
         yield from ((file, file.relative_to(given)) for file in found)
 
 

@@ -63,9 +63,11 @@ def video(
     from ..video import VideoInterrupted, unmask_video
     from ..video_encoders import container_of
     from ..video_reader import reading, video_stream
+    from .addresses import refuse_address
 
     require("unmask video", "av", extra="video")
     # What can be refused is refused before a folder is made.
+    refuse_address(source)
     container_of(out)
     check_file(out, "--out")
     with reading(source) as file:

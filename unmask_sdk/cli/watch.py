@@ -9,7 +9,7 @@ from typing import TypeAlias
 from ..errors import InvalidInputError
 from .batch import Job
 from .finished import finished
-from .targets import plan
+from .targets import NoPicturesError, plan
 
 # Size and time of the last change, in nanoseconds.
 State: TypeAlias = tuple[int, int]
@@ -25,6 +25,7 @@ def arrivals(
     again: bool = False,
     strip: bool = False,
     pause: Callable[[], bool],
+    tell: Callable[[str], object],
 ) -> Iterator[Job | None]:
     """Gives the pictures that are there, complete, and not yet done; None after each look.
 
@@ -37,14 +38,18 @@ def arrivals(
         again: Whether what was finished before the first look is given too.
         strip: Whether a result with EXIF or XMP of its photo counts as none.
         pause: Waits for the next look; says whether there is to be none.
+        tell: Takes a line for each thing that keeps pictures from being done: once, unless it goes
+            and comes again.
     """
+    told: set[str] = set()
     seen: dict[Path, State] = {}
     given: dict[Path, State] = {}
     while True:
-        try:
-            jobs, _ = plan([source], out)
-        except InvalidInputError:  # Nothing there yet, or two pictures for one result: wait.
-            jobs = []
+        jobs, hindrances = _look(source, out)
+        for line in hindrances:
+            if line not in told:
+                tell(line)
+        told = set(hindrances)
         now = {job[0]: state for job in jobs if (state := _state(job[0])) is not None}
         ready = [
             job
@@ -59,6 +64,15 @@ def arrivals(
         yield None
         if pause():
             return
+
+
+def _look(source: Path, out: Path) -> tuple[list[Job], list[str]]:
+    try:
+        return plan([source], out)
+    except NoPicturesError:
+        return [], []
+    except InvalidInputError as error:
+        return [], [str(error)]
 
 
 def _state(path: Path) -> State | None:

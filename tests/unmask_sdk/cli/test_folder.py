@@ -38,10 +38,12 @@ def work(painted_artifacts: Path, tmp_path: Path) -> Work:
     return Work(tmp_path / "out", "onnx", artifacts=painted_artifacts, options=options, workers=2)
 
 
-def unmask(painted_artifacts: Path, folder: Path, *arguments: object) -> subprocess.Popen[str]:
+def unmask(
+    painted_artifacts: Path, folder: Path, *arguments: object, code: str = CODE
+) -> subprocess.Popen[str]:
     fixed = ["folder", "--artifacts", str(painted_artifacts), "--runtime", "onnx"]
     return subprocess.Popen(
-        [sys.executable, "-c", CODE, *fixed, *map(str, arguments)],
+        [sys.executable, "-c", code, *fixed, *map(str, arguments)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -101,12 +103,19 @@ def test_a_tree_is_done_and_done_only_once(photo, backdrop, painter, painted_art
         (["in", "file"], "is a file"),
         (["in", "out", "--watch", "--ray"], "do not go together"),
         (["empty", "out"], "holds no pictures"),
+        (["in", "in"], "would be written over"),
+        (["in", "in", "--watch"], "OUT in is IN"),
+        (["empty", "./empty", "--watch"], "OUT empty is IN"),
+        (["clash", "out", "--watch"], "both be written"),
     ],
 )
 def test_bad_arguments_are_one_line(photo, painted_artifacts, tmp_path, arguments, words):
     (tmp_path / "in").mkdir()
     (tmp_path / "empty").mkdir()
+    (tmp_path / "clash").mkdir()
     photo.save(tmp_path / "in" / "a.png")
+    for name in ("a.gif", "a.png", "a.gif.png"):
+        (tmp_path / "clash" / name).write_text("x")
     (tmp_path / "file").write_text("x")
     process = unmask(painted_artifacts, tmp_path, *arguments)
     _, errors = process.communicate(timeout=120)
@@ -168,8 +177,16 @@ def test_watching_with_strip_takes_up_results_that_tell(photo, tmp_path):
     described(photo, tmp_path / "out" / "told.jpg", quality=60)
     photo.save(tmp_path / "out" / "stripped.jpg")
     looks = iter((False, False, True))
-    jobs = arrivals(tmp_path / "in", tmp_path / "out", strip=True, pause=lambda: next(looks))
+    told: list[str] = []
+    jobs = arrivals(
+        tmp_path / "in",
+        tmp_path / "out",
+        strip=True,
+        pause=lambda: next(looks),
+        tell=told.append,
+    )
     assert [job[0].name for job in jobs if job is not None] == ["told.jpg"]
+    assert told == []
 
 
 def test_links_lead_no_result_out_of_the_folder(photo, work, tmp_path):
@@ -233,12 +250,65 @@ def test_a_picture_is_taken_once_it_is_complete(tmp_path):
         return look == 8
 
     found, round_ = [], 0
-    for job in arrivals(tmp_path / "in", tmp_path / "out", pause=step):
+    told: list[str] = []
+    for job in arrivals(tmp_path / "in", tmp_path / "out", pause=step, tell=told.append):
         if job is None:
             round_ += 1
         else:
             found.append((round_, job[0].name))
     assert found == [(4, "a.jpg"), (7, "a.jpg")]
+    assert told == []
+
+
+def test_what_hinders_a_watch_is_told_once_each_time_it_comes(tmp_path):
+    source = tmp_path / "in"
+    source.mkdir()
+    looks = iter(range(9))
+
+    def step() -> bool:
+        look = next(looks)
+        if look == 1:
+            (source / "round").symlink_to("round")
+            (source / "a.jpg").write_bytes(b"x")
+        if look == 4:
+            for name in ("a.gif", "a.png", "a.gif.png"):
+                (source / name).write_bytes(b"x")
+        if look == 5:
+            (source / "a.gif").unlink()
+        return look == 8
+
+    told: list[tuple[int, str]] = []
+    round_, found = 0, set()
+    jobs = arrivals(source, tmp_path / "out", pause=step, tell=lambda s: told.append((round_, s)))
+    for job in jobs:
+        if job is None:
+            round_ += 1
+        else:
+            found.add(job[0].name)
+    assert found == {"a.jpg", "a.png", "a.gif.png"}
+    assert [number for number, _ in told] == [2, 5, 6]
+    for (_, line), words in zip(told, ("round cannot", "both be", "round cannot"), strict=True):
+        assert words in line
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals are POSIX")
+def test_an_interrupt_leaves_the_report(photo, painted_artifacts, tmp_path):
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "0.jpg").write_text("hello")
+    photo.save(tmp_path / "in" / "1.png")
+    for number in range(2, 12):
+        shutil.copy(tmp_path / "in" / "1.png", tmp_path / "in" / f"{number}.png")
+    process = unmask(painted_artifacts, tmp_path, "in", "out", "--workers", 1)
+    assert process.stdout is not None
+    assert "1 unmasked" in process.stdout.readline()
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode == 130
+    failure, counts, last = errors.splitlines()
+    assert failure.startswith("unmask: error: in/0.jpg")
+    assert counts.startswith("unmask: unmasked: ")
+    assert counts.endswith(", failed: 1")
+    assert last == "unmask: interrupted"
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals are POSIX")
@@ -261,7 +331,8 @@ def test_sigterm_leaves_no_half_of_a_file(photo, painted_artifacts, tmp_path, co
     process.send_signal(signal.SIGTERM)
     _, errors = process.communicate(timeout=120)
     assert process.returncode == 143
-    assert errors == "unmask: terminated\n"
+    assert errors.splitlines()[-1] == "unmask: terminated"
+    assert "error" not in errors
     found = names(tmp_path / "out")
     assert len(found) < 12
     for name in found:
@@ -284,3 +355,60 @@ def test_watching(photo, painted_artifacts, tmp_path):
     assert process.returncode == 0
     assert time.monotonic() - began < 20
     assert "unmasked: 1" in errors
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals are POSIX")
+def test_a_watch_tells_failures_as_they_happen(photo, painted_artifacts, tmp_path):
+    (tmp_path / "in").mkdir()
+    photo.save(tmp_path / "whole.jpg")
+    content = (tmp_path / "whole.jpg").read_bytes()
+    (tmp_path / "in" / "cut.jpg").write_bytes(content[: len(content) // 2])
+    process = unmask(painted_artifacts, tmp_path, "in", "out", "--watch")
+    assert process.stderr is not None
+    assert process.stderr.readline().startswith("watching in")
+    assert process.stderr.readline().startswith("unmask: error: in/cut.jpg")
+    (tmp_path / "in" / "round").symlink_to("round")
+    assert process.stderr.readline().startswith("unmask: error: the folder in/round cannot be read")
+    process.send_signal(signal.SIGTERM)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert errors == "unmask: failed: 2\n"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals are POSIX")
+def test_a_watch_ends_within_a_backlog(photo, painted_artifacts, tmp_path):
+    (tmp_path / "in").mkdir()
+    photo.save(tmp_path / "in" / "0.png")
+    for number in range(1, 20):
+        shutil.copy(tmp_path / "in" / "0.png", tmp_path / "in" / f"{number}.png")
+    process = unmask(painted_artifacts, tmp_path, "in", "out", "--watch", "--workers", 1)
+    assert process.stdout is not None
+    first = process.stdout.readline()
+    process.send_signal(signal.SIGINT)
+    output, errors = process.communicate(timeout=60)
+    assert process.returncode == 0
+    done = [first, *output.splitlines()]
+    assert len(done) < 10
+    # What was begun is finished, and counted.
+    assert len(names(tmp_path / "out")) == len(done)
+    assert errors.splitlines()[-1] == f"unmask: unmasked: {len(done)}"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals are POSIX")
+@pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_second_signal_does_not_wait(photo, painted_artifacts, tmp_path, sent, code):
+    (tmp_path / "in").mkdir()
+    photo.save(tmp_path / "in" / "a.png")
+    # A disk that hangs.
+    slow = f"import os, time; os.replace = lambda *_: time.sleep(100); {CODE}"
+    process = unmask(painted_artifacts, tmp_path, "in", "out", "--watch", code=slow)
+    while not list(tmp_path.glob("out/.*.part")):
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.send_signal(sent)
+    with pytest.raises(subprocess.TimeoutExpired):
+        process.wait(1)
+    process.send_signal(sent)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == code
+    assert errors.splitlines()[1:] == [f"unmask: {'interrupted' if code == 130 else 'terminated'}"]

@@ -101,7 +101,9 @@ def test_a_folder_with_bad_files_among_the_good(unmask, photo, backdrop, painter
     [
         (["gone.jpg", "-o", "out.jpg"], "does not exist"),
         (["text.jpg", "-o", "out.jpg"], "not a picture"),
+        (["http://example.com/a.jpg", "-o", "out.jpg"], "http://example.com/a.jpg is a URL, which"),
         (["nobody.png", "-o", "out.jpg"], "no face found in nobody.png"),
+        (["nobody.png", "-o", "out.jpg"], "use `unmask folder`, which copies them"),
         (["dot.png", "-o", "out.jpg"], "no face found in dot.png"),
         (["in.png", "-o", "out.gif"], "can be written as .jpg"),
         (["in.png", "-o", "in.png"], "written over"),
