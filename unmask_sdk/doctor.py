@@ -13,11 +13,12 @@ from . import processors
 from .caches import cache_folder
 from .errors import ArtifactError, RuntimeUnavailableError, UnmaskError
 from .limits import timings
+from .lookup import AUTO
 from .manifest import Manifest, read_manifest
 from .runtimes.engines.cache import EngineCache
 from .runtimes.nvidia import find_gpu
 from .runtimes.registry import ENTRIES, RuntimeEntry, load_entry, third_party
-from .selection import AUTO, Candidate, choose, hindrance, open_role
+from .selection import Candidate, choose, hindrance, open_role
 
 # Instruction sets that the engines' fast paths use, as Linux names them.
 _FEATURES = (

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from .arguments import check_text
 from .errors import (
-    ArtifactError,
     DeviceMismatchError,
     InvalidInputError,
     RuntimeUnavailableError,
 )
 from .limits import Limits
+from .lookup import AUTO, find_file, lack_of, name_of, pick_file, runnable_files
 from .manifest import ROLES, Artifact, Manifest, read_manifest
 from .packages import install
 from .runtimes.registry import ENTRIES, Problem, RuntimeEntry, find, problem, resolve
@@ -24,15 +24,8 @@ if TYPE_CHECKING:
     from .runtimes.base import Runtime
     from .unmasker import Unmasker
 
-AUTO = "auto"
-# Taken where a folder holds several networks of a role.
-DEFAULTS = ("unmask-256",)
-
 NO_LIMITS = Limits()
 _EASE = "ease max_ms or min_psnr, or choose a smaller model, such as model='unmask-256-lite'"
-
-# Every export lists the reference weights too.
-_EXPORTED_WITH = {"safetensors": "onnx"}
 
 
 @dataclass(frozen=True)
@@ -155,8 +148,8 @@ def candidates(
         ArtifactError: If a role has no artifact for it, or none of the precision.
     """
     entry, manifests = find(runtime), _manifests(artifacts)
-    locator = [_found(manifests, role, entry) for role in ROLES if role != "unmasker"]
-    return [_found(manifests, "unmasker", entry, precision, model), *locator]
+    locator = [find_file(manifests, role, entry) for role in ROLES if role != "unmasker"]
+    return [find_file(manifests, "unmasker", entry, precision, model), *locator]
 
 
 def choose(
@@ -235,7 +228,7 @@ def _precisions(
 ) -> tuple[str, ...]:
     """The precisions to try on a runtime: with limits all that there are, else the preferred."""
     if precision == AUTO and limits.given:
-        return tuple(_runnable(manifests, role, entry, model))
+        return tuple(runnable_files(manifests, role, entry, model))
     return (precision,)
 
 
@@ -249,7 +242,7 @@ def _nothing(
     """Says that no runtime is usable, and what comes nearest to what was asked for."""
     usable = [entry for entry in ENTRIES if problem(entry, device) is None]
     if precision != AUTO and usable:
-        there = {entry.name: _runnable(manifests, role, entry, model) for entry in usable}
+        there = {entry.name: runnable_files(manifests, role, entry, model) for entry in usable}
         told = "; ".join(f"{name} has {' and '.join(p)}" for name, p in there.items() if p)
         return f"no runtime that is usable here has {precision} ({told or 'nor another'})"
     if device is None:
@@ -276,8 +269,8 @@ def hindrance(
 ) -> Problem | None:
     """Says why a runtime cannot serve, as far as can be known without importing it."""
     trouble = problem(entry, device)
-    if trouble is None and _pick(manifests, role, entry, precision, model) is None:
-        trouble = _lack(manifests, role, entry, precision, model)
+    if trouble is None and pick_file(manifests, role, entry, precision, model) is None:
+        trouble = lack_of(manifests, role, entry, precision, model)
     return trouble
 
 
@@ -292,7 +285,7 @@ def open_role(
     threads: int | None = None,
 ) -> Runtime[Any]:
     """Opens a role's artifact on one runtime, and compares what was asked for with what came."""
-    found = _found(manifests, role, entry, precision, model)
+    found = find_file(manifests, role, entry, precision, model)
     return open_artifact(*found, entry, device=device, threads=threads)
 
 
@@ -324,88 +317,3 @@ def _manifests(artifacts: str | Path | None) -> tuple[Manifest, ...]:
     own = read_manifest(artifacts)
     complete = {artifact.role for artifact in own.artifacts} >= set(ROLES)
     return (own,) if complete else (own, read_manifest())
-
-
-def name_of(manifests: tuple[Manifest, ...], role: str, model: str | None) -> str | None:
-    """Gives the name of the network to take for a role; None if no manifest has the role.
-
-    A folder that has the role at all answers for it: an unmasker of the user's own must not give
-    way to the package's because it lacks a format.
-
-    Raises:
-        InvalidInputError: If there is none of the name asked for, or several to choose from.
-    """
-    known = [dict.fromkeys(a.name for a in m.artifacts if a.role == role) for m in manifests]
-    if model is not None:
-        if any(model in names for names in known):
-            return model
-        there = ", ".join(name for names in known for name in names) or "none"
-        raise InvalidInputError(f"there is no {role} named {model!r}; known are: {there}")
-    names = next((list(names) for names in known if names), [])
-    preferred = [name for name in DEFAULTS if name in names] or names
-    if len(preferred) > 1:
-        raise InvalidInputError(
-            f"there are several networks of the role {role}: {', '.join(names)}; "
-            f"choose one with model={names[0]!r}, or export each to a folder of its own"
-        )
-    return next(iter(preferred), None)
-
-
-def _lack(
-    manifests: tuple[Manifest, ...],
-    role: str,
-    entry: RuntimeEntry,
-    precision: str,
-    model: str | None,
-) -> Problem:
-    """Says that there is no artifact for a runtime, and what makes one."""
-    wanted = "" if precision == AUTO else f" {precision}"
-    runnable = _runnable(manifests, role, entry, model)
-    format = _EXPORTED_WITH.get(entry.formats[0], entry.formats[0])
-    first = entry.precisions[0] if precision == AUTO else precision
-    mends = [f"ask for the precision {' or '.join(runnable)}"] if runnable else []
-    if first in entry.precisions:
-        mends.append(f"unmask export {format} --precision {first} -o DIR, and load(artifacts=DIR)")
-    return Problem(
-        ArtifactError,
-        f"there is no{wanted} {model or role} that {entry.title} opens",
-        ", or ".join(mends) or f"ask for the precision {' or '.join(entry.precisions)}",
-    )
-
-
-def _found(
-    manifests: tuple[Manifest, ...],
-    role: str,
-    entry: RuntimeEntry,
-    precision: str = AUTO,
-    model: str | None = None,
-) -> tuple[Manifest, Artifact]:
-    found = _pick(manifests, role, entry, precision, model)
-    if found is None:
-        raise _lack(manifests, role, entry, precision, model).as_error()
-    return found
-
-
-def _pick(
-    manifests: tuple[Manifest, ...],
-    role: str,
-    entry: RuntimeEntry,
-    precision: str,
-    model: str | None,
-) -> tuple[Manifest, Artifact] | None:
-    runnable = _runnable(manifests, role, entry, model)
-    chosen = next(iter(runnable), None) if precision == AUTO else precision
-    return None if chosen is None else runnable.get(chosen)
-
-
-def _runnable(
-    manifests: tuple[Manifest, ...], role: str, entry: RuntimeEntry, model: str | None
-) -> dict[str, tuple[Manifest, Artifact]]:
-    """Gives what a runtime can open for a role by precision, the preferred one first."""
-    name = name_of(manifests, role, model)
-    for manifest in manifests:
-        files = manifest.find(role=role, formats=entry.formats)
-        found = {a.precision: a for a in files if a.name == name}
-        if any(a.name == name for a in manifest.artifacts):
-            return {p: (manifest, found[p]) for p in entry.precisions if p in found}
-    return {}
