@@ -14,8 +14,8 @@ import cv2
 import numpy as np
 
 from unmask_sdk.align import crop_matrix, transform_points
-from unmask_sdk.errors import DataError
-from unmask_sdk.packages import require
+from unmask_sdk.errors import DataError, MissingDependencyError
+from unmask_sdk.packages import install
 
 from .mesh import POINTS, Array, eye_centres
 from .synthesis import Image
@@ -42,9 +42,12 @@ class Mesher:
     """
 
     def __init__(self, model: Path) -> None:
-        require("meshes", "ai_edge_litert", extra="train")
-        from ai_edge_litert.interpreter import Interpreter
-
+        try:
+            from ai_edge_litert.interpreter import Interpreter
+        except ImportError:
+            raise MissingDependencyError(
+                f"meshes need LiteRT, which is not installed: {install('train')}"
+            ) from None
         if not model.is_file():
             raise DataError(f"no mesh model at {model}; get it with: {HOW_TO_GET}")
         try:

@@ -6,12 +6,14 @@ The weights themselves are third-party downloads, so these files hold random one
 from __future__ import annotations
 
 import json
+import re
 
 import numpy as np
 import pytest
 import torch
 
 from unmask_sdk.errors import DataError, MissingDependencyError
+from unmask_sdk.packages import install
 from unmask_sdk.training.identity import LAYERS, load_identity
 from unmask_sdk.training.mesher import Mesher
 from unmask_sdk.training.perceptual import load_perceptual
@@ -125,5 +127,5 @@ def test_mesh_model_must_be_the_right_one(tmp_path):
 
 def test_missing_litert_names_the_extra(tmp_path, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "ai_edge_litert.interpreter", None)
-    with pytest.raises(MissingDependencyError, match=r"unmask-sdk\[train\]"):
+    with pytest.raises(MissingDependencyError, match=re.escape(install("train"))):
         Mesher(tmp_path / "x.tflite")
