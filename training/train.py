@@ -104,16 +104,16 @@ def train(
         check_splits(known, landmarks)
         check_room(faces, known, [p for stage in left for p in _plans(config, stage)], run)
     for stage in left:
-        pack, held_out = (
-            open_pack(faces, known, plan, run / "packs", workers) for plan in _plans(config, stage)
-        )
+        plans = _plans(config, stage)
+        pack, held_out = (open_pack(faces, known, p, run / "packs", workers) for p in plans)
+        often = most_turned(plans[0].choose(known)) if stage.turned_share else None
         batches = Batches(
             pack,
             stage.batch,
             config.seed,
             config.empty_share,
             trainer.device,
-            often=most_turned(_plans(config, stage)[0].choose(known)),
+            often=often,
             often_share=stage.turned_share,
         )
         trainer.net.train()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +19,12 @@ from .unmasker import Unmasker, Watch, face_of
 
 Floats = npt.NDArray[np.float64]
 Pixels = npt.NDArray[np.uint8]
+
+
+def check_frames(frames: Any, wanted: str, advice: str = "") -> None:
+    """Refuses what is no iterable of pictures, with `InvalidInputError`."""
+    if isinstance(frames, str | bytes | np.ndarray) or not isinstance(frames, Iterable):
+        raise InvalidInputError(f"frames must be {wanted}; got {type(frames).__name__}{advice}")
 
 
 class Session:
@@ -63,10 +70,7 @@ class Session:
             InvalidInputError: If a frame is no such array.
             RuntimeUnavailableError: If the model is closed, or its engine fails.
         """
-        if isinstance(frames, str | bytes | np.ndarray) or not isinstance(frames, Iterable):
-            raise InvalidInputError(
-                f"frames must be a list of pictures; got {type(frames).__name__}"
-            )
+        check_frames(frames, "a list of pictures")
         frames = list(frames)
         size = self._model.crop_size
         watches = [Watch() for _ in frames]

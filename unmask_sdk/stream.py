@@ -14,11 +14,11 @@ import numpy.typing as npt
 
 from .arguments import check_seconds, check_whole
 from .closing import Closing
-from .errors import InvalidInputError, SourceError
+from .errors import SourceError
 from .images import Channels, check_channels, read
 from .latest import Ended, Latest
 from .result import Result
-from .session import Session
+from .session import Session, check_frames
 from .unmasker import Unmasker
 
 # More frames than that fit in no memory.
@@ -80,11 +80,11 @@ class Stream(Closing, Iterator[Result]):
         timeout: float | None = 10.0,
         smooth: bool = True,
     ) -> None:
-        if isinstance(frames, str | bytes | np.ndarray) or not isinstance(frames, Iterable):
-            raise InvalidInputError(
-                "frames must be an iterable of pictures, such as unmask_sdk.Camera(0); "
-                f"got {type(frames).__name__}; for a file use model.video(IN, OUT)"
-            )
+        check_frames(
+            frames,
+            "an iterable of pictures, such as unmask_sdk.Camera(0)",
+            "; for a file use model.video(IN, OUT)",
+        )
         check_channels(channels)
         check_whole("queue", queue, 1, _MAX_QUEUE)
         if timeout is not None:

@@ -91,8 +91,7 @@ def camera(
             if piped and wanted is not None:
                 frames = _every(unmasker, wanted, smooth)
             else:
-                given = int(source) if source.isdecimal() else source
-                frames = _live(unmasker, given, wanted, timeout, smooth)
+                frames = _live(unmasker, source, wanted, timeout, smooth)
             for frame in frames:
                 if sink.show(frame):
                     break
@@ -133,7 +132,7 @@ def _every(model: Unmasker, size: tuple[int, int], smooth: bool) -> Iterator[Pix
 
 
 def _live(
-    model: Unmasker, source: int | str, size: tuple[int, int] | None, timeout: float, smooth: bool
+    model: Unmasker, source: str, size: tuple[int, int] | None, timeout: float, smooth: bool
 ) -> Iterator[Pixels]:
     from ..camera import Camera
 
