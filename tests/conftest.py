@@ -5,6 +5,7 @@ The faces are one public-domain astronaut in several guises, with meshes.
 
 from __future__ import annotations
 
+import os
 import signal
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,10 @@ import cv2
 import numpy as np
 import pytest
 
+# Read when torch and OpenMP are first imported: workers beside each other have one core each, or
+# their threads wait for one another.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 # Side of the tiny unmasker's crop.
 TINY = 64
 # The astronaut's eye centres, by MediaPipe's mesh.

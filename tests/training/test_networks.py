@@ -15,7 +15,7 @@ from torch import nn
 from unmask_sdk.errors import ConfigError, DataError
 from unmask_sdk.training.checkpoint import load_network, save_network
 from unmask_sdk.training.cost import layer_costs
-from unmask_sdk.training.graph import UnmaskerGraph, build_unmasker
+from unmask_sdk.training.graph import UnmaskerGraph, build_unmasker, composite
 from unmask_sdk.training.networks import UnmaskerConfig, decide, harden
 
 SMALL = UnmaskerConfig(
@@ -33,6 +33,20 @@ class Painted(nn.Module):
     def forward(self, image: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         opacity = harden(self.probability)
         return self.picture.expand_as(image), opacity, decide(self.probability)
+
+
+def test_a_hair_of_opacity_moves_a_pixel_by_1_at_most():
+    # Where an opacity of 127 steps would round up or down, and a little beside it.
+    steps = (torch.arange(127, dtype=torch.float64) + 0.5) / 127
+    hairs = torch.tensor([-1e-4, -1e-6, 0.0, 1e-6, 1e-4], dtype=torch.float64)
+    opacity = (steps[:, None] + hairs).float().reshape(1, 1, 127, 5)
+    pixels = torch.tensor([0.0, 77.0, 255.0]).reshape(1, 3, 1, 1).expand(1, 3, 127, 5)
+    picture = torch.tensor([1.0, -0.3, -1.0]).reshape(1, 3, 1, 1).expand(1, 3, 127, 5)
+    blended, mask = composite(pixels, picture, opacity, torch.zeros_like(opacity))
+    assert (mask.amax(3) - mask.amin(3) == 1).all()
+    assert (blended.amax(3) - blended.amin(3) <= 1).all()
+    untouched = (mask == 0).expand_as(pixels)
+    assert untouched.any() and torch.equal(blended[untouched], pixels[untouched])
 
 
 def test_default_network_is_within_the_budget():
