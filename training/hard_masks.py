@@ -14,7 +14,7 @@ import numpy as np
 
 from .fabrics import Colour, Field
 from .mask_shapes import MIDDLE, MaskShape, mirror
-from .mesh import EARS, Array, turned
+from .mesh import Array, across, turned
 from .trimmings import Layer
 
 # A turned head's mask stands off the face most here.
@@ -77,10 +77,9 @@ def stand_off(
         unit: Pixels per mean-face unit.
         rng: Draws how far: up to 24 units on a profile.
     """
-    left, right = landmarks[list(EARS)]
-    across = (right - left) / max(float(np.linalg.norm(right - left)), 1e-6)
     front = np.exp(-(((outline - _FRONT) / 52.0) ** 2).sum(1))
-    return pixels + np.outer(front, across) * (turned(landmarks) * rng.uniform(0, 24) * unit)
+    far = turned(landmarks) * rng.uniform(0, 24) * unit
+    return pixels + np.outer(front, across(landmarks)) * far
 
 
 def _loud(rng: np.random.Generator) -> Colour:

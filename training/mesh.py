@@ -58,15 +58,21 @@ def eye_centres(landmarks: Array) -> Array:
     return np.stack([landmarks[list(LEFT_EYE)].mean(0), landmarks[list(RIGHT_EYE)].mean(0)])
 
 
+def across(landmarks: Array) -> Array:
+    """`[2]`: the direction from the ear on the picture's left to the other, of length 1."""
+    left, right = landmarks[list(EARS)]
+    return np.asarray((right - left) / max(float(np.linalg.norm(right - left)), 1e-6))
+
+
 def turned(landmarks: Array) -> float:
     """How far a head is turned: 0 faces the camera, -1 and 1 show one cheek alone.
 
     Positive where the nose points to the picture's right.
     """
     left, right = landmarks[list(EARS)]
-    across = (right - left) / max(float(np.linalg.norm(right - left)), 1e-6)
-    to_left = (landmarks[NOSE_TIP] - left) @ across
-    to_right = (right - landmarks[NOSE_TIP]) @ across
+    axis = across(landmarks)
+    to_left = (landmarks[NOSE_TIP] - left) @ axis
+    to_right = (right - landmarks[NOSE_TIP]) @ axis
     cheeks = max(abs(to_left) + abs(to_right), 1e-6)
     return float(np.clip((to_left - to_right) / cheeks, -1, 1))
 

@@ -46,7 +46,8 @@ def test_a_hair_of_opacity_moves_a_pixel_by_1_at_most():
     assert (mask.amax(3) - mask.amin(3) == 1).all()
     assert (blended.amax(3) - blended.amin(3) <= 1).all()
     untouched = (mask == 0).expand_as(pixels)
-    assert untouched.any() and torch.equal(blended[untouched], pixels[untouched])
+    assert untouched.any()
+    assert torch.equal(blended[untouched], pixels[untouched])
 
 
 def test_default_network_is_within_the_budget():
