@@ -21,6 +21,7 @@ from unmask_sdk.errors import ConfigError, ExportError
 from unmask_sdk.export.formats import EXPORTERS, export
 from unmask_sdk.files import write_whole
 from unmask_sdk.manifest import Artifact
+from unmask_sdk.packages import pip
 from unmask_sdk.training import weights_folder
 from unmask_sdk.training.checkpoint import read_metadata
 from unmask_sdk.training.cost import layer_costs
@@ -53,14 +54,14 @@ def check_root(root: Path) -> None:
         if not (root / name).exists():
             raise ConfigError(
                 f"{root} holds no {name}; run unmask release from a clone of unmask-sdk, installed "
-                "with: pip install -e '.[dev]'"
+                "with: " + pip("install -e '.[dev]'")
             )
     # What is measured is what is installed.
     installed = weights_folder().resolve()
     if installed != (root / "training" / "weights").resolve():
         raise ConfigError(
             f"{root} is not the clone that is installed, which has its weights in {installed}; "
-            f"pip install -e '{root}[dev]'"
+            + pip(f"install -e '{root}[dev]'")
         )
     # A wrong marker shows now, not when everything has been measured.
     for name in DOCUMENTS:

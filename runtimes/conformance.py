@@ -38,13 +38,14 @@ from unmask_sdk.errors import (
     RuntimeUnavailableError,
     UnmaskError,
 )
+from unmask_sdk.packages import pip
 from unmask_sdk.runtimes.base import Runtime
 from unmask_sdk.selection import open_runtime
 
 try:
     import pytest
 except ModuleNotFoundError as error:
-    NEEDS = "the conformance suite needs pytest; pip install pytest"
+    NEEDS = f"the conformance suite needs pytest; {pip('install pytest')}"
     if __name__ == "__main__":
         raise SystemExit(NEEDS) from None
     raise MissingDependencyError(NEEDS) from error

@@ -9,7 +9,7 @@ from pathlib import Path
 import onnxruntime as ort
 
 from unmask_sdk.errors import RuntimeUnavailableError
-from unmask_sdk.packages import install
+from unmask_sdk.packages import install, pip
 from unmask_sdk.runtimes.base import Array, RuntimeInfo
 from unmask_sdk.runtimes.nvidia import find_gpu
 from unmask_sdk.runtimes.onnx import OnnxRuntime
@@ -30,7 +30,7 @@ class OnnxCudaRuntime(OnnxRuntime):
     provider_options: Mapping[str, str] = {"device_id": "0", "use_tf32": "0"}
     mismatch_mend = (
         ": the libraries of CUDA or cuDNN are missing, or of another version than it was built "
-        "for; pip install --upgrade 'onnxruntime-gpu[cuda,cudnn]'"
+        "for; " + pip("install --upgrade 'onnxruntime-gpu[cuda,cudnn]'")
     )
 
     def _open(
@@ -67,5 +67,5 @@ def check_build() -> None:
         # The two packages are installed into one folder: the other has to go first.
         raise RuntimeUnavailableError(
             f"ONNX Runtime {ort.__version__} is a build without CUDA (it has {', '.join(known)}); "
-            f"pip uninstall onnxruntime, then {install('cuda')}"
+            f"{pip('uninstall onnxruntime')}, then {install('cuda')}"
         )

@@ -9,6 +9,7 @@ import onnxruntime as ort
 from onnxruntime.capi import onnxruntime_pybind11_state as engine
 
 from unmask_sdk.errors import DeviceMismatchError, RuntimeUnavailableError
+from unmask_sdk.packages import pip
 from unmask_sdk.runtimes.base import Array, Runtime, RuntimeInfo, check_names, one_line
 
 PROVIDER = "CPUExecutionProvider"
@@ -60,7 +61,7 @@ class OnnxRuntime(Runtime[ort.InferenceSession]):
         except OPEN_ERRORS as error:
             raise RuntimeUnavailableError(
                 f"ONNX Runtime {ort.__version__} does not open {path.name} ({one_line(error)}); "
-                "pip install --upgrade onnxruntime"
+                f"{pip('install --upgrade onnxruntime')}"
             ) from error
         providers = session.get_providers()
         # Beside every other provider ONNX Runtime has that of the CPU, for what runs there best.

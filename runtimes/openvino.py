@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from unmask_sdk.errors import DeviceMismatchError, RuntimeUnavailableError
+from unmask_sdk.packages import pip
 from unmask_sdk.runtimes.base import Array, Runtime, RuntimeInfo, check_names, one_line
 
 # On import, OpenVINO reports to its makers unless their package for that cannot be imported.
@@ -64,7 +65,7 @@ class OpenVINORuntime(Runtime[Compiled]):
         except (RuntimeError, UnicodeDecodeError) as error:
             raise RuntimeUnavailableError(
                 f"OpenVINO {version} does not open {path.name} ({one_line(error)}); "
-                "pip install --upgrade openvino"
+                f"{pip('install --upgrade openvino')}"
             ) from error
         check_names(path, self.artifact, inputs, outputs)
         devices = list(model.get_property("EXECUTION_DEVICES"))

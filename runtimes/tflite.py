@@ -16,6 +16,7 @@ import numpy as np
 from unmask_sdk import processors
 from unmask_sdk.errors import ArtifactError, RuntimeUnavailableError
 from unmask_sdk.manifest import Artifact
+from unmask_sdk.packages import pip
 from unmask_sdk.runtimes.base import Array, Runtime, RuntimeInfo, check_names, one_line
 
 # One engine under its new name and its old one. The new one goes first: the last version under
@@ -117,7 +118,7 @@ class TFLiteRuntime(Runtime[Interpreters]):
         except _ERRORS as error:
             raise RuntimeUnavailableError(
                 f"{ENGINE} does not open {path.name} ({one_line(error)}); "
-                "pip install --upgrade ai-edge-litert"
+                f"{pip('install --upgrade ai-edge-litert')}"
             ) from error
         with interpreters.lent() as loaded:
             delegated = _is_delegated(loaded.interpreter)

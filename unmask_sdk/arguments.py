@@ -58,6 +58,9 @@ def as_path(name: str, value: Any) -> Path:
         path = Path(value)
     except TypeError:
         raise InvalidInputError(f"{name} must be a path; got {value!r}") from None
+    # Path would make the current folder of it, which nobody means who passes an unset variable.
+    if value == "":
+        raise InvalidInputError(f"{name} is an empty path; for the current folder write '.'")
     if "\0" in str(path):
         raise InvalidInputError(f"{name} is no path, it holds a null character: {value!r}")
     return path

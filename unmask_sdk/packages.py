@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import os
+import shlex
+import sys
 from collections.abc import Sequence
 from urllib.parse import unquote, urlsplit
 
@@ -23,7 +26,8 @@ def missing(names: Sequence[str]) -> list[str]:
 def needs(what: str, absent: Sequence[str]) -> str:
     """Says that something needs packages that are not installed."""
     are = "is" if len(absent) == 1 else "are"
-    return f"{what} needs {' and '.join(absent)}, which {are} not installed"
+    named = " and ".join([", ".join(absent[:-1]), absent[-1]][len(absent) == 1 :])
+    return f"{what} needs {named}, which {are} not installed"
 
 
 def require(what: str, *names: str, extra: str) -> None:
@@ -40,6 +44,26 @@ def require(what: str, *names: str, extra: str) -> None:
     absent = missing(names)
     if absent:
         raise MissingDependencyError(f"{needs(what, absent)}; {install(extra)}")
+
+
+def pip(arguments: str) -> str:
+    """Gives a command of the pip that belongs to the Python that runs.
+
+    It is plain `pip …` only where that is what a shell would find: an environment that was not
+    activated is started by its path, and `pip` alone would change another one.
+
+    Args:
+        arguments: Such as `install av`.
+    """
+    import shutil
+    import sysconfig
+
+    found = shutil.which("pip")
+    if found and os.path.realpath(os.path.dirname(found)) == os.path.realpath(
+        sysconfig.get_path("scripts")
+    ):
+        return f"pip {arguments}"
+    return f"{shlex.quote(sys.executable)} -m pip {arguments}"
 
 
 def install(extra: str) -> str:
@@ -60,11 +84,11 @@ def install(extra: str) -> str:
     url = str(origin.get("url", ""))
     if "dir_info" in origin:
         flag = "-e " if origin["dir_info"].get("editable") else ""
-        return f"pip install {flag}'{unquote(urlsplit(url).path)}[{extra}]'"
+        return pip(f"install {flag}'{unquote(urlsplit(url).path)}[{extra}]'")
     if "vcs_info" in origin:
         vcs = origin["vcs_info"]
-        return f"pip install '{named} @ {vcs.get('vcs')}+{url}@{vcs.get('commit_id')}'"
-    return f"pip install '{named} @ {url}'" if url else f"pip install '{named}'"
+        return pip(f"install '{named} @ {vcs.get('vcs')}+{url}@{vcs.get('commit_id')}'")
+    return pip(f"install '{named} @ {url}'" if url else f"install '{named}'")
 
 
 def _is_there(name: str) -> bool:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from .arguments import check_whole
 from .errors import InvalidInputError, VideoWriteError
+from .packages import pip
 from .video_pixels import PixelFormat
 
 
@@ -87,8 +88,8 @@ def encoder_of(
     formats = _formats(chosen.name)
     if formats is None:
         raise VideoWriteError(
-            f"this PyAV has no encoder {chosen.name}; install PyAV from PyPI (pip install av), "
-            "or choose another codec, such as mpeg4"
+            f"this PyAV has no encoder {chosen.name}; install PyAV from PyPI "
+            f"({pip('install av')}), or choose another codec, such as mpeg4"
         )
     if not formats:
         raise VideoWriteError(

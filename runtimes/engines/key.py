@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 
 from unmask_sdk.errors import InvalidInputError, RuntimeUnavailableError
 from unmask_sdk.manifest import Artifact
+from unmask_sdk.packages import pip
 from unmask_sdk.runtimes.engines.library import Library
 from unmask_sdk.runtimes.engines.profiles import PROFILES
 from unmask_sdk.runtimes.nvidia import Gpu
@@ -75,7 +76,7 @@ def key_for(artifact: Artifact, library: Library, target: Gpu | str) -> EngineKe
             raise InvalidInputError(
                 f"{library.title} builds for the compute capabilities "
                 f"{', '.join(capabilities(library))}, not for {capability}; on that GPU use the "
-                "full TensorRT: pip install tensorrt"
+                f"full TensorRT: {pip('install tensorrt')}"
             )
         if artifact.precision == "int8" and int(capability.split(".")[0]) < _RTX_INT8_FROM:
             raise RuntimeUnavailableError(

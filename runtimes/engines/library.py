@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from unmask_sdk.errors import MissingDependencyError, RuntimeUnavailableError
-from unmask_sdk.packages import install, missing
+from unmask_sdk.packages import install, missing, pip
 
 # The full one first: it tunes for the GPU that it builds on.
 NAMES = ("tensorrt", "tensorrt_rtx")
@@ -62,12 +62,12 @@ def find_library() -> Library:
     except (ImportError, OSError) as error:
         raise RuntimeUnavailableError(
             f"{_TITLES[name]} is installed but does not import ({error}); "
-            f"pip install --force-reinstall {name.replace('_', '-')}"
+            f"{pip('install --force-reinstall ' + name.replace('_', '-'))}"
         ) from error
     library = Library(module, name, str(module.__version__))
     if not library.is_rtx and int(library.version.split(".")[0]) < OLDEST:
         raise RuntimeUnavailableError(
             f"{library.title} is too old, {OLDEST}.0 or newer is needed; on a Jetson install "
-            "JetPack 6 or newer, elsewhere pip install --upgrade tensorrt"
+            f"JetPack 6 or newer, elsewhere {pip('install --upgrade tensorrt')}"
         )
     return library

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
+import sysconfig
 from pathlib import Path
 
 import pytest
@@ -26,8 +28,8 @@ def test_nothing_is_imported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 def test_require_says_what_mends_it() -> None:
     require("unmask fly", "json", extra="wings")
-    with pytest.raises(MissingDependencyError, match=r"unmask fly needs a1 and b2.*\[wings\]'"):
-        require("unmask fly", "a1", "json", "b2", extra="wings")
+    with pytest.raises(MissingDependencyError, match=r"unmask fly needs a1, b2 and c3.*\[wings\]'"):
+        require("unmask fly", "a1", "json", "b2", "c3", extra="wings")
 
 
 @pytest.mark.parametrize(
@@ -55,4 +57,8 @@ def test_the_command_takes_the_package_from_where_it_came(
     if origin is not None:
         (info / "direct_url.json").write_text(json.dumps(origin))
     monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv("PATH", sysconfig.get_path("scripts"))
     assert install("cpu") == command
+    # Of an environment that is not activated: a shell's pip would change another one.
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert install("cpu") == f"{shlex.quote(sys.executable)} -m {command}"

@@ -394,6 +394,8 @@ def test_outputs_that_cannot_be(painted_model, clip, tmp_path):
             unmask_video(painted_model, source, tmp_path / name, **options)
     with pytest.raises(InvalidInputError, match="target must be a path; got None"):
         unmask_video(painted_model, source, None)
+    with pytest.raises(InvalidInputError, match="target is an empty path"):
+        unmask_video(painted_model, source, "")
     assert sorted(p.name for p in tmp_path.iterdir()) == ["folder.mp4", "in.mp4"]
 
 

@@ -11,7 +11,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 from typer.core import TyperGroup
 
-from ..errors import UnmaskError
+from ..errors import InvalidInputError, UnmaskError
 from .signals import tell_end
 
 
@@ -27,6 +27,10 @@ def _interruptible() -> Iterator[None]:
 class _Commands(TyperGroup):
     """Finishes what Typer leaves open, whichever command runs."""
 
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        _check_words(args)
+        return super().parse_args(ctx, args)
+
     # Typer itself would end these two without a word.
     @_interruptible()
     def make_context(self, *args: Any, **kwargs: Any) -> Any:
@@ -39,6 +43,17 @@ class _Commands(TyperGroup):
         finally:
             # Now, while a full disk can still be told of.
             sys.stdout.flush()
+
+
+def _check_words(words: list[str]) -> None:
+    """Refuses empty words: as a path they would be the current folder and all that lies in it."""
+    for index, word in enumerate(words):
+        if not word or (word.startswith("-") and word.endswith("=")):
+            place = f"after {' '.join(words[:index])}" if index else "first"
+            raise InvalidInputError(
+                f"an argument is empty, {place}; is a variable of the shell not set? "
+                "for the current folder write ."
+            )
 
 
 app = typer.Typer(

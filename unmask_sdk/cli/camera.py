@@ -13,6 +13,7 @@ import typer
 
 from ..errors import InvalidInputError, MissingDependencyError, SourceError
 from ..folders import check_file, make_folder
+from ..packages import pip
 from .options import (
     ArtifactsOption,
     DeviceOption,
@@ -237,6 +238,6 @@ def _check_window() -> None:
         raise MissingDependencyError(
             "this OpenCV cannot open windows, or there is no display; write raw RGB with --out, "
             "such as: unmask camera 0 --out - | ffplay -f rawvideo -pixel_format rgb24 "
-            "-video_size 1280x720 -; or pip uninstall opencv-python-headless, "
-            "pip install opencv-python"
+            f"-video_size 1280x720 -; or {pip('uninstall opencv-python-headless')}, "
+            f"{pip('install opencv-python')}"
         ) from error

@@ -36,7 +36,8 @@ def image(
         typer.Option(
             "--out",
             "-o",
-            help="A picture for one input, else a folder; - writes one PNG to stdout.",
+            help="A picture, for one input: its ending says the format; or a folder, made if it is "
+            "not there; - writes one PNG to stdout.",
             readable=False,
         ),
     ],
