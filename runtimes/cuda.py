@@ -28,10 +28,12 @@ class OnnxCudaRuntime(OnnxRuntime):
     provider = PROVIDER
     # With TF32, fp32 would be calculated with the ten bits of fp16.
     provider_options: Mapping[str, str] = {"device_id": "0", "use_tf32": "0"}
-    mismatch_mend = (
-        ": the libraries of CUDA or cuDNN are missing, or of another version than it was built "
-        "for; " + pip("install --upgrade 'onnxruntime-gpu[cuda,cudnn]'")
-    )
+
+    def _mismatch_mend(self) -> str:
+        return (
+            ": the libraries of CUDA or cuDNN are missing, or of another version than it was built "
+            "for; " + pip("install --upgrade 'onnxruntime-gpu[cuda,cudnn]'")
+        )
 
     def _open(
         self, path: Path, device: str, threads: int | None

@@ -38,7 +38,9 @@ class OnnxRuntime(Runtime[ort.InferenceSession]):
     name = "onnx"
     provider = PROVIDER
     provider_options: Mapping[str, str] = {}
-    mismatch_mend = ""
+
+    def _mismatch_mend(self) -> str:
+        return ""
 
     def _options(self, threads: int | None) -> ort.SessionOptions:
         options = ort.SessionOptions()
@@ -68,7 +70,7 @@ class OnnxRuntime(Runtime[ort.InferenceSession]):
         if providers[0] != self.provider:
             raise DeviceMismatchError(
                 f"asked ONNX Runtime {ort.__version__} for {self.provider}, "
-                f"got {', '.join(providers)}{self.mismatch_mend}"
+                f"got {', '.join(providers)}{self._mismatch_mend()}"
             )
         check_names(path, self.artifact, inputs, outputs)
         info = RuntimeInfo(

@@ -26,7 +26,8 @@ def missing(names: Sequence[str]) -> list[str]:
 def needs(what: str, absent: Sequence[str]) -> str:
     """Says that something needs packages that are not installed."""
     are = "is" if len(absent) == 1 else "are"
-    named = " and ".join([", ".join(absent[:-1]), absent[-1]][len(absent) == 1 :])
+    *others, last = absent
+    named = f"{', '.join(others)} and {last}" if others else last
     return f"{what} needs {named}, which {are} not installed"
 
 
@@ -55,13 +56,12 @@ def pip(arguments: str) -> str:
     Args:
         arguments: Such as `install av`.
     """
+    # Needed for errors alone, and not by `import unmask_sdk`.
     import shutil
     import sysconfig
 
-    found = shutil.which("pip")
-    if found and os.path.realpath(os.path.dirname(found)) == os.path.realpath(
-        sysconfig.get_path("scripts")
-    ):
+    found, own = shutil.which("pip"), sysconfig.get_path("scripts")
+    if found and os.path.realpath(os.path.dirname(found)) == os.path.realpath(own):
         return f"pip {arguments}"
     return f"{shlex.quote(sys.executable)} -m pip {arguments}"
 

@@ -28,6 +28,8 @@ def test_nothing_is_imported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 def test_require_says_what_mends_it() -> None:
     require("unmask fly", "json", extra="wings")
+    with pytest.raises(MissingDependencyError, match=r"unmask fly needs a1 and b2.*\[wings\]'"):
+        require("unmask fly", "a1", "json", "b2", extra="wings")
     with pytest.raises(MissingDependencyError, match=r"unmask fly needs a1, b2 and c3.*\[wings\]'"):
         require("unmask fly", "a1", "json", "b2", "c3", extra="wings")
 
