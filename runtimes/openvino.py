@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 import sys
 import threading
 from collections.abc import Sequence
@@ -23,6 +24,21 @@ DEVICE = "CPU"
 _HINTS = {"fp32": "f32", "fp16": "f32", "int8": "f32"}
 # The file to read in an artifact that is a folder; its weights lie beside it.
 MODEL = "model.xml"
+
+
+def multiplies_int8_exactly() -> bool:
+    """Returns whether this CPU adds 8-bit products in 32 bits.
+
+    x86 CPUs without VNNI add pairs of them in 16 bits, which overflow: 36 instead of 55 dB. Where
+    the operating system does not list the CPU's instructions, exact results go before speed.
+    """
+    if platform.machine().lower() not in ("x86_64", "amd64", "i386", "x86"):
+        return True
+    try:
+        words = Path("/proc/cpuinfo").read_text().split()
+    except OSError:
+        return False
+    return "avx512_vnni" in words or "avx_vnni" in words
 
 
 @dataclass(frozen=True)
@@ -54,6 +70,9 @@ class OpenVINORuntime(Runtime[Compiled]):
         }
         if threads is not None:
             settings["INFERENCE_NUM_THREADS"] = threads
+        if self.artifact.precision == "int8" and not multiplies_int8_exactly():
+            # The file's 8-bit values, multiplied in float32.
+            settings["LP_TRANSFORMS_MODE"] = "NO"
         version = ov.get_version().split("-")[0]
         try:
             core = ov.Core()
