@@ -15,10 +15,12 @@ from typing import Annotated, Any
 
 import typer
 
-from unmask_sdk.benchmarks import bench_json, bench_table, peers
-from unmask_sdk.benchmarks.parity_report import AGAINST_TRUTH, COLUMNS, cell, markdown_table
+from unmask_sdk.benchmarks.parity.report import AGAINST_TRUTH, COLUMNS, cell, markdown_table
+from unmask_sdk.core.atomic_write import write_whole
 from unmask_sdk.errors import DataError, UnmaskError
-from unmask_sdk.files import write_whole
+
+from .latency import bench_json, bench_table
+from .peers import __main__ as peers
 
 INTRODUCTION = """\
 # Benchmarks
@@ -50,8 +52,9 @@ python -m pytest benchmarks --benchmark-only    # the same from a clone, by pyte
 - **`--compare`** compares how many times as long as a fixed piece of work (a convolution by
   OpenCV, in turns with the rest) a case took. What looks slower is measured once more, and only
   what looks slower twice counts. Files of unlike devices, clocks or power modes are refused.
-- **Parity.** What each precision may be off is in `benchmarks/thresholds.json`. Hole, seam and
-  whole are regions of the reference's own mask; "lost" is the reference's value less this one's.
+- **Parity.** What each precision may be off is in `benchmarks/parity/thresholds.json`. Hole,
+  seam and whole are regions of the reference's own mask; "lost" is the reference's value less
+  this one's.
 - **Cost models** have the published layer shapes and sizes of other networks and random weights:
   they say how long such a network takes, and nothing of its pictures. Ours finds the mask itself,
   theirs are given it.

@@ -21,10 +21,10 @@ import numpy as np
 import typer
 from rich.progress import track
 
-from unmask_sdk.drawings import draw
+from unmask_sdk.core.sample_images import draw
 from unmask_sdk.errors import UnmaskError
+from unmask_sdk.loading.load import open_runtime
 from unmask_sdk.runtimes.base import Runtime
-from unmask_sdk.selection import open_runtime
 
 # Each answer as it is known, also into a file: all of it takes minutes.
 say = partial(print, flush=True)

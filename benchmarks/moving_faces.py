@@ -25,9 +25,9 @@ import typer
 from rich.progress import track
 
 import unmask_sdk
-from unmask_sdk.align import crop_matrix, to_photo
-from unmask_sdk.training.mesh import mean_face
-from unmask_sdk.training.synthesis import synthesise
+from unmask_sdk.faces.align import crop_matrix, to_photo
+from unmask_sdk.training.synthesis.mesh import mean_face
+from unmask_sdk.training.synthesis.synthesis import synthesise
 
 EXAMPLES = Path("examples")
 WIDTH, HEIGHT = 1280, 720

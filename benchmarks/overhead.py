@@ -20,9 +20,9 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
-from unmask_sdk.benchmarks.bench import CANNOT
-from unmask_sdk.benchmarks.cases import select
-from unmask_sdk.drawings import draw
+from unmask_sdk.benchmarks.latency.bench import CANNOT
+from unmask_sdk.benchmarks.parity.cases import select
+from unmask_sdk.core.sample_images import draw
 from unmask_sdk.errors import UnmaskError
 from unmask_sdk.runtimes.base import Runtime
 

@@ -21,9 +21,8 @@ import numpy as np
 import typer
 
 import unmask_sdk
+from unmask_sdk.benchmarks.latency.measure import Call, interleave
 from unmask_sdk.calibration.images import read_images
-
-from .measure import Call, interleave
 
 WIDTH, HEIGHT = 1280, 720
 SHARE, SPARE = 1.10, 3.0

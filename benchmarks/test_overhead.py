@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from unmask_sdk.benchmarks.bench import CANNOT
-from unmask_sdk.benchmarks.cases import select
-from unmask_sdk.benchmarks.overhead import BARE, ROUNDS, measure
-from unmask_sdk.drawings import draw
+from unmask_sdk.benchmarks.latency.bench import CANNOT
+from unmask_sdk.benchmarks.parity.cases import select
+from unmask_sdk.core.sample_images import draw
+
+from .overhead import BARE, ROUNDS, measure
 
 CASES = [case for case in select().cases if case.entry.name in BARE]
 

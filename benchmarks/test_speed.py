@@ -15,9 +15,10 @@ from functools import partial
 import numpy as np
 import pytest
 
-from unmask_sdk.benchmarks import bench
-from unmask_sdk.benchmarks.cases import Case, select
-from unmask_sdk.drawings import draw
+from unmask_sdk.benchmarks.parity.cases import Case, select
+from unmask_sdk.core.sample_images import draw
+
+from .latency import bench
 
 CASES = select().cases
 every_case = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)

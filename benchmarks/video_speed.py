@@ -21,7 +21,7 @@ import av
 import typer
 
 import unmask_sdk
-from unmask_sdk.video import Progress
+from unmask_sdk.video.file import Progress
 
 # Memory may grow by this share from the first mark to the last.
 GROWTH = 0.05

@@ -21,8 +21,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image as Pictures
 
-from unmask_sdk.align import CROP_SIZE
 from unmask_sdk.errors import DataError
+from unmask_sdk.faces.align import CROP_SIZE
 
 Image = npt.NDArray[np.uint8]
 

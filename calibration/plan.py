@@ -14,8 +14,9 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from unmask_sdk.calibration.images import read_images
 from unmask_sdk.errors import ConfigError, DataError
+
+from .images import read_images
 
 SCHEMA = 1
 # How ranges are taken from activations.
@@ -153,7 +154,7 @@ def _is_for(plan: Plan, config: Mapping[str, Any]) -> bool:
 
     What the plan does not mention came into the configuration after it: it holds for the default.
     """
-    from unmask_sdk.training.networks import UnmaskerConfig
+    from unmask_sdk.training.nets.networks import UnmaskerConfig
 
     return {**_as_json(UnmaskerConfig()), **plan.config} == dict(config)
 

@@ -16,8 +16,8 @@ import onnx
 import onnxruntime as ort
 from onnxruntime.quantization.calibrate import HistogramCollector
 
-from unmask_sdk.calibration.images import Image
-from unmask_sdk.calibration.plan import METHODS
+from .images import Image
+from .plan import METHODS
 
 Array = npt.NDArray[np.floating]
 Ranges = dict[str, tuple[float, float]]

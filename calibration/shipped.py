@@ -1,6 +1,6 @@
 """Makes `faces.npz`, the calibration set that comes with the package: faces of nobody.
 
-Each face is a blend of six people (`training/blends.py`) with a synthetic mask. Usage::
+Each face is a blend of six people (`training/synthesis/blends.py`) with a synthetic mask. Usage::
 
     python -m unmask_sdk.calibration.shipped FACES -o calibration/faces.npz
 """
@@ -14,11 +14,12 @@ import cv2
 import numpy as np
 from rich.progress import track
 
-from unmask_sdk.calibration.images import pack_images
-from unmask_sdk.training.blends import PEOPLE, blend
-from unmask_sdk.training.data import EYE_JITTER, Face, cut, read_landmarks, read_picture
-from unmask_sdk.training.mesh import SKIN, eye_centres
-from unmask_sdk.training.synthesis import MASK_TYPES
+from unmask_sdk.training.datasets.data import EYE_JITTER, Face, cut, read_landmarks, read_picture
+from unmask_sdk.training.synthesis.blends import PEOPLE, blend
+from unmask_sdk.training.synthesis.mesh import SKIN, eye_centres
+from unmask_sdk.training.synthesis.synthesis import MASK_TYPES
+
+from .images import pack_images
 
 COUNT = 48
 # Side of a blend; its crop has about as many pixels as the pictures that went into it.

@@ -15,10 +15,10 @@ from pathlib import Path
 import numpy as np
 
 from unmask_sdk import UnmaskError
-from unmask_sdk.packages import require
-from unmask_sdk.training.data import Face, read_landmarks
-from unmask_sdk.training.mesh import eye_centres
-from unmask_sdk.training.synthesis import synthesise
+from unmask_sdk.core.optional_deps import require
+from unmask_sdk.training.datasets.data import Face, read_landmarks
+from unmask_sdk.training.synthesis.mesh import eye_centres
+from unmask_sdk.training.synthesis.synthesis import synthesise
 
 
 @dataclass(frozen=True)
@@ -65,8 +65,8 @@ def main() -> None:
     parser.add_argument("-o", "--out", type=Path, required=True)
     options = parser.parse_args()
     require("make_faces.py", "skimage", "torch", extra="train")
-    from unmask_sdk.training.blends import PEOPLE, blend
-    from unmask_sdk.training.sheet import write_picture
+    from unmask_sdk.training.synthesis.blends import PEOPLE, blend
+    from unmask_sdk.training.unmasker.sheet import write_picture
 
     # Whole heads only: pictures that show the neck, looking at the camera.
     faces = [

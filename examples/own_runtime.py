@@ -15,10 +15,10 @@ from pathlib import Path
 import onnxruntime
 
 from unmask_sdk import Unmasker, UnmaskError
-from unmask_sdk.locator import Locator
-from unmask_sdk.manifest import read_manifest
+from unmask_sdk.core.manifest import read_manifest
+from unmask_sdk.faces.locator import Locator
+from unmask_sdk.loading.load import open_runtime
 from unmask_sdk.runtimes.base import Array, Runtime, RuntimeInfo
-from unmask_sdk.selection import open_runtime
 
 
 class Counting(Runtime[onnxruntime.InferenceSession]):

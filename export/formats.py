@@ -10,12 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from unmask_sdk.core.manifest import Artifact
+from unmask_sdk.core.optional_deps import require
+from unmask_sdk.core.output_paths import check_writable
 from unmask_sdk.errors import ConfigError
-from unmask_sdk.export import manifest
-from unmask_sdk.folders import check_writable
-from unmask_sdk.manifest import Artifact
-from unmask_sdk.packages import require
 from unmask_sdk.training import weights_folder
+
+from . import manifest
 
 Progress = Callable[[str], None]
 
@@ -46,7 +47,7 @@ EXPORTERS: dict[str, Exporter] = {
     for exporter in (
         Exporter(
             name="onnx",
-            module="unmask_sdk.export.onnx",
+            module="unmask_sdk.export.onnx.exporter",
             suffix=".onnx",
             precisions=("fp32", "fp16", "int8"),
             requires=("torch", "safetensors", "onnx", "onnxscript", "onnxruntime"),
@@ -54,7 +55,7 @@ EXPORTERS: dict[str, Exporter] = {
         ),
         Exporter(
             name="trt",
-            module="unmask_sdk.export.trt",
+            module="unmask_sdk.export.trt.exporter",
             suffix="-trt.onnx",
             precisions=("fp16", "int8"),
             requires=("torch", "safetensors", "onnx", "onnxscript", "onnxruntime"),
@@ -62,7 +63,7 @@ EXPORTERS: dict[str, Exporter] = {
         ),
         Exporter(
             name="coreml",
-            module="unmask_sdk.export.coreml",
+            module="unmask_sdk.export.coreml.exporter",
             suffix=".mlpackage",
             precisions=("fp32", "fp16", "w8", "w8a8"),
             requires=("torch", "safetensors", "onnx", "onnxscript", "onnxruntime", "coremltools"),
@@ -70,7 +71,7 @@ EXPORTERS: dict[str, Exporter] = {
         ),
         Exporter(
             name="openvino",
-            module="unmask_sdk.export.openvino",
+            module="unmask_sdk.export.openvino.exporter",
             suffix="_openvino",
             precisions=("fp16", "int8"),
             requires=("torch", "safetensors", "onnx", "onnxscript", "onnxruntime", "openvino"),
@@ -78,7 +79,7 @@ EXPORTERS: dict[str, Exporter] = {
         ),
         Exporter(
             name="tflite",
-            module="unmask_sdk.export.tflite",
+            module="unmask_sdk.export.tflite.exporter",
             suffix=".tflite",
             precisions=("fp32", "fp16", "int8"),
             requires=("torch", "safetensors", "litert_torch", "ai_edge_quantizer"),
@@ -146,7 +147,7 @@ def export(
     for file in files:
         if not os.path.isfile(file):
             raise ConfigError(f"there is no weight file {file}; make one with `unmask train`")
-    from unmask_sdk.export import pipeline
+    from . import pipeline
 
     for name in _NOISY:
         logging.getLogger(name).setLevel(logging.ERROR)
@@ -169,8 +170,9 @@ def shipped() -> list[Path]:
 
 def fitting(weights: Sequence[Path], precision: str) -> list[Path]:
     """Those of the weight files whose networks are exported in a precision."""
-    from unmask_sdk.export.roles import ROLES
-    from unmask_sdk.training.checkpoint import read_metadata
+    from unmask_sdk.training.nets.checkpoint import read_metadata
+
+    from .roles import ROLES
 
     wanted = {role.name for role in ROLES.values() if precision in role.precisions}
     return [file for file in weights if read_metadata(file)[0] in wanted]

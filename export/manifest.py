@@ -10,8 +10,15 @@ from contextlib import ExitStack, suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 
+from unmask_sdk.core.manifest import (
+    MANIFEST_NAME,
+    SCHEMA,
+    Artifact,
+    files_of,
+    inside,
+    read_manifest,
+)
 from unmask_sdk.errors import ArtifactError, ExportError
-from unmask_sdk.manifest import MANIFEST_NAME, SCHEMA, Artifact, files_of, inside, read_manifest
 
 
 def check(folder: Path) -> None:

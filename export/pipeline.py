@@ -18,11 +18,7 @@ from typing import Any, Protocol
 
 import torch
 
-from unmask_sdk.errors import ConfigError, ExportError
-from unmask_sdk.export import manifest
-from unmask_sdk.export.roles import Role, role_of
-from unmask_sdk.export.verify import golden_vectors, measure
-from unmask_sdk.manifest import (
+from unmask_sdk.core.manifest import (
     WEIGHTS_PACKAGE,
     Artifact,
     Golden,
@@ -31,8 +27,13 @@ from unmask_sdk.manifest import (
     size_of,
     weights_root,
 )
+from unmask_sdk.errors import ConfigError, ExportError
 from unmask_sdk.runtimes.base import Runtime
-from unmask_sdk.training.checkpoint import load_network
+from unmask_sdk.training.nets.checkpoint import load_network
+
+from . import manifest
+from .roles import Role, role_of
+from .verify import golden_vectors, measure
 
 Progress = Callable[[str], None]
 

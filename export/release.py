@@ -17,15 +17,16 @@ from typing import Any
 
 import torch
 
+from unmask_sdk.core.atomic_write import write_whole
+from unmask_sdk.core.manifest import Artifact
+from unmask_sdk.core.optional_deps import pip
 from unmask_sdk.errors import ConfigError, ExportError
-from unmask_sdk.export.formats import EXPORTERS, export
-from unmask_sdk.files import write_whole
-from unmask_sdk.manifest import Artifact
-from unmask_sdk.packages import pip
 from unmask_sdk.training import weights_folder
-from unmask_sdk.training.checkpoint import read_metadata
-from unmask_sdk.training.cost import layer_costs
-from unmask_sdk.training.graph import UnmaskerGraph
+from unmask_sdk.training.nets.checkpoint import read_metadata
+from unmask_sdk.training.nets.cost import layer_costs
+from unmask_sdk.training.nets.graph import UnmaskerGraph
+
+from .formats import EXPORTERS, export
 
 UNMASKERS, LOCATOR = ("unmasker",), ("detector", "aligner")
 # What the package brings: format, precision, kinds of network. A Jetson and a Raspberry Pi shall

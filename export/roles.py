@@ -8,11 +8,11 @@ from typing import Any
 
 from torch import nn
 
+from unmask_sdk.core.manifest import TensorSpec
 from unmask_sdk.errors import ExportError
-from unmask_sdk.locator import ALIGN_SIZE
-from unmask_sdk.manifest import TensorSpec
-from unmask_sdk.training.graph import UnmaskerGraph
-from unmask_sdk.training.locator_networks import AlignerGraph, DetectorGraph
+from unmask_sdk.faces.locator import ALIGN_SIZE
+from unmask_sdk.training.nets.graph import UnmaskerGraph
+from unmask_sdk.training.nets.locator_networks import AlignerGraph, DetectorGraph
 
 # Detectors halve the picture five times.
 DETECTOR_STEP = 32

@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from unmask_sdk.drawings import draw
+from unmask_sdk.core.manifest import Parity, TensorSpec
+from unmask_sdk.core.sample_images import draw
 from unmask_sdk.errors import ExportError
-from unmask_sdk.manifest import Parity, TensorSpec
 from unmask_sdk.runtimes.base import Runtime
 from unmask_sdk.verify import compare, worst
 

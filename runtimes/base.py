@@ -22,10 +22,10 @@ from typing import Any, Generic, Protocol, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from unmask_sdk.arguments import check_whole
-from unmask_sdk.closing import Closing
+from unmask_sdk.core.closable import Closing
+from unmask_sdk.core.manifest import Artifact, TensorSpec
+from unmask_sdk.core.validate import check_whole
 from unmask_sdk.errors import ArtifactError, InvalidInputError, RuntimeUnavailableError
-from unmask_sdk.manifest import Artifact, TensorSpec
 
 Array = npt.NDArray[Any]
 Pixels = npt.NDArray[np.uint8]

@@ -6,7 +6,7 @@ Authors of runtimes have them among their own tests::
 
     import pytest
     from unmask_sdk.runtimes.conformance import RuntimeConformance
-    from unmask_sdk.selection import open_runtime
+    from unmask_sdk.loading.load import open_runtime
 
     class TestMirror(RuntimeConformance):
         @pytest.fixture
@@ -31,16 +31,17 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from unmask_sdk.drawings import draw
+from unmask_sdk.core.optional_deps import pip
+from unmask_sdk.core.sample_images import draw
 from unmask_sdk.errors import (
     InvalidInputError,
     MissingDependencyError,
     RuntimeUnavailableError,
     UnmaskError,
 )
-from unmask_sdk.packages import pip
-from unmask_sdk.runtimes.base import Runtime
-from unmask_sdk.selection import open_runtime
+from unmask_sdk.loading.load import open_runtime
+
+from .base import Runtime
 
 try:
     import pytest

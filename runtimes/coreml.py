@@ -14,9 +14,10 @@ import numpy as np
 from coremltools.models.compute_device import MLGPUComputeDevice, MLNeuralEngineComputeDevice
 from PIL import Image as Pictures
 
+from unmask_sdk.core.manifest import TensorSpec
 from unmask_sdk.errors import RuntimeUnavailableError
-from unmask_sdk.manifest import TensorSpec
-from unmask_sdk.runtimes.base import Array, Runtime, RuntimeInfo, check_names, one_line
+
+from .base import Array, Runtime, RuntimeInfo, check_names, one_line
 
 # By what `device` calls them. Core ML gives each operation to one of the units it may use.
 UNITS = {

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import onnxruntime as ort
 
+from unmask_sdk.core.optional_deps import install, pip
 from unmask_sdk.errors import RuntimeUnavailableError
-from unmask_sdk.packages import install, pip
-from unmask_sdk.runtimes.base import Array, RuntimeInfo
-from unmask_sdk.runtimes.nvidia import find_gpu
-from unmask_sdk.runtimes.onnx import OnnxRuntime
+
+from .base import Array, RuntimeInfo
+from .nvidia import find_gpu
+from .onnx import OnnxRuntime
 
 PROVIDER = "CUDAExecutionProvider"
 

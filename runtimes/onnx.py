@@ -8,9 +8,10 @@ from pathlib import Path
 import onnxruntime as ort
 from onnxruntime.capi import onnxruntime_pybind11_state as engine
 
+from unmask_sdk.core.optional_deps import pip
 from unmask_sdk.errors import DeviceMismatchError, RuntimeUnavailableError
-from unmask_sdk.packages import pip
-from unmask_sdk.runtimes.base import Array, Runtime, RuntimeInfo, check_names, one_line
+
+from .base import Array, Runtime, RuntimeInfo, check_names, one_line
 
 PROVIDER = "CPUExecutionProvider"
 

@@ -9,9 +9,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from unmask_sdk.core.optional_deps import pip
 from unmask_sdk.errors import DeviceMismatchError, RuntimeUnavailableError
-from unmask_sdk.packages import pip
-from unmask_sdk.runtimes.base import Array, Runtime, RuntimeInfo, check_names, one_line
+
+from .base import Array, Runtime, RuntimeInfo, check_names, one_line
 
 # On import, OpenVINO reports to its makers unless their package for that cannot be imported.
 sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]

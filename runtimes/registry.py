@@ -11,15 +11,16 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from unmask_sdk.core.optional_deps import install, missing, needs
 from unmask_sdk.errors import (
     InvalidInputError,
     MissingDependencyError,
     RuntimeUnavailableError,
     UnmaskError,
 )
-from unmask_sdk.packages import install, missing, needs
-from unmask_sdk.runtimes.base import Runtime
-from unmask_sdk.runtimes.nvidia import MEND, driver_problem
+
+from .base import Runtime
+from .nvidia import MEND, driver_problem
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint

@@ -13,11 +13,12 @@ from typing import Any
 
 import numpy as np
 
-from unmask_sdk import processors
+from unmask_sdk.core.cpu_count import usable_cpus
+from unmask_sdk.core.manifest import Artifact
+from unmask_sdk.core.optional_deps import pip
 from unmask_sdk.errors import ArtifactError, RuntimeUnavailableError
-from unmask_sdk.manifest import Artifact
-from unmask_sdk.packages import pip
-from unmask_sdk.runtimes.base import Array, Runtime, RuntimeInfo, check_names, one_line
+
+from .base import Array, Runtime, RuntimeInfo, check_names, one_line
 
 # One engine under its new name and its old one. The new one goes first: the last version under
 # the old name takes three times as long in fp32 and twenty times in int8.
@@ -61,7 +62,7 @@ class Interpreters:
         self._file = file
         self._artifact = artifact
         self._threads = threads
-        self._places = threading.Semaphore(max(1, processors.usable() // (threads or 1)))
+        self._places = threading.Semaphore(max(1, usable_cpus() // (threads or 1)))
         self._idle = [self._load()]
 
     @contextmanager

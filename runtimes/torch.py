@@ -8,8 +8,9 @@ from pathlib import Path
 import torch
 
 from unmask_sdk.errors import DeviceMismatchError, RuntimeUnavailableError
-from unmask_sdk.runtimes.base import Array, Runtime, RuntimeInfo, one_line
-from unmask_sdk.training.checkpoint import load_network
+from unmask_sdk.training.nets.checkpoint import load_network
+
+from .base import Array, Runtime, RuntimeInfo, one_line
 
 
 class TorchRuntime(Runtime[torch.nn.Module]):

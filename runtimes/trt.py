@@ -11,14 +11,15 @@ from typing import Any
 import numpy as np
 
 from unmask_sdk.errors import InvalidInputError, RuntimeUnavailableError
-from unmask_sdk.runtimes.base import Array, Runtime, RuntimeInfo, check_names, describe
 from unmask_sdk.runtimes.engines.build import last_words, logger_of
 from unmask_sdk.runtimes.engines.cache import EngineCache
 from unmask_sdk.runtimes.engines.library import Library, find_library
 from unmask_sdk.runtimes.engines.prepare import prepare
 from unmask_sdk.runtimes.engines.profiles import PROFILES, Shape
 from unmask_sdk.runtimes.engines.progress import logger
-from unmask_sdk.runtimes.nvidia import find_gpu
+
+from .base import Array, Runtime, RuntimeInfo, check_names, describe
+from .nvidia import find_gpu
 
 
 class Session:

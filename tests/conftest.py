@@ -34,15 +34,15 @@ def interruptible() -> None:
 def tiny_weights(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """Random weights of a tiny unmasker, detector and aligner, as `unmask train` writes them."""
     torch = pytest.importorskip("torch")
-    from unmask_sdk.training.checkpoint import save_network
-    from unmask_sdk.training.graph import build_unmasker
-    from unmask_sdk.training.locator_networks import (
+    from unmask_sdk.training.nets.checkpoint import save_network
+    from unmask_sdk.training.nets.graph import build_unmasker
+    from unmask_sdk.training.nets.locator_networks import (
         AlignerConfig,
         AlignerGraph,
         DetectorConfig,
         DetectorGraph,
     )
-    from unmask_sdk.training.networks import UnmaskerConfig
+    from unmask_sdk.training.nets.networks import UnmaskerConfig
 
     torch.manual_seed(0)
     unmasker = UnmaskerConfig(
@@ -78,8 +78,8 @@ def tiny_artifacts(tiny_weights: list[Path], tmp_path_factory: pytest.TempPathFa
     """
     for name in ("onnx", "onnxscript", "onnxruntime"):
         pytest.importorskip(name)
+    from unmask_sdk.core.optional_deps import missing
     from unmask_sdk.export.formats import EXPORTERS, export
-    from unmask_sdk.packages import missing
 
     folder = tmp_path_factory.mktemp("artifacts")
     export("onnx", tiny_weights, folder)
@@ -106,9 +106,9 @@ def every_artifact(
     tiny_weights: list[Path], tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[Path, list[Any], list[tuple[str, int, int]]]:
     """The tiny unmasker in every format and precision: folder, what was made, steps told."""
-    from unmask_sdk.export.everything import export_all
+    from unmask_sdk.core.optional_deps import missing
+    from unmask_sdk.export.all_formats import export_all
     from unmask_sdk.export.formats import EXPORTERS
-    from unmask_sdk.packages import missing
 
     absent = sorted({name for e in EXPORTERS.values() for name in missing(e.requires)})
     if absent:
@@ -144,8 +144,8 @@ def tiny_trt(tiny_weights: list[Path], tmp_path_factory: pytest.TempPathFactory)
 def astronaut() -> tuple[Any, Any]:
     """Picture uint8 `[512, 512, 3]` and mesh `[468, 2]`: the mean face laid on by the eyes."""
     data = pytest.importorskip("skimage.data")
-    from unmask_sdk.align import crop_matrix, transform_points
-    from unmask_sdk.training.mesh import mean_face
+    from unmask_sdk.faces.align import crop_matrix, transform_points
+    from unmask_sdk.training.synthesis.mesh import mean_face
 
     mesh = transform_points(cv2.invertAffineTransform(crop_matrix(ASTRONAUT_EYES)), mean_face())
     return data.astronaut(), mesh
@@ -154,7 +154,7 @@ def astronaut() -> tuple[Any, Any]:
 @pytest.fixture(scope="session")
 def faces_folder(astronaut: tuple[Any, Any], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Ten pictures of five "people", the last of them held out, and `landmarks.npz`."""
-    from unmask_sdk.align import transform_points
+    from unmask_sdk.faces.align import transform_points
 
     folder = tmp_path_factory.mktemp("faces")
     picture, mesh = astronaut

@@ -35,15 +35,15 @@ from .errors import (
 )
 
 if TYPE_CHECKING:
-    from .camera import Camera
-    from .locator import Location
+    from .faces.locator import Location
+    from .loading.load import Candidate, load
     from .result import Face, Result
     from .runtimes.base import RuntimeInfo
-    from .selection import Candidate, load
-    from .session import Session
-    from .stream import Stream
     from .unmasker import Unmasker
-    from .video import Progress, VideoInterrupted, VideoReport
+    from .video.camera import Camera
+    from .video.file import Progress, VideoInterrupted, VideoReport
+    from .video.session import Session
+    from .video.stream import Stream
 
     __version__: str
 
@@ -92,19 +92,19 @@ __all__ = [
 ]
 
 _LAZY = {
-    "Camera": "camera",
-    "Candidate": "selection",
+    "Camera": "video.camera",
+    "Candidate": "loading.load",
     "Face": "result",
-    "Location": "locator",
-    "Progress": "video",
+    "Location": "faces.locator",
+    "Progress": "video.file",
     "Result": "result",
     "RuntimeInfo": "runtimes.base",
-    "Session": "session",
-    "Stream": "stream",
+    "Session": "video.session",
+    "Stream": "video.stream",
     "Unmasker": "unmasker",
-    "VideoInterrupted": "video",
-    "VideoReport": "video",
-    "load": "selection",
+    "VideoInterrupted": "video.file",
+    "VideoReport": "video.file",
+    "load": "loading.load",
 }
 
 

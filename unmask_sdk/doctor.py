@@ -9,16 +9,16 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
-from . import processors
-from .caches import cache_folder
+from .core.cache_dir import cache_folder
+from .core.cpu_count import usable_cpus
+from .core.manifest import Manifest, read_manifest
 from .errors import ArtifactError, RuntimeUnavailableError, UnmaskError
-from .limits import timings
-from .lookup import AUTO
-from .manifest import Manifest, read_manifest
+from .loading.artifact_lookup import AUTO
+from .loading.limits import timings
+from .loading.load import Candidate, choose, hindrance, open_role
 from .runtimes.engines.cache import EngineCache
 from .runtimes.nvidia import find_gpu
 from .runtimes.registry import ENTRIES, RuntimeEntry, load_entry, third_party
-from .selection import Candidate, choose, hindrance, open_role
 
 # Instruction sets that the engines' fast paths use, as Linux names them.
 _FEATURES = (
@@ -158,7 +158,7 @@ def device() -> Device:
         system=f"{platform.system()} {platform.release()}, {platform.machine()}",
         board=_board(),
         cpu=names or platform.processor() or platform.machine(),
-        cores=processors.usable(),
+        cores=usable_cpus(),
         features=tuple(feature for feature in _FEATURES if feature in flags),
         gpus=_gpus(),
         governor=_read("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor").strip() or None,

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from .align import to_photo
+from .faces.align import to_photo
 
 if TYPE_CHECKING:
     from .result import Face

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from .errors import InvalidInputError
 
 if TYPE_CHECKING:
-    from .images import Extras
+    from .imaging.decode import Extras
 
 Pixels = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float64]
@@ -89,7 +89,7 @@ class Result:
 
         Calculated when it is first asked for.
         """
-        from .paste import coverage
+        from .compositing.blend import coverage
 
         masked = [face for face in self.faces if face.masked]
         return coverage(self.image, [(face.crop, face.mask, face.matrix) for face in masked])
@@ -122,8 +122,8 @@ class Result:
             ImageWriteError: If the extension is another, or the file cannot be written.
             InvalidInputError: If `path` is none, or `quality` is no whole number or out of range.
         """
-        from .arguments import as_path
-        from .encode import write
+        from .core.validate import as_path
+        from .imaging.encode import write
 
         if hasattr(path, "write"):
             raise InvalidInputError(
@@ -144,7 +144,7 @@ class Result:
             ImageWriteError: If there is no such format, or it cannot hold so large a picture.
             InvalidInputError: If `quality` is no whole number, or out of range.
         """
-        from .encode import to_bytes
+        from .imaging.encode import to_bytes
 
         return to_bytes(
             format, self.image, self.extras, quality=quality, generated=self._altered, strip=strip

@@ -10,22 +10,22 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from .align import CROP_SIZE, crop_matrix, transform_points, warp_crop
-from .closing import Closing
+from .compositing.blend import paste
+from .core.closable import Closing
 from .errors import InvalidInputError, RuntimeUnavailableError
-from .images import Channels, Photo, Source, read
-from .locator import MAX_FACES, Location, Locator
-from .paste import paste
+from .faces.align import CROP_SIZE, crop_matrix, transform_points, warp_crop
+from .faces.locator import MAX_FACES, Location, Locator
+from .imaging.decode import Channels, Photo, Source, read
 from .result import Face, Result
 from .runtimes.base import as_array
 
 if TYPE_CHECKING:
     from threading import Event
 
+    from .loading.load import Candidate
     from .runtimes.base import Runtime, RuntimeInfo, Tensor
-    from .selection import Candidate
-    from .stream import Stream
-    from .video import Progress, VideoReport
+    from .video.file import Progress, VideoReport
+    from .video.stream import Stream
 
 Pixels = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float64]
@@ -223,7 +223,7 @@ class Unmasker(Closing):
             MissingDependencyError: If PyAV is not installed.
             VideoInterrupted: After Ctrl-C, once the file is finished; it is a `KeyboardInterrupt`.
         """
-        from .video import unmask_video
+        from .video.file import unmask_video
 
         return unmask_video(
             self,
@@ -264,7 +264,7 @@ class Unmasker(Closing):
             InvalidInputError: If an argument does not fit.
             RuntimeUnavailableError: If the model is closed.
         """
-        from .stream import Stream
+        from .video.stream import Stream
 
         return Stream(self, frames, channels=channels, queue=queue, timeout=timeout, smooth=smooth)
 

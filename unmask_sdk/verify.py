@@ -13,16 +13,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from .core.manifest import Artifact, Golden, Manifest, Parity, read_manifest
 from .errors import (
     ArtifactError,
     MissingDependencyError,
     RuntimeUnavailableError,
     VerificationError,
 )
-from .manifest import Artifact, Golden, Manifest, Parity, read_manifest
+from .loading.load import open_artifact
 from .runtimes.base import Runtime
 from .runtimes.registry import ENTRIES, RuntimeEntry, find, problem
-from .selection import open_artifact
 
 Array = npt.NDArray[Any]
 

@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from unmask_sdk.errors import RuntimeUnavailableError
-from unmask_sdk.runtimes.engines.library import Library
-from unmask_sdk.runtimes.engines.profiles import Shape
-from unmask_sdk.runtimes.engines.progress import Phases
+
+from .library import Library
+from .profiles import Shape
+from .progress import Phases
 
 # Memory that kernels may use while they run, of which TensorRT by itself would take all there is.
 WORKSPACE = 1 << 30

@@ -19,10 +19,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from unmask_sdk.caches import VARIABLE, cache_folder
+from unmask_sdk.core.cache_dir import VARIABLE, cache_folder
 from unmask_sdk.errors import RuntimeUnavailableError
-from unmask_sdk.runtimes.engines.key import EngineKey
-from unmask_sdk.runtimes.engines.progress import logger
+
+from .key import EngineKey
+from .progress import logger
 
 SCHEMA = 1
 # All engines of the package on one device take about 60 MB.

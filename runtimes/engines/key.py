@@ -6,12 +6,13 @@ import hashlib
 import json
 from dataclasses import asdict, dataclass
 
+from unmask_sdk.core.manifest import Artifact
+from unmask_sdk.core.optional_deps import pip
 from unmask_sdk.errors import InvalidInputError, RuntimeUnavailableError
-from unmask_sdk.manifest import Artifact
-from unmask_sdk.packages import pip
-from unmask_sdk.runtimes.engines.library import Library
-from unmask_sdk.runtimes.engines.profiles import PROFILES
 from unmask_sdk.runtimes.nvidia import Gpu
+
+from .library import Library
+from .profiles import PROFILES
 
 # In keys of TensorRT-RTX, whose engines fit every GPU of their compute capability.
 ANY = "any"

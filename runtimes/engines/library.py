@@ -7,8 +7,8 @@ import importlib
 from dataclasses import dataclass
 from typing import Any
 
+from unmask_sdk.core.optional_deps import install, missing, pip
 from unmask_sdk.errors import MissingDependencyError, RuntimeUnavailableError
-from unmask_sdk.packages import install, missing, pip
 
 # The full one first: it tunes for the GPU that it builds on.
 NAMES = ("tensorrt", "tensorrt_rtx")

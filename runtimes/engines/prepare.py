@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from unmask_sdk.manifest import Artifact
-from unmask_sdk.runtimes.engines.build import build
-from unmask_sdk.runtimes.engines.cache import EngineCache
-from unmask_sdk.runtimes.engines.key import EngineKey, key_for
-from unmask_sdk.runtimes.engines.library import Library
-from unmask_sdk.runtimes.engines.profiles import PROFILES
-from unmask_sdk.runtimes.engines.progress import Reporter, logger
+from unmask_sdk.core.manifest import Artifact
 from unmask_sdk.runtimes.nvidia import Gpu
+
+from .build import build
+from .cache import EngineCache
+from .key import EngineKey, key_for
+from .library import Library
+from .profiles import PROFILES
+from .progress import Reporter, logger
 
 
 def prepare(

@@ -20,8 +20,8 @@ def plant(own_artifacts: Path) -> Callable[[Plant], Path]:
     The manifest is made to agree, so that nothing but the outputs can tell.
     """
     onnx = pytest.importorskip("onnx")
+    from unmask_sdk.core.manifest import read_manifest, sha256_of
     from unmask_sdk.export import manifest
-    from unmask_sdk.manifest import read_manifest, sha256_of
 
     def change(fault: Plant) -> Path:
         file = own_artifacts / "unmasker-fp32.onnx"
@@ -44,9 +44,9 @@ def every_unmasker(
     tiny_artifacts: Path, tiny_weights: list[Path], tmp_path_factory: pytest.TempPathFactory
 ) -> Path:
     """The tiny networks, the unmasker in all formats that can be exported and looked into here."""
-    from unmask_sdk.benchmarks.layers import TAPS
+    from unmask_sdk.benchmarks.parity.layers import TAPS
+    from unmask_sdk.core.optional_deps import missing
     from unmask_sdk.export.formats import EXPORTERS, export
-    from unmask_sdk.packages import missing
 
     folder = Path(shutil.copytree(tiny_artifacts, tmp_path_factory.mktemp("every") / "artifacts"))
     unmasker = [file for file in tiny_weights if file.stem == "unmasker"]

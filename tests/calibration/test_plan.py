@@ -22,9 +22,9 @@ from unmask_sdk.errors import ConfigError, DataError
 
 pytest.importorskip("torch")
 from unmask_sdk.training import shipped_weights
-from unmask_sdk.training.checkpoint import load_network
-from unmask_sdk.training.graph import build_unmasker
-from unmask_sdk.training.networks import UnmaskerConfig
+from unmask_sdk.training.nets.checkpoint import load_network
+from unmask_sdk.training.nets.graph import build_unmasker
+from unmask_sdk.training.nets.networks import UnmaskerConfig
 
 
 def test_a_plan_survives_the_disk(tmp_path: Path) -> None:

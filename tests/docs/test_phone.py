@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import unmask_sdk
-from unmask_sdk.align import crop_matrix, warp_crop
+from unmask_sdk.faces.align import crop_matrix, warp_crop
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "phone.md").read_text(encoding="utf-8")

@@ -14,10 +14,10 @@ from pathlib import Path
 
 import pytest
 
+from unmask_sdk.core.manifest import read_manifest, sha256_of
 from unmask_sdk.errors import DataError, ExportError
 from unmask_sdk.export.formats import export
 from unmask_sdk.export.manifest import write
-from unmask_sdk.manifest import read_manifest, sha256_of
 
 for needed in ("onnx", "onnxscript", "onnxruntime", "torch"):
     pytest.importorskip(needed)

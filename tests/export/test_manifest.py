@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from unmask_sdk.core.manifest import read_manifest
 from unmask_sdk.errors import ArtifactError, ExportError
 from unmask_sdk.export.manifest import merge, write
-from unmask_sdk.manifest import read_manifest
 
 
 def test_what_is_written_reads_back(tiny_artifacts: Path, tmp_path: Path) -> None:

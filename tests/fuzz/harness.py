@@ -21,11 +21,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from unmask_sdk import xmp
-from unmask_sdk.encode import write
+from unmask_sdk.core.manifest import MANIFEST_NAME, read_manifest
 from unmask_sdk.errors import UnmaskError
-from unmask_sdk.images import Extras, read
-from unmask_sdk.manifest import MANIFEST_NAME, read_manifest
+from unmask_sdk.imaging import xmp
+from unmask_sdk.imaging.decode import Extras, read
+from unmask_sdk.imaging.encode import write
 
 # A picture of more pixels says nothing new, and takes the time of many.
 LARGE = 1 << 22
@@ -89,8 +89,8 @@ def _fields(tree: Any) -> Iterator[tuple[Any, Any]]:
 
 def artifact(data: bytes) -> None:
     """Opens a model file whose digest the manifest confirms, so that the engine sees it."""
-    from unmask_sdk.manifest import sha256_of
-    from unmask_sdk.selection import open_runtime
+    from unmask_sdk.core.manifest import sha256_of
+    from unmask_sdk.loading.load import open_runtime
 
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "a.onnx"
@@ -141,14 +141,19 @@ def one(target: str, data: bytes) -> None:
 
 
 # Whose branches lead the fuzzer; instrumenting all modules would take minutes.
-_PICTURES = ("unmask_sdk.images", "unmask_sdk.colours", "unmask_sdk.exif", "unmask_sdk.encode")
+_PICTURES = (
+    "unmask_sdk.imaging.decode",
+    "unmask_sdk.imaging.color",
+    "unmask_sdk.imaging.exif",
+    "unmask_sdk.imaging.encode",
+)
 _PLUGINS = ("Jpeg", "Png", "WebP", "Tiff", "Bmp", "Gif", "Ppm")
 INSTRUMENTED = {
     "picture": (*_PICTURES, *(f"PIL.{name}ImagePlugin" for name in _PLUGINS)),
-    "metadata": (*_PICTURES, "unmask_sdk.xmp", "PIL.TiffImagePlugin", "PIL.Image"),
-    "manifest": ("unmask_sdk.manifest",),
-    "field": ("unmask_sdk.manifest",),
-    "artifact": ("unmask_sdk.manifest", "unmask_sdk.selection"),
+    "metadata": (*_PICTURES, "unmask_sdk.imaging.xmp", "PIL.TiffImagePlugin", "PIL.Image"),
+    "manifest": ("unmask_sdk.core.manifest",),
+    "field": ("unmask_sdk.core.manifest",),
+    "artifact": ("unmask_sdk.core.manifest", "unmask_sdk.loading.load"),
 }
 
 

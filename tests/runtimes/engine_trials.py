@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from unmask_sdk.manifest import Artifact, read_manifest
+from unmask_sdk.core.manifest import Artifact, read_manifest
 from unmask_sdk.runtimes.engines.cache import EngineCache
 from unmask_sdk.runtimes.engines.key import EngineKey, key_for
 from unmask_sdk.runtimes.engines.library import find_library

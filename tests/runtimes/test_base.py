@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from unmask_sdk.drawings import draw
+from unmask_sdk.core.sample_images import draw
 from unmask_sdk.errors import ArtifactError, InvalidInputError, RuntimeUnavailableError
+from unmask_sdk.loading.load import open_runtime
 from unmask_sdk.runtimes.base import Runtime
-from unmask_sdk.selection import open_runtime
 
 AnyRuntime = Runtime[Any]
 

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
+from unmask_sdk.loading.load import open_runtime
 from unmask_sdk.runtimes.base import Runtime
 from unmask_sdk.runtimes.conformance import RuntimeConformance
 from unmask_sdk.runtimes.registry import ENTRIES, problem
-from unmask_sdk.selection import open_runtime
 
 BUILT = [(entry, precision) for entry in ENTRIES for precision in entry.precisions]
 

@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from unmask_sdk.drawings import draw
+from unmask_sdk.core.manifest import TensorSpec, read_manifest
+from unmask_sdk.core.sample_images import draw
 from unmask_sdk.errors import RuntimeUnavailableError
-from unmask_sdk.manifest import TensorSpec, read_manifest
 from unmask_sdk.runtimes.registry import find, problem, resolve
 
 pytest.importorskip("coremltools")
@@ -77,7 +77,7 @@ def test_arrays_come_as_they_are_and_are_the_callers() -> None:
 @on_a_mac
 @pytest.mark.parametrize("device", UNITS)
 def test_it_agrees_with_torch(tiny_packages: Path, device: str) -> None:
-    from unmask_sdk.selection import open_runtime
+    from unmask_sdk.loading.load import open_runtime
     from unmask_sdk.verify import verify
 
     try:

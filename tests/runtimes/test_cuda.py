@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from unmask_sdk.core.manifest import Artifact, read_manifest
 from unmask_sdk.errors import DeviceMismatchError, RuntimeUnavailableError
-from unmask_sdk.manifest import Artifact, read_manifest
 from unmask_sdk.runtimes.registry import find, problem, resolve
 
 ort = pytest.importorskip("onnxruntime")

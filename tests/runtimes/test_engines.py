@@ -16,9 +16,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unmask_sdk.caches import cache_folder
+from unmask_sdk.core.cache_dir import cache_folder
+from unmask_sdk.core.manifest import Artifact, read_manifest
 from unmask_sdk.errors import InvalidInputError, RuntimeUnavailableError
-from unmask_sdk.manifest import Artifact, read_manifest
 from unmask_sdk.runtimes.engines.build import build, check_memory, free_memory
 from unmask_sdk.runtimes.engines.cache import EngineCache
 from unmask_sdk.runtimes.engines.key import ANY, EngineKey, capabilities, key_for

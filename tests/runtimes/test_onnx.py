@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from tests.conftest import TINY
-from unmask_sdk.drawings import draw
+from unmask_sdk.core.manifest import read_manifest, shipped_folder
+from unmask_sdk.core.sample_images import draw
 from unmask_sdk.errors import InvalidInputError, RuntimeUnavailableError
-from unmask_sdk.manifest import read_manifest, shipped_folder
+from unmask_sdk.loading.load import open_runtime
 from unmask_sdk.runtimes.onnx import OnnxRuntime
-from unmask_sdk.selection import open_runtime
 
 
 def agree(folder: Path | None, size: int, count: int, runtime: str = "onnx") -> None:

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from tests.runtimes.test_onnx import agree
-from unmask_sdk.drawings import draw
+from unmask_sdk.core.manifest import read_manifest
+from unmask_sdk.core.sample_images import draw
 from unmask_sdk.errors import RuntimeUnavailableError
-from unmask_sdk.manifest import read_manifest
-from unmask_sdk.selection import open_runtime
+from unmask_sdk.loading.load import open_runtime
 
 pytest.importorskip("openvino")
 from unmask_sdk.runtimes.openvino import OpenVINORuntime

@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from unmask_sdk.packages import missing
+from unmask_sdk.core.optional_deps import missing
 
 PLUGIN = Path(__file__).parents[1] / "plugin"
 CONFORMANCE = """
 import pytest
 from unmask_sdk.runtimes.conformance import RuntimeConformance
-from unmask_sdk.selection import open_runtime
+from unmask_sdk.loading.load import open_runtime
 
 class TestPainter(RuntimeConformance):
     @pytest.fixture

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import TINY
-from unmask_sdk.drawings import draw
+from unmask_sdk.core.optional_deps import install
+from unmask_sdk.core.sample_images import draw
 from unmask_sdk.errors import InvalidInputError, MissingDependencyError, RuntimeUnavailableError
-from unmask_sdk.packages import install
+from unmask_sdk.loading.load import open_runtime
 from unmask_sdk.runtimes.registry import ALIASES, ENTRIES, GROUP, find, problem, resolve
-from unmask_sdk.selection import open_runtime
 
 
 def test_every_runtime_of_the_design_is_listed() -> None:

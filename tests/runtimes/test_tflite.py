@@ -14,12 +14,12 @@ import pytest
 from tests.conftest import TINY
 from tests.runtimes.test_onnx import agree
 from unmask_sdk import load
-from unmask_sdk.drawings import draw
+from unmask_sdk.core.manifest import Artifact, read_manifest
+from unmask_sdk.core.sample_images import draw
 from unmask_sdk.errors import ArtifactError, MissingDependencyError, RuntimeUnavailableError
-from unmask_sdk.manifest import Artifact, read_manifest
+from unmask_sdk.faces.tiled_detector import TILE
+from unmask_sdk.loading.load import open_runtime
 from unmask_sdk.runtimes.registry import find, problem
-from unmask_sdk.selection import open_runtime
-from unmask_sdk.tiles import TILE
 from unmask_sdk.verify import verify
 
 pytest.importorskip("ai_edge_litert")

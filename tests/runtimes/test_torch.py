@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from unmask_sdk.drawings import draw
+from unmask_sdk.core.manifest import read_manifest
+from unmask_sdk.core.sample_images import draw
 from unmask_sdk.errors import RuntimeUnavailableError
-from unmask_sdk.manifest import read_manifest
-from unmask_sdk.selection import open_runtime
+from unmask_sdk.loading.load import open_runtime
 
 torch = pytest.importorskip("torch")
 

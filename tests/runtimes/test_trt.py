@@ -12,15 +12,15 @@ import pytest
 
 import unmask_sdk
 from tests.conftest import TINY
+from unmask_sdk.core.manifest import read_manifest
+from unmask_sdk.core.optional_deps import missing
+from unmask_sdk.core.sample_images import draw
 from unmask_sdk.doctor import diagnose
-from unmask_sdk.drawings import draw
 from unmask_sdk.errors import InvalidInputError, RuntimeUnavailableError
-from unmask_sdk.manifest import read_manifest
-from unmask_sdk.packages import missing
+from unmask_sdk.loading.load import open_runtime
 from unmask_sdk.runtimes.engines.profiles import PROFILES
 from unmask_sdk.runtimes.nvidia import driver_problem, driver_version, find_gpu
 from unmask_sdk.runtimes.registry import find, problem, resolve
-from unmask_sdk.selection import open_runtime
 from unmask_sdk.verify import verify
 
 JETSON = "# R36 (release), REVISION: 4.3, GCID: 38968081, BOARD: generic, EABI: aarch64, DATE: …"
@@ -96,7 +96,7 @@ def test_other_devices_are_refused_before_anything_else() -> None:
 
 
 def test_profiles_hold_what_the_sdk_looks_at() -> None:
-    from unmask_sdk.boxes import letterbox, scales
+    from unmask_sdk.faces.detector_postprocess import letterbox, scales
 
     specs = {a.role: a.inputs[0] for a in read_manifest().artifacts if a.format == "onnx"}
     for role, spec in specs.items():

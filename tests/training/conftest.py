@@ -8,11 +8,11 @@ import h5py
 import numpy as np
 import pytest
 
-from unmask_sdk.training.data import read_landmarks
-from unmask_sdk.training.mesh import mean_face
-from unmask_sdk.training.mesher import CENTRE, INPUT, SIDE
-from unmask_sdk.training.packs import Pack, PackPlan, open_pack
-from unmask_sdk.training.perceptual import BLOCKS, WIDTHS
+from unmask_sdk.training.datasets.crop_cache import Pack, PackPlan, open_pack
+from unmask_sdk.training.datasets.data import read_landmarks
+from unmask_sdk.training.synthesis.mesh import mean_face
+from unmask_sdk.training.synthesis.mesher import CENTRE, INPUT, SIDE
+from unmask_sdk.training.unmasker.perceptual import BLOCKS, WIDTHS
 
 
 @pytest.fixture(scope="session")

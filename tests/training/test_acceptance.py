@@ -9,12 +9,18 @@ import numpy as np
 import pytest
 
 from unmask_sdk.training import shipped_weights
-from unmask_sdk.training.checkpoint import load_network
-from unmask_sdk.training.data import open_crop, read_landmarks, read_picture, seed_of, select
-from unmask_sdk.training.evaluate import HELD_OUT, run_graph, telea
-from unmask_sdk.training.locator_evaluate import load_locator
-from unmask_sdk.training.metrics import compare, intersection_over_union
-from unmask_sdk.training.synthesis import MASK_TYPES
+from unmask_sdk.training.datasets.data import (
+    open_crop,
+    read_landmarks,
+    read_picture,
+    seed_of,
+    select,
+)
+from unmask_sdk.training.evaluation.evaluate import HELD_OUT, run_graph, telea
+from unmask_sdk.training.evaluation.metrics import compare, intersection_over_union
+from unmask_sdk.training.locator.evaluate import load_locator
+from unmask_sdk.training.nets.checkpoint import load_network
+from unmask_sdk.training.synthesis.synthesis import MASK_TYPES
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
 COUNT = 40

@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 import torch
 
+from unmask_sdk.core.optional_deps import install
 from unmask_sdk.errors import DataError, MissingDependencyError
-from unmask_sdk.packages import install
-from unmask_sdk.training.identity import LAYERS, load_identity
-from unmask_sdk.training.mesher import Mesher
-from unmask_sdk.training.perceptual import load_perceptual
+from unmask_sdk.training.synthesis.mesher import Mesher
+from unmask_sdk.training.unmasker.identity import LAYERS, load_identity
+from unmask_sdk.training.unmasker.perceptual import load_perceptual
 
 
 @pytest.fixture(scope="module")

@@ -16,8 +16,8 @@ import cv2
 import numpy as np
 import pytest
 
-from unmask_sdk.align import crop_matrix
-from unmask_sdk.manifest import Artifact, Golden, TensorSpec, sha256_of
+from unmask_sdk.core.manifest import Artifact, Golden, TensorSpec, sha256_of
+from unmask_sdk.faces.align import crop_matrix
 
 SKIN = (200, 150, 120)
 STRONG, PALE = (20, 60, 230), (140, 180, 220)

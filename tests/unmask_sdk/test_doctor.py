@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from unmask_sdk.doctor import Kept, device, diagnose
-from unmask_sdk.limits import milliseconds
+from unmask_sdk.loading.limits import milliseconds
+from unmask_sdk.loading.load import open_runtime
 from unmask_sdk.runtimes.engines.cache import EngineCache
 from unmask_sdk.runtimes.engines.key import EngineKey
 from unmask_sdk.runtimes.registry import ENTRIES
-from unmask_sdk.selection import open_runtime
 
 pytest.importorskip("onnxruntime")
 

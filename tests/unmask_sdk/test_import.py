@@ -46,7 +46,7 @@ def test_python_started_in_a_clone_finds_all_of_the_package() -> None:
 
 def test_opening_with_onnx_does_not_load_torch(tiny_artifacts: object) -> None:
     code = (
-        "import sys; from unmask_sdk.selection import open_runtime;"
+        "import sys; from unmask_sdk.loading.load import open_runtime;"
         f"open_runtime(artifacts={str(tiny_artifacts)!r});"
         "print([m for m in ('torch', 'onnx', 'safetensors') if m in sys.modules])"
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from unmask_sdk.manifest import MANIFEST_NAME, ROLES, Manifest, read_manifest, shipped_folder
+from unmask_sdk.core.manifest import MANIFEST_NAME, ROLES, Manifest, read_manifest, shipped_folder
 from unmask_sdk.verify import verify
 
 pytest.importorskip("onnxruntime")

@@ -13,8 +13,8 @@ from hypothesis.extra import numpy as hnp
 from PIL import Image
 
 from unmask_sdk import load
-from unmask_sdk.align import crop_matrix, transform_points
 from unmask_sdk.errors import ImageReadError, InvalidInputError, RuntimeUnavailableError
+from unmask_sdk.faces.align import crop_matrix, transform_points
 from unmask_sdk.unmasker import CHUNK, MIN_BOX_SCORE, MIN_MASK_SHARE
 
 SKIN, PALE = (200, 150, 120), (140, 180, 220)

@@ -11,7 +11,8 @@ from typing import Annotated, Any, NoReturn
 import typer
 from typer.core import TyperGroup
 
-from ..errors import InvalidInputError, UnmaskError
+from unmask_sdk.errors import InvalidInputError, UnmaskError
+
 from .signals import tell_end
 
 
@@ -68,7 +69,7 @@ app = typer.Typer(
 
 def _show_version(wanted: bool) -> None:
     if wanted:
-        from .. import __version__
+        from unmask_sdk import __version__
 
         typer.echo(f"unmask-sdk {__version__}")
         raise typer.Exit

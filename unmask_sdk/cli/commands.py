@@ -4,24 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from .bench import bench
-from .build import build
-from .cache import cache
-from .calibrate import calibrate
-from .camera import camera
-from .doctor import doctor
-from .evaluate import evaluate
-from .evaluate_locator import evaluate_locator
-from .export import export
-from .folder import folder
-from .image import image
-from .parity import parity
-from .release import release
-from .synth import synth
-from .train import cost, train
-from .train_locator import train_locator
-from .verify import verify
-from .video import video
+from unmask_sdk.cli.media.camera import camera
+from unmask_sdk.cli.media.folder import folder
+from unmask_sdk.cli.media.image import image
+from unmask_sdk.cli.media.video import video
+from unmask_sdk.cli.models.bench import bench
+from unmask_sdk.cli.models.build import build
+from unmask_sdk.cli.models.cache import cache
+from unmask_sdk.cli.models.calibrate import calibrate
+from unmask_sdk.cli.models.doctor import doctor
+from unmask_sdk.cli.models.export import export
+from unmask_sdk.cli.models.parity import parity
+from unmask_sdk.cli.models.release import release
+from unmask_sdk.cli.models.verify import verify
+from unmask_sdk.cli.training.evaluate import evaluate
+from unmask_sdk.cli.training.evaluate_locator import evaluate_locator
+from unmask_sdk.cli.training.synth import synth
+from unmask_sdk.cli.training.train import cost, train
+from unmask_sdk.cli.training.train_locator import train_locator
 
 COMMANDS: dict[str, Callable[..., None]] = {
     "image": image,

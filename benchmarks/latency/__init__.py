@@ -1,0 +1,1 @@
+"""Latency, memory and energy: measuring, tables, comparison with an earlier run."""

@@ -1,0 +1,1 @@
+"""Every runtime and precision compared with the PyTorch reference."""

@@ -1,0 +1,204 @@
+"""Does every runtime give the pictures that the reference gives?
+
+The reference is PyTorch with the weights that the artifact was made from. Where torch is not
+installed it is the artifact's golden vectors, which are few.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from unmask_sdk.core.optional_deps import missing
+from unmask_sdk.errors import ArtifactError, DeviceMismatchError, RuntimeUnavailableError
+from unmask_sdk.runtimes.base import Runtime
+from unmask_sdk.runtimes.registry import find
+
+from .cases import Case
+from .distances import Answers, Image, Measures, to_reference, to_truth, worst_first
+from .layers import Bisection, bisect
+from .pictures import MakePictures, Pictures
+from .thresholds import Thresholds
+
+if TYPE_CHECKING:
+    from unmask_sdk.training.evaluation.recognition import Recogniser
+
+TORCH = ("torch", "safetensors")
+BATCH = 8
+# Pictures of each case that are shown.
+SHOWN = 3
+
+
+@dataclass(frozen=True, eq=False)
+class Sight:
+    """One picture of a case: masked, the reference's answer, and this runtime's."""
+
+    masked: Image
+    reference: Image
+    answer: Image
+
+
+@dataclass(frozen=True, eq=False)
+class Verdict:
+    """What became of one case.
+
+    Attributes:
+        name: The case's name.
+        model: The unmasker's name.
+        runtime: The runtime's name.
+        precision: Precision.
+        ok: Whether it kept every limit; None if it could not be run.
+        note: What it ran on, or why not.
+        reference: What it was compared with.
+        pictures: What it was compared on.
+        measures: From `distances.py`.
+        misses: Limits not kept.
+        not_judged: Limits that these pictures say nothing about.
+        bisection: Layer by layer; None if that was not asked for.
+        worst: The pictures that are furthest off.
+    """
+
+    name: str
+    model: str
+    runtime: str
+    precision: str
+    ok: bool | None
+    note: str
+    reference: str = ""
+    pictures: str = ""
+    measures: Measures = field(default_factory=dict)
+    misses: tuple[str, ...] = ()
+    not_judged: tuple[str, ...] = ()
+    bisection: Bisection | None = None
+    worst: tuple[Sight, ...] = ()
+
+
+def compare_all(
+    cases: tuple[Case, ...],
+    make: MakePictures,
+    thresholds: Thresholds,
+    *,
+    weights: Path | None = None,
+    recogniser: Recogniser | None = None,
+    layers: bool = False,
+) -> Iterator[Verdict]:
+    """Compares every case with the reference.
+
+    Args:
+        cases: The cases.
+        make: Gives the pictures for a size.
+        thresholds: What is allowed.
+        weights: Weight file of the reference; None takes the one beside each artifact.
+        recogniser: Judges identity, where the truth is known.
+        layers: Compare layer by layer too; needs torch.
+
+    Yields:
+        A verdict as each case is done. A runtime that cannot be used here is recorded as such.
+
+    Raises:
+        ArtifactError: If a file is missing or was changed.
+    """
+    known: dict[tuple[str, int], tuple[str, Pictures, Answers]] = {}
+    for case in cases:
+        key = (case.artifact.weights_sha256, case.size)
+        if key not in known:
+            known[key] = _reference(case, make, weights)
+        reference, pictures, expected = known[key]
+        try:
+            with case.open(threads=1) as runtime:
+                note = f"{runtime.info.provider}, {runtime.info.device}"
+                answers = _run(runtime, pictures.masked)
+        except (RuntimeUnavailableError, DeviceMismatchError) as error:
+            yield _verdict(case, None, str(error))
+            continue
+        measures = to_reference(pictures, expected, answers)
+        if pictures.truth is not None:
+            measures |= to_truth(pictures.truth, expected, answers, recogniser)
+        misses = thresholds.misses(case.artifact.precision, measures)
+        bisection = None
+        if layers:
+            file = weights or reference_file(case)
+            bisection = bisect(case, file, pictures.masked[:1], thresholds)
+            if bisection.first is not None:
+                misses.append(f"layer {bisection.first.layer} diverges first")
+        worst = worst_first(expected, answers)[:SHOWN]
+        yield _verdict(
+            case,
+            not misses,
+            note,
+            reference=reference,
+            pictures=pictures.source,
+            measures=measures,
+            misses=tuple(misses),
+            not_judged=tuple(thresholds.not_judged(case.artifact.precision, measures)),
+            bisection=bisection,
+            worst=tuple(
+                Sight(pictures.masked[k], expected.unmasked[k], answers.unmasked[k]) for k in worst
+            ),
+        )
+
+
+def reference_file(case: Case) -> Path:
+    """The weights that a case's artifact was made from.
+
+    Raises:
+        ArtifactError: If the manifest does not list them.
+    """
+    for artifact in case.manifest.artifacts:
+        if artifact.format in find("torch").formats and artifact.name == case.artifact.name:
+            return case.manifest.path(artifact)
+    raise ArtifactError(
+        f"{case.manifest.folder} lists no weights of {case.artifact.name}; give them with "
+        "--weights FILE, or export again"
+    )
+
+
+def _reference(
+    case: Case, make: MakePictures, weights: Path | None
+) -> tuple[str, Pictures, Answers]:
+    if missing(TORCH):
+        with np.load(case.manifest.golden_path(case.artifact), allow_pickle=False) as stored:
+            image, unmasked, mask = (
+                stored[name] for name in ("in_image", "out_unmasked", "out_mask")
+            )
+        pictures = Pictures(f"{len(image)} golden vectors", image)
+        return "golden vectors", pictures, Answers(unmasked, mask[..., 0])
+    import torch
+
+    from unmask_sdk.training.nets.checkpoint import load_unmasker
+
+    pictures = make(case.size)
+    graph = load_unmasker(weights or reference_file(case))
+    parts: list[tuple[Image, Image]] = []
+    with torch.inference_mode():
+        for start in range(0, len(pictures.masked), BATCH):
+            outputs = graph(torch.from_numpy(pictures.masked[start : start + BATCH]))
+            parts.append((outputs[0].contiguous().numpy(), outputs[1].contiguous().numpy()))
+    return f"torch {torch.__version__}", pictures, _joined(parts)
+
+
+def _run(runtime: Runtime[Any], images: Image) -> Answers:
+    return _joined(
+        [runtime.run(images[start : start + BATCH]) for start in range(0, len(images), BATCH)]
+    )
+
+
+def _joined(parts: list[tuple[Image, Image]]) -> Answers:
+    unmasked, masks = (np.concatenate(column) for column in zip(*parts, strict=True))
+    return Answers(unmasked, masks[..., 0])
+
+
+def _verdict(case: Case, ok: bool | None, note: str, **found: Any) -> Verdict:
+    return Verdict(
+        case.name,
+        case.artifact.name,
+        case.entry.name,
+        case.artifact.precision,
+        ok,
+        note,
+        **found,
+    )

@@ -1,0 +1,105 @@
+"""The pictures that runtimes are compared on: real faces with masks drawn on them, or drawings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from unmask_sdk.core.sample_images import draw
+from unmask_sdk.errors import DataError
+
+if TYPE_CHECKING:
+    from unmask_sdk.training.datasets.data import Crop
+
+Image = npt.NDArray[np.uint8]
+
+SEED = 11
+# A seed salt that neither training nor evaluation uses.
+SALT = 79
+
+
+@dataclass(frozen=True, eq=False)
+class Truth:
+    """What is under the masks, and where they are.
+
+    Attributes:
+        pictures: uint8 `[N, S, S, 3]`.
+        masks: uint8 `[N, S, S]`, how much of each pixel the mask covers.
+        valid: uint8 `[N, S, S]`, 255 where the source picture has data.
+        crops: For the judge of identity.
+    """
+
+    pictures: Image
+    masks: Image
+    valid: Image
+    crops: tuple[Crop, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Pictures:
+    """Aligned, masked crops.
+
+    Attributes:
+        source: What they are, for the report.
+        masked: uint8 `[N, S, S, 3]` RGB.
+        truth: None where nobody knows.
+    """
+
+    source: str
+    masked: Image
+    truth: Truth | None = None
+
+
+MakePictures = Callable[[int], Pictures]
+
+
+def drawn(size: int, count: int) -> Pictures:
+    """Draws pictures of nobody, which have no truth."""
+    return Pictures(f"{count} drawings", draw(count, size, size, SEED))
+
+
+def of_faces(folder: Path, landmarks: Path | None, split: str, limit: int) -> MakePictures:
+    """Makes pairs of faces of a folder, the five types of mask in turn.
+
+    Args:
+        folder: The pictures.
+        landmarks: Their meshes; None for `landmarks.npz` in the folder.
+        split: Split of the landmark file.
+        limit: At most so many faces, from all parts of the list.
+
+    Returns:
+        A function from the crops' side to the pictures.
+
+    Raises:
+        DataError: If the landmarks cannot be read, or no face is in the split.
+    """
+    from unmask_sdk.training.datasets.data import open_crop, read_landmarks, seed_of, select
+    from unmask_sdk.training.synthesis.synthesis import MASK_TYPES
+
+    faces = read_landmarks(landmarks or folder / "landmarks.npz")
+    chosen = select(faces, split=split, limit=limit)
+    if not chosen:
+        there = ", ".join(sorted({face.split for face in faces}))
+        raise DataError(f"no face in split {split!r}; this set has: {there}. Pass --split")
+
+    def make(size: int) -> Pictures:
+        crops = tuple(open_crop(folder, face, size) for face in chosen)
+        pairs = [
+            crop.masked(kind=MASK_TYPES[k % len(MASK_TYPES)], seed=seed_of(face.name, SALT))
+            for k, (face, crop) in enumerate(zip(chosen, crops, strict=True))
+        ]
+        truth = Truth(
+            pictures=np.stack([crop.truth for crop in crops]),
+            masks=np.stack([mask for _, mask, _ in pairs]),
+            valid=np.stack([crop.valid for crop in crops]),
+            crops=crops,
+        )
+        source = f"{len(chosen)} faces of split {split}, synthetic masks"
+        return Pictures(source, np.stack([masked for masked, _, _ in pairs]), truth)
+
+    return make

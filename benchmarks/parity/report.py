@@ -1,0 +1,228 @@
+"""What `unmask parity` found: Markdown, JSON, and one HTML file that needs nothing else."""
+
+from __future__ import annotations
+
+import html
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from string import Template
+from typing import Any
+
+from unmask_sdk.benchmarks.latency.heat import data_url, heat_map
+from unmask_sdk.core.atomic_write import write_whole
+from unmask_sdk.core.output_paths import make_folder
+
+from .compare_all import Verdict
+
+# Measure, heading, decimals.
+COLUMNS = (
+    ("max_abs", "max error, of 255", 0),
+    ("mean_abs", "mean error", 4),
+    ("psnr_whole", "PSNR, dB", 1),
+    ("psnr_hole", "hole", 1),
+    ("psnr_seam", "seam", 1),
+    ("ssim_whole", "SSIM", 5),
+    ("ssim_hole", "hole", 5),
+    ("ssim_seam", "seam", 5),
+    ("mask_iou", "mask IoU", 4),
+    ("changed_outside", "pixels changed outside", 0),
+)
+AGAINST_TRUTH = (
+    ("hole_psnr", "hole PSNR, dB", 2),
+    ("hole_psnr_lost", "lost", 3),
+    ("ssim", "SSIM", 4),
+    ("ssim_lost", "lost", 5),
+    ("true_mask_iou", "mask IoU", 4),
+    ("true_mask_iou_lost", "lost", 5),
+    ("identity", "identity", 4),
+    ("identity_lost", "lost", 5),
+)
+STATES = {True: "ok", False: "MISSED", None: "not run"}
+
+Columns = Sequence[tuple[str, str, int]]
+Rows = list[list[str]]
+
+
+def cell(value: float | None, digits: int) -> str:
+    """A number as text; a PSNR is infinite where nothing differs."""
+    if value is None:
+        return "-"
+    return "identical" if math.isinf(value) else f"{value:.{digits}f}"
+
+
+def tables(verdicts: Sequence[Verdict]) -> list[tuple[str, Rows]]:
+    """The results as tables: a title, and rows of text, the first the headings."""
+    found = [("Against the reference", _table(verdicts, COLUMNS))]
+    if any("hole_psnr" in v.measures for v in verdicts):
+        columns = [c for c in AGAINST_TRUTH if any(c[0] in v.measures for v in verdicts)]
+        found.append(("Against the truth", _table(verdicts, columns)))
+    return found
+
+
+def _table(verdicts: Sequence[Verdict], columns: Columns) -> Rows:
+    head = ["case", "verdict", *(title for _, title, _ in columns)]
+    rows = [
+        [v.name, STATES[v.ok], *(cell(v.measures.get(name), digits) for name, _, digits in columns)]
+        for v in verdicts
+        if v.ok is not None
+    ]
+    return [head, *rows]
+
+
+def remarks(verdicts: Sequence[Verdict], left_out: Sequence[tuple[str, str]]) -> list[str]:
+    """What the tables do not say: misses, layers, what was not run or not judged, and why."""
+    lines = []
+    for v in verdicts:
+        if v.ok is None:
+            lines.append(f"{v.name} was not run: {v.note}")
+        lines += [f"{v.name}: {miss}" for miss in v.misses]
+        if v.not_judged:
+            names = ", ".join(v.not_judged)
+            lines.append(f"{v.name}: {names} not judged, as these pictures have no truth")
+        if v.bisection is not None:
+            lines.append(f"{v.name}, layers: {layers_told(v)}")
+    lines += [f"{name} was not run: {reason}" for name, reason in left_out]
+    return lines
+
+
+def layers_told(verdict: Verdict) -> str:
+    """What the bisection found, in words."""
+    found = verdict.bisection
+    if found is None or found.note:
+        return found.note if found else "not looked at"
+    unseen = f"; without a partner: {', '.join(found.unseen)}" if found.unseen else ""
+    if found.first is not None:
+        return (
+            f"{found.first.layer} ({found.first.tensor}) is the first beyond {found.tolerance:g}: "
+            f"off by {found.first.error:.2%} of its size{unseen}"
+        )
+    largest = max(found.errors, key=lambda e: e.error)
+    return (
+        f"all {len(found.errors)} within {found.tolerance:g}, the largest {largest.error:.2g} at "
+        f"{largest.layer}{unseen}"
+    )
+
+
+def compared(verdicts: Sequence[Verdict]) -> str:
+    """What was compared with what."""
+    pairs = {(v.reference, v.pictures) for v in verdicts if v.reference}
+    return "; ".join(
+        f"reference {reference}, on {pictures}" for reference, pictures in sorted(pairs)
+    )
+
+
+def to_markdown(verdicts: Sequence[Verdict], left_out: Sequence[tuple[str, str]]) -> str:
+    """The whole report but the pictures."""
+    lines = ["# Parity", "", compared(verdicts), ""]
+    for title, rows in tables(verdicts):
+        lines += [f"## {title}", "", *markdown_table(rows), ""]
+    lines += [f"- {remark}" for remark in remarks(verdicts, left_out)]
+    return "\n".join(lines) + "\n"
+
+
+def markdown_table(rows: Rows) -> list[str]:
+    """Rows of text as the lines of a Markdown table; the first are the headings."""
+    rule = ["---"] * len(rows[0])
+    return [f"| {' | '.join(row)} |" for row in (rows[0], rule, *rows[1:])]
+
+
+def to_data(verdicts: Sequence[Verdict], left_out: Sequence[tuple[str, str]]) -> dict[str, Any]:
+    """The results as JSON holds them: null is a PSNR of pictures that do not differ."""
+    records = []
+    for v in verdicts:
+        record = {
+            k: getattr(v, k)
+            for k in (
+                "name", "model", "runtime", "precision", "ok", "note", "reference", "pictures",
+                "misses", "not_judged",
+            )
+        }  # fmt: skip
+        record["measures"] = {k: x if math.isfinite(x) else None for k, x in v.measures.items()}
+        record["layers"] = None if v.bisection is None else asdict(v.bisection)
+        records.append(record)
+    return {"verdicts": records, "left_out": dict(left_out)}
+
+
+def to_html(verdicts: Sequence[Verdict], left_out: Sequence[tuple[str, str]]) -> str:
+    """The whole report with pictures."""
+    parts = [_html_table(title, rows) for title, rows in tables(verdicts)]
+    told = "".join(f"<li>{html.escape(remark)}</li>" for remark in remarks(verdicts, left_out))
+    parts += [f"<ul>{told}</ul>", *map(_html_pictures, verdicts)]
+    return PAGE.substitute(compared=html.escape(compared(verdicts)), body="\n".join(parts))
+
+
+def _html_table(title: str, rows: Rows) -> str:
+    head = "".join(f"<th>{html.escape(cell)}</th>" for cell in rows[0])
+    body = "".join(
+        f'<tr class="{row[1].replace(" ", "-")}">'
+        + "".join(f"<td>{html.escape(cell)}</td>" for cell in row)
+        + "</tr>"
+        for row in rows[1:]
+    )
+    return (
+        f"<h2>{html.escape(title)}</h2><table><thead><tr>{head}</tr></thead>"
+        f"<tbody>{body}</tbody></table>"
+    )
+
+
+def _html_pictures(verdict: Verdict) -> str:
+    if not verdict.worst:
+        return ""
+    figures = []
+    for sight in verdict.worst:
+        heat, scale = heat_map(sight.reference, sight.answer)
+        named = (
+            ("masked", sight.masked),
+            ("reference", sight.reference),
+            ("this", sight.answer),
+            (f"difference, white is {scale} of 255", heat),
+        )
+        figures += [
+            f'<figure><img src="{data_url(picture)}" alt="{name}"><figcaption>{name}</figcaption>'
+            "</figure>"
+            for name, picture in named
+        ]
+    return (
+        f"<section><h3>{html.escape(verdict.name)}: the pictures furthest off</h3>"
+        f'<p>{html.escape(verdict.note)}</p><div class="grid">{"".join(figures)}</div></section>'
+    )
+
+
+def write(folder: Path, verdicts: Sequence[Verdict], left_out: Sequence[tuple[str, str]]) -> None:
+    """Writes `parity.md`, `parity.json` and `parity.html` to a folder, which is made if missing."""
+    make_folder(folder, "--report")
+    data = json.dumps(to_data(verdicts, left_out), indent=1, ensure_ascii=False)
+    write_whole(folder / "parity.json", f"{data}\n".encode())
+    write_whole(folder / "parity.md", to_markdown(verdicts, left_out).encode())
+    write_whole(folder / "parity.html", to_html(verdicts, left_out).encode())
+
+
+PAGE = Template("""<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>Parity</title>
+<style>
+:root { color-scheme: light dark; --line: #8884; }
+body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 75rem; padding: 0 1rem; }
+h1, h2, h3 { line-height: 1.2; margin: 2rem 0 .5rem; }
+table { border-collapse: collapse; display: block; overflow-x: auto;
+  font-variant-numeric: tabular-nums; }
+th, td { padding: .3rem .7rem; text-align: right; border-bottom: 1px solid var(--line); }
+th:first-child, td:first-child { text-align: left; white-space: nowrap; }
+th { font-weight: 600; vertical-align: bottom; }
+td:nth-child(2) { font-weight: 600; color: #1a7f37; white-space: nowrap; }
+tr.MISSED td:nth-child(2) { color: #cf222e; }
+.grid { display: grid; grid-template-columns: repeat(4, minmax(0, 1fr)); gap: .5rem; }
+figure { margin: 0; }
+img { width: 100%; display: block; image-rendering: pixelated; }
+figcaption { font-size: 13px; opacity: .75; }
+</style>
+<h1>Parity</h1>
+<p>$compared</p>
+$body
+</html>
+""")

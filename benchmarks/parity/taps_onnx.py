@@ -1,0 +1,61 @@
+"""Outputs of the convolutions of an ONNX file, by ONNX Runtime on the CPU."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+import onnxruntime as ort
+
+from .layers import Tap
+
+
+def extended(path: Path) -> tuple[bytes, dict[str, int | None]]:
+    """A copy of the file that gives its convolutions' outputs too, and their names in order.
+
+    With each name goes how many of the channels count; None for all.
+    """
+    model = onnx.load(path)
+    kept = _kept_channels(model)
+    names = [node.output[0] for node in model.graph.node if node.op_type == "Conv"]
+    del model.graph.output[:]
+    # Without a type: the engine infers it.
+    model.graph.output.extend(onnx.ValueInfoProto(name=name) for name in names)
+    return model.SerializeToString(), {name: kept.get(name) for name in names}
+
+
+def _kept_channels(model: onnx.ModelProto) -> dict[str, int]:
+    """How many channels are kept of padded convolutions (`export/onnx/pad_channels.py`)."""
+    constants = {tensor.name: tensor for tensor in model.graph.initializer}
+    source: dict[str, str] = {}
+    kept = {}
+    for node in model.graph.node:
+        first = node.input[0] if node.input else ""
+        if node.op_type == "Conv":
+            source[node.output[0]] = node.output[0]
+        elif node.op_type in ("Relu", "QuantizeLinear", "DequantizeLinear") and first in source:
+            source[node.output[0]] = source[first]
+        elif node.op_type == "Slice" and first in source:
+            kept[source[first]] = int(onnx.numpy_helper.to_array(constants[node.input[2]]).item())
+    return kept
+
+
+def record(path: Path, image: npt.NDArray[np.uint8]) -> list[Tap]:
+    """Runs the file and gives each convolution's output.
+
+    Args:
+        path: An ONNX file.
+        image: uint8 `[1, S, S, 3]`.
+    """
+    content, widths = extended(path)
+    options = ort.SessionOptions()
+    options.log_severity_level = 3
+    options.intra_op_num_threads = 1
+    session = ort.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+    outputs = session.run(list(widths), {session.get_inputs()[0].name: image})
+    return [
+        Tap(name, output[:, :width].astype(np.float32))
+        for (name, width), output in zip(widths.items(), outputs, strict=True)
+    ]

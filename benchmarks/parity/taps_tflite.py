@@ -1,0 +1,51 @@
+"""Outputs of the convolutions of a TFLite file, by LiteRT's plain kernels."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from ai_edge_litert.interpreter import Interpreter, OpResolverType
+
+from .layers import Tap
+
+CONVOLUTIONS = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
+
+
+def record(path: Path, image: npt.NDArray[np.uint8]) -> list[Tap]:
+    """Runs the file and gives each convolution's output as float32 `[1, C, H, W]`.
+
+    Args:
+        path: A TFLite file.
+        image: uint8 `[1, S, S, 3]`.
+    """
+    # Delegates keep what is between their operators to themselves.
+    interpreter = Interpreter(
+        str(path),
+        experimental_preserve_all_tensors=True,
+        experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
+        num_threads=1,
+    )
+    interpreter.allocate_tensors()
+    interpreter.set_tensor(interpreter.get_input_details()[0]["index"], image)
+    interpreter.invoke()
+    details = {tensor["index"]: tensor for tensor in interpreter.get_tensor_details()}
+    taps = []
+    for operator in interpreter._get_ops_details():
+        if operator["op_name"] in CONVOLUTIONS:
+            index = int(operator["outputs"][0])
+            value = _real(interpreter.get_tensor(index), details[index])
+            taps.append(Tap(details[index]["name"], _planes(value)))
+    return taps
+
+
+def _real(value: npt.NDArray[np.generic], detail: dict[str, object]) -> npt.NDArray[np.float32]:
+    scale, zero = detail["quantization"]
+    real = value.astype(np.float32)
+    return (real - zero) * scale if scale else real
+
+
+def _planes(value: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    pixels = value.reshape(1, 1, 1, -1) if value.ndim == 2 else value
+    return np.ascontiguousarray(pixels.transpose(0, 3, 1, 2))

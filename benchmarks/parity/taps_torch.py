@@ -1,0 +1,43 @@
+"""Outputs of the convolutions of a weight file, by PyTorch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from unmask_sdk.training.nets.checkpoint import load_network
+
+from .layers import Tap
+
+
+def record(path: Path, image: npt.NDArray[np.uint8]) -> list[Tap]:
+    """Runs the network and gives each convolution's output, behind its batch norm if it has one.
+
+    Args:
+        path: A weight file.
+        image: uint8 `[1, S, S, 3]`.
+    """
+    network = load_network(path)
+    taps: list[Tap] = []
+
+    # What comes next may work in place, so outputs are copied.
+    def keep(name: str, output: Tensor) -> Tap:
+        return Tap(name, output.detach().float().clone().numpy())
+
+    for name, module in network.named_modules():
+        if isinstance(module, nn.Conv2d):
+            module.register_forward_hook(
+                lambda _, inputs, output, name=name: taps.append(keep(name, output))
+            )
+        elif isinstance(module, nn.BatchNorm2d):
+            # Exporters fold it into the convolution that ran just before.
+            module.register_forward_hook(
+                lambda _, inputs, output: taps.append(keep(taps.pop().name, output))
+            )
+    with torch.inference_mode():
+        network(torch.from_numpy(image))
+    return taps

@@ -1,0 +1,1 @@
+"""Latency and quality beside other inpainting methods."""

@@ -1,0 +1,114 @@
+"""Crops for calibration, and held-out pairs to judge by, out of a folder of faces."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import cv2
+import numpy as np
+
+from unmask_sdk.calibration.images import Image
+from unmask_sdk.faces.align import CROP_SIZE
+from unmask_sdk.training.datasets.data import EYE_JITTER, Face, open_crop, seed_of, select
+from unmask_sdk.training.synthesis.mesh import NOSE_TIP, eye_centres
+from unmask_sdk.training.synthesis.synthesis import MASK_TYPES
+
+from .scoring import Pairs
+
+T = TypeVar("T")
+Track = Callable[[Sequence[T], str], Iterable[T]]
+
+
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """A calibration crop, and what is known of it.
+
+    Attributes:
+        image: uint8 `[256, 256, 3]` RGB.
+        kind: Kind of mask.
+        colour: Median colour of the mask, three of 0..255.
+        share: Share of the crop that the mask covers.
+        yaw: How far the nose is off the middle of the eyes, in eye distances; 0 is straight on.
+        roll: Tilt of the head in the picture, degrees.
+        brightness: Mean of the crop, 0..255.
+    """
+
+    image: Image
+    kind: str
+    colour: tuple[float, float, float]
+    share: float
+    yaw: float
+    roll: float
+    brightness: float
+
+
+def collect(folder: Path, faces: Sequence[Face], count: int, track: Track[int]) -> list[Sample]:
+    """Cuts crops of training faces, one of each person while there are enough, masks on."""
+    chosen = _choose(faces, "train", count)
+    samples = []
+    for k in track(range(len(chosen)), "calibration crops"):
+        face = chosen[k]
+        crop = open_crop(folder, face, CROP_SIZE, jitter=EYE_JITTER)
+        image, mask, kind = crop.masked(kind=_kind(k), seed=seed_of(face.name, 1))
+        cloth = image[mask > 127] if (mask > 127).any() else np.zeros((1, 3))
+        left, right = eye_centres(face.landmarks)
+        across = right - left
+        distance = float(np.linalg.norm(across))
+        samples.append(
+            Sample(
+                image=image,
+                kind=kind,
+                colour=tuple(map(float, np.median(cloth, 0))),
+                share=float(mask.mean() / 255),
+                yaw=float((face.landmarks[NOSE_TIP] - (left + right) / 2) @ across / distance**2),
+                roll=float(np.degrees(np.arctan2(across[1], across[0]))),
+                brightness=float(image.mean()),
+            )
+        )
+    return samples
+
+
+def held_out(
+    folder: Path, faces: Sequence[Face], count: int, size: int, track: Track[int]
+) -> Pairs:
+    """Cuts pairs of validation faces, in the network's size."""
+    chosen = _choose(faces, "val", count)
+    rows: list[tuple[Image, ...]] = []
+    for k in track(range(len(chosen)), "held-out pairs"):
+        crop = open_crop(folder, chosen[k], size, jitter=EYE_JITTER)
+        image, mask, _ = crop.masked(kind=_kind(k), seed=seed_of(chosen[k].name, 1))
+        rows.append((image, crop.truth, mask, crop.valid))
+    return Pairs(*(np.stack(column) for column in zip(*rows, strict=True)))
+
+
+def near_duplicates(images: Sequence[Image], bits: int = 5) -> list[tuple[int, int]]:
+    """Crops that look alike: whose difference hashes of 64 bits differ in `bits` at most."""
+    hashes = []
+    for image in images:
+        small = cv2.resize(image, (9, 8), interpolation=cv2.INTER_AREA).mean(-1)
+        hashes.append((small[:, 1:] > small[:, :-1]).ravel())
+    table = np.array(hashes)
+    return [
+        (a, b)
+        for a in range(len(table))
+        for b in range(a + 1, len(table))
+        if (table[a] != table[b]).sum() <= bits
+    ]
+
+
+def _choose(faces: Sequence[Face], split: str, count: int) -> list[Face]:
+    single = select(list(faces), split=split, per_person=1, limit=count)
+    return single if len(single) == count else select(list(faces), split=split, limit=count)
+
+
+def _kind(k: int) -> str:
+    """Types in equal parts."""
+    return MASK_TYPES[k % len(MASK_TYPES)]
+
+
+def plain(rows: Sequence[T], what: str) -> Iterator[T]:
+    """A `Track` that shows nothing."""
+    return iter(rows)

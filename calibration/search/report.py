@@ -1,0 +1,201 @@
+"""The report of a calibration: Markdown, plots, and the plan as a file of its own."""
+
+from __future__ import annotations
+
+from collections import Counter
+from functools import partial
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+from matplotlib.figure import Figure
+
+from unmask_sdk.core.atomic_write import write_whole
+
+from .calibrate import Outcome
+from .faces import near_duplicates
+from .scoring import LIMITS, Loss
+
+# Bars and histograms are shown for so many layers, the most sensitive.
+_SHOWN = 24
+_HISTOGRAMS = 12
+_HEAD = """\
+| | hole PSNR lost, dB | SSIM lost | mask IoU | PSNR to float, dB |
+|---|---|---|---|---|"""
+
+
+def write_report(outcome: Outcome, folder: Path) -> None:
+    """Writes `report.md`, its plots, and `plan.json`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    matplotlib.use("agg")
+    plots = {
+        "count.png": _count,
+        "sensitivity.png": _sensitivity,
+        "activations.png": _activations,
+    }
+    if outcome.samples:
+        plots["coverage.png"] = _coverage
+    for name, draw in plots.items():
+        figure = draw(outcome)
+        figure.tight_layout()
+        # No version, so that the same numbers give the same file.
+        save = partial(figure.savefig, format="png", dpi=110, metadata={"Software": None})
+        write_whole(folder / name, save)
+    write_whole(folder / "plan.json", outcome.plan.to_json().encode())
+    write_whole(folder / "report.md", _text(outcome).encode())
+
+
+def _text(outcome: Outcome) -> str:
+    plan = outcome.plan
+    kept = "\n".join(f"- `{name}`" for name in plan.keep_float) or "None: all may be int8."
+    methods = "\n".join(
+        _row(f"{method}, per {'channel' if per_channel else 'tensor'}", loss)
+        for (method, per_channel), loss in outcome.methods.items()
+    )
+    promoted = "\n".join(_row(str(k), loss) for k, loss in enumerate(outcome.promoted))
+    alike = near_duplicates(list(outcome.images))
+    duplicates = ", ".join(f"{a} and {b}" for a, b in alike) or "none"
+    chosen_by, reported_on = outcome.pairs
+    return f"""# Calibration report
+
+{len(outcome.images)} crops, SHA-256 `{outcome.sha256}`. Method: {plan.method}, per \
+{"channel" if plan.per_channel else "tensor"}. Weights: `{plan.weights_sha256}`.
+
+## What int8 loses
+On {reported_on} held-out pairs that had no part in the choice. {outcome.share:.1%} of the \
+convolutions' work is in int8; the float file is {outcome.size:.2f} times as large.
+
+{_HEAD}
+{_row("allowed", LIMITS)}
+{_row("CPU: uint8 activations", outcome.cpu)}
+{_row("symmetric int8 activations", outcome.symmetric)}
+
+## Layers kept in float
+{kept}
+
+On the {chosen_by} pairs for choosing, the worse of both kinds of file, by layers in float:
+
+{_HEAD}
+{promoted}
+
+![Sensitivity](sensitivity.png)
+
+## Methods
+All layers in int8, the worse of both kinds of file, on pairs for choosing.
+
+{_HEAD}
+{methods}
+
+## Number of crops
+![Quality by number of crops](count.png)
+
+Near-duplicates, by place in the set: {duplicates}.
+
+{_covered(outcome)}## Activations
+Inputs of the most sensitive layers. Dashed: the range chosen.
+
+![Activations](activations.png)
+"""
+
+
+def _covered(outcome: Outcome) -> str:
+    if not outcome.samples:
+        return ""
+    numbers = np.array([(s.share, s.yaw, s.roll, s.brightness) for s in outcome.samples])
+    spread = "\n".join(
+        f"| {name} | {column.min():.2f} | {np.median(column):.2f} | {column.max():.2f} |"
+        for name, column in zip(
+            ("mask's share of the crop", "yaw, eye distances", "roll, degrees", "brightness"),
+            numbers.T,
+            strict=True,
+        )
+    )
+    kinds = ", ".join(
+        f"{count} {kind}"
+        for kind, count in sorted(Counter(s.kind for s in outcome.samples).items())
+    )
+    return f"""## What the crops cover
+Masks: {kinds}.
+
+| | least | median | most |
+|---|---|---|---|
+{spread}
+
+![Coverage](coverage.png)
+
+"""
+
+
+def _row(name: str, loss: Loss) -> str:
+    return (
+        f"| {name} | {loss.hole_psnr_db:.4f} | {loss.ssim:.5f} | {loss.mask_iou:.4f} "
+        f"| {loss.psnr_db:.1f} |"
+    )
+
+
+def _count(outcome: Outcome) -> Figure:
+    figure = Figure(figsize=(7, 3))
+    left, right = figure.subplots(1, 2)
+    numbers = list(outcome.counts)
+    left.plot(numbers, [loss.hole_psnr_db for loss in outcome.counts.values()], "o-")
+    left.set(xscale="log", xlabel="crops", ylabel="hole PSNR lost, dB")
+    right.plot(numbers, [loss.psnr_db for loss in outcome.counts.values()], "o-")
+    right.set(xscale="log", xlabel="crops", ylabel="PSNR to float, dB")
+    return figure
+
+
+def _coverage(outcome: Outcome) -> Figure:
+    figure = Figure(figsize=(10, 5.5))
+    places = figure.subplots(2, 3).ravel()
+    samples = outcome.samples
+    colours = np.array([sample.colour for sample in samples]) / 255
+    places[0].scatter(colours[:, 0] - colours[:, 2], colours.mean(1), c=colours, edgecolors="grey")
+    places[0].set(xlabel="mask: red less blue", ylabel="mask: brightness")
+    for place, (name, values) in zip(
+        places[1:],
+        {
+            "mask's share of the crop": [s.share for s in samples],
+            "yaw, eye distances": [s.yaw for s in samples],
+            "roll, degrees": [s.roll for s in samples],
+            "brightness of the crop": [s.brightness for s in samples],
+        }.items(),
+        strict=False,
+    ):
+        place.hist(values, bins=16)
+        place.set(xlabel=name)
+    places[5].bar(*zip(*sorted(Counter(s.kind for s in samples).items()), strict=True))
+    return figure
+
+
+def _sensitivity(outcome: Outcome) -> Figure:
+    figure = Figure(figsize=(8, 6))
+    place = figure.subplots()
+    shown = list(outcome.errors.items())[:_SHOWN][::-1]
+    kept = set(outcome.plan.keep_float)
+    place.barh(
+        [name.removeprefix("unmasker.") for name, _ in shown],
+        [error for _, error in shown],
+        color=["tab:orange" if name in kept else "tab:blue" for name, _ in shown],
+    )
+    place.set(
+        xlabel="mean squared error when it alone is int8 (orange: kept in float)", xscale="log"
+    )
+    place.tick_params(axis="y", labelsize=7)
+    return figure
+
+
+def _activations(outcome: Outcome) -> Figure:
+    figure = Figure(figsize=(10, 7))
+    for place, layer in zip(
+        figure.subplots(3, _HISTOGRAMS // 3).ravel(), outcome.errors, strict=False
+    ):
+        histogram = outcome.inputs[layer]
+        low, high = outcome.ranges[layer]
+        place.fill_between(
+            (histogram.edges[1:] + histogram.edges[:-1]) / 2, histogram.counts + 1, step="mid"
+        )
+        for end in (low, high):
+            place.axvline(end, color="black", linestyle="--", linewidth=0.8)
+        place.set(yscale="log")
+        place.set_title(layer.removeprefix("unmasker."), fontsize=7)
+    return figure

@@ -1,0 +1,131 @@
+"""What int8 costs: the same pairs through the float file and through an int8 one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import onnxruntime as ort
+
+from unmask_sdk.calibration.images import Image
+from unmask_sdk.training.evaluation import metrics
+
+
+@dataclass(frozen=True, eq=False)
+class Pairs:
+    """Masked crops and their truth, N of them.
+
+    Attributes:
+        masked: uint8 `[N, S, S, 3]`.
+        truth: uint8 `[N, S, S, 3]`.
+        mask: uint8 `[N, S, S]`, the true coverage.
+        valid: uint8 `[N, S, S]`, 255 where the source picture has data.
+    """
+
+    masked: Image
+    truth: Image
+    mask: Image
+    valid: Image
+
+    def __len__(self) -> int:
+        return len(self.masked)
+
+    def part(self, rows: slice) -> Pairs:
+        """Some of the pairs."""
+        return Pairs(self.masked[rows], self.truth[rows], self.mask[rows], self.valid[rows])
+
+
+@dataclass(frozen=True)
+class Loss:
+    """What int8 loses against float, means over pairs.
+
+    Attributes:
+        hole_psnr_db: Hole PSNR against the truth, that of float less that of int8.
+        ssim: SSIM against the truth, likewise.
+        mask_iou: IoU of the int8 mask and the float mask.
+        psnr_db: PSNR of the int8 pictures against the float ones.
+    """
+
+    hole_psnr_db: float
+    ssim: float
+    mask_iou: float
+    psnr_db: float
+
+    def within(self, limits: Loss) -> bool:
+        """Whether none of the first three is worse than the limits."""
+        return (
+            self.hole_psnr_db <= limits.hole_psnr_db
+            and self.ssim <= limits.ssim
+            and self.mask_iou >= limits.mask_iou
+        )
+
+    def worse(self, other: Loss) -> Loss:
+        """The worse of two losses in each respect."""
+        return Loss(
+            max(self.hole_psnr_db, other.hole_psnr_db),
+            max(self.ssim, other.ssim),
+            min(self.mask_iou, other.mask_iou),
+            min(self.psnr_db, other.psnr_db),
+        )
+
+
+# What is promised of int8.
+LIMITS = Loss(hole_psnr_db=0.2, ssim=0.002, mask_iou=0.99, psnr_db=0.0)
+
+
+class Judge:
+    """Compares int8 files with a float file on some pairs.
+
+    Args:
+        model: The float ONNX file.
+        pairs: Pairs in the graph's size.
+    """
+
+    def __init__(self, model: bytes, pairs: Pairs) -> None:
+        self.pairs = pairs
+        self.pictures, self.masks = _run(model, pairs.masked)
+        self._fidelity = [self._compare(k, x) for k, x in enumerate(self.pictures)]
+
+    def loss(self, model: bytes) -> Loss:
+        """What a file loses, in everything."""
+        pictures, masks = _run(model, self.pairs.masked)
+        found = [self._compare(k, x) for k, x in enumerate(pictures)]
+        pairs = list(zip(self._fidelity, found, strict=True))
+        overlap = [
+            metrics.intersection_over_union(a[..., 0], b[..., 0], np.full_like(a[..., 0], 255))
+            for a, b in zip(self.masks, masks, strict=True)
+        ]
+        return Loss(
+            hole_psnr_db=float(np.mean([a.hole_psnr - b.hole_psnr for a, b in pairs])),
+            ssim=float(np.mean([a.ssim - b.ssim for a, b in pairs])),
+            mask_iou=float(np.mean(overlap)),
+            psnr_db=metrics.psnr(_squared(self.pictures, pictures)),
+        )
+
+    def error(self, model: bytes, count: int) -> float:
+        """Mean squared error of a file's first pictures to float's, on the 0..1 scale.
+
+        Wrong masks show in the pictures too.
+        """
+        pictures, _ = _run(model, self.pairs.masked[:count])
+        return _squared(self.pictures[:count], pictures)
+
+    def _compare(self, k: int, picture: Image) -> metrics.Fidelity:
+        pairs = self.pairs
+        return metrics.compare(picture, pairs.truth[k], pairs.mask[k], pairs.valid[k])
+
+
+def _squared(a: Image, b: Image) -> float:
+    return float(np.mean(np.square(np.subtract(a, b, dtype=np.float32) / 255)))
+
+
+def _run(model: bytes, images: Image) -> tuple[Image, Image]:
+    options = ort.SessionOptions()
+    options.log_severity_level = 3
+    options.intra_op_num_threads = 1
+    session = ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    (name,) = (node.name for node in session.get_inputs())
+    # One at a time, as most callers do: rounding does not depend on the company.
+    results = [session.run(None, {name: images[k : k + 1]}) for k in range(len(images))]
+    unmasked, masks = (np.concatenate(column) for column in zip(*results, strict=True))
+    return unmasked, masks

@@ -1,0 +1,1 @@
+"""Core ML packages, proven on Linux by an interpreter."""

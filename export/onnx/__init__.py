@@ -1,0 +1,1 @@
+"""ONNX files in fp32, fp16 and int8."""

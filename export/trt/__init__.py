@@ -1,0 +1,1 @@
+"""ONNX files for TensorRT, proven by building engines from them."""

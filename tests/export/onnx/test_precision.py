@@ -1,0 +1,136 @@
+"""fp16 exports: what was asked for is what the file holds, and it is proven."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from unmask_sdk.core.manifest import Golden, read_manifest
+from unmask_sdk.errors import ExportError, InvalidInputError
+from unmask_sdk.export.formats import export
+from unmask_sdk.loading.load import open_runtime
+from unmask_sdk.verify import Deviation, verify
+
+onnx = pytest.importorskip("onnx")
+torch = pytest.importorskip("torch")
+from unmask_sdk.export.onnx.precision import achieved, at_precision, check_precision  # noqa: E402
+from unmask_sdk.training.nets.checkpoint import load_network, save_network  # noqa: E402
+
+
+@pytest.fixture(scope="module")
+def both(
+    tiny_artifacts: Path, tiny_weights: list[Path], tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """The tiny networks in fp32 and in fp16, in one folder."""
+    folder = tmp_path_factory.mktemp("both") / "artifacts"
+    shutil.copytree(tiny_artifacts, folder)
+    export("onnx", tiny_weights, folder, precision="fp16")
+    return folder
+
+
+def test_fp16_stands_beside_fp32_and_is_smaller(both: Path) -> None:
+    manifest = read_manifest(both)
+    sizes = {(a.role, a.precision): a.bytes for a in manifest.artifacts if a.format == "onnx"}
+    assert len(sizes) == 6
+    for role in ("detector", "aligner"):
+        assert sizes[role, "fp16"] < 0.75 * sizes[role, "fp32"]
+    for artifact in manifest.artifacts:
+        lossy = artifact.precision == "fp16"
+        assert (artifact.golden.min_psnr_db is not None) == lossy
+        if lossy:
+            assert {p.images for p in artifact.parity} == {64}
+
+
+def test_other_weights_in_the_same_folder_leave_it_whole(
+    own_artifacts: Path, tiny_weights: list[Path], tmp_path: Path
+) -> None:
+    network = load_network(tiny_weights[2])
+    with torch.no_grad():
+        next(network.parameters()).mul_(1.5)
+    other = tmp_path / "newer" / "aligner.safetensors"
+    other.parent.mkdir()
+    save_network(other, "aligner", network.config, network.state_dict())
+    export("onnx", [other], own_artifacts, precision="fp16")
+    checks = {(c.role, c.runtime, c.precision): c.ok for c in verify(own_artifacts)}
+    assert False not in checks.values()
+    assert checks["aligner", "onnx", "fp16"]
+    assert ("aligner", "onnx", "fp16") in checks
+    assert ("aligner", "onnx", "fp32") not in checks
+
+
+def test_of_several_networks_one_is_chosen_by_name(
+    own_artifacts: Path, tiny_weights: list[Path], tmp_path: Path
+) -> None:
+    other = tmp_path / "mine.safetensors"
+    other.write_bytes(tiny_weights[0].read_bytes())
+    export("onnx", [other], own_artifacts)
+    with open_runtime(model="mine", artifacts=own_artifacts) as opened:
+        assert opened.artifact.name == "mine"
+    with pytest.raises(InvalidInputError, match="mine, unmasker; choose one with model='mine'"):
+        open_runtime(artifacts=own_artifacts)
+    with pytest.raises(InvalidInputError, match="no unmasker named 'yours'; known are: mine, unm"):
+        open_runtime(model="yours", artifacts=own_artifacts)
+
+
+@pytest.mark.parametrize("precision", ["fp32", "fp16"])
+def test_precision_is_counted_from_the_file(both: Path, precision: str) -> None:
+    for file in both.glob(f"*-{precision}.onnx"):
+        assert achieved(onnx.load(file)) == precision
+
+
+def test_another_precision_than_asked_for_is_an_error(both: Path) -> None:
+    model = onnx.load(both / "unmasker-fp16.onnx")
+    with pytest.raises(ExportError, match="asked for fp32, the exported file is fp16"):
+        check_precision(model, "fp32")
+    mixed = onnx.load(both / "unmasker-fp32.onnx")
+    half = next(t for t in model.graph.initializer if t.data_type == onnx.TensorProto.FLOAT16)
+    node = next(n for n in mixed.graph.node if n.op_type == "Conv")
+    old = next(t for t in mixed.graph.initializer if t.name == node.input[1])
+    values = onnx.numpy_helper.to_array(old).astype(np.float16)
+    old.CopyFrom(onnx.numpy_helper.from_array(values, old.name))
+    assert half.data_type == old.data_type
+    with pytest.raises(ExportError, match="mixed"):
+        achieved(mixed)
+
+
+def test_the_network_is_copied_once_and_left_alone() -> None:
+    class Counted(torch.nn.Linear):
+        copies = 0
+
+        def __deepcopy__(self, memo: object) -> torch.nn.Module:
+            Counted.copies += 1
+            return torch.nn.Linear(2, 2)
+
+    graph = torch.nn.Sequential(Counted(2, 2))
+    lowered = at_precision(graph, "fp16")
+    assert Counted.copies == 1
+    assert {p.dtype for p in lowered.parameters()} == {torch.float16}
+    assert {p.dtype for p in graph.parameters()} == {torch.float32}
+
+
+def test_fp16_verifies_and_leaves_what_is_outside_the_mask(both: Path) -> None:
+    checks = [c for c in verify(both, "onnx") if c.precision == "fp16"]
+    assert len(checks) == 3
+    for check in checks:
+        assert check.ok, check
+        assert "at least 50 dB" in check.note
+    image = np.random.default_rng(0).integers(0, 256, (2, 64, 64, 3), np.uint8)
+    with open_runtime("unmasker", "onnx", "fp16", artifacts=both) as runtime:
+        assert runtime.info.precision == "fp16"
+        unmasked, mask = runtime.run(image)
+    outside = np.broadcast_to(mask == 0, image.shape)
+    assert outside.any()
+    assert (unmasked[outside] == image[outside]).all()
+
+
+def test_what_counts_is_the_psnr_where_there_is_one() -> None:
+    exact = Golden("f", "", tolerance=1.0)
+    lossy = Golden("f", "", tolerance=1.0, min_psnr_db=50.0)
+    assert Deviation(1.0, 40.0).within(exact)
+    assert not Deviation(2.0, 90.0).within(exact)
+    assert Deviation(9.0, 51.0).within(lossy)
+    assert not Deviation(0.5, 49.0).within(lossy)
+    assert Deviation(0.0, None).within(lossy)

@@ -1,0 +1,102 @@
+"""OpenVINO IR: made from our ONNX, opened by our runtime, the same bytes each time."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.conftest import TINY
+from unmask_sdk.core.manifest import read_manifest, sha256_of
+from unmask_sdk.core.sample_images import draw
+from unmask_sdk.errors import ExportError
+from unmask_sdk.export.formats import export
+from unmask_sdk.loading.load import open_runtime
+from unmask_sdk.verify import verify
+
+pytest.importorskip("openvino")
+pytest.importorskip("onnxscript")
+from unmask_sdk.export.openvino.exporter import achieved
+
+
+@pytest.fixture(scope="module")
+def folder(tiny_weights: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tiny networks in fp16, the unmasker in int8 too."""
+    made = tmp_path_factory.mktemp("ir")
+    export("openvino", tiny_weights, made, precision="fp16")
+    export("openvino", tiny_weights[:1], made, precision="int8")
+    return made
+
+
+def test_every_file_verifies(folder: Path) -> None:
+    checks = [check for check in verify(folder, "openvino") if check.format == "openvino"]
+    assert {(c.role, c.precision) for c in checks} == {
+        ("unmasker", "fp16"),
+        ("unmasker", "int8"),
+        ("detector", "fp16"),
+        ("aligner", "fp16"),
+    }
+    assert all(check.ok for check in checks), checks
+
+
+@pytest.mark.parametrize("precision", ["fp16", "int8"])
+def test_precision_is_counted_from_the_file(folder: Path, precision: str) -> None:
+    import openvino as ov
+
+    model = ov.Core().read_model(folder / f"unmasker-{precision}_openvino" / "model.xml")
+    assert achieved(model) == precision
+
+
+def test_float32_is_no_precision_of_ours(tiny_artifacts: Path) -> None:
+    import openvino as ov
+
+    core = ov.Core()
+    assert achieved(core.read_model(tiny_artifacts / "unmasker-fp32.onnx")) == "fp32"
+    with pytest.raises(ExportError, match="mixed or unknown"):
+        achieved(ov.Model([], [], "empty"))
+
+
+@pytest.mark.parametrize("precision", ["fp16", "int8"])
+def test_pixels_outside_the_mask_are_exact(folder: Path, precision: str) -> None:
+    images = draw(4, TINY, TINY, 7)
+    with open_runtime("unmasker", "openvino", precision, artifacts=folder) as opened:
+        assert opened.info.precision == precision
+        unmasked, mask = opened.run(images)
+    outside = np.broadcast_to(mask == 0, images.shape)
+    assert outside.any()
+    assert (unmasked[outside] == images[outside]).all()
+
+
+def test_exporting_twice_gives_the_same_bytes_and_no_path(
+    folder: Path, tiny_weights: list[Path], tmp_path: Path
+) -> None:
+    export("openvino", tiny_weights[2:], tmp_path, precision="fp16")
+    again = tmp_path / "aligner-fp16_openvino"
+    assert sha256_of(again) == sha256_of(folder / again.name)
+    assert sorted(file.name for file in again.iterdir()) == ["model.bin", "model.xml"]
+    for file in folder.glob("*_openvino/*"):
+        content = file.read_bytes()
+        for word in (b"site-packages", str(Path.home()).encode(), b".py", b"/tmp", b".onnx"):
+            assert word not in content, (file, word)
+
+
+def test_the_entry_keeps_open_dimensions(folder: Path) -> None:
+    shapes = {
+        artifact.role: artifact.inputs[0].shape
+        for artifact in read_manifest(folder).artifacts
+        if artifact.format == "openvino"
+    }
+    assert shapes["unmasker"] == (None, TINY, TINY, 3)
+    assert shapes["detector"] == (None, None, None, 3)
+
+
+def test_openvino_does_not_report_to_its_makers() -> None:
+    code = (
+        "import unmask_sdk.runtimes.openvino, sys; from openvino.tools.ovc import telemetry_utils;"
+        "print(telemetry_utils.tm.__name__, 'openvino_telemetry.main' in sys.modules)"
+    )
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert said.stdout.split() == ["openvino.tools.ovc.telemetry_stub", "False"]

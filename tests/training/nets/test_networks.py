@@ -1,0 +1,190 @@
+"""The unmasker's contract: uint8 in and out, exact outside the mask, within its budget."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from safetensors.torch import save_file
+from torch import nn
+
+from unmask_sdk.errors import ConfigError, DataError
+from unmask_sdk.training.nets.checkpoint import load_network, save_network
+from unmask_sdk.training.nets.cost import layer_costs
+from unmask_sdk.training.nets.graph import UnmaskerGraph, build_unmasker, composite
+from unmask_sdk.training.nets.networks import UnmaskerConfig, decide, harden
+
+SMALL = UnmaskerConfig(
+    size=64, channels=(8, 8, 8, 8), blocks=(1, 1, 1), segmentation_channels=(8, 8, 8, 8)
+)
+
+
+class Painted(nn.Module):
+    """Stands where the networks stand, with a known picture and a known mask."""
+
+    def __init__(self, picture: torch.Tensor, probability: torch.Tensor) -> None:
+        super().__init__()
+        self.picture, self.probability = picture, probability
+
+    def forward(self, image: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        opacity = harden(self.probability)
+        return self.picture.expand_as(image), opacity, decide(self.probability)
+
+
+def test_a_hair_of_opacity_moves_a_pixel_by_1_at_most():
+    # Where an opacity of 127 steps would round up or down, and a little beside it.
+    steps = (torch.arange(127, dtype=torch.float64) + 0.5) / 127
+    hairs = torch.tensor([-1e-4, -1e-6, 0.0, 1e-6, 1e-4], dtype=torch.float64)
+    opacity = (steps[:, None] + hairs).float().reshape(1, 1, 127, 5)
+    pixels = torch.tensor([0.0, 77.0, 255.0]).reshape(1, 3, 1, 1).expand(1, 3, 127, 5)
+    picture = torch.tensor([1.0, -0.3, -1.0]).reshape(1, 3, 1, 1).expand(1, 3, 127, 5)
+    blended, mask = composite(pixels, picture, opacity, torch.zeros_like(opacity))
+    assert (mask.amax(3) - mask.amin(3) == 1).all()
+    assert (blended.amax(3) - blended.amin(3) <= 1).all()
+    untouched = (mask == 0).expand_as(pixels)
+    assert untouched.any()
+    assert torch.equal(blended[untouched], pixels[untouched])
+
+
+def test_default_network_is_within_the_budget():
+    graph = build_unmasker(UnmaskerConfig())
+    costs = layer_costs(graph, torch.zeros(1, 256, 256, 3, dtype=torch.uint8))
+    assert sum(p.numel() for p in graph.parameters()) <= 5e6
+    assert sum(cost.flop for cost in costs) <= 10e9
+
+
+@settings(max_examples=25, deadline=None)
+@given(seed=st.integers(0, 2**31), count=st.integers(1, 3))
+def test_outside_the_mask_pixels_come_back_bit_for_bit(seed, count):
+    rng = np.random.default_rng(seed)
+    image = torch.from_numpy(rng.integers(0, 256, (count, 64, 64, 3), np.uint8))
+    probability = torch.from_numpy(rng.random((count, 1, 64, 64)).astype(np.float32))
+    picture = torch.from_numpy(rng.normal(0, 1, (1, 3, 64, 64)).astype(np.float32))
+    unmasked, mask = UnmaskerGraph(Painted(picture, probability))(image)
+    assert unmasked.dtype == mask.dtype == torch.uint8
+    assert unmasked.shape == image.shape
+    assert mask.shape == (count, 64, 64, 1)
+    outside = (mask == 0).expand_as(image)
+    assert (unmasked[outside] == image[outside]).all()
+    painted = ((picture + 1) * 127.5).clamp(0, 255).round().byte().permute(0, 2, 3, 1)
+    inside = (mask >= 128).expand_as(image)
+    assert (inside[..., 0] == (probability > 0.401)[:, 0]).float().mean() > 0.99
+    assert (unmasked[inside] == painted.expand_as(image)[inside]).all()
+
+
+@pytest.mark.parametrize(
+    "changes", [{"block": "residual"}, {"segmentation": False, "block": "residual"}]
+)
+def test_baselines_keep_the_contract(changes):
+    graph = build_unmasker(replace(SMALL, **changes)).eval()
+    image = torch.randint(0, 256, (2, 64, 64, 3), dtype=torch.uint8)
+    unmasked, mask = graph(image)
+    assert unmasked.shape == image.shape
+    if not changes.get("segmentation", True):
+        assert (mask == 255).all()
+
+
+@pytest.mark.parametrize("segmentation", [True, False])
+def test_full_size_begins_as_enlarged_half_size(segmentation):
+    """What is learnt at half the size is used as it is, before the sharpeners have learnt."""
+    torch.manual_seed(0)
+    net = build_unmasker(replace(SMALL, segmentation=segmentation)).unmasker.eval()
+    small = torch.rand(2, 3, 32, 32) * 2 - 1
+    large = small.repeat_interleave(2, 2).repeat_interleave(2, 3)
+    with torch.inference_mode():
+        for part, full in zip(net(small), net(large), strict=True):
+            enlarged = part.repeat_interleave(2, 2).repeat_interleave(2, 3)
+            torch.testing.assert_close(full, enlarged, rtol=1e-4, atol=1e-4)
+
+
+def test_nothing_under_the_mask_shines_through():
+    """The picture painted is the same whatever lies in the hole, up to the mask's edge."""
+    torch.manual_seed(0)
+    net = build_unmasker(SMALL).unmasker.eval()
+    with torch.no_grad():
+        for part in net.sharpener.parameters():
+            part.normal_(0, 0.1)
+    opacity = torch.zeros(1, 1, 64, 64)
+    opacity[:, :, 31:51, 13:40] = 1
+    image = torch.rand(1, 3, 64, 64)
+    with torch.inference_mode():
+        one = net.fill(image, opacity)
+        other = net.fill(torch.where(opacity > 0, -image, image), opacity)
+    torch.testing.assert_close(one, other)
+
+
+def test_opacity_is_exact_at_both_ends():
+    opacity = harden(torch.tensor([0.0, 0.05, 0.125, 0.2, 0.97, 1.0]))
+    assert opacity.tolist() == pytest.approx([0, 0, 0.5, 1, 1, 1], abs=1e-6)
+    assert opacity[0] == 0
+    assert opacity[-1] == 1
+
+
+def test_a_seam_of_one_pixel_is_opened_round_the_mask_at_full_size():
+    net = build_unmasker(SMALL).unmasker
+    probability = torch.zeros(1, 1, 64, 64)
+    probability[:, :, 20:40, 10:30] = 1
+    opened = torch.zeros(1, 1, 64, 64)
+    opened[:, :, 19:41, 9:31] = 1
+    assert torch.equal(net.opening(probability), opened)
+    half = probability[:, :, ::2, ::2]
+    assert torch.equal(net.opening(half), half)
+    assert torch.equal(decide(probability), probability)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"size": 48},
+        {"channels": (8, 8)},
+        {"channels": (8, 8, 8, 0)},
+        {"blocks": (1, 1)},
+        {"blocks": (1, -1, 1)},
+        {"block": "transformer"},
+        {"branch_ratio": 0.0},
+        {"dilations": ()},
+        {"dilations": (0,)},
+    ],
+)
+def test_impossible_sizes_are_refused(fields):
+    with pytest.raises(ConfigError):
+        UnmaskerConfig(**fields)
+
+
+def test_weights_survive_the_disk(tmp_path):
+    torch.manual_seed(1)
+    graph = build_unmasker(SMALL).eval()
+    path = tmp_path / "w.safetensors"
+    digest = save_network(path, "unmasker", SMALL, graph.state_dict())
+    again = load_network(path, sha256=digest)
+    for name, tensor in graph.state_dict().items():
+        np.testing.assert_allclose(
+            again.state_dict()[name].float(), tensor.float(), rtol=1e-3, atol=1e-6
+        )
+    assert save_network(path, "unmasker", SMALL, graph.state_dict()) == digest
+
+
+def test_damaged_weights_are_refused(tmp_path):
+    graph = build_unmasker(SMALL)
+    path = tmp_path / "w.safetensors"
+    digest = save_network(path, "unmasker", SMALL, graph.state_dict())
+    with pytest.raises(DataError, match="no weight file"):
+        load_network(tmp_path / "absent.safetensors")
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(DataError, match="SHA-256"):
+        load_network(path, sha256=digest)
+    path.write_bytes(content[: len(content) // 2])
+    with pytest.raises(DataError, match="not a safetensors file"):
+        load_network(path)
+    save_file({}, path, {"kind": "unmasker", "config": '{"colour": 3}'})
+    with pytest.raises(DataError, match=r"another version.*colour"):
+        load_network(path)
+    path.write_bytes(b"\x80\x04K\x01.")  # a pickle
+    with pytest.raises(DataError, match="not a safetensors file"):
+        load_network(path)

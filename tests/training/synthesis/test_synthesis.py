@@ -1,0 +1,147 @@
+"""Masked-Faces synthesis: deterministic, exact masks, on the face."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from unmask_sdk.errors import DataError, InvalidInputError
+from unmask_sdk.faces.align import crop_matrix, transform_points
+from unmask_sdk.training.synthesis.hard_masks import stand_off
+from unmask_sdk.training.synthesis.mesh import EARS, NOSE_TIP, FaceMap, eye_centres, mean_face
+from unmask_sdk.training.synthesis.synthesis import MASK_TYPES, synthesise
+
+
+@pytest.mark.parametrize("kind", MASK_TYPES)
+def test_same_seed_same_picture_and_another_seed_another(astronaut, kind):
+    picture, mesh = astronaut
+    first = synthesise(picture, mesh, kind=kind, seed=5)
+    again = synthesise(picture, mesh, kind=kind, seed=5)
+    other = synthesise(picture, mesh, kind=kind, seed=6)
+    assert first.kind == kind
+    assert (first.image == again.image).all()
+    assert (first.mask == again.mask).all()
+    assert (first.image != other.image).any()
+
+
+@pytest.mark.parametrize("kind", MASK_TYPES)
+@pytest.mark.parametrize("seed", range(8))
+def test_mask_covers_the_mouth_and_leaves_the_eyes(astronaut, kind, seed):
+    picture, mesh = astronaut
+    mask = synthesise(picture, mesh, kind=kind, seed=seed).mask
+
+    def at(point):
+        x, y = np.round(mesh[point]).astype(int)
+        return mask[y, x]
+
+    assert at(14) == 255  # lower lip
+    left, right = np.round(eye_centres(mesh)).astype(int)
+    assert mask[left[1], left[0]] == 0
+    assert mask[right[1], right[0]] == 0
+
+
+@pytest.mark.parametrize("kind", MASK_TYPES)
+def test_hard_masks_are_masks_of_their_own(astronaut, kind):
+    picture, mesh = astronaut
+    hard = [synthesise(picture, mesh, kind=kind, seed=seed, hard=True) for seed in range(8)]
+    again = synthesise(picture, mesh, kind=kind, seed=3, hard=True)
+    assert (again.image == hard[3].image).all()
+    x, y = np.round(mesh[14]).astype(int)  # lower lip
+    for seed, pair in enumerate(hard):
+        everyday = synthesise(picture, mesh, kind=kind, seed=seed)
+        assert (pair.mask != everyday.mask).any()
+        assert pair.mask[y, x] == 255
+        outside = cv2.dilate(pair.mask, np.ones((61, 61), np.uint8)) == 0
+        assert (pair.image[outside] == picture[outside]).all()
+
+
+def test_the_front_of_a_mask_stands_off_a_turned_head_to_its_side():
+    outline = np.array([[128.0, 178.0], [128.0, 60.0]])
+    moves = {}
+    for nose in (100.0, 128.0, 156.0):
+        mesh = mean_face().copy()
+        mesh[NOSE_TIP, 0] = mesh[EARS[0], 0] * (1 - nose / 256) + mesh[EARS[1], 0] * nose / 256
+        rng = np.random.default_rng(0)
+        moves[nose] = stand_off(outline, outline, mesh, 1.0, rng) - outline
+    assert moves[100.0][0, 0] < -1
+    assert abs(moves[128.0][0, 0]) < 0.5
+    assert moves[156.0][0, 0] > 1
+    assert abs(moves[156.0][1, 0]) < 0.2 * moves[156.0][0, 0]
+
+
+def test_far_from_the_mask_nothing_changes(astronaut):
+    picture, mesh = astronaut
+    pair = synthesise(picture, mesh, kind="surgical", seed=1)
+    rows, columns = np.nonzero(pair.mask)
+    away = np.ones(pair.mask.shape, bool)
+    away[
+        max(0, rows.min() - 25) : rows.max() + 25, max(0, columns.min() - 25) : columns.max() + 25
+    ] = 0
+    assert (pair.image[away] == picture[away]).all()
+    inside = pair.mask == 255
+    assert np.abs(pair.image[inside].astype(int) - picture[inside]).mean() > 15
+
+
+def test_a_scarf_covers_the_neck(astronaut):
+    picture, mesh = astronaut
+    chin = int(mesh[152, 1])
+    unit = np.linalg.norm(np.subtract(*eye_centres(mesh))) / 60
+    scarf = synthesise(picture, mesh, kind="scarf", seed=2).mask
+    assert scarf[int(chin + 15 * unit)].max() == 255
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    seed=st.integers(0, 2**31),
+    height=st.integers(8, 300),
+    width=st.integers(8, 300),
+    x=st.floats(-100, 400),
+    y=st.floats(-100, 400),
+    scale=st.floats(0.05, 3),
+    roll=st.floats(-3.2, 3.2),
+    hard=st.booleans(),
+)
+def test_any_face_anywhere_gives_a_valid_pair(seed, height, width, x, y, scale, roll, hard):
+    picture = np.random.default_rng(seed).integers(0, 256, (height, width, 3), np.uint8)
+    c, s = np.cos(roll) * scale, np.sin(roll) * scale
+    mesh = (mean_face() - 128) @ np.array([[c, s], [-s, c]]) + [x, y]
+    pair = synthesise(picture, mesh, seed=seed, hard=hard)
+    assert pair.image.shape == picture.shape
+    assert pair.image.dtype == np.uint8
+    assert pair.mask.shape == picture.shape[:2]
+    assert pair.kind in MASK_TYPES
+
+
+def test_bad_input_is_refused(astronaut):
+    picture, mesh = astronaut
+    with pytest.raises(InvalidInputError, match="kind must be one of"):
+        synthesise(picture, mesh, kind="veil")
+    with pytest.raises(InvalidInputError, match="uint8"):
+        synthesise(picture.astype(np.float32), mesh)
+    with pytest.raises(DataError, match="468"):
+        synthesise(picture, mesh[:100])
+    broken = mesh.copy()
+    broken[0] = np.nan
+    with pytest.raises(DataError, match="finite"):
+        synthesise(picture, broken)
+
+
+def test_the_map_returns_to_where_it_started(astronaut):
+    _, mesh = astronaut
+    face = FaceMap(mesh)
+    points = mean_face()
+    there_and_back = face.to_face(face.to_picture(points))
+    assert np.abs(there_and_back - points).max() < 1.5
+    u, v = face.face_grid(190, 90, 200, 97)
+    x, y = np.meshgrid(np.arange(190, 200), np.arange(90, 97))
+    expected = face.to_face(np.stack([x, y], -1))
+    np.testing.assert_allclose(np.stack([u, v], -1), expected, atol=1e-9)
+
+
+def test_the_mean_face_lies_in_the_canonical_crop():
+    eyes = eye_centres(mean_face())
+    np.testing.assert_allclose(eyes, [[98, 112], [158, 112]], atol=0.3)
+    np.testing.assert_allclose(transform_points(crop_matrix(eyes), eyes), [[98, 112], [158, 112]])

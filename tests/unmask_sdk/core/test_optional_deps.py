@@ -1,0 +1,66 @@
+"""What is not installed is named, and nothing is imported to find out."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+import sysconfig
+from pathlib import Path
+
+import pytest
+
+from unmask_sdk.core.optional_deps import install, missing, require
+from unmask_sdk.errors import MissingDependencyError
+
+
+def test_missing_are_named_in_order() -> None:
+    names = ("no_such", "json", "nope.sub", "json.nope", "json.tool")
+    assert missing(names) == ["no_such", "nope.sub", "json.nope"]
+
+
+def test_nothing_is_imported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "loud_engine.py").write_text("raise SystemExit('imported')")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert missing(["loud_engine"]) == []
+    assert "loud_engine" not in sys.modules
+
+
+def test_require_says_what_mends_it() -> None:
+    require("unmask fly", "json", extra="wings")
+    with pytest.raises(MissingDependencyError, match=r"unmask fly needs a1 and b2.*\[wings\]'"):
+        require("unmask fly", "a1", "json", "b2", extra="wings")
+    with pytest.raises(MissingDependencyError, match=r"unmask fly needs a1, b2 and c3.*\[wings\]'"):
+        require("unmask fly", "a1", "json", "b2", "c3", extra="wings")
+
+
+@pytest.mark.parametrize(
+    ("origin", "command"),
+    [
+        (None, "pip install 'unmask-sdk[cpu]'"),
+        ({"url": "file:///a/b%20c", "dir_info": {}}, "pip install '/a/b c[cpu]'"),
+        ({"url": "file:///a", "dir_info": {"editable": True}}, "pip install -e '/a[cpu]'"),
+        (
+            {"url": "file:///a/u.whl", "archive_info": {}},
+            "pip install 'unmask-sdk[cpu] @ file:///a/u.whl'",
+        ),
+        (
+            {"url": "https://h/u", "vcs_info": {"vcs": "git", "commit_id": "12ab"}},
+            "pip install 'unmask-sdk[cpu] @ git+https://h/u@12ab'",
+        ),
+    ],
+)
+def test_the_command_takes_the_package_from_where_it_came(
+    origin: dict[str, object] | None, command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    info = tmp_path / "unmask_sdk-0.1.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: unmask-sdk\nVersion: 0.1\n")
+    if origin is not None:
+        (info / "direct_url.json").write_text(json.dumps(origin))
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv("PATH", sysconfig.get_path("scripts"))
+    assert install("cpu") == command
+    # Of an environment that is not activated: a shell's pip would change another one.
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert install("cpu") == f"{shlex.quote(sys.executable)} -m {command}"

@@ -1,0 +1,66 @@
+"""The canonical crop: where the eyes land, and what is seen of the picture."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from unmask_sdk.errors import InvalidInputError
+from unmask_sdk.faces.align import CROP_EYES, crop_matrix, to_photo, transform_points, warp_crop
+
+NOISE = cv2.GaussianBlur(
+    np.random.default_rng(0).integers(0, 256, (300, 400, 3)).astype(np.uint8), (0, 0), 1.5
+)
+
+
+def eyes_at(x: float, y: float, distance: float, roll: float) -> np.ndarray:
+    half = np.array([np.cos(roll), np.sin(roll)]) * distance / 2
+    centre = np.array([x, y])
+    return np.array([centre - half, centre + half])
+
+
+placed = st.builds(
+    eyes_at, st.floats(-500, 900), st.floats(-500, 800), st.floats(5, 400), st.floats(-3.2, 3.2)
+)
+
+
+@given(placed)
+def test_eyes_land_where_they_belong(eyes):
+    matrix = crop_matrix(eyes)
+    np.testing.assert_allclose(transform_points(matrix, eyes), CROP_EYES, atol=1e-6)
+    np.testing.assert_allclose(to_photo(matrix, CROP_EYES), eyes, atol=1e-6)
+
+
+# From a factor of two on the crop is averaged, which plain sampling is not.
+@settings(deadline=None)
+@given(
+    st.builds(
+        eyes_at, st.floats(-500, 900), st.floats(-500, 800), st.floats(5, 110), st.floats(-3.2, 3.2)
+    )
+)
+def test_a_part_of_the_picture_gives_what_the_whole_gives(eyes):
+    matrix = crop_matrix(eyes)
+    crop = warp_crop(NOISE, matrix)
+    whole = cv2.warpAffine(
+        NOISE, matrix, (256, 256), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+    )
+    assert np.abs(crop.astype(int) - whole).max() <= 8
+
+
+@given(placed)
+def test_half_size_is_the_same_crop_halved(eyes):
+    points = np.array([[0.0, 0.0], [255.0, 40.0]])
+    at_256 = to_photo(crop_matrix(eyes), points)
+    at_128 = to_photo(crop_matrix(eyes, 128), (points + 0.5) / 2 - 0.5)
+    np.testing.assert_allclose(at_256, at_128, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "eyes", [[[1, 1], [1, 1]], [[0, 0], [0.5, 0]], [[0, 0], [np.nan, 5]], [[1, 2, 3]]]
+)
+def test_eyes_that_give_no_direction_are_refused(eyes):
+    with pytest.raises(InvalidInputError, match="eyes must be"):
+        crop_matrix(eyes)

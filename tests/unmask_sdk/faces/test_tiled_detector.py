@@ -1,0 +1,58 @@
+"""A detector of fixed size sees what one of any size sees."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from unmask_sdk.faces.detector_postprocess import CELL
+from unmask_sdk.faces.tiled_detector import TILE, TiledDetector
+
+
+class CellReader:
+    """A detector whose maps show each cell's own picture, so that a wrong place shows."""
+
+    def __init__(self, size: int | None) -> None:
+        self.size = size
+
+    def run_named(self, **inputs: npt.NDArray[Any]) -> dict[str, npt.NDArray[Any]]:
+        image = inputs["image"]
+        if self.size is not None:
+            assert image.shape == (1, self.size, self.size, 3)
+        heat = image[:, ::CELL, ::CELL, 0].astype(np.float32)
+        return {"heat": heat, "box": np.stack([heat, heat + 1, heat + 2, heat + 3], -1)}
+
+
+@given(rows=st.integers(1, 60), columns=st.integers(1, 60), seed=st.integers(0, 99))
+def test_tiles_join_to_the_maps_of_the_whole(rows: int, columns: int, seed: int) -> None:
+    shape = (1, 32 * rows, 32 * columns, 3)
+    image = np.random.default_rng(seed).integers(0, 256, shape, np.uint8)
+    whole = CellReader(None).run_named(image=image)
+    tiled = TiledDetector(CellReader(TILE)).run_named(image=image)
+    for name, expected in whole.items():
+        np.testing.assert_array_equal(tiled[name], expected)
+
+
+@pytest.mark.parametrize("size", [(352, 352), (1056, 1728)])
+def test_shipped_detector_finds_the_same_in_tiles(size: tuple[int, int]) -> None:
+    pytest.importorskip("onnxruntime")
+    from unmask_sdk.core.sample_images import draw
+    from unmask_sdk.faces.detector_postprocess import decode
+    from unmask_sdk.loading.load import open_runtime
+
+    image = np.full((1, *size, 3), 127, np.uint8)
+    for top, left in ((96, 80), (size[0] - 260, size[1] - 256)):
+        image[:, top : top + 160, left : left + 160] = draw(1, 160, 160, seed=top)
+    with open_runtime("detector", "onnx") as detector:
+        whole = detector.run_named(image=image)
+        tiled = TiledDetector(detector).run_named(image=image)
+    boxes, scores = decode(whole["heat"][0], whole["box"][0])
+    again, scores_again = decode(tiled["heat"][0], tiled["box"][0])
+    assert len(boxes) > 0
+    np.testing.assert_allclose(again, boxes, atol=1.0)
+    np.testing.assert_allclose(scores_again, scores, atol=0.02)

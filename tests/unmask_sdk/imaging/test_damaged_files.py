@@ -1,0 +1,187 @@
+"""Reading pictures: what is none, or damaged, or too large, gets one clear error."""
+
+from __future__ import annotations
+
+import io
+import os
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from tests.unmask_sdk.pictures import PICTURE, encoded
+from unmask_sdk.errors import ImageReadError, InvalidInputError
+from unmask_sdk.imaging import decode as images
+from unmask_sdk.imaging.decode import read
+
+RNG = np.random.default_rng(0)
+
+
+@pytest.mark.parametrize("form", ["GIF", "PNG", "WEBP", "TIFF"])
+def test_several_pictures_in_a_file_are_refused(form: str) -> None:
+    frames = [Image.fromarray(np.full((8, 8, 3), v, np.uint8)) for v in (0, 90, 200)]
+    data = encoded(frames[0], form, save_all=True, append_images=frames[1:])
+    with pytest.raises(ImageReadError, match="holds 3 pictures"):
+        read(data)
+
+
+def test_a_single_gif_is_read() -> None:
+    assert read(encoded(Image.fromarray(PICTURE), "GIF")).pixels.shape == PICTURE.shape
+
+
+def test_a_phones_auxiliary_picture_is_no_animation() -> None:
+    small = Image.fromarray(PICTURE[::2, ::2])
+    data = encoded(Image.fromarray(PICTURE), "MPO", save_all=True, append_images=[small])
+    assert read(data).pixels.shape == PICTURE.shape
+
+
+def odd_files(folder: Path) -> dict[str, tuple[Path, str]]:
+    def write(name: str, data: bytes) -> Path:
+        (folder / name).write_bytes(data)
+        return folder / name
+
+    os.mkfifo(folder / "pipe.jpg")
+    return {
+        "missing": (folder / "missing.jpg", "does not exist"),
+        "in a file": (write("f.jpg", b"x") / "a.jpg", "cannot be read"),
+        "folder": (folder, "is a folder"),
+        "empty": (write("empty.png", b""), "is empty"),
+        "text": (write("text.jpg", b"dear diary, " * 50), "not a picture"),
+        "one byte": (write("byte.jpg", b"\xff"), "not a picture"),
+        "heic": (write("a.heic", b"\0\0\0\x18ftypheic" + bytes(100)), "HEIC"),
+        "video": (write("a.mp4", b"\0\0\0\x18ftypisom" + bytes(100)), "a video.*`unmask video`"),
+        "matroska": (write("a.mkv", b"\x1aE\xdf\xa3" + bytes(100)), "a video.*`unmask video`"),
+        "home": (Path("~/missing.jpg"), "does not exist; write the home folder out"),
+        "eps": (write("a.eps", b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n"), "not a pict"),
+        "pipe": (folder / "pipe.jpg", "not a regular file"),
+        "long name": (folder / ("x" * 300 + ".jpg"), "cannot be read"),
+    }
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
+def test_what_is_no_picture_gives_one_line(tmp_path: Path) -> None:
+    for path, words in odd_files(tmp_path).values():
+        with pytest.raises(ImageReadError, match=words) as caught:
+            read(path)
+        assert "\n" not in str(caught.value)
+        assert path.name in str(caught.value)
+
+
+def test_more_odd_sources() -> None:
+    with pytest.raises(ImageReadError, match="empty"):
+        read(b"")
+    with pytest.raises(InvalidInputError, match="not a path"):
+        read("a\0b.jpg")
+    with pytest.raises(ImageReadError, match="is a URL, which is not opened; download it"):
+        read("https://example.org/a.jpg")
+    for source in (None, 3, [[0]], object()):
+        with pytest.raises(InvalidInputError, match="must be a path"):
+            read(source)  # type: ignore[arg-type]
+    with pytest.raises(InvalidInputError, match=r"gives str, not bytes; open it with mode 'rb'"):
+        read(io.StringIO("x"))  # type: ignore[arg-type]
+    for stream, words in ((io.BytesIO(), "are empty"), (io.BytesIO(b"x"), "not a picture")):
+        with pytest.raises(ImageReadError, match=f"the open file's bytes .*{words}"):
+            read(stream)
+    stream.close()
+    with pytest.raises(ImageReadError, match=r"the open file cannot be read: .*closed"):
+        read(stream)
+    with pytest.raises(InvalidInputError, match="channels"):
+        read(PICTURE, channels="RGB")  # type: ignore[arg-type]
+
+
+def test_a_tiff_of_32_bits_is_called_one(tmp_path: Path) -> None:
+    for picture in (PICTURE, PICTURE[..., 0]):
+        cv2.imwrite(str(tmp_path / "a.tiff"), picture.astype(np.float32) / 255)
+        with pytest.raises(ImageReadError, match=r"a\.tiff.* 32.*save .* with 8 or 16"):
+            read(tmp_path / "a.tiff")
+
+
+def test_a_picture_without_pixels_is_refused() -> None:
+    with pytest.raises(ImageReadError, match="no pixels"):
+        read(Image.new("RGB", (0, 5)))
+
+
+def test_a_long_picture_is_read_and_a_bomb_is_not(
+    tmp_path: Path, recwarn: pytest.WarningsRecorder
+) -> None:
+    assert read(encoded(Image.new("RGB", (20_000, 50)), "PNG")).pixels.shape == (50, 20_000, 3)
+    # From 90 million pixels Pillow warns, from 179 million it raises: neither may come through.
+    for width, height in ((20_000, 8_000), (20_000, 10_000)):
+        with pytest.raises(ImageReadError, match="million pixels"):
+            read(encoded(Image.new("1", (width, height)), "PNG"))
+    assert not recwarn.list
+
+
+def test_the_budget_is_asked_before_decoding(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = encoded(Image.fromarray(PICTURE), "PNG")
+    monkeypatch.setattr(images, "MAX_PIXELS", 60 * 40)
+    read(data)
+    monkeypatch.setattr(images, "MAX_PIXELS", 60 * 40 - 1)
+    broken = data[:60]  # The size is there, the pixels are not.
+    with pytest.raises(ImageReadError, match="million pixels"):
+        read(broken)
+
+
+# Pillow says what it thinks of the files.
+
+
+quietly = pytest.mark.filterwarnings("ignore::UserWarning:PIL")
+
+CASES = {
+    "jpeg": ("JPEG", {}),
+    "progressive": ("JPEG", {"progressive": True}),
+    "png": ("PNG", {}),
+    "webp": ("WEBP", {}),
+    "lossless webp": ("WEBP", {"lossless": True}),
+    "tiff": ("TIFF", {}),
+    "deflated tiff": ("TIFF", {"compression": "tiff_adobe_deflate"}),
+    "bmp": ("BMP", {}),
+    "gif": ("GIF", {}),
+    "ppm": ("PPM", {}),
+}
+
+
+def attempt(data: bytes) -> np.ndarray | None:
+    """Gives the pixels, or None where reading ends in our own error of one line."""
+    try:
+        pixels = read(data).pixels
+    except ImageReadError as error:
+        problem = str(error)
+    else:
+        assert pixels.dtype == np.uint8
+        assert pixels.shape[2] == 3
+        return pixels
+    assert "\n" not in problem
+    return None
+
+
+@quietly
+@pytest.mark.parametrize("case", CASES)
+def test_a_file_cut_off_anywhere_is_never_half_decoded(case: str) -> None:
+    form, options = CASES[case]
+    noisy = (PICTURE // 2 + RNG.integers(0, 128, PICTURE.shape)).astype(np.uint8)
+    data = encoded(Image.fromarray(noisy), form, **options)
+    whole = read(data).pixels
+    refused = 0
+    for length in range(1, len(data), max(1, len(data) // 150)):
+        cut = attempt(data[:length])
+        if cut is None:
+            refused += 1
+        else:
+            np.testing.assert_array_equal(cut, whole, err_msg=f"{length} of {len(data)} bytes")
+    assert refused > 100
+
+
+@quietly
+@settings(max_examples=150, deadline=None)
+@given(st.sampled_from(sorted(CASES)), st.data())
+def test_damage_gives_a_picture_or_our_error(case: str, data: st.DataObject) -> None:
+    form, options = CASES[case]
+    content = bytearray(encoded(Image.fromarray(PICTURE), form, **options))
+    for _ in range(data.draw(st.integers(1, 8))):
+        content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
+    attempt(bytes(content))

@@ -1,0 +1,89 @@
+"""`load(max_ms=, min_psnr=)`: the first that keeps the limits, or why none does."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import unmask_sdk
+from unmask_sdk.core.manifest import Parity, read_manifest
+from unmask_sdk.errors import InvalidInputError, RuntimeUnavailableError
+from unmask_sdk.loading.limits import Limits, milliseconds, psnr_of
+from unmask_sdk.loading.load import open_runtime
+
+pytest.importorskip("onnxruntime")
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("UNMASK_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache" / "timings"
+
+
+def test_time_is_measured_once_and_remembered(tiny_artifacts: Path, own_cache: Path) -> None:
+    with open_runtime(runtime="onnx", artifacts=tiny_artifacts) as opened:
+        first = milliseconds(opened)
+        (file,) = own_cache.iterdir()
+        note = json.loads(file.read_text())
+        assert first == note["ms"] > 0
+        file.write_text(json.dumps({**note, "ms": 123.0}))
+        assert milliseconds(opened) == 123.0
+        file.write_text("{")
+        assert milliseconds(opened) != 123.0
+
+
+def test_another_thread_count_is_measured_anew(tiny_artifacts: Path, own_cache: Path) -> None:
+    for threads in (1, 2):
+        with open_runtime(runtime="onnx", threads=threads, artifacts=tiny_artifacts) as opened:
+            milliseconds(opened)
+    assert len(list(own_cache.iterdir())) == 2
+
+
+def test_a_cache_that_cannot_be_written_is_no_hindrance(
+    tiny_artifacts: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "cache").write_text("in the way")
+    with open_runtime(runtime="onnx", artifacts=tiny_artifacts) as opened:
+        assert milliseconds(opened) > 0
+
+
+def test_generous_limits_take_what_auto_takes(tiny_artifacts: Path) -> None:
+    with unmask_sdk.load("onnx", max_ms=1e6, min_psnr=1, artifacts=tiny_artifacts) as model:
+        assert model.runtime.precision == "fp32"
+
+
+def test_limits_that_nothing_keeps_say_what_was_measured(tiny_artifacts: Path) -> None:
+    with pytest.raises(
+        RuntimeUnavailableError,
+        match=r"keeps the limits\. Considered:(\n.*)*\n  onnx: .* ms here.*ease",
+    ):
+        unmask_sdk.load(max_ms=1e-6, artifacts=tiny_artifacts)
+
+
+def test_quality_is_the_certificate(tiny_artifacts: Path) -> None:
+    artifact = read_manifest(tiny_artifacts).find(role="unmasker", formats=("onnx",))[0]
+    poor = Parity("unmasked", "torch", 64, 9.0, 1.0, 40.0)
+    exact = replace(poor, output="mask", psnr_db=None)
+    assert psnr_of(replace(artifact, parity=(poor, exact))) == 40.0
+    assert psnr_of(replace(artifact, parity=(exact,))) == math.inf
+
+
+def test_numbers_of_numpy_are_numbers(tiny_artifacts: Path, own_cache: Path) -> None:
+    asked = {"threads": np.int64(2), "max_ms": np.float32(1e6), "min_psnr": np.int64(1)}
+    with unmask_sdk.load("onnx", artifacts=tiny_artifacts, **asked) as model:
+        assert model.runtime.threads == 2
+    (file,) = own_cache.iterdir()
+    assert json.loads(file.read_text())["threads"] == 2
+    with pytest.raises(InvalidInputError, match="threads must be a whole number"):
+        unmask_sdk.load("onnx", artifacts=tiny_artifacts, threads=True)
+
+
+@pytest.mark.parametrize("value", [0, -1, math.nan, math.inf, "fast", True])
+def test_limits_are_positive_numbers(value: object) -> None:
+    with pytest.raises(InvalidInputError, match="max_ms must be a positive number"):
+        Limits(max_ms=value)  # type: ignore[arg-type]

@@ -1,0 +1,178 @@
+"""`load()`: an explicit choice works or raises, `auto` explains itself."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import unmask_sdk
+from tests.conftest import TINY
+from unmask_sdk.core.manifest import read_manifest
+from unmask_sdk.core.sample_images import draw
+from unmask_sdk.errors import (
+    ArtifactError,
+    DeviceMismatchError,
+    InvalidInputError,
+    RuntimeUnavailableError,
+)
+from unmask_sdk.loading.load import choose, open_artifact, open_runtime
+from unmask_sdk.runtimes.registry import find
+
+pytest.importorskip("onnxruntime")
+
+
+def test_auto_takes_onnx_here_and_explains_what_it_passed_over(tiny_artifacts: Path) -> None:
+    opened, considered = choose((read_manifest(tiny_artifacts),), "auto", "auto")
+    assert opened.info.runtime == "onnx"
+    assert [c.name for c in considered] == ["trt", "cuda", "coreml", "onnx"]
+    assert [c.usable for c in considered] == [False] * 3 + [True]
+    for candidate in considered[:-1]:
+        assert candidate.reason
+        assert candidate.mend
+    assert considered[-1].mend is None
+
+
+def test_auto_without_anything_usable_lists_the_reasons(tiny_artifacts: Path) -> None:
+    with pytest.raises(
+        RuntimeUnavailableError,
+        match=r"^no runtime runs on device='npu'; leave it out, or ask for cuda or cpu"
+        r"\. Considered:\n  trt: .*\n  cuda: (.*\n)*  onnx: .*\n(.*\n)*  torch: ",
+    ):
+        open_runtime(device="npu", artifacts=tiny_artifacts)
+
+
+def test_auto_on_a_device_that_is_not_there_names_what_runs_on_it(tiny_artifacts: Path) -> None:
+    torch = pytest.importorskip("torch")
+    if torch.cuda.is_available():
+        assert open_runtime(device="cuda", artifacts=tiny_artifacts).info.device == "cuda"
+        return
+    with pytest.raises(
+        RuntimeUnavailableError,
+        match=r"(?s)^no runtime .* device='cuda' \(trt, cuda, torch would\).* no CUDA device",
+    ):
+        open_runtime(device="cuda", artifacts=tiny_artifacts)
+
+
+def test_auto_does_not_pass_over_a_damaged_file(own_artifacts: Path) -> None:
+    (own_artifacts / "unmasker-fp32.onnx").write_bytes(b"")
+    with pytest.raises(ArtifactError, match="0 bytes"):
+        open_runtime(artifacts=own_artifacts)
+
+
+@pytest.mark.parametrize("name", ["trt", "tensorrt", "cuda", "coreml"])
+def test_explicit_choice_that_cannot_work_says_why_and_what_mends_it(
+    tiny_artifacts: Path, name: str
+) -> None:
+    with pytest.raises(RuntimeUnavailableError, match=r"(exists on|driver).*; "):
+        open_runtime(runtime=name, artifacts=tiny_artifacts)
+
+
+def test_precision_that_is_not_there_is_refused(tiny_artifacts: Path) -> None:
+    for precision in ("int8", "fp16"):
+        mend = f"ask for the precision fp32, or unmask export onnx --precision {precision} -o DIR"
+        with pytest.raises(ArtifactError, match=f"no {precision} unmasker.*; {mend}"):
+            open_runtime(runtime="onnx", precision=precision, artifacts=tiny_artifacts)
+    # No export would help.
+    with pytest.raises(ArtifactError, match=r"no int4 unmasker.*; ask for the precision fp32$"):
+        open_runtime(runtime="onnx", precision="int4", artifacts=tiny_artifacts)
+
+
+def test_missing_role_is_refused(own_artifacts: Path) -> None:
+    file = own_artifacts / "manifest.json"
+    data = json.loads(file.read_text())
+    data["artifacts"] = [a for a in data["artifacts"] if a["format"] != "onnx"]
+    file.write_text(json.dumps(data))
+    with pytest.raises(ArtifactError, match="no unmasker that ONNX Runtime"):
+        open_runtime(runtime="onnx", artifacts=own_artifacts)
+
+
+def test_engine_on_another_device_is_an_error(
+    tiny_artifacts: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "liar.py").write_text(
+        "from unmask_sdk.runtimes.base import Runtime, RuntimeInfo\n"
+        "class Liar(Runtime[str]):\n"
+        "    def _open(self, path, device, threads):\n"
+        "        return 'x', RuntimeInfo('liar', 'slow', 'cpu', 'fp32', None)\n"
+        "    def _run(self, handle, inputs):\n"
+        "        return inputs\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    from dataclasses import replace
+
+    entry = replace(find("onnx"), module="liar", class_name="Liar", devices=("cuda",))
+    manifest = read_manifest(tiny_artifacts)
+    artifact = manifest.find(role="unmasker", formats=("onnx",))[0]
+    with pytest.raises(DeviceMismatchError, match="fp32 on cuda, got fp32 on cpu"):
+        open_artifact(manifest, artifact, entry)
+
+
+def test_load_opens_all_three_networks(tiny_artifacts: Path) -> None:
+    model = unmask_sdk.load("cpu", threads=1, artifacts=tiny_artifacts)
+    unmasked, masks = model.crops(draw(2, TINY, TINY))
+    assert unmasked.shape == (2, TINY, TINY, 3)
+    assert masks.dtype == np.uint8
+    assert model.selection[-1].name == "onnx"
+
+
+def test_load_that_fails_half_way_closes_what_it_opened(
+    own_artifacts: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from unmask_sdk.runtimes.onnx import OnnxRuntime
+
+    closed = []
+    close = OnnxRuntime.close
+    monkeypatch.setattr(
+        OnnxRuntime, "close", lambda self: (closed.append(self.artifact.role), close(self))
+    )
+    (own_artifacts / "aligner-fp32.onnx").write_bytes(b"")
+    with pytest.raises(ArtifactError, match="0 bytes"):
+        unmask_sdk.load("onnx", artifacts=own_artifacts)
+    assert closed == ["detector", "unmasker"]
+    with unmask_sdk.load("onnx"):
+        assert closed == ["detector", "unmasker"]
+
+
+def test_load_refuses_nonsense(tiny_artifacts: Path) -> None:
+    with pytest.raises(InvalidInputError, match="unknown runtime"):
+        unmask_sdk.load("fastest", artifacts=tiny_artifacts)
+    with pytest.raises(InvalidInputError, match=r"no precision 'int3'; known are: fp16, int8"):
+        unmask_sdk.load(precision="int3", artifacts=tiny_artifacts)
+    with pytest.raises(InvalidInputError, match=r"artifacts must be a path; got 3"):
+        unmask_sdk.load(artifacts=3)
+    for threads in (0, 1.5, True, 10**9):
+        with pytest.raises(InvalidInputError, match=f"threads .* from 1 to 1024; got {threads}"):
+            unmask_sdk.load("onnx", threads=threads, artifacts=tiny_artifacts)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"model": ["a"]}, r"model must be a name; got \['a'\]"),
+        ({"precision": None}, "precision must be a name; got None"),
+        ({"runtime": 3}, "runtime must be a name; got 3"),
+        (
+            {"runtime": "unmask-256-lite"},
+            "is a model, no runtime; give it as model=",
+        ),
+        ({"runtime": "onnx", "device": ""}, "device must be a name; got ''"),
+    ],
+)
+def test_names_that_are_none_are_refused(arguments: dict[str, Any], words: str) -> None:
+    with pytest.raises(InvalidInputError, match=words):
+        unmask_sdk.load(**arguments)
+
+
+def test_names_of_runtimes_may_be_in_capitals() -> None:
+    assert find("ONNX") is find("onnx")
+    assert find("TensorRT") is find("trt")
+
+
+def test_a_precision_that_no_usable_runtime_has_is_told_first() -> None:
+    words = r"no runtime that is usable here has w8 \(.*onnx has fp32 and int8"
+    with pytest.raises(RuntimeUnavailableError, match=words):
+        unmask_sdk.load(precision="w8", device="cpu")

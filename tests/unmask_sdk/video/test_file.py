@@ -1,0 +1,419 @@
+"""Video files in and out: frames, times, sound, colours, and what goes wrong."""
+
+from __future__ import annotations
+
+import itertools
+import shutil
+import subprocess
+import sys
+import threading
+from fractions import Fraction
+
+import numpy as np
+import pytest
+
+from unmask_sdk.errors import InvalidInputError, VideoReadError, VideoWriteError
+from unmask_sdk.faces.align import crop_matrix, transform_points
+from unmask_sdk.video.file import unmask_video
+from unmask_sdk.video.pixel_formats import FULL, LIMITED, Turn, describe, planes
+
+av = pytest.importorskip("av")
+
+SKIN = (200, 150, 120)
+EYES = np.array([[130.0, 70.0], [190.0, 71.0]])
+RATE, SOUND = 25, 48_000
+WIDTH, HEIGHT = 320, 240
+
+
+@pytest.fixture
+def picture(painter, backdrop):
+    """A masked face that moves to the right, pixel by pixel."""
+
+    def frame(step=0):
+        return painter(backdrop[120:360, 160:480], EYES + np.array([step, 0.0]))
+
+    return frame
+
+
+def mouth(step=0):
+    inverse = np.linalg.inv(np.vstack([crop_matrix(EYES + np.array([step, 0.0])), [0, 0, 1]]))[:2]
+    x, y = np.rint(transform_points(inverse, [128, 175])).astype(int)
+    return y, x
+
+
+@pytest.fixture
+def clip(picture, tmp_path):
+    """Writes a clip; options are those of the stream, `times` of the frames in 1/1000 s."""
+
+    def write(name="in.mp4", *, count=12, codec="libx264", times=None, sound="aac", **options):
+        path = tmp_path / name
+        heard = options.pop("heard", count / RATE)
+        turn = options.pop("turn", None)
+        title = options.pop("title", None)
+        subtitles = options.pop("subtitles", None)
+        quality = {"crf": "4", "preset": "ultrafast"} if codec.startswith("libx26") else {}
+        with av.open(str(path), "w") as file:
+            video = file.add_stream(codec, rate=RATE, options=quality)
+            video.width, video.height, video.pix_fmt = WIDTH, HEIGHT, "yuv420p"
+            if times is not None:
+                video.codec_context.time_base = Fraction(1, 1000)
+            for key, value in options.items():
+                setattr(video.codec_context, key, value)
+            if turn is not None:
+                video.set_display_rotation(turn)
+            if title is not None:
+                file.metadata["title"] = title
+            audio = file.add_stream(sound, rate=SOUND, layout="mono") if sound else None
+            words = file.add_stream_from_template(subtitles, opaque=True) if subtitles else None
+            for index in range(count):
+                rgb = np.rot90(picture(index), -(turn or 0) // 90)
+                matrix, span = options.get("colorspace", 5), options.get("color_range", LIMITED)
+                frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(rgb)).reformat(
+                    width=video.width,
+                    height=video.height,
+                    format=video.pix_fmt,
+                    dst_colorspace=matrix,
+                    dst_color_range=span,
+                )
+                frame.pts = index if times is None else times[index]
+                frame.time_base = Fraction(1, RATE if times is None else 1000)
+                file.mux(video.encode(frame))
+            file.mux(video.encode(None))
+            if audio is not None:
+                noise = np.random.default_rng(0).normal(0, 0.1, (1, round(heard * SOUND)))
+                samples = av.AudioFrame.from_ndarray(noise.astype(np.float32), "fltp", "mono")
+                samples.sample_rate, samples.pts = SOUND, 0
+                resampler = av.AudioResampler(format=audio.format, layout="mono", rate=SOUND)
+                for part in resampler.resample(samples):
+                    file.mux(audio.encode(part))
+                file.mux(audio.encode(None))
+            if words is not None:
+                for packet in subtitles.container.demux(subtitles):
+                    if packet.dts is not None:
+                        packet.stream = words
+                        file.mux(packet)
+        return path
+
+    return write
+
+
+def frames(path):
+    with av.open(str(path)) as file:
+        return list(file.decode(video=0))
+
+
+def times(path):
+    return [frame.pts * frame.time_base for frame in frames(path)]
+
+
+def packets(path, kind="audio"):
+    with av.open(str(path)) as file:
+        found = [p for p in file.demux(**{kind: 0}) if p.dts is not None]
+        return [(p.pts * p.time_base, bytes(p)) for p in found]
+
+
+def rgb(frame):
+    form = describe(frame)
+    return form.rgb(form.prepare(frame))
+
+
+def check_skin(path, count=12):
+    found = frames(path)
+    assert len(found) == count
+    for step in (0, count // 2, count - 1):
+        seen = rgb(found[step])[mouth(step)].astype(int)
+        assert np.abs(seen - SKIN).max() <= 12, (step, seen)
+
+
+def test_frames_times_and_sound_are_kept(painted_model, clip, tmp_path):
+    source, out = clip(title="A walk"), tmp_path / "out.mp4"
+    told = []
+    report = painted_model.video(source, out, progress=told.append)
+    assert (report.frames, report.masked, report.faces) == (12, 12, 1)
+    assert report.complete
+    assert report.notes == ()
+    assert [(p.frames, p.total) for p in told] == [(8, 12), (12, 12)]
+    check_skin(out)
+    assert times(out) == times(source)
+    assert packets(out) == packets(source)
+    with av.open(str(out)) as file:
+        assert file.metadata["title"] == "A walk"
+        assert "generated" in file.metadata["comment"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["in.mp4", "out.mp4"]
+
+
+def test_away_from_the_mask_pixels_keep_their_bits(painted_model, clip, tmp_path):
+    """With a lossless encoder, so that what is compared is our part alone."""
+    source, out = clip(pix_fmt="yuv444p10le", codec="ffv1", name="in.mkv"), tmp_path / "out.mkv"
+    painted_model.video(source, out, codec="ffv1")
+    for step, (a, b) in enumerate(zip(frames(source), frames(out), strict=True)):
+        before, after = np.array(planes(a)), np.array(planes(b))
+        assert after.dtype == np.uint16
+        changed = (before != after).any(0)
+        assert changed[mouth(step)]
+        y, x = np.nonzero(changed)
+        assert y.min() > 80  # The patch begins at 88, the seam six before.
+        assert x.min() > 95 + step
+        assert changed.mean() < 0.2
+
+
+@pytest.mark.parametrize("form", ["yuv420p", "yuv422p", "yuv444p", "gray"])
+def test_sampling_is_kept(painted_model, clip, tmp_path, form):
+    source = clip(pix_fmt=form, codec="ffv1", name="in.mkv", sound=None)
+    painted_model.video(source, tmp_path / "out.mkv", codec="ffv1")
+    found = frames(tmp_path / "out.mkv")
+    assert found[0].format.name == form
+    if form == "gray":  # No blue, no mask: all of it is as it was.
+        for a, b in zip(frames(source), found, strict=True):
+            np.testing.assert_array_equal(a.to_ndarray(), b.to_ndarray())
+    else:
+        check_skin(tmp_path / "out.mkv")
+
+
+def test_uneven_times_are_kept(painted_model, clip, tmp_path):
+    uneven = [0, 40, 47, 140, 141, 300, 305, 450, 800, 810, 1500, 1533]
+    for name in ("a.mp4", "a.mkv"):
+        source = clip(f"in-{name}", times=uneven)
+        painted_model.video(source, tmp_path / name)
+        seen = [round(1000 * float(t)) for t in times(tmp_path / name)]
+        assert seen == [round(1000 * float(t)) for t in times(source)] == uneven
+
+
+@pytest.mark.parametrize("turn", [90, 180, 270])
+def test_a_turned_video_is_upright(painted_model, clip, tmp_path, turn):
+    sides = {"width": HEIGHT, "height": WIDTH} if turn % 180 else {}
+    source, out = clip(turn=turn, **sides), tmp_path / "out.mp4"
+    assert frames(source)[0].rotation % 360 == turn
+    painted_model.video(source, out)
+    (first, *_) = frames(out)
+    assert (first.width, first.height, first.rotation) == (WIDTH, HEIGHT, 0)
+    check_skin(out)
+
+
+def test_turns_are_those_of_the_eight_orientations():
+    stored = np.arange(6).reshape(2, 3)
+    upright = {
+        tuple(Turn(*flags)(stored).ravel()) for flags in itertools.product((False, True), repeat=3)
+    }
+    assert len(upright) == 8
+
+
+@pytest.mark.parametrize(("matrix", "span"), [(1, LIMITED), (5, FULL), (9, LIMITED)])
+def test_colours_are_kept(painted_model, clip, tmp_path, matrix, span):
+    tags = {"colorspace": matrix, "color_range": span, "color_primaries": 1, "color_trc": 1}
+    source, out = clip(**tags), tmp_path / "out.mp4"
+    painted_model.video(source, out)
+    check_skin(out)
+    with av.open(str(out)) as file:
+        context = file.streams.video[0].codec_context
+        assert {name: getattr(context, name) for name in tags} == tags
+
+
+def test_ten_bits_stay_ten(painted_model, clip, tmp_path):
+    source = clip(pix_fmt="yuv420p10le", sound=None)
+    painted_model.video(source, tmp_path / "out.mp4")
+    with av.open(str(tmp_path / "out.mp4")) as file:
+        context = file.streams.video[0].codec_context
+        assert (context.name, context.pix_fmt, context.codec_tag) == ("hevc", "yuv420p10le", "hvc1")
+    check_skin(tmp_path / "out.mp4")
+
+
+def test_webm(painted_model, clip, tmp_path):
+    source = clip("in.mkv", sound="libopus")
+    painted_model.video(source, tmp_path / "out.webm")
+    check_skin(tmp_path / "out.webm")
+    assert [b for _, b in packets(tmp_path / "out.webm")] == [b for _, b in packets(source)]
+
+
+def test_an_encoder_without_constant_quality(painted_model, clip, tmp_path):
+    painted_model.video(clip(), tmp_path / "out.mp4", codec="mpeg4")
+    with av.open(str(tmp_path / "out.mp4")) as file:
+        assert file.streams.video[0].codec_context.name == "mpeg4"
+    check_skin(tmp_path / "out.mp4")
+
+
+def test_odd_sides(painted_model, clip, tmp_path):
+    source = clip("in.mkv", width=319, height=239, codec="ffv1", sound=None)
+    painted_model.video(source, tmp_path / "out.mkv")
+    (first, *_) = frames(tmp_path / "out.mkv")
+    assert (first.width, first.height) == (319, 239)
+
+
+def test_subtitles_are_copied_or_said_to_be_left_out(painted_model, clip, tmp_path):
+    words = tmp_path / "a.srt"
+    words.write_text("1\n00:00:00,100 --> 00:00:00,300\nHello\n", encoding="utf-8")
+    with av.open(str(words)) as text:
+        source = clip("in.mkv", subtitles=text.streams.subtitles[0])
+    report = painted_model.video(source, tmp_path / "out.mkv")
+    assert report.notes == ()
+    assert packets(tmp_path / "out.mkv", "subtitles") == packets(source, "subtitles")
+    report = painted_model.video(source, tmp_path / "out.mp4")
+    (note,) = report.notes
+    assert "subtitle, srt" in note
+    check_skin(tmp_path / "out.mp4")
+
+
+def test_progress_of_a_clip_shorter_than_a_batch(painted_model, clip, tmp_path):
+    told = []
+    painted_model.video(clip(count=5), tmp_path / "out.mp4", progress=told.append)
+    assert [(p.frames, p.total) for p in told] == [(5, 5)]
+
+
+CTRL_C = """
+import signal, sys, unmask_sdk
+from unmask_sdk.video.file import VideoInterrupted
+
+artifacts, source, out = sys.argv[1:]
+before = signal.getsignal(signal.SIGINT)
+pressed = []
+
+def press(_):
+    if not pressed:
+        pressed.append(True)
+        signal.raise_signal(signal.SIGINT)
+
+with unmask_sdk.load("onnx", threads=1, artifacts=artifacts) as model:
+    try:
+        model.video(source, out, progress=press)
+    except VideoInterrupted as told:
+        assert isinstance(told, KeyboardInterrupt)
+        assert signal.getsignal(signal.SIGINT) is before
+        print(told.report.frames)
+"""
+
+
+def test_ctrl_c_leaves_what_was_done(painted_artifacts, clip, tmp_path):
+    """In a process of its own: signals are for the whole process, and others play with them."""
+    source, out = clip(count=40), tmp_path / "out.mp4"
+    command = [sys.executable, "-c", CTRL_C, painted_artifacts, source, out]
+    told = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    done = times(out)
+    assert 8 <= len(done) == int(told) < 40
+    assert done == times(source)[: len(done)]
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["in.mp4", "out.mp4"]
+
+
+def test_stopping_from_elsewhere(painted_model, clip, tmp_path):
+    stop = threading.Event()
+    out = tmp_path / "out.mkv"
+    report = painted_model.video(clip(count=40), out, stop=stop, progress=lambda _: stop.set())
+    assert not report.complete
+    assert len(frames(out)) == report.frames < 40
+
+
+def test_what_fails_leaves_nothing(painted_model, clip, tmp_path):
+    source, out = clip(), tmp_path / "out.mp4"
+    out.write_bytes(b"precious")
+
+    def fail(_):
+        raise OSError("no")
+
+    with pytest.raises(OSError, match="no"):
+        painted_model.video(source, out, progress=fail)
+    assert out.read_bytes() == b"precious"
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["in.mp4", "out.mp4"]
+
+
+@pytest.mark.parametrize("name", ["in.mkv", "in.mp4", "in.flv", "in.avi"])
+def test_a_video_that_is_cut_off_is_done_as_far_as_it_goes(painted_model, clip, tmp_path, name):
+    whole = clip(name, count=30, codec="mpeg4" if name == "in.avi" else "libx264")
+    report = painted_model.video(whole, tmp_path / "whole.mkv")
+    assert (report.frames, report.notes) == (30, ())
+    # Behind its index, where that comes last.
+    if name == "in.mp4":
+        whole = tmp_path / "whole.mp4"
+        painted_model.video(tmp_path / "in.mp4", whole)
+    data = whole.read_bytes()
+    cut = tmp_path / f"cut{whole.suffix}"
+    cut.write_bytes(data[: len(data) * 2 // 3])
+    report = painted_model.video(cut, tmp_path / "out.mkv")
+    assert 0 < report.frames < 30
+    assert report.complete
+    assert "it is cut off" in report.notes[-1]
+    assert str(cut) in report.notes[-1]
+    assert len(frames(tmp_path / "out.mkv")) == report.frames
+
+
+@pytest.mark.parametrize("name", ["in.mkv", "in.mp4", "in.mov", "in.avi", "in.ts", "in.flv"])
+@pytest.mark.parametrize("seconds", [0.4, 1.1, 3])
+def test_sound_of_another_length_is_no_cut(painted_model, clip, tmp_path, name, seconds):
+    source = clip(name, count=25, codec="mpeg4" if name == "in.avi" else "libx264", heard=seconds)
+    report = painted_model.video(source, tmp_path / "out.mkv")
+    assert (report.frames, report.notes) == (25, ())
+
+
+def test_inputs_that_are_no_videos(painted_model, clip, tmp_path):
+    out = tmp_path / "out.mp4"
+    noise = tmp_path / "noise.mp4"
+    noise.write_bytes(np.random.default_rng(0).bytes(5000))
+    sound = tmp_path / "sound.mka"
+    with av.open(str(sound), "w") as file:
+        audio = file.add_stream("flac", rate=SOUND, layout="mono")
+        samples = av.AudioFrame.from_ndarray(np.zeros((1, 4608), np.int16), "s16", "mono")
+        samples.sample_rate = SOUND
+        file.mux(audio.encode(samples))
+        file.mux(audio.encode(None))
+    playlist = tmp_path / "list.mp4"
+    playlist.write_text(f"#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:9,\n{clip()}\n", "utf-8")
+    for path, words in (
+        (playlist, "no video that can be read"),
+        (tmp_path / "none.mp4", "is not there"),
+        (tmp_path, "is a folder"),
+        (noise, "no video that can be read"),
+        (sound, "holds no video, only audio"),
+    ):
+        with pytest.raises(VideoReadError, match=words):
+            unmask_video(painted_model, path, out)
+    assert not out.exists()
+
+
+def test_outputs_that_cannot_be(painted_model, clip, tmp_path):
+    source = clip()
+    (tmp_path / "folder.mp4").mkdir()
+    for name, options, error, words in (
+        ("out.gif", {}, VideoWriteError, r"use one of \.mp4"),
+        ("in.mp4", {}, InvalidInputError, "is the video to read"),
+        ("none/out.mp4", {}, VideoWriteError, "there is no folder .*none; make it first"),
+        ("folder.mp4", {}, VideoWriteError, "it is a folder"),
+        ("out.webm", {}, VideoWriteError, r"cannot hold the sound of .* \(aac\)"),
+        ("out.mp4", {"codec": "libx999"}, VideoWriteError, "no encoder libx999"),
+        ("out.webm", {"codec": "ffv1"}, VideoWriteError, "does not support 'ffv1'"),
+        ("out.mp4", {"codec": "prores_ks"}, VideoWriteError, "cannot hold yuv420p"),
+        ("x" * 300 + ".mp4", {}, VideoWriteError, "File name too long; choose another name"),
+        ("\0.mp4", {}, InvalidInputError, "target is no path, it holds a null character"),
+        ("out.mp4", {"codec": 5}, InvalidInputError, "codec must be a name; got 5"),
+        ("out.mp4", {"codec": ""}, InvalidInputError, "codec must be a name; got ''"),
+        ("out.mp4", {"codec": "libmp3lame"}, VideoWriteError, "libmp3lame encodes no pictures"),
+        ("out.mp4", {"crf": 99}, InvalidInputError, "crf .* libx264 .* from 0 to 51; got 99"),
+        ("out.mp4", {"crf": "18"}, InvalidInputError, "crf .* must be .*; got '18'"),
+        ("out.mp4", {"stop": True}, InvalidInputError, r"stop must be .*\.Event; got True"),
+        ("out.mp4", {"progress": 5}, InvalidInputError, "progress must be a function"),
+        ("out.mp4", {"codec": "mpeg4", "crf": 9}, InvalidInputError, "crf is known for"),
+    ):
+        with pytest.raises(error, match=words):
+            unmask_video(painted_model, source, tmp_path / name, **options)
+    with pytest.raises(InvalidInputError, match="target must be a path; got None"):
+        unmask_video(painted_model, source, None)
+    with pytest.raises(InvalidInputError, match="target is an empty path"):
+        unmask_video(painted_model, source, "")
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["folder.mp4", "in.mp4"]
+
+
+def test_a_locked_folder_is_named_before_any_work(painted_model, clip, locked):
+    source, told = clip(count=20), []
+    with pytest.raises(VideoWriteError, match=f"the folder {locked} may not be written to"):
+        unmask_video(painted_model, source, locked / "out.mp4", progress=told.append)
+    assert told == []
+
+
+def test_a_folder_that_is_lost_meanwhile_is_an_error_of_ours(painted_model, clip, tmp_path):
+    source, out = clip(count=40), tmp_path / "out" / "out.mp4"
+    out.parent.mkdir()
+
+    def lose(_):
+        if out.parent.is_dir():
+            shutil.rmtree(out.parent)
+            out.parent.write_bytes(b"")  # From now on, removing the part fails as well.
+
+    with pytest.raises(VideoWriteError, match=r"cannot write .*: Not a directory"):
+        unmask_video(painted_model, source, out, progress=lose)

@@ -1,0 +1,302 @@
+"""Live frames: bounded, counted, and never stuck."""
+
+from __future__ import annotations
+
+import gc
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from unmask_sdk import Camera
+from unmask_sdk.errors import InvalidInputError, SourceError
+from unmask_sdk.video.camera import open_capture
+from unmask_sdk.video.latest_queue import Ended, Latest
+
+EYES = np.array([[250.0, 95.0], [310.0, 98.0]])
+
+
+@pytest.fixture
+def frame(painter, backdrop):
+    return painter(backdrop, EYES)[:300]
+
+
+class Plug:
+    """A camera that can be pulled out, hung, and put back."""
+
+    def __init__(self, frame):
+        self.frame = frame[..., ::-1].copy()
+        self.there = threading.Event()
+        self.there.set()
+        self.running = threading.Event()
+        self.running.set()
+        self.opened = self.released = 0
+
+    def open(self):
+        if not self.there.is_set():
+            raise OSError("no such device")
+        self.opened += 1
+        return self
+
+    def read(self):
+        self.running.wait()
+        time.sleep(0.004)
+        return self.there.is_set(), self.frame
+
+    def release(self):
+        self.released += 1
+
+
+def wait_for(condition, seconds=5.0):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it did not happen"
+        time.sleep(0.005)
+
+
+def test_the_latest_wins():
+    queue = Latest(2)
+    assert [queue.put(n) for n in range(5)] == [True] * 5
+    assert (queue.received, queue.dropped) == (5, 3)
+    assert [queue.get(0), queue.get(0)] == [3, 4]
+    with pytest.raises(TimeoutError):
+        queue.get(0.01)
+    queue.end(OSError("gone"))
+    with pytest.raises(OSError, match="gone"):
+        queue.get(None)
+    with pytest.raises(Ended):
+        queue.get(None)
+    assert not queue.put(6)
+
+
+def test_results_come_in_order_and_all_are_accounted_for(painted_model, frame):
+    def source():
+        for number in range(30):
+            marked = frame.copy()
+            marked[0, 0] = number
+            yield marked
+            time.sleep(0.005)
+
+    with painted_model.stream(source()) as stream:
+        numbers = [int(result.image[0, 0, 0]) for result in stream]
+    assert numbers == sorted(set(numbers))
+    assert numbers[-1] == 29
+    counters = stream.counters
+    assert counters.received == 30
+    assert counters.done == len(numbers) >= 2
+    assert counters.received == counters.done + counters.dropped
+
+
+def test_bgr_frames_and_faces(painted_model, frame):
+    with painted_model.stream([frame[..., ::-1]], channels="bgr") as stream:
+        (result,) = stream
+    assert [face.track for face in result.faces] == [0]
+    np.testing.assert_array_equal(result.image, painted_model(frame).image)
+
+
+def test_what_the_source_raises_is_raised(painted_model, frame):
+    def source():
+        yield frame
+        raise OSError("cable")
+
+    stream = painted_model.stream(source())
+    time.sleep(0.05)
+    next(stream)
+    with pytest.raises(OSError, match="cable"):
+        next(stream)
+    with pytest.raises(StopIteration):
+        next(stream)
+
+
+def test_a_dead_source_is_told_of_and_can_come_back(painted_model, frame):
+    go = threading.Event()
+
+    def source():
+        go.wait()
+        yield frame
+
+    stream = painted_model.stream(source(), timeout=0.05)
+    for _ in range(2):
+        with pytest.raises(SourceError, match=r"no frame for 0\.05 seconds"):
+            next(stream)
+    go.set()
+    while stream.counters.received == 0:
+        time.sleep(0.005)
+    assert next(stream).faces
+    assert stream.counters.stalls >= 2
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"channels": "xyz"}, "channels must be 'rgb' or 'bgr', got 'xyz'"),
+        ({"queue": 2**70}, "queue must be a whole number from 1 to 65536"),
+    ],
+)
+def test_wrong_arguments_are_refused_before_any_frame(painted_model, options, words):
+    with pytest.raises(InvalidInputError, match=words):
+        painted_model.stream([], **options)
+
+
+def test_closing_wakes_whoever_waits(painted_model):
+    never = threading.Event()
+
+    def source():
+        never.wait()
+        yield
+
+    stream = painted_model.stream(source(), timeout=None)
+    ended = []
+    thread = threading.Thread(target=lambda: ended.extend(stream) or ended.append("end"))
+    thread.start()
+    time.sleep(0.05)
+    start = time.monotonic()
+    stream.close()
+    thread.join(1)
+    assert ended == ["end"]
+    assert time.monotonic() - start < 1
+    stream.close()
+    never.set()
+
+
+def test_a_stream_that_nobody_holds_lets_its_camera_go(painted_model, frame):
+    plug = Plug(frame)
+    for result in painted_model.stream(Camera("test", opener=plug.open)):
+        assert result.faces
+        break
+    gc.collect()
+    wait_for(lambda: plug.released == 1)
+    closed = threading.Event()
+
+    def source():
+        try:
+            while True:
+                yield frame
+                time.sleep(0.004)
+        finally:
+            closed.set()
+
+    for _ in painted_model.stream(source()):
+        break
+    gc.collect()
+    assert closed.wait(5)
+    wait_for(lambda: not [t for t in threading.enumerate() if t.name.startswith("unmask-")])
+
+
+@pytest.mark.parametrize(
+    ("frames", "options", "words"),
+    [
+        (5, {}, "iterable"),
+        ("clip.mp4", {}, r"model\.video"),
+        ([], {"queue": 0}, "queue must be a whole number from 1 to 65536; got 0"),
+        ([], {"queue": 1.5}, "queue must be .*; got 1.5"),
+        ([], {"queue": "a"}, "queue must be .*; got 'a'"),
+        ([], {"timeout": 0}, "timeout must be more than 0 seconds; got 0"),
+        ([], {"timeout": float("nan")}, "timeout must be .*; got nan"),
+        ([], {"timeout": "x"}, "timeout must be .*; got 'x'"),
+    ],
+)
+def test_wrong_arguments(painted_model, frames, options, words):
+    with pytest.raises(InvalidInputError, match=words):
+        painted_model.stream(frames, **options)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"stall": 0}, "stall must be more than 0 seconds; got 0"),
+        ({"stall": "a"}, "stall must be .*; got 'a'"),
+        ({"retry": -1}, "retry must be 0 seconds or more; got -1"),
+        ({"source": -1}, "the index of a camera must be .* from 0 to 32768; got -1"),
+        ({"source": None}, "source must be the index of a camera.*; got None"),
+        ({"source": ""}, "source must be the index of a camera.*; got ''"),
+        ({"size": (0, 9)}, "a side of size must be a whole number from 1 to 32768; got 0"),
+        ({"size": 9}, r"size must be \(width, height\) in pixels; got 9"),
+        ({"source": "rtsp://a/b", "size": (9, 9)}, "size is asked of devices only"),
+    ],
+)
+def test_wrong_arguments_of_a_camera(options, words):
+    with pytest.raises(InvalidInputError, match=words):
+        Camera(**{"source": 0, **options})
+
+
+@pytest.mark.parametrize("source", ["99", Path("/dev/video99")])
+def test_a_camera_may_be_named_by_digits_or_a_path(source):
+    with pytest.raises(SourceError, match="group video"):
+        next(Camera(source, size=(640, 480)))
+
+
+def test_a_camera_that_stalls_dies_and_comes_back(painted_model, frame):
+    plug = Plug(frame)
+    camera = Camera("test", stall=0.2, retry=0.02, opener=plug.open)
+    stream = painted_model.stream(camera, timeout=None)
+    results = []
+    worker = threading.Thread(target=lambda: results.extend(stream))
+    worker.start()
+    wait_for(lambda: len(results) >= 2)
+    assert camera.counters.opened == 1
+
+    plug.running.clear()  # It hangs: a second connection is tried, which hangs too.
+    wait_for(lambda: camera.counters.stalls >= 2)
+    plug.running.set()
+    done = len(results)
+    wait_for(lambda: len(results) >= done + 2)
+    stalls = camera.counters.stalls
+    assert camera.counters.deaths == 0
+
+    plug.there.clear()  # It is pulled out.
+    wait_for(lambda: camera.counters.deaths >= 3)
+    opened = plug.opened
+    plug.there.set()
+    done = len(results)
+    wait_for(lambda: len(results) >= done + 2)
+    assert plug.opened == opened + 1
+    assert camera.counters.stalls == stalls
+
+    plug.running.clear()  # Closed while it hangs.
+    start = time.monotonic()
+    stream.close()
+    worker.join(1)
+    assert not worker.is_alive()
+    assert time.monotonic() - start < 1
+    counters = stream.counters
+    assert counters.done == len(results)
+    assert counters.received == counters.done + counters.dropped
+    assert camera.counters.frames >= counters.received
+    assert all(result.faces[0].masked for result in results)
+    plug.running.set()  # What was left behind lets go of the device.
+    wait_for(lambda: plug.released == plug.opened)
+
+
+def test_a_camera_that_is_not_there_says_so_at_once(frame):
+    plug = Plug(frame)
+    plug.there.clear()
+    with pytest.raises(SourceError, match="cannot be opened: no such device"):
+        next(Camera("test", opener=plug.open))
+
+
+def test_opencv_opens_files_and_refuses_what_is_not_there(tmp_path, frame):
+    cv2 = pytest.importorskip("cv2")
+    path = tmp_path / "a.avi"
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 25, (64, 48))
+    for _ in range(3):
+        writer.write(np.full((48, 64, 3), (250, 40, 10), np.uint8))
+    writer.release()
+    camera = Camera(str(path))
+    picture = next(camera)
+    assert picture.shape == (48, 64, 3)
+    assert picture[20, 20, 2] > 200 > picture[20, 20, 0]  # RGB.
+    camera.close()
+    for source, words in (
+        (99, "the camera 99 cannot be opened: .*group video"),
+        ("/dev/video99", "the camera '/dev/video99' cannot be opened: .*group video"),
+        ("rtsp://127.0.0.1:9/a", "rtsp://127.0.0.1:9/a cannot be opened: does it answer"),
+        (str(tmp_path / "none.mp4"), "none.mp4' is no camera: .*for a video file use `unmask vid"),
+    ):
+        with pytest.raises(SourceError, match=words):
+            open_capture(source)
+    if not cv2.videoio_registry.hasBackend(cv2.CAP_GSTREAMER):
+        with pytest.raises(SourceError, match="without GStreamer"):
+            open_capture("videotestsrc ! appsink")

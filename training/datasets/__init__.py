@@ -1,0 +1,1 @@
+"""Face data sets: landmarks, splits, crops rendered once, batches."""

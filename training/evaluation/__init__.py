@@ -1,0 +1,1 @@
+"""What `unmask evaluate` measures and reports."""

@@ -1,0 +1,88 @@
+"""How far one crop is from the truth. Everything counts valid pixels only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from skimage.metrics import structural_similarity
+
+from unmask_sdk.training.synthesis.synthesis import Image
+
+# Half of the band round the mask's edge in which the seam is judged, in pixels at 256.
+SEAM_BAND = 8
+
+
+@dataclass(frozen=True)
+class Fidelity:
+    """Distance of a crop to its truth.
+
+    Attributes:
+        psnr: Full crop, dB.
+        ssim: Full crop, 0..1 (Gaussian window of sigma 1.5, mean over RGB).
+        l1: Full crop, mean absolute error, 0..255.
+        hole_psnr: Inside the true mask, dB.
+        hole_ssim: Inside the true mask, 0..1.
+        hole_l1: Inside the true mask, 0..255.
+        seam_l1: Within 8 px of the true mask's edge, on both sides, 0..255.
+    """
+
+    psnr: float
+    ssim: float
+    l1: float
+    hole_psnr: float
+    hole_ssim: float
+    hole_l1: float
+    seam_l1: float
+
+
+def psnr(squared_error: float) -> float:
+    """Peak signal-to-noise ratio in dB of a mean squared error on the 0..1 scale."""
+    return float(-10 * np.log10(max(squared_error, 1e-10)))
+
+
+def seam(mask: Image) -> Image:
+    """The band within `SEAM_BAND` pixels of the edge of a mask: bool `[H, W]`."""
+    inside = (mask > 127).astype(np.uint8)
+    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * SEAM_BAND + 1, 2 * SEAM_BAND + 1))
+    return np.asarray(cv2.dilate(inside, kernel) > cv2.erode(inside, kernel))
+
+
+def compare(picture: Image, truth: Image, mask: Image, valid: Image) -> Fidelity:
+    """Compares a crop with its truth.
+
+    Args:
+        picture: uint8 `[H, W, 3]`.
+        truth: uint8 `[H, W, 3]`.
+        mask: uint8 `[H, W]`, the true coverage of the mask, 0..255.
+        valid: uint8 `[H, W]`, 255 where the source picture has data.
+    """
+    everywhere = (valid > 127).astype(np.float64)
+    error = (picture.astype(np.float64) - truth) / 255
+    squared, absolute = (error**2).mean(-1), np.abs(error).mean(-1)
+    _, similarity = structural_similarity(
+        picture, truth, channel_axis=-1, data_range=255, full=True, gaussian_weights=True
+    )
+    similarity = similarity.mean(-1)
+
+    def mean(values: np.ndarray, weight: np.ndarray) -> float:
+        return float((values * weight).sum() / max(weight.sum(), 1e-9))
+
+    hole = everywhere * mask / 255
+    return Fidelity(
+        psnr=psnr(mean(squared, everywhere)),
+        ssim=mean(similarity, everywhere),
+        l1=255 * mean(absolute, everywhere),
+        hole_psnr=psnr(mean(squared, hole)),
+        hole_ssim=mean(similarity, hole),
+        hole_l1=255 * mean(absolute, hole),
+        seam_l1=255 * mean(absolute, everywhere * seam(mask)),
+    )
+
+
+def intersection_over_union(found: Image, mask: Image, valid: Image) -> float:
+    """IoU of two masks at one half, over valid pixels; 1 when both are empty."""
+    a, b = (found > 127) & (valid > 127), (mask > 127) & (valid > 127)
+    union = (a | b).sum()
+    return float((a & b).sum() / union) if union else 1.0

@@ -1,0 +1,206 @@
+"""What `unmask evaluate` found, as Markdown, JSON, plots and contact sheets."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+
+from unmask_sdk.core.atomic_write import write_whole
+from unmask_sdk.training.synthesis.synthesis import MASK_TYPES
+from unmask_sdk.training.unmasker.sheet import grid, write_picture
+
+from .evaluate import EMPTY_SHARE, OURS, TRUTH, Evaluation, Score
+from .real_photos import RealPhotos
+
+# Field of a fidelity, or of a score, its heading, and its decimals.
+COLUMNS = (
+    ("psnr", "PSNR, dB", 2),
+    ("ssim", "SSIM", 4),
+    ("l1", "L1, of 255", 2),
+    ("hole_psnr", "hole PSNR, dB", 2),
+    ("hole_ssim", "hole SSIM", 4),
+    ("hole_l1", "hole L1", 2),
+    ("seam_l1", "seam L1", 2),
+    ("perceptual", "perceptual", 3),
+    ("identity", "identity", 4),
+)
+
+
+def value_of(score: Score, name: str) -> float | None:
+    """A score's value by the name of its column."""
+    found = getattr(score.fidelity, name, None)
+    return getattr(score, name) if found is None else found
+
+
+def interval(values: np.ndarray) -> float:
+    """Half the width of the 95 % bootstrap interval of the mean."""
+    rng = np.random.default_rng(0)
+    means = values[rng.integers(0, len(values), (1000, len(values)))].mean(1)
+    low, high = np.percentile(means, [2.5, 97.5])
+    return float(high - low) / 2
+
+
+def _line(cells: list[str]) -> str:
+    return "| " + " | ".join(cells) + " |"
+
+
+def _table(head: list[str], rows: list[list[str]]) -> list[str]:
+    return [_line(head), _line(["---"] * len(head)), *map(_line, rows), ""]
+
+
+def _cell(scores: list[Score], name: str, digits: int) -> str:
+    values = np.array([value_of(s, name) for s in scores], float)
+    return f"{values.mean():.{digits}f} ± {interval(values):.{digits}f}"
+
+
+def _methods(scores: list[Score]) -> list[str]:
+    return list(dict.fromkeys(s.method for s in scores))
+
+
+def _fidelity(scores: list[Score], names: Collection[str] | None = None) -> list[str]:
+    columns = [
+        c
+        for c in COLUMNS
+        if value_of(scores[0], c[0]) is not None and (names is None or c[0] in names)
+    ]
+    rows = []
+    for method in _methods(scores):
+        mine = [s for s in scores if s.method == method]
+        rows.append([method, *(_cell(mine, name, digits) for name, _, digits in columns)])
+    return _table(["method", *(title for _, title, _ in columns)], rows)
+
+
+def _types(scores: list[Score]) -> list[str]:
+    rows = []
+    for kind in MASK_TYPES:
+        mine = [s for s in scores if s.kind == kind and s.method == OURS]
+        if mine:
+            ious = np.array([s.iou for s in mine], float)
+            rows.append(
+                [
+                    kind,
+                    f"{ious.mean():.4f}",
+                    f"{np.percentile(ious, 5):.4f}",
+                    _cell(mine, "hole_psnr", 2),
+                    _cell(mine, "ssim", 4),
+                ]
+            )
+    return _table(["mask type", "IoU", "IoU, worst 5 %", "hole PSNR, dB", "SSIM"], rows)
+
+
+def headline(found: Evaluation) -> str:
+    """The results in short, as Markdown: all faces, the usual measures, the masks found."""
+    ious = np.array([s.iou for s in found.scores if s.method == OURS], float)
+    empty = np.mean(np.array(found.bare) <= EMPTY_SHARE)
+    lines = [
+        *_fidelity(found.scores, ("psnr", "ssim", "l1", "hole_psnr", "identity")),
+        f"{len(found.bare)} faces. Mask IoU {ious.mean():.3f}; the mask stays empty on {empty:.1%} "
+        "of the same faces without a mask.",
+    ]
+    return "\n".join(lines)
+
+
+def summarise(found: Evaluation, photos: RealPhotos | None = None) -> str:
+    """The results as Markdown: methods by data set, mask types, verification, real photos.
+
+    Args:
+        found: From `evaluate`.
+        photos: From `real_photos`.
+    """
+    sources = sorted({s.source for s in found.scores})
+    lines = []
+    for source in [None, *sources] if len(sources) > 1 else [None]:
+        mine = [s for s in found.scores if source in (None, s.source)]
+        title = "all" if source is None else source or "others"
+        lines += [f"### {title} ({len({s.face for s in mine})} faces)", "", *_fidelity(mine)]
+    lines += _types(found.scores)
+    empty = np.mean(np.array(found.bare) <= EMPTY_SHARE)
+    lines += [f"Faces without a mask: mask stays empty (≤ 0.5 % of pixels) on {empty:.1%}.", ""]
+    if found.stability:
+        still = found.stability
+        lines += [
+            f"Video: moving the face by 1 px changes the hole by {still.relative:.2f} of what it "
+            f"changes the truth; with the motion taken out {still.flicker:.2f} of 255 remain, and "
+            f"noise of standard deviation 2 makes {still.noise:.2f} ({still.faces} faces).",
+            "",
+        ]
+    if found.verification:
+        pairs = next(iter(found.verification.values())).pairs
+        lines += [f"Verification by SFace, {pairs} pairs, the second picture of each:", ""]
+        lines += _table(
+            ["second picture", "accuracy", "true accepts at 1 % false"],
+            [
+                ["never masked" if name == TRUTH else name, f"{v.accuracy:.2%}",
+                 "too few pairs" if v.true_accepts is None else f"{v.true_accepts:.2%}"]
+                for name, v in found.verification.items()
+            ],
+        )  # fmt: skip
+    if photos is not None:
+        lines += [
+            f"Real photos: a face found in {photos.with_face} of {photos.photos}, a mask on "
+            f"{photos.masked} of {photos.faces} faces; after unmasking, a second look finds no "
+            f"mask on {photos.clean} of these.",
+            "",
+        ]
+    return "\n".join(lines)
+
+
+def _plot(path: Path, found: Evaluation) -> None:
+    """Hole PSNR by mask type and method, with 95 % intervals; and how it spreads over faces."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(11, 4), layout="constrained")
+    bars, curve = figure.subplots(1, 2)
+    methods = _methods(found.scores)
+    width = 0.8 / len(methods)
+    for place, method in enumerate(methods):
+        mine = [s for s in found.scores if s.method == method]
+        values = [np.array([s.fidelity.hole_psnr for s in mine if s.kind == k]) for k in MASK_TYPES]
+        present = [i for i, v in enumerate(values) if len(v)]
+        bars.bar(
+            [i + (place - (len(methods) - 1) / 2) * width for i in present],
+            [values[i].mean() for i in present],
+            width,
+            yerr=[interval(values[i]) for i in present],
+            label=method,
+        )
+        ordered = np.sort([s.fidelity.hole_psnr for s in mine])
+        curve.plot(ordered, np.linspace(0, 100, len(ordered)), label=method)
+    bars.set_xticks(range(len(MASK_TYPES)), MASK_TYPES)
+    bars.set_ylabel("hole PSNR, dB")
+    curve.set_xlabel("hole PSNR, dB")
+    curve.set_ylabel("faces at or below, %")
+    curve.legend()
+    write_whole(path, lambda file: figure.savefig(file, format="png", dpi=110))
+
+
+def write_report(
+    folder: Path, text: str, found: Evaluation, photos: RealPhotos | None = None
+) -> None:
+    """Writes `report.md`, `scores.json`, `plot.png`, `sheet.jpg` and `photos.jpg`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    data = {
+        "scores": [asdict(score) for score in found.scores],
+        "bare": found.bare,
+        "verification": {name: asdict(v) for name, v in found.verification.items()},
+        "stability": None if found.stability is None else asdict(found.stability),
+        "photos": None if photos is None else photos.counts(),
+    }
+    write_whole(folder / "report.md", text.encode())
+    write_whole(folder / "scores.json", json.dumps(data).encode())
+    _plot(folder / "plot.png", found)
+    write_picture(folder / "sheet.jpg", _in_columns(found.rows, 2))
+    if photos is not None and photos.rows:
+        write_picture(folder / "photos.jpg", _in_columns(photos.rows, 6))
+
+
+def _in_columns(rows: list[list[np.ndarray]], columns: int) -> np.ndarray:
+    """Several rows beside each other; places that stay empty are black."""
+    blank = [np.zeros_like(picture) for picture in rows[0]]
+    filled = rows + [blank] * (-len(rows) % columns)
+    lines = [filled[i : i + columns] for i in range(0, len(filled), columns)]
+    return grid([[picture for row in line for picture in row] for line in lines])

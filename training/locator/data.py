@@ -1,0 +1,176 @@
+"""The faces and backgrounds that the locator's training pictures are put together from.
+
+Everything is kept decoded in memory, each face without and with a synthetic mask, so that one core
+can draw training pictures as fast as it learns from them.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+from rich.progress import track
+
+from unmask_sdk.errors import DataError
+from unmask_sdk.training.datasets.data import read_landmarks, read_picture
+from unmask_sdk.training.datasets.people import source_of
+from unmask_sdk.training.synthesis.synthesis import MASK_TYPES, Image, synthesise
+
+Floats = npt.NDArray[np.float32]
+
+# Rim of the forehead from temple to temple on the mesh, and the middle of it.
+TEMPLES, FOREHEAD = (127, 356), 10
+
+
+@dataclass(frozen=True)
+class Face:
+    """One picture of one face.
+
+    Attributes:
+        name: Its name in the landmark file.
+        plain: uint8 `[H, W, 3]` RGB.
+        masked: The same with a synthetic mask.
+        mesh: float32 `[468, 2]`, MediaPipe's face mesh, (x, y) in pixels.
+    """
+
+    name: str
+    plain: Image
+    masked: Image
+    mesh: Floats
+
+
+def mesh_box(mesh: Floats) -> Floats:
+    """Gives the tight box `[4]` (x0, y0, x1, y1) round a mesh `[468, 2]`."""
+    return np.concatenate([mesh.min(0), mesh.max(0)])
+
+
+def load_faces(
+    folder: Path,
+    landmarks: Path,
+    *,
+    split: str,
+    limit: int,
+    per_person: int,
+    seed: int,
+) -> list[Face]:
+    """Reads faces and draws a mask on each.
+
+    Args:
+        folder: Holds the pictures under the names of the landmark file.
+        landmarks: Landmark file, see `data.read_landmarks`.
+        split: `train` or `val`.
+        limit: Most faces taken, at random, from each top-level folder that is a data set, and
+            from the rest together.
+        per_person: Most pictures of one person.
+        seed: Decides the choice, and the masks.
+
+    Returns:
+        The faces, in the landmark file's order.
+
+    Raises:
+        DataError: If the landmark file or a picture cannot be read, or no face is left.
+    """
+    rng = np.random.default_rng(seed)
+    sources: Counter[str] = Counter()
+    people: Counter[str] = Counter()
+    chosen = []
+    known = read_landmarks(landmarks)
+    for i in rng.permutation([i for i, face in enumerate(known) if face.split == split]):
+        face = known[i]
+        source = source_of(face.name, face.person)
+        if sources[source] >= limit or people[face.person] >= per_person:
+            continue
+        sources[source] += 1
+        people[face.person] += 1
+        chosen.append(int(i))
+    if not chosen:
+        raise DataError(f"{landmarks}: no face of the split {split!r}")
+    return [
+        _load_face(folder, known[i].name, known[i].landmarks.astype(np.float32), seed=seed + i)
+        for i in track(sorted(chosen), description=f"{split} faces")
+    ]
+
+
+def _load_face(folder: Path, name: str, mesh: Floats, *, seed: int) -> Face:
+    image = read_picture(folder / name)
+    rng = np.random.default_rng(seed)
+    kind = MASK_TYPES[int(rng.integers(len(MASK_TYPES)))]
+    masked = synthesise(image, mesh, kind=kind, seed=seed).image
+    if rng.random() < 0.2:
+        masked = draw_cap(masked, mesh, rng)
+    return Face(name, image, masked, mesh)
+
+
+def draw_cap(image: Image, mesh: Floats, rng: np.random.Generator) -> Image:
+    """Covers the forehead and hair with one colour, as a cap, hood or headscarf does."""
+    left, right = mesh[TEMPLES[0]], mesh[TEMPLES[1]]
+    up = mesh[FOREHEAD] - (left + right) / 2
+    out = (right - left) * rng.uniform(0.05, 0.2)
+    # Between the brows (about 0.25 of the way up) and the hair line.
+    low = up * rng.uniform(0.35, 0.8)
+    tall = up * rng.uniform(1.8, 2.6)
+    outline = [left - out + low, mesh[FOREHEAD] * 0.3 + (left + right) * 0.35 + low * 0.6]
+    outline += [right + out + low, right + out * 0.5 + tall, left - out * 0.5 + tall]
+    cover = np.zeros(image.shape[:2], np.float32)
+    points = np.round(np.array(outline) * 16).astype(np.int32)
+    cv2.fillPoly(cover, [points], 1.0, cv2.LINE_AA, 4)
+    cover = cv2.GaussianBlur(cover, (0, 0), 1.0)[..., None]
+    shade = np.linspace(rng.uniform(0.6, 1.2), rng.uniform(0.6, 1.2), image.shape[1])
+    colour = rng.uniform(5, 220, 3) * shade[None, :, None]
+    return (image * (1 - cover) + np.clip(colour, 0, 255) * cover).astype(np.uint8)
+
+
+def load_backgrounds(faces: list[Face], *, limit: int, seed: int) -> list[Image]:
+    """Cuts face-free pictures from the margins of faces, and adds scikit-image's photos.
+
+    Args:
+        faces: Pictures with room round the face; those without any are passed over.
+        limit: Most margins cut.
+        seed: Decides which.
+
+    Returns:
+        uint8 `[H, W, 3]` pictures of various sizes, at least 48 px a side.
+    """
+    rng = np.random.default_rng(seed)
+    margins: list[Image] = []
+    for i in rng.permutation(len(faces)):
+        x0, y0, x1, y1 = mesh_box(faces[i].mesh)
+        w, h = x1 - x0, y1 - y0
+        # Hair and ears reach about a quarter of the face beyond the mesh; a neck is no face.
+        left, right = max(0, int(x0 - 0.25 * w)), max(0, int(x1 + 0.25 * w))
+        below = max(0, int(y1 + 0.1 * h))
+        picture = faces[i].plain
+        parts = [picture[:, :left], picture[:, right:], picture[below:]]
+        # A mask alone, as shops show it, or a face without eyes: nothing that could be aligned.
+        parts.append(faces[i].masked[max(0, int(y0 + 0.55 * h)) :])
+        margins += [part for part in parts if min(part.shape[:2]) >= 48]
+        if len(margins) >= limit:
+            break
+    return margins[:limit] + _photos(TRAIN_PHOTOS)
+
+
+# Photos without any face, split so that false alarms are counted on pictures never trained on.
+TRAIN_PHOTOS = ("brick", "grass", "gravel", "coffee", "coins", "page", "retina", "moon")
+VAL_PHOTOS = ("chelsea", "rocket", "text", "horse", "clock", "cell", "hubble_deep_field")
+
+
+def _photos(names: tuple[str, ...]) -> list[Image]:
+    import skimage.data
+
+    return [as_rgb(getattr(skimage.data, name)()) for name in names]
+
+
+def val_photos() -> dict[str, Image]:
+    """Gives the face-free photos that training never sees, by name."""
+    return dict(zip(VAL_PHOTOS, _photos(VAL_PHOTOS), strict=True))
+
+
+def as_rgb(picture: npt.NDArray[np.generic]) -> Image:
+    """Makes uint8 `[H, W, 3]` of a grey, boolean or colour picture."""
+    array = np.asarray(picture)
+    array = array.astype(np.uint8) * 255 if array.dtype == bool else array.astype(np.uint8)
+    return array if array.ndim == 3 else np.repeat(array[..., None], 3, axis=2)

@@ -1,0 +1,192 @@
+"""What the locator's training pictures are drawn with: backgrounds, pasting, camera faults."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from unmask_sdk.faces.align import transform_points
+from unmask_sdk.training.synthesis.mesh import five_points
+
+from .data import Face, Floats, Image, mesh_box
+
+MASKED_SHARE = 0.55
+# How many times more often a face in full profile would be drawn than a frontal one.
+TURNED_SHARE = 8.0
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What training pictures are drawn from.
+
+    Attributes:
+        faces: At least one.
+        backgrounds: Face-free pictures, at least one.
+    """
+
+    faces: list[Face]
+    backgrounds: list[Image]
+
+    @cached_property
+    def _shares(self) -> npt.NDArray[np.float64]:
+        """Running sum of how often each face is drawn: turned ones, being rare, more often."""
+        return np.cumsum([1 + TURNED_SHARE * turned(face.mesh) for face in self.faces])
+
+    def face(self, rng: np.random.Generator) -> tuple[Image, Floats]:
+        """Gives a random face's picture, masked or not, and its mesh."""
+        place = rng.random() * self._shares[-1]
+        face = self.faces[int(np.searchsorted(self._shares, place, side="right"))]
+        return (face.masked if rng.random() < MASKED_SHARE else face.plain), face.mesh
+
+
+def turned(mesh: Floats) -> float:
+    """Says how far a head is turned: the nose tip's shift from between the eyes, in eye distances.
+
+    A full profile gives about 1, a frontal face 0.
+    """
+    left, right, nose = five_points(mesh)[:3]
+    across = right - left
+    return abs(float(across @ (nose - (left + right) / 2) / (across @ across)))
+
+
+def draw_background(scene: Scene, size: int, rng: np.random.Generator) -> Image:
+    """Draws a face-free picture: a plain colour, a gradient, or parts of backgrounds."""
+    kind = rng.random()
+    if kind < 0.2:
+        ends = rng.uniform(0, 255, (2, 3)) if rng.random() < 0.5 else rng.uniform(190, 255, (2, 1))
+        ramp = np.linspace(0, 1, size)[:, None, None]
+        flat = ends[0] * ramp + ends[1] * (1 - ramp) * np.ones((1, size, 1))
+        flat = np.broadcast_to(flat, (size, size, 3))
+        canvas = np.ascontiguousarray(flat.astype(np.uint8))
+    else:
+        canvas = _patch(scene, size, rng)
+        # Patches with hard edges, so that a pasted rectangle alone does not mean "face". Many small
+        # ones are as rich in sharp detail as a real photo shrunk to the detector's size.
+        busy = rng.random() < 0.4
+        count = rng.integers(6, 16) if busy else rng.integers(0, 3)
+        for _ in range(int(count)):
+            side = int(rng.integers(size // 12, size // 4 if busy else 2 * size // 3))
+            x, y = rng.integers(0, size - side, 2)
+            canvas[y : y + side, x : x + side] = _patch(scene, side, rng)
+    for _ in range(int(rng.integers(0, 4))):
+        _shape(canvas, rng)
+    return canvas
+
+
+def degrade(image: Image, rng: np.random.Generator) -> Image:
+    """Changes colours, sharpness, noise and compression as cameras and senders do."""
+    x = image.astype(np.float32)
+    if rng.random() < 0.1:
+        x = np.repeat(x.mean(2, keepdims=True), 3, axis=2)
+    gains = np.exp(rng.normal(0, 0.08, 3) + rng.normal(0, 0.2))
+    x = (x - 128) * np.exp(rng.normal(0, 0.15)) + 128 + rng.normal(0, 15)
+    x *= gains.astype(np.float32)
+    size = image.shape[0]
+    if rng.random() < 0.3:
+        small = max(16, int(size * rng.uniform(0.35, 1.0)))
+        x = cv2.resize(x, (small, small), interpolation=cv2.INTER_AREA)
+        x = cv2.resize(x, (size, size), interpolation=cv2.INTER_LINEAR)
+    elif rng.random() < 0.2:
+        x = cv2.GaussianBlur(x, (0, 0), rng.uniform(0.4, 1.5))
+    if rng.random() < 0.4:
+        noise = rng.standard_normal((size // 2, size, 3), dtype=np.float32) * rng.uniform(1, 10)
+        x += np.concatenate([noise, -noise[::-1]])[:size]
+    out = np.clip(x, 0, 255).astype(np.uint8)
+    if rng.random() < 0.5:
+        _, code = cv2.imencode(".jpg", out, [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(25, 95))])
+        out = cv2.imdecode(code, cv2.IMREAD_COLOR).astype(np.uint8)
+    return out
+
+
+def paste(
+    canvas: Image,
+    picture: Image,
+    mesh: Floats,
+    matrix: npt.NDArray[np.float64],
+    rng: np.random.Generator,
+) -> None:
+    """Draws a face with some or all of its surroundings onto the canvas, in place."""
+    height, width = picture.shape[:2]
+    if rng.random() < 0.5:
+        corners = np.array([[0, 0], [1, 0], [1, 1], [0, 1]]) * [width - 1, height - 1]
+    else:
+        box = mesh_box(mesh)
+        # Hair, ears and neck come along: a head, not a mask of a face.
+        middle = (box[:2] + box[2:]) / 2
+        half = (box[2:] - box[:2]) / 2 * rng.uniform([1.2, 1.3], [2.0, 2.0])
+        turn = np.linspace(0, 2 * np.pi, 32, endpoint=False)
+        corners = middle + half * np.stack([np.cos(turn), np.sin(turn)], 1)
+        corners = np.clip(corners, 0, [width - 1, height - 1])
+    outline = transform_points(matrix, corners)
+    low = np.clip(np.floor(outline.min(0)) - 6, 0, None).astype(int)
+    high = np.minimum(np.ceil(outline.max(0)) + 6, canvas.shape[1::-1]).astype(int)
+    if (high - low < 2).any():
+        return
+    size = (int(high[0] - low[0]), int(high[1] - low[1]))
+    moved = matrix.copy()
+    moved[:, 2] -= low
+    alpha = np.zeros(size[::-1], np.float32)
+    cv2.fillPoly(alpha, [np.round((outline - low) * 16).astype(np.int32)], 1.0, cv2.LINE_AA, 4)
+    if rng.random() < 0.5:
+        # Blurred inwards only, or the picture's repeated rim would show.
+        alpha = cv2.GaussianBlur(alpha, (0, 0), rng.uniform(0.5, 3.0))
+        alpha = np.clip(alpha * 2 - 1, 0, 1)
+    source, moved = _shrink(picture, moved)
+    drawn = cv2.warpAffine(source, moved, size, borderMode=cv2.BORDER_REPLICATE)
+    part = canvas[low[1] : high[1], low[0] : high[0]]
+    part[:] = (part + (drawn - part.astype(np.float32)) * alpha[..., None]).astype(np.uint8)
+
+
+def compose(after: npt.ArrayLike, before: npt.ArrayLike) -> npt.NDArray[np.float64]:
+    """Gives the `[2, 3]` matrix that applies `before`, then `after`."""
+    a, b = (np.vstack([m, [0, 0, 1]]) for m in (after, before))
+    return np.asarray((a @ b)[:2])
+
+
+def _shrink(
+    picture: Image, matrix: npt.NDArray[np.float64]
+) -> tuple[Image, npt.NDArray[np.float64]]:
+    """Halves a picture as often as its transform allows, so that drawing it does not alias."""
+    scale = float(np.sqrt(abs(np.linalg.det(matrix[:, :2]))))
+    factor = int(1 / scale) if scale < 0.7 else 1
+    if factor < 2:
+        return picture, matrix
+    height, width = picture.shape[:2]
+    w, h = max(1, width // factor), max(1, height // factor)
+    fx, fy = width / w, height / h
+    grow = np.array([[fx, 0, 0.5 * fx - 0.5], [0, fy, 0.5 * fy - 0.5]])
+    small = cv2.resize(picture, (w, h), interpolation=cv2.INTER_AREA)
+    return np.asarray(small, np.uint8), compose(matrix, grow)
+
+
+def _patch(scene: Scene, size: int, rng: np.random.Generator) -> Image:
+    """Gives a square cut of a background, mirrored, turned, and scaled."""
+    source = scene.backgrounds[int(rng.integers(len(scene.backgrounds)))]
+    side = int(min(*source.shape[:2], rng.integers(40, 400)))
+    x = int(rng.integers(0, source.shape[1] - side + 1))
+    y = int(rng.integers(0, source.shape[0] - side + 1))
+    cut = np.rot90(source[y : y + side, x : x + side], int(rng.integers(4)))
+    way = cv2.INTER_AREA if side > size else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(np.ascontiguousarray(cut), (size, size), interpolation=way))
+
+
+def _shape(canvas: Image, rng: np.random.Generator) -> None:
+    """Draws an ellipse, a line or letters of some colour, in place."""
+    size = canvas.shape[0]
+    colour = rng.uniform(0, 255, 3).tolist()
+    x, y = (int(v) for v in rng.integers(0, size, 2))
+    kind = int(rng.integers(3))
+    if kind == 0:
+        axes = tuple(int(v) for v in rng.integers(size // 20, size // 3, 2))
+        cv2.ellipse(canvas, (x, y), axes, float(rng.uniform(0, 180)), 0, 360, colour, -1)
+    elif kind == 1:
+        end = tuple(int(v) for v in rng.integers(0, size, 2))
+        cv2.line(canvas, (x, y), end, colour, int(rng.integers(1, 6)), cv2.LINE_AA)
+    else:
+        text = "".join(chr(int(c)) for c in rng.integers(48, 91, 6))
+        face = int(rng.integers(0, 4))
+        cv2.putText(canvas, text, (x, y), face, rng.uniform(0.3, 1.5), colour, 2, cv2.LINE_AA)

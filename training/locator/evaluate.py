@@ -1,0 +1,172 @@
+"""Measures the locator: `unmask evaluate-locator`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from rich.progress import track
+from torch import nn
+
+from unmask_sdk.errors import DataError
+from unmask_sdk.faces.align import CROP_EYE_DISTANCE
+from unmask_sdk.faces.detector_postprocess import overlaps
+from unmask_sdk.faces.locator import Locator
+from unmask_sdk.training.datasets.data import read_picture
+from unmask_sdk.training.nets.checkpoint import load_network
+from unmask_sdk.training.synthesis.mesh import five_points
+
+from .data import Face, load_backgrounds, load_faces, mesh_box, val_photos
+from .drawing import Scene, draw_background, paste
+from .mosaics import throw
+
+PHOTO_SIZE = 640
+# Mean side of the face's box in pixels of a 640 px photo; the last reaches beyond the frame.
+FACE_SIZES = (40, 60, 100, 180, 320, 620)
+PICTURES = {".jpg", ".jpeg", ".png"}
+OUTPUTS = {"detector": ("heat", "box"), "aligner": ("points", "score")}
+
+
+class GraphSession:
+    """A torch graph behind the interface that `Locator` asks for.
+
+    Args:
+        graph: Takes `image`.
+        outputs: Names of what it gives, in order.
+    """
+
+    def __init__(self, graph: nn.Module, outputs: tuple[str, ...]) -> None:
+        self._graph = graph.eval()
+        self._outputs = outputs
+
+    def run_named(self, **inputs: npt.NDArray[Any]) -> dict[str, npt.NDArray[Any]]:
+        """Runs the graph on `image`."""
+        with torch.inference_mode():
+            answers = self._graph(torch.from_numpy(inputs["image"]))
+        return {k: a.numpy() for k, a in zip(self._outputs, answers, strict=True)}
+
+
+def load_locator(weights: Path) -> Locator:
+    """Opens the locator with the weight files of a folder, in torch.
+
+    Raises:
+        DataError: If `detector.safetensors` or `aligner.safetensors` is missing or damaged.
+    """
+    detector, aligner = (
+        GraphSession(load_network(weights / f"{kind}.safetensors"), names)
+        for kind, names in OUTPUTS.items()
+    )
+    return Locator(detector, aligner)
+
+
+@dataclass
+class Tally:
+    """Counts over photos of one kind.
+
+    Attributes:
+        faces: Faces that were there.
+        found: Faces found: a box that shares half its union with the true one.
+        alarms: Boxes on no face.
+        eyes: Distance of each eye of each face found from the truth, in pixels of the 256 crop.
+    """
+
+    faces: int
+    found: int
+    alarms: int
+    eyes: list[float]
+
+    def row(self, name: str) -> str:
+        """Gives a line of the Markdown table."""
+        median, high = np.percentile(self.eyes, [50, 95]) if self.eyes else (np.nan, np.nan)
+        recall = 100 * self.found / self.faces
+        precision = 100 * self.found / max(1, self.found + self.alarms)
+        return f"| {name} | {recall:.1f} % | {precision:.1f} % | {median:.2f} | {high:.2f} |"
+
+
+def evaluate_faces(locator: Locator, faces: list[Face], *, seed: int = 0) -> str:
+    """Puts each face into a photo at each size, masked and not, and looks for it.
+
+    Args:
+        locator: What to measure.
+        faces: Faces that it was not trained on.
+        seed: Decides places, rolls and backgrounds.
+
+    Returns:
+        A Markdown table.
+    """
+    scene = Scene(faces, load_backgrounds(faces, limit=500, seed=seed))
+    lines = ["| face, px | found | precision | eyes, median | eyes, p95 |", "|" + "---|" * 5]
+    for side in FACE_SIZES:
+        for masked in (False, True):
+            tally = Tally(0, 0, 0, [])
+            name = f"{side}, {'masked' if masked else 'bare'}"
+            for i, face in enumerate(track(faces, description=name)):
+                rng = np.random.default_rng([seed, side, i])
+                photo = draw_background(scene, PHOTO_SIZE, rng)
+                matrix, mesh = throw(face.mesh, side, PHOTO_SIZE, rng)
+                paste(photo, face.masked if masked else face.plain, face.mesh, matrix, rng)
+                _count(tally, locator(photo), mesh, mirrored=np.linalg.det(matrix[:, :2]) < 0)
+            lines.append(tally.row(name))
+    return "\n".join(lines)
+
+
+def _count(tally: Tally, found: list[Any], mesh: npt.NDArray[np.float32], mirrored: bool) -> None:
+    boxes = np.array([f.box for f in found]).reshape(-1, 4)
+    shared = overlaps(mesh_box(mesh).astype(np.float64), boxes)
+    hits = int((shared > 0.5).sum())
+    tally.faces += 1
+    tally.alarms += len(found) - min(hits, 1)
+    if not hits:
+        return
+    tally.found += 1
+    truth = five_points(mesh)[:2][:: -1 if mirrored else 1]
+    off = np.linalg.norm(found[int(shared.argmax())].eyes - truth, axis=1)
+    tally.eyes += list(off / np.linalg.norm(truth[1] - truth[0]) * CROP_EYE_DISTANCE)
+
+
+def evaluate_photos(locator: Locator, folder: Path) -> str:
+    """Says in how many photos of a folder, each with at least one face, a face is found.
+
+    Raises:
+        DataError: If there is no picture in the folder, or one cannot be read.
+    """
+    paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in PICTURES)
+    if not paths:
+        raise DataError(f"{folder}: no .jpg or .png picture in it")
+    counts = [len(locator(read_picture(path))) for path in track(paths, description=folder.name)]
+    missed = [p.name for p, n in zip(paths, counts, strict=True) if not n]
+    share = 100 * (1 - len(missed) / len(paths))
+    return f"{len(paths) - len(missed)} of {len(paths)} photos ({share:.1f} %), {sum(counts)} faces"
+
+
+def evaluate_false_alarms(locator: Locator) -> str:
+    """Says how many faces are seen in scikit-image's face-free photos."""
+    counts = {name: len(locator(photo)) for name, photo in val_photos().items()}
+    where = ", ".join(f"{name} {count}" for name, count in counts.items() if count)
+    return f"{sum(counts.values())} in {len(counts)} photos" + (f": {where}" if where else "")
+
+
+def evaluate(
+    weights: Path, faces: Path, landmarks: Path, *, photos: Path | None, limit: int
+) -> str:
+    """Gives the whole report as Markdown.
+
+    Args:
+        weights: Folder with `detector.safetensors` and `aligner.safetensors`.
+        faces: Folder of face pictures.
+        landmarks: Their meshes and splits; the split `val` is used.
+        photos: Folder of further photos with at least one face each.
+        limit: Most faces from each top-level folder of `faces`.
+    """
+    locator = load_locator(weights)
+    chosen = load_faces(faces, landmarks, split="val", limit=limit, per_person=2, seed=0)
+    parts = ["# Locator", evaluate_faces(locator, chosen)]
+    parts.append("Distances are in pixels of the 256 px crop, where the eyes are 60 px apart.")
+    parts.append(f"Faces seen where there are none: {evaluate_false_alarms(locator)}.")
+    if photos is not None:
+        parts.append(f"Photos with a face found: {evaluate_photos(locator, photos)}.")
+    return "\n\n".join(parts) + "\n"

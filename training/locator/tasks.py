@@ -1,0 +1,190 @@
+"""What the training loop asks of detector and aligner: samples, losses, metrics, a sample sheet."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+from torch.utils.data import Dataset
+
+from unmask_sdk.faces.align import CROP_EYE_DISTANCE
+from unmask_sdk.faces.detector_postprocess import ALIGN_SIZE, CELL, decode, overlaps, suppress
+from unmask_sdk.training.nets.locator_networks import (
+    AlignerConfig,
+    AlignerGraph,
+    DetectorConfig,
+    DetectorGraph,
+)
+
+from .data import Image
+from .drawing import Scene
+from .losses import aligner_loss, detector_loss, detector_targets
+from .mosaics import draw_crop, draw_mosaic
+
+MOSAIC_SIZE = 256
+VAL_SAMPLES = 256
+# Fixed, so that two runs are judged by the same pictures.
+VAL_SEED = 7919
+SHEET = 8
+
+Sample = tuple[npt.NDArray[Any], ...]
+
+
+class Drawn(Dataset[Sample]):
+    """Samples drawn when asked for; the same index always gives the same sample."""
+
+    def __init__(self, draw: Callable[[np.random.Generator], Sample], seed: int) -> None:
+        self._draw = draw
+        self._seed = seed
+
+    def __getitem__(self, index: int) -> Sample:
+        return self._draw(np.random.default_rng([self._seed, index]))
+
+
+class Task(ABC):
+    """One network to train.
+
+    Args:
+        scene: Faces to learn from.
+        val_scene: Faces to be judged by.
+        seed: Decides the samples.
+    """
+
+    def __init__(self, scene: Scene, val_scene: Scene, seed: int) -> None:
+        self._scene = scene
+        self._seed = seed
+        self._val = [
+            self._draw(val_scene, np.random.default_rng([VAL_SEED, i])) for i in range(VAL_SAMPLES)
+        ]
+
+    def data(self) -> Drawn:
+        """Gives the training samples, without end."""
+        return Drawn(lambda rng: self._target(*self._draw(self._scene, rng)), self._seed)
+
+    def collate(self, samples: Sequence[Sample]) -> list[Tensor]:
+        """Stacks samples into a batch."""
+        return [torch.from_numpy(np.stack(column)) for column in zip(*samples, strict=True)]
+
+    @abstractmethod
+    def build(self) -> nn.Module:
+        """Gives a fresh graph."""
+
+    @abstractmethod
+    def loss(self, graph: nn.Module, batch: Sequence[Tensor]) -> dict[str, Tensor]:
+        """Gives the loss terms of a batch."""
+
+    @abstractmethod
+    def evaluate(self, graph: nn.Module) -> tuple[dict[str, float], Image]:
+        """Gives metrics on the validation samples, and a sheet of them with the answers."""
+
+    @abstractmethod
+    def _draw(self, scene: Scene, rng: np.random.Generator) -> Sample:
+        """Draws a picture and what is in it."""
+
+    @abstractmethod
+    def _target(self, *sample: Any) -> Sample:
+        """Turns what is in a picture into what the loss compares with."""
+
+
+class DetectorTask(Task):
+    """Faces in mosaics."""
+
+    def build(self) -> DetectorGraph:
+        return DetectorGraph(DetectorConfig())
+
+    def loss(self, graph: nn.Module, batch: Sequence[Tensor]) -> dict[str, Tensor]:
+        image, *targets = batch
+        return detector_loss(graph.maps(image), *targets)
+
+    def evaluate(self, graph: nn.Module) -> tuple[dict[str, float], Image]:
+        device = next(graph.parameters()).device
+        hits = faces = alarms = 0
+        shared = []
+        tiles = []
+        for image, truth in self._val:
+            with torch.inference_mode():
+                answer = graph(torch.from_numpy(image)[None].to(device))
+            heat, box = (a[0].cpu().numpy() for a in answer)
+            boxes, scores = decode(heat, box)
+            boxes = boxes[suppress(boxes, scores, 0.4)]
+            best = [overlaps(t, boxes).max(initial=0) for t in truth.astype(np.float64)]
+            found = sum(b > 0.5 for b in best)
+            hits, faces, alarms = hits + found, faces + len(truth), alarms + len(boxes) - found
+            shared += [b for b in best if b > 0.5]
+            if len(tiles) < SHEET * 4:
+                tiles.append(_drawn(image, boxes))
+        metrics = {
+            "recall": round(hits / max(1, faces), 4),
+            "false_per_picture": round(max(0, alarms) / len(self._val), 4),
+            "overlap": round(float(np.mean(shared)), 4) if shared else 0.0,
+        }
+        return metrics, sheet(tiles)
+
+    def _draw(self, scene: Scene, rng: np.random.Generator) -> Sample:
+        return draw_mosaic(scene, MOSAIC_SIZE, rng)
+
+    def _target(self, *sample: Any) -> Sample:
+        image, boxes = sample
+        return image, *detector_targets(boxes, MOSAIC_SIZE // CELL)
+
+
+class AlignerTask(Task):
+    """Points in crops."""
+
+    def build(self) -> AlignerGraph:
+        return AlignerGraph(AlignerConfig())
+
+    def loss(self, graph: nn.Module, batch: Sequence[Tensor]) -> dict[str, Tensor]:
+        image, points, is_face = batch
+        return aligner_loss(graph.values(image), points, is_face)
+
+    def evaluate(self, graph: nn.Module) -> tuple[dict[str, float], Image]:
+        device = next(graph.parameters()).device
+        images, truth, is_face = (np.stack(column) for column in zip(*self._val, strict=True))
+        with torch.inference_mode():
+            points, score = graph(torch.from_numpy(images).to(device))
+        points, score = points.cpu().numpy(), score.cpu().numpy()
+        eyes, real = points[is_face, :2], truth[is_face, :2]
+        # In pixels of the canonical crop, where the eyes are 60 px apart.
+        span = np.linalg.norm(real[:, 1] - real[:, 0], axis=-1)[:, None]
+        off = np.linalg.norm(eyes - real, axis=-1) / span * CROP_EYE_DISTANCE
+        metrics = {
+            "eyes_median": round(float(np.median(off)), 3),
+            "eyes_p95": round(float(np.percentile(off, 95)), 3),
+            "accuracy": round(float(np.mean((score > 0.5) == is_face)), 4),
+        }
+        shown = zip(images[: SHEET * 4], points, strict=False)
+        return metrics, sheet([_dotted(image, p * ALIGN_SIZE - 0.5) for image, p in shown])
+
+    def _draw(self, scene: Scene, rng: np.random.Generator) -> Sample:
+        return draw_crop(scene, rng)
+
+    def _target(self, *sample: Any) -> Sample:
+        image, points, is_face = sample
+        return image, points, np.float32(is_face)
+
+
+def sheet(tiles: list[Image]) -> Image:
+    """Puts pictures of one size side by side, eight in a row."""
+    rows = [tiles[i : i + SHEET] for i in range(0, len(tiles) // SHEET * SHEET, SHEET)]
+    return np.vstack([np.hstack(row) for row in rows])
+
+
+def _drawn(image: Image, boxes: npt.NDArray[np.float64]) -> Image:
+    out = image.copy()
+    for box in np.round(boxes).astype(int).tolist():
+        cv2.rectangle(out, box[:2], box[2:], (0, 255, 0), 1)
+    return out
+
+
+def _dotted(image: Image, points: npt.NDArray[np.float64]) -> Image:
+    out = image.copy()
+    for x, y in np.round(points).astype(int).tolist():
+        cv2.circle(out, (x, y), 1, (0, 255, 0), -1)
+    return out

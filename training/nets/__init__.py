@@ -1,0 +1,1 @@
+"""The networks, their uint8 graphs, weight files and cost."""

@@ -1,0 +1,163 @@
+"""Network weights on disk: safetensors whose metadata says what network they belong to."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import nn
+
+from unmask_sdk.core.atomic_write import write_whole
+from unmask_sdk.errors import DataError
+
+from .graph import UnmaskerGraph
+
+# kind in the file's metadata -> module, configuration class, factory of the uint8 graph
+KINDS = {
+    "unmasker": ("graph", "UnmaskerConfig", "build_unmasker"),
+    "detector": ("locator_networks", "DetectorConfig", "DetectorGraph"),
+    "aligner": ("locator_networks", "AlignerConfig", "AlignerGraph"),
+}
+
+
+def save_network(path: Path, kind: str, config: Any, state: dict[str, torch.Tensor]) -> str:
+    """Writes weights as fp16 safetensors, atomically.
+
+    Args:
+        path: File to write.
+        kind: A key of `KINDS`.
+        config: The network's configuration dataclass.
+        state: The graph module's state dictionary; step counters of batch norm are left out.
+
+    Returns:
+        The file's SHA-256 as hexadecimal digits.
+
+    Raises:
+        DataError: If the file cannot be written; what was there before stays.
+    """
+    kept = {
+        name: tensor.detach().cpu().to(torch.float16).contiguous()
+        for name, tensor in state.items()
+        if not name.endswith("num_batches_tracked")
+    }
+    metadata = {"kind": kind, "config": json.dumps(asdict(config))}
+    content = _sorted_header(save(kept, metadata))
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(path, content)
+    except OSError as error:
+        raise DataError(
+            f"cannot write {path}: {error.strerror}; make room there or write to another folder"
+        ) from error
+    return hashlib.sha256(content).hexdigest()
+
+
+def _sorted_header(content: bytes) -> bytes:
+    """The same file with its header in order: safetensors writes metadata in a random one."""
+    end = 8 + int.from_bytes(content[:8], "little")
+    header = json.dumps(json.loads(content[8:end]), sort_keys=True, separators=(",", ":")).encode()
+    header += b" " * (-len(header) % 8)
+    return len(header).to_bytes(8, "little") + header + content[end:]
+
+
+def read_metadata(path: Path) -> tuple[str, dict[str, Any]]:
+    """Gives `kind` and the configuration's fields of a weight file.
+
+    Raises:
+        DataError: If the file is missing, damaged, or of an unknown kind.
+    """
+    try:
+        with safe_open(path, framework="pt") as stored:
+            metadata = stored.metadata() or {}
+    except FileNotFoundError:
+        raise DataError(f"no weight file {path}; train one with: unmask train CONFIG") from None
+    except (SafetensorError, OSError) as error:
+        raise DataError(f"{path} is not a safetensors file: {error}") from None
+    kind = metadata.get("kind")
+    if kind not in KINDS or "config" not in metadata:
+        raise DataError(
+            f"{path} holds kind {kind!r}; this version reads {', '.join(KINDS)}, "
+            "as unmask train writes them"
+        )
+    try:
+        config = dict(json.loads(metadata["config"]))
+    except (ValueError, TypeError) as error:
+        raise DataError(
+            f"{path} holds a damaged configuration ({error}); get the file again or train it again"
+        ) from None
+    return kind, config
+
+
+def load_network(path: Path | str, *, sha256: str | None = None) -> nn.Module:
+    """Builds the network that a weight file describes and loads it, ready to run.
+
+    Args:
+        path: A safetensors file from `unmask train` or `unmask train-locator`.
+        sha256: If given, the digest that the file must have.
+
+    Returns:
+        The uint8 graph in float32, in evaluation mode, on the CPU.
+
+    Raises:
+        DataError: If the file is missing, damaged, or has another digest.
+    """
+    path = Path(path)
+    kind, fields = read_metadata(path)
+    if sha256 is not None:
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        if digest != sha256:
+            raise DataError(
+                f"{path} has SHA-256 {digest}, not {sha256}; it was changed or damaged: "
+                "reinstall unmask-sdk or export again"
+            )
+    module_name, config_name, factory_name = KINDS[kind]
+    module = importlib.import_module(f"{__package__}.{module_name}")
+    fields = {k: tuple(v) if isinstance(v, list) else v for k, v in fields.items()}
+    try:
+        config = getattr(module, config_name)(**fields)
+    except TypeError as error:
+        raise DataError(
+            f"{path} was written by another version of unmask-sdk ({error}); train it again"
+        ) from None
+    graph: nn.Module = getattr(module, factory_name)(config)
+    with safe_open(path, framework="pt") as stored:
+        state = {name: stored.get_tensor(name).float() for name in stored.keys()}  # noqa: SIM118
+    for name, tensor in state.items():
+        if not torch.isfinite(tensor).all():
+            raise DataError(
+                f"{path} holds values in {name} that are no finite numbers; it was damaged, or its "
+                "training went astray: take another"
+            )
+    # Batch norm's step counters are not stored; nothing else may be missing or left over.
+    try:
+        missing, unexpected = graph.load_state_dict(state, strict=False)
+    except RuntimeError as error:
+        raise DataError(f"{path} does not fit its own configuration: {error}") from None
+    missing = [name for name in missing if not name.endswith("num_batches_tracked")]
+    if missing or unexpected:
+        raise DataError(
+            f"{path} does not fit its own configuration: missing {missing[:3]}, "
+            f"unexpected {unexpected[:3]}"
+        )
+    return graph.eval()
+
+
+def load_unmasker(path: Path | str) -> UnmaskerGraph:
+    """As `load_network`, for commands that take nothing but an unmasker.
+
+    Raises:
+        DataError: If the file cannot be loaded, or holds another network.
+    """
+    graph = load_network(path)
+    if not isinstance(graph, UnmaskerGraph):
+        raise DataError(
+            f"{path} holds no unmasker; give unmasker weights, as unmask train writes them"
+        )
+    return graph

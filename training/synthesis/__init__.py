@@ -1,0 +1,1 @@
+"""Masked-Faces: masks drawn on faces by their mesh."""

@@ -1,0 +1,90 @@
+"""Face meshes for a user's own pictures, by MediaPipe's face-landmark model run with LiteRT.
+
+The model (468 points, Apache-2.0) is not part of this package. Get it with::
+
+    pip download --no-deps --python-version 3.11 --only-binary=:all: mediapipe==0.10.21
+    unzip -j mediapipe-0.10.21-*.whl mediapipe/modules/face_landmark/face_landmark.tflite
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from unmask_sdk.core.optional_deps import install
+from unmask_sdk.errors import DataError, MissingDependencyError
+from unmask_sdk.faces.align import crop_matrix, transform_points
+
+from .mesh import POINTS, Array, eye_centres
+from .synthesis import Image
+
+HOW_TO_GET = (
+    "pip download --no-deps --python-version 3.11 --only-binary=:all: mediapipe==0.10.21 && "
+    "unzip -j mediapipe-0.10.21-*.whl mediapipe/modules/face_landmark/face_landmark.tflite"
+)
+INPUT = 192
+# The square that the model wants to see, in canonical-crop pixels: 1.5 times the face's box.
+CENTRE = (128.0, 140.0)
+SIDE = 234.0
+
+
+class Mesher:
+    """Finds the 468 mesh points of a face whose eyes are known.
+
+    Args:
+        model: Path of `face_landmark.tflite`.
+
+    Raises:
+        MissingDependencyError: If LiteRT is not installed.
+        DataError: If the model file is missing or is another model.
+    """
+
+    def __init__(self, model: Path) -> None:
+        try:
+            from ai_edge_litert.interpreter import Interpreter
+        except ImportError:
+            raise MissingDependencyError(
+                f"meshes need LiteRT, which is not installed: {install('train')}"
+            ) from None
+        if not model.is_file():
+            raise DataError(f"no mesh model at {model}; get it with: {HOW_TO_GET}")
+        try:
+            self._interpreter = Interpreter(str(model), num_threads=1)
+        except (ValueError, RuntimeError) as error:
+            raise DataError(
+                f"{model} is not a TFLite model: {error}; get it with: {HOW_TO_GET}"
+            ) from None
+        self._interpreter.allocate_tensors()
+        details = self._interpreter.get_input_details()[0]
+        outputs = self._interpreter.get_output_details()
+        sizes = {int(np.prod(o["shape"])): o["index"] for o in outputs}
+        if tuple(details["shape"]) != (1, INPUT, INPUT, 3) or POINTS * 3 not in sizes:
+            raise DataError(
+                f"{model} is not MediaPipe's 468-point face_landmark.tflite; "
+                f"get it with: {HOW_TO_GET}"
+            )
+        self._input = details["index"]
+        self._output = sizes[POINTS * 3]
+
+    def __call__(self, image: Image, eyes: Array) -> Array:
+        """Gives `[468, 2]` mesh points in pixels.
+
+        Args:
+            image: uint8 `[H, W, 3]` RGB.
+            eyes: `[2, 2]` eye centres, picture-left first; a few pixels' error does not matter,
+                since the crop is placed a second time by the first answer.
+        """
+        for _ in range(2):
+            matrix = crop_matrix(eyes)
+            scale = INPUT / SIDE
+            matrix = matrix * scale
+            matrix[:, 2] += INPUT / 2 - np.array(CENTRE) * scale
+            crop = cv2.warpAffine(image, matrix, (INPUT, INPUT), flags=cv2.INTER_LINEAR)
+            self._interpreter.set_tensor(self._input, crop[None].astype(np.float32) / 255)
+            self._interpreter.invoke()
+            points = self._interpreter.get_tensor(self._output).reshape(POINTS, 3)[:, :2]
+            mesh = transform_points(cv2.invertAffineTransform(matrix), points)
+            eyes = eye_centres(mesh)
+        return mesh

@@ -1,0 +1,1 @@
+"""Training of the unmasker: configuration, losses, loop, checkpoints."""

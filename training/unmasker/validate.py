@@ -1,0 +1,41 @@
+"""Quick scores on a pack, the ones that training watches. `unmask evaluate` measures in full."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from unmask_sdk.training.datasets.batches import read_batch
+from unmask_sdk.training.datasets.crop_cache import Pack
+from unmask_sdk.training.evaluation.metrics import psnr
+from unmask_sdk.training.nets.networks import Unmasker
+
+
+@torch.inference_mode()
+def validate(net: Unmasker, pack: Pack, device: torch.device, batch: int = 20) -> dict[str, float]:
+    """Scores the network on variant 0 of a pack, end to end (its own mask).
+
+    Returns:
+        `hole_psnr` and `psnr` in dB (valid pixels only, mean over pictures), `l1` on 0..1 over
+        valid pixels, `iou` of the mask found with what is covered by half or more.
+    """
+    totals: dict[str, list[float]] = {"hole_psnr": [], "psnr": [], "l1": [], "iou": []}
+    for start in range(0, len(pack), batch):
+        rows = np.arange(start, min(start + batch, len(pack)))
+        sample = read_batch(pack, rows, 0, device)
+        picture, opacity, mask = net(sample.masked)
+        filled = torch.lerp(sample.masked, picture.float().clamp(-1, 1), opacity)
+        error = (filled - sample.truth) / 2
+        hole = sample.mask * sample.valid
+        both = ((mask > 0) & (sample.mask > 0.5)).float() * sample.valid
+        either = ((mask > 0) | (sample.mask > 0.5)).float() * sample.valid
+        for i in range(len(rows)):
+            squared = error[i].square().mean(0)
+            inside, valid = hole[i, 0], sample.valid[i, 0]
+            totals["hole_psnr"].append(
+                psnr(float((squared * inside).sum() / inside.sum().clamp(min=1)))
+            )
+            totals["psnr"].append(psnr(float((squared * valid).sum() / valid.sum())))
+            totals["l1"].append(float((error[i].abs().mean(0) * valid).sum() / valid.sum()))
+            totals["iou"].append(float((both[i].sum() + 1) / (either[i].sum() + 1)))
+    return {name: float(np.mean(values)) for name, values in totals.items()}

@@ -1,0 +1,1 @@
+"""Commands that unmask: photos, folders, videos, cameras."""

@@ -1,0 +1,135 @@
+"""One picture from file to file: what `unmask image` and `unmask folder` do with each."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from unmask_sdk.errors import ImageWriteError, NoFaceError, UnmaskError
+
+from .targets import PIPE
+
+if TYPE_CHECKING:
+    from unmask_sdk.result import Result
+    from unmask_sdk.unmasker import Unmasker
+
+
+@dataclass(frozen=True)
+class Options:
+    """How results are written.
+
+    Attributes:
+        quality: 1 to 100, for JPEG and WebP.
+        strip: Whether EXIF and XMP of the photo are left out.
+        side_by_side: Whether the photo as it was stands to the left of the result.
+        without_faces: Whether a photo without any face is written too, as it is.
+    """
+
+    quality: int = 95
+    strip: bool = False
+    side_by_side: bool = False
+    without_faces: bool = False
+
+
+@dataclass(frozen=True)
+class Done:
+    """What was done with one picture.
+
+    Attributes:
+        faces: Faces found.
+        masked: Faces whose mask was taken off.
+        copied: Whether the file was copied byte for byte.
+        milliseconds: From reading to pasting.
+        note: What of the photo's pixels the result lacks; empty if nothing.
+    """
+
+    faces: int
+    masked: int
+    copied: bool
+    milliseconds: float
+    note: str = ""
+
+    def __str__(self) -> str:
+        found = f"{self.faces} face" if self.faces == 1 else f"{self.faces or 'no'} faces"
+        note = f"; {self.note}" if self.note else ""
+        if self.masked:
+            return f"{found}, {self.masked} unmasked, {self.milliseconds:.0f} ms{note}"
+        return f"{found}, no mask found" + ("; the picture is as it was" if self.copied else note)
+
+
+def unmask_file(model: Unmasker, source: Path, target: Path, options: Options) -> Done:
+    """Unmasks one picture; the target is written whole or not at all.
+
+    `PIPE` as the source is stdin, as the target stdout, to which a PNG goes.
+
+    A picture in which no mask was found is copied byte for byte where its format may stay, because
+    encoding it once more could only harm it.
+
+    Raises:
+        NoFaceError: If there is no face, and `options.without_faces` does not have it written.
+        ImageReadError: If the picture cannot be read.
+        ImageWriteError: If the result cannot be written.
+        RuntimeUnavailableError: If the engine fails.
+    """
+    from unmask_sdk.imaging.decode import stored_format
+    from unmask_sdk.imaging.encode import copy, output_format
+
+    content = sys.stdin.buffer.read() if source == PIPE else source
+    result = model(content)
+    masked = sum(face.masked for face in result.faces)
+    plain = not masked and not options.side_by_side and not options.strip
+    as_it_was = plain and target != PIPE and stored_format(content) == output_format(target).name
+    took, note = sum(result.timings.values()), "; ".join(result.notes)
+    done = Done(len(result.faces), masked, as_it_was, took, note)
+    if not result.faces and not options.without_faces:
+        raise NoFaceError(
+            f"no face found in {_name(source)}; nothing was written for it; where some photos have "
+            "none, use `unmask folder`, which copies them"
+        )
+    shown = _beside(content, result) if options.side_by_side else result
+    if target == PIPE:
+        sys.stdout.buffer.write(shown.encode("png", strip=options.strip))
+        return done
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ImageWriteError(
+            f"cannot make the folder {target.parent}: {error.strerror}"
+        ) from error
+    if as_it_was:
+        copy(content, target)
+    else:
+        shown.save(target, quality=options.quality, strip=options.strip)
+    return done
+
+
+def attempt(
+    model: Unmasker, source: Path, target: Path, options: Options
+) -> tuple[Done | None, str | None]:
+    """Does what `unmask_file` does. A failure comes back as a line: the other pictures go on."""
+    try:
+        return unmask_file(model, source, target, options), None
+    except (UnmaskError, OSError, MemoryError) as error:
+        words, name = " ".join(str(error).split()) or type(error).__name__, _name(source)
+        return None, words if name in words else f"{name}: {words}"
+
+
+def _name(source: Path) -> str:
+    return "stdin" if source == PIPE else str(source)
+
+
+def _beside(source: Path | bytes, result: Result) -> Result:
+    """Puts the photo as it was to the left of the result."""
+    import numpy as np
+
+    from unmask_sdk.imaging.decode import read
+
+    before = read(source)
+    alpha = before.extras.alpha
+    return replace(
+        result,
+        image=np.hstack([before.pixels, result.image]),
+        extras=replace(before.extras, alpha=None if alpha is None else np.hstack([alpha, alpha])),
+    )

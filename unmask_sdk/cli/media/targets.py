@@ -1,0 +1,191 @@
+"""Which picture is written where, settled before any work is done."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TypeAlias
+
+from unmask_sdk.core.output_paths import check_file
+from unmask_sdk.errors import InvalidInputError
+from unmask_sdk.imaging.encode import OUTPUTS, output_format
+
+Identity: TypeAlias = tuple[int, int]
+
+# Stands for stdin as the picture to read, for stdout as the file to write.
+PIPE = Path("-")
+
+# Taken for pictures in a folder; those that cannot be read are reported, not passed over.
+PICTURES = frozenset(OUTPUTS) | {
+    ".avif",
+    ".gif",
+    ".heic",
+    ".heif",
+    ".jfif",
+    ".jpe",
+    ".pgm",
+    ".ppm",
+}
+
+
+class NoPicturesError(InvalidInputError):
+    """A folder holds no pictures, which it may do later."""
+
+
+def plan(inputs: Sequence[Path], out: Path) -> tuple[list[tuple[Path, Path]], list[str]]:
+    """Pairs every picture with the file to write.
+
+    One picture goes to `out` itself, unless that is a folder, or is not there and has no
+    extension. Otherwise `out` is a folder, and pictures keep their names and their places in the
+    folders given; a name whose format cannot be written gets the extension `.png`, behind its own
+    if another picture has the name already.
+
+    Args:
+        inputs: Pictures, and folders that are searched for pictures with all folders in them.
+            Links are followed. Hidden files, and what lies in `out`, are passed over.
+        out: File or folder to write.
+
+    Returns:
+        The pairs, and a line for each folder that could not be searched.
+
+    Raises:
+        NoPicturesError: If a folder holds no picture.
+        InvalidInputError: If no folder can be read, `out` is a file where a folder is needed, two
+            pictures would be written to one file, or a picture would be written over.
+        ImageWriteError: If `out` is a file name that says no format that can be written.
+    """
+    # `os.path` answers "no" where `Path` raises, such as for a name that is too long: reading or
+    # writing will say what is wrong.
+    one = len(inputs) == 1 and not os.path.isdir(inputs[0])
+    folder = os.path.isdir(out)
+    unread: list[str] = []
+    if one and not folder and (out.suffix or os.path.lexists(out)):
+        output_format(out)
+        jobs = [(inputs[0], out)]
+    else:
+        if os.path.lexists(out) and not folder:
+            raise InvalidInputError(f"{out} is a file; several pictures need a folder as OUT")
+        if out.suffix.lower() in OUTPUTS and not folder:
+            raise InvalidInputError(
+                f"{out} is the name of one picture; several pictures need a folder as OUT"
+            )
+        found = list(_collect(inputs, out, unread))
+        taken = Counter(_writable(name) for _, name in found)
+        jobs = [
+            (file, out / (_writable(name) if taken[_writable(name)] == 1 else _whole(name)))
+            for file, name in found
+        ]
+        for _, target in jobs:
+            check_inside(out, target)
+    if not jobs:
+        raise InvalidInputError("; ".join(unread))
+    _check(jobs)
+    return jobs, unread
+
+
+def plan_piped(inputs: Sequence[Path], out: Path) -> tuple[list[tuple[Path, Path]], list[str]]:
+    """As `plan`, for a picture and a file to write of which one or both are `PIPE`.
+
+    Raises:
+        InvalidInputError: If there are several pictures, or `out` cannot be written.
+        ImageWriteError: If `out` is a file name that says no format that can be written.
+    """
+    if len(inputs) > 1 or os.path.isdir(inputs[0]):
+        raise InvalidInputError("- is for one picture alone; give one IN, and one picture as OUT")
+    if out != PIPE:
+        check_file(out, "--out")
+        output_format(out)
+    return [(inputs[0], out)], []
+
+
+def check_inside(out: Path, target: Path) -> None:
+    """Refuses a result that a link would lead out of the folder for results.
+
+    Raises:
+        InvalidInputError: Naming the folder that it would be written to.
+    """
+    root, place = os.path.realpath(out), os.path.realpath(target.parent)
+    if os.path.commonpath([root, place]) != root:
+        raise InvalidInputError(
+            f"{target} would be written to {place}, which a link in {out} leads to; remove the "
+            "link, or choose another OUT"
+        )
+
+
+def _collect(inputs: Sequence[Path], out: Path, unread: list[str]) -> Iterator[tuple[Path, Path]]:
+    for given in inputs:
+        if not os.path.isdir(given):
+            yield given, Path(given.name)
+            continue
+        before = len(unread)
+        found = sorted(_search(given, out, unread))
+        if not found and len(unread) == before:
+            raise NoPicturesError(f"the folder {given} holds no pictures")
+        yield from ((file, file.relative_to(given)) for file in found)
+
+
+def _search(folder: Path, out: Path, unread: list[str]) -> Iterator[Path]:
+    target = _identity(out)
+    # Each with the folders that it lies in: a link to one of them would go round for ever.
+    waiting: list[tuple[Path, frozenset[Identity | None]]] = [(folder, frozenset())]
+    while waiting:
+        here, above = waiting.pop()
+        itself = _identity(here)
+        if itself is not None and (itself in above or (above and itself == target)):
+            continue
+        try:
+            with os.scandir(here) as entries:
+                found = [entry for entry in entries if not entry.name.startswith(".")]
+        except OSError as error:
+            unread.append(f"the folder {here} cannot be read: {error.strerror}")
+            continue
+        for entry in found:
+            path = here / entry.name
+            if _is_folder(entry):
+                waiting.append((path, above | {itself}))
+            elif path.suffix.lower() in PICTURES:
+                yield path
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # A link to where one may not look: as a folder it will be reported.
+        return True
+
+
+def _writable(name: Path) -> Path:
+    return name if name.suffix.lower() in OUTPUTS else name.with_suffix(".png")
+
+
+def _whole(name: Path) -> Path:
+    return name if name.suffix.lower() in OUTPUTS else name.with_name(f"{name.name}.png")
+
+
+def _check(jobs: Sequence[tuple[Path, Path]]) -> None:
+    originals = {_identity(file) for file, _ in jobs} - {None}
+    taken: dict[str, Path] = {}
+    for source, target in jobs:
+        if _identity(target) in originals:
+            raise InvalidInputError(
+                f"{target} is one of the pictures to read and would be written over; "
+                "choose another OUT"
+            )
+        place = os.path.normcase(os.path.realpath(target))
+        if place in taken:
+            raise InvalidInputError(
+                f"{taken[place]} and {source} would both be written to {target}; "
+                "give them in separate runs"
+            )
+        taken[place] = source
+
+
+def _identity(path: Path) -> Identity | None:
+    """Gives device and inode, because one file may have several names; None if it is not there."""
+    try:
+        status = path.stat()
+    except (OSError, ValueError):  # Or it is not a path: reading it will say so.
+        return None
+    return status.st_dev, status.st_ino

@@ -1,0 +1,121 @@
+"""`unmask video`: a video in, the video without masks out."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from unmask_sdk.cli.options import (
+    ArtifactsOption,
+    DeviceOption,
+    ModelOption,
+    PrecisionOption,
+    RuntimeOption,
+    ThreadsOption,
+)
+from unmask_sdk.cli.signals import INTERRUPTED, TERMINATED, end_tidily
+
+if TYPE_CHECKING:
+    from unmask_sdk.video.file import Progress
+
+
+def video(
+    source: Annotated[Path, typer.Argument(metavar="IN", help="A video file.", readable=False)],
+    out: Annotated[
+        Path,
+        typer.Option(
+            "--out", "-o", help="File to write: .mp4, .m4v, .mov, .mkv or .webm.", readable=False
+        ),
+    ],
+    runtime: RuntimeOption = "auto",
+    precision: PrecisionOption = "auto",
+    model: ModelOption = None,
+    artifacts: ArtifactsOption = None,
+    device: DeviceOption = None,
+    threads: ThreadsOption = None,
+    codec: Annotated[
+        str | None,
+        typer.Option(help="FFmpeg's name of an encoder; H.264, above 8 bits H.265, by default."),
+    ] = None,
+    crf: Annotated[
+        int | None, typer.Option(help="Quality, 0 is best; 18 by default for H.264.")
+    ] = None,
+    smooth: Annotated[
+        bool, typer.Option("--smooth/--no-smooth", help="Hold fills still between frames.")
+    ] = True,
+) -> None:
+    """Take the face masks off a video.
+
+    Sound and subtitles are copied, frames keep their times. Ctrl-C, or SIGTERM, ends the work
+    early: OUT then holds what was done, and plays.
+    """
+    from rich.console import Console
+    from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bar
+
+    from unmask_sdk.core.optional_deps import require
+    from unmask_sdk.core.output_paths import check_file, make_folder
+    from unmask_sdk.loading.load import load
+    from unmask_sdk.video.encoders import container_of
+    from unmask_sdk.video.file import VideoInterrupted, unmask_video
+    from unmask_sdk.video.reader import reading, video_stream
+
+    from .url_check import refuse_address
+
+    require("unmask video", "av", extra="video")
+    # What can be refused is refused before a folder is made.
+    refuse_address(source)
+    container_of(out)
+    check_file(out, "--out")
+    with reading(source) as file:
+        video_stream(file, source)
+    console = Console(stderr=True)
+    bar = Bar(
+        TextColumn("taking masks off"),
+        BarColumn(),
+        TaskProgressColumn(),
+        TextColumn("{task.fields[fps]:.1f} frames a second"),
+        TimeRemainingColumn(),
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+    )
+
+    def show(progress: Progress) -> None:
+        fps = progress.frames / progress.elapsed
+        bar.update(task, total=progress.total, completed=progress.frames, fps=fps)
+
+    stop = threading.Event()
+
+    def finish(*_: object) -> None:
+        end_tidily()  # A second one does not wait.
+        stop.set()
+
+    opened = load(
+        runtime, precision, model=model, device=device, threads=threads, artifacts=artifacts
+    )
+    with opened as unmasker, bar:
+        task = bar.add_task("", total=None, fps=0.0)
+        make_folder(out.parent, "--out")
+        signal.signal(signal.SIGTERM, finish)
+        try:
+            report = unmask_video(
+                unmasker, source, out, codec=codec, crf=crf, smooth=smooth, progress=show, stop=stop
+            )
+            code = 0 if report.complete else TERMINATED
+        except VideoInterrupted as stopped:
+            report, code = stopped.report, INTERRUPTED
+    if code:
+        typer.echo(f"unmask: interrupted; {out} holds the first {report.length:.1f} s", err=True)
+        raise typer.Exit(code)
+    for note in report.notes:
+        typer.echo(f"unmask: note: {note}", err=True)
+    typer.echo(
+        f"{out}: {report.frames} frames, {report.masked} unmasked, {report.faces} "
+        f"{'face' if report.faces == 1 else 'faces'}, {report.frames / report.seconds:.1f} "
+        "frames a second"
+    )

@@ -1,0 +1,1 @@
+"""Commands about models: export, calibrate, verify, compare, measure."""

@@ -1,0 +1,191 @@
+"""`unmask bench`: how fast is it here, and is it slower than it was?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from unmask_sdk.cli.options import ArtifactsOption, ModelsOption, PrecisionsOption, RuntimesOption
+from unmask_sdk.core.cpu_count import usable_cpus
+
+if TYPE_CHECKING:
+    from unmask_sdk.benchmarks.latency.bench import Plan
+    from unmask_sdk.benchmarks.parity.cases import Case
+
+
+def bench(
+    artifacts: ArtifactsOption = None,
+    runtimes: RuntimesOption = "",
+    precisions: PrecisionsOption = "",
+    models: ModelsOption = "",
+    groups: Annotated[
+        str, typer.Option(help="What to measure, of crop,photo,batch,threads,start.")
+    ] = "crop,photo,batch,threads,start",
+    rounds: Annotated[int, typer.Option(min=2, help="Runs of each case.")] = 50,
+    threads: Annotated[
+        str, typer.Option(help="Such as 1,2,4; by default 1, 2, 4, … up to the cores.")
+    ] = "",
+    batches: Annotated[str, typer.Option(help="Batch sizes.")] = "1,2,4,8,16,32",
+    json: Annotated[
+        Path | None, typer.Option(help="File to write, in pytest-benchmark's format.")
+    ] = None,
+    plot: Annotated[
+        Path | None, typer.Option(help="Latency against quality: .png or .svg to write.")
+    ] = None,
+    parity: Annotated[
+        Path | None,
+        typer.Option(help="parity.json of `unmask parity --faces`, for the plot's quality."),
+    ] = None,
+    compare: Annotated[
+        Path | None,
+        typer.Option(help="Earlier --json of this device; exit code 1 if it is slower now."),
+    ] = None,
+    tolerance: Annotated[
+        float, typer.Option(min=0.0, help="Slower by this share is a regression.")
+    ] = 0.1,
+) -> None:
+    """Measure every runtime and precision on this device."""
+    from unmask_sdk.core.optional_deps import require
+
+    require("unmask bench", "pytest_benchmark", extra="bench")
+    if plot is not None:
+        require("--plot", "matplotlib", extra="bench")
+    from unmask_sdk.benchmarks.latency import bench_json, bench_table
+    from unmask_sdk.benchmarks.latency.bench import GROUPS, Plan, usable
+    from unmask_sdk.benchmarks.latency.condition import condition
+    from unmask_sdk.benchmarks.parity.cases import select
+    from unmask_sdk.core.output_paths import check_file, make_folder
+    from unmask_sdk.errors import InvalidInputError
+
+    chosen = _names(groups)
+    unknown = [name for name in chosen if name not in GROUPS]
+    if unknown or not chosen:
+        raise InvalidInputError(f"--groups takes {', '.join(GROUPS)}; got {groups!r}")
+    if (plot or compare) and "crop" not in chosen:
+        raise InvalidInputError(f"--plot and --compare need the group crop; got --groups {groups}")
+    if plot is not None and plot.suffix.lower() not in (".png", ".svg"):
+        raise InvalidInputError(f"--plot {plot}: it is drawn as .png or .svg; name it so")
+    for file, option in ((json, "--json"), (plot, "--plot")):
+        if file is not None:
+            check_file(file, option)
+    plan = Plan(
+        rounds=rounds,
+        photos=min(rounds, Plan.photos),
+        batches=_numbers(batches, "--batches"),
+        threads=_numbers(threads, "--threads") if threads else _powers(usable_cpus()),
+    )
+    old = None if compare is None else bench_json.read(compare)
+    quality = None if parity is None else _quality(parity)
+    found = select(artifacts, *map(_names, (runtimes, precisions, models)))
+    cases, left_out = usable(found.cases)
+    for name, reason in (*left_out, *found.left_out):
+        typer.echo(f"{name} is left out: {reason}", err=True)
+    if not cases or (runtimes and left_out):
+        raise InvalidInputError("not every case that was asked for is usable here; see above")
+
+    before = condition()
+    measured = []
+    for group in chosen:
+        measured += GROUPS[group](cases, plan, lambda step: typer.echo(step, err=True))
+    data = bench_json.to_data(measured, before, condition())
+    _show(bench_table.tables(data))
+    for file, option in ((json, "--json"), (plot, "--plot")):
+        if file is not None:
+            make_folder(file.parent, option)
+    if json is not None:
+        bench_json.write(json, data)
+    if plot is not None:
+        bench_table.plot(plot, data, quality)
+    if old is not None:
+        _compare(old, data, tolerance, cases, plan)
+
+
+def _compare(
+    old: dict[str, object],
+    new: dict[str, object],
+    tolerance: float,
+    cases: Sequence[Case],
+    plan: Plan,
+) -> None:
+    from dataclasses import replace
+
+    from unmask_sdk.benchmarks.latency.bench import crop
+    from unmask_sdk.benchmarks.latency.compare import compare
+    from unmask_sdk.errors import VerificationError
+
+    def again(names: Sequence[str]) -> dict[str, float]:
+        typer.echo(f"looks slower, measured again: {', '.join(names)}", err=True)
+        suspects = [case for case in cases if case.name in names]
+        longer = replace(plan, rounds=2 * plan.rounds, energy=False)
+        return {
+            one.case: float(one.extra["yardsticks"])
+            for one in crop(suspects, longer, lambda step: None)
+        }
+
+    changes = compare(old, new, tolerance, again)
+    rows = [["benchmark", "value", "then", "now", "ratio"]]
+    rows += [
+        [c.name, c.value, f"{c.old:.4g}", f"{c.new:.4g}", f"{c.ratio:.3f}{' WORSE' * c.slower}"]
+        for c in changes
+    ]
+    _show([("Against the earlier run", rows)])
+    worse = [f"{c.name} ({c.value} x{c.ratio:.2f})" for c in changes if c.slower]
+    if worse:
+        raise VerificationError(
+            f"worse than in the earlier run by more than {tolerance:.0%}: {', '.join(worse)}"
+        )
+
+
+def _show(tables: Sequence[tuple[str, Sequence[Sequence[str]]]]) -> None:
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    console = Console()
+    if not console.is_terminal:
+        # Rich takes 80 columns for what it does not know, which cuts the numbers.
+        console = Console(width=140)
+    for title, rows in tables:
+        table = Table(title=escape(title), title_justify="left")
+        for k, heading in enumerate(rows[0]):
+            table.add_column(heading, justify="right" if k else "left", overflow="fold")
+        for row in rows[1:]:
+            table.add_row(*map(escape, row))
+        console.print(table)
+
+
+def _quality(file: Path) -> dict[str, float]:
+    import json
+
+    from unmask_sdk.errors import DataError
+
+    try:
+        verdicts = json.loads(file.read_text(encoding="utf-8"))["verdicts"]
+        found = {v["name"]: v["measures"].get("hole_psnr") for v in verdicts}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DataError(f"{file} is not a parity.json ({error}); see `unmask parity`") from None
+    known = {name: float(value) for name, value in found.items() if value is not None}
+    if not known:
+        raise DataError(f"{file} knows no truth; make it with `unmask parity --faces`")
+    return known
+
+
+def _names(given: str) -> list[str]:
+    return [name.strip() for name in given.split(",") if name.strip()]
+
+
+def _numbers(given: str, option: str) -> tuple[int, ...]:
+    from unmask_sdk.errors import InvalidInputError
+
+    numbers = [int(name) if name.isdecimal() else 0 for name in _names(given)]
+    if not numbers or min(numbers) < 1:
+        raise InvalidInputError(f"{option} takes whole numbers such as 1,2,4; got {given!r}")
+    return tuple(dict.fromkeys(numbers))
+
+
+def _powers(limit: int) -> tuple[int, ...]:
+    """1, 2, 4, … and the limit itself."""
+    return tuple(sorted({2**k for k in range(limit.bit_length())} | {limit}))

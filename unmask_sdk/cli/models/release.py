@@ -1,0 +1,138 @@
+"""`unmask release`: weights to artifacts, pictures and every number in the documents."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from unmask_sdk.core.atomic_write import write_whole
+
+NEEDS = (
+    "torch",
+    "safetensors",
+    "onnx",
+    "onnxruntime",
+    "onnxscript",
+    "litert_torch",
+    "ai_edge_quantizer",
+    "skimage",
+    "matplotlib",
+    "pytest_benchmark",
+)
+# Side of the crops of the unmaskers that come with the package.
+SIZE = 256
+LITE = "ours, lite"
+
+
+def release(
+    faces: Annotated[Path, typer.Argument(help="Folder of face pictures and landmarks.npz.")],
+    weights: Annotated[
+        Path | None, typer.Option(help="New weights of the unmasker; the clone's if left out.")
+    ] = None,
+    lite_weights: Annotated[
+        Path | None, typer.Option(help="New weights of the lite one; the clone's if left out.")
+    ] = None,
+    root: Annotated[Path, typer.Option(help="The clone to refresh.")] = Path("."),
+    sface: Annotated[
+        Path | None, typer.Option(help="SFace's ONNX file, to judge identity.")
+    ] = None,
+    perceptual: Annotated[bool, typer.Option(help="Judge perceptual distance too.")] = False,
+    photos: Annotated[
+        Path | None, typer.Option(help="Folder of photos of really masked people.")
+    ] = None,
+    limit: Annotated[int, typer.Option(min=1, help="Evaluate at most so many faces.")] = 500,
+    report: Annotated[
+        Path | None, typer.Option(help="Folder for the evaluation's tables and pictures.")
+    ] = None,
+) -> None:
+    """Refresh weights, artifacts, example pictures and the documents' numbers in a clone.
+
+    If any of it fails, the clone is left as it was.
+    """
+
+    from unmask_sdk.core.optional_deps import require
+
+    require("unmask release", *NEEDS, extra="dev")
+    from unmask_sdk.cli.media.image import image
+    from unmask_sdk.core.output_paths import check_writable
+    from unmask_sdk.errors import DataError, InvalidInputError
+    from unmask_sdk.export.release import (
+        check_root,
+        export_shipped,
+        measure_speed,
+        sizes,
+        undone_on_failure,
+        write_documents,
+    )
+    from unmask_sdk.training.datasets.data import read_landmarks, select
+    from unmask_sdk.training.evaluation.evaluate import OURS, evaluate, run_graph
+    from unmask_sdk.training.evaluation.perceptual_distance import PerceptualDistance
+    from unmask_sdk.training.evaluation.real_photos import real_photos
+    from unmask_sdk.training.evaluation.recognition import Recogniser
+    from unmask_sdk.training.evaluation.report import headline, summarise, write_report
+    from unmask_sdk.training.nets.checkpoint import load_unmasker
+
+    check_root(root)
+    if report is not None:
+        check_writable(report, "--report")
+    stored = root / "training" / "weights"
+    models = [
+        (method, stored / f"{name}.safetensors", given)
+        for method, name, given in (
+            (OURS, f"unmask-{SIZE}", weights),
+            (LITE, f"unmask-{SIZE}-lite", lite_weights),
+        )
+    ]
+    models = [(m, kept, given) for m, kept, given in models if given or kept.exists()]
+    graphs = {method: load_unmasker(given or kept) for method, kept, given in models}
+    for method, kept, given in models:
+        size = graphs[method].unmasker.config.size
+        if size != SIZE:
+            raise InvalidInputError(
+                f"{given or kept} works at {size} px; a release takes unmaskers of {SIZE} px, "
+                f"made by `unmask train training/configs/{kept.stem}.yaml`"
+            )
+    pool = select(read_landmarks(faces / "landmarks.npz"), split="val")
+    chosen = select(pool, split="val", limit=limit)
+    if not chosen:
+        raise DataError(f"{faces / 'landmarks.npz'} has no face in the split 'val'")
+    recogniser = Recogniser(sface) if sface else None
+    distance = PerceptualDistance() if perceptual else None
+
+    artifacts = root / "unmask_sdk" / "artifacts"
+    pictures = root / "docs" / "before-after"
+    with undone_on_failure(stored, artifacts, pictures):
+        for _, kept, given in models:
+            if given is not None:
+                write_whole(kept, given.read_bytes())
+        made = export_shipped(
+            sorted(stored.glob("*.safetensors")),
+            artifacts,
+            lambda step: typer.echo(f"export: {step}"),
+        )
+        image(
+            sorted((root / "examples").glob("*.jpg")),
+            pictures,
+            runtime="onnx",
+            precision="fp32",
+            artifacts=artifacts,
+            side_by_side=True,
+        )
+        typer.echo("measuring speed")
+        speed = measure_speed(root)
+        seen = real_photos(photos, run_graph(graphs[OURS])) if photos else None
+        found = evaluate(
+            faces, chosen, graphs, SIZE, pool=pool, recogniser=recogniser, distance=distance
+        )
+        text = summarise(found, seen)
+        if report is not None:
+            write_report(report, text, found, seen)
+        blocks = {
+            "sizes": sizes({kept.stem: graphs[m] for m, kept, _ in models}, made),
+            "speed": speed,
+            "quality": text,
+        }
+        write_documents(root, {**blocks, "headline": headline(found)})
+    typer.echo(text)

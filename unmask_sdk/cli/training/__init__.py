@@ -1,0 +1,1 @@
+"""Commands that need training data: synthesize, train, evaluate."""

@@ -1,0 +1,105 @@
+"""`unmask evaluate`: quality on faces that training has not seen."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+NEEDS = ("torch", "safetensors", "onnx", "onnxruntime", "skimage")
+
+
+def evaluate(
+    faces: Annotated[Path, typer.Argument(help="Folder of face pictures.")],
+    landmarks: Annotated[
+        Path | None, typer.Option(help="Their meshes; default FACES/landmarks.npz.")
+    ] = None,
+    mesh: Annotated[
+        Path | None,
+        typer.Option(help="MediaPipe's face_landmark.tflite, to make the meshes with."),
+    ] = None,
+    weights: Annotated[
+        Path | None, typer.Option(help="Weight file; the shipped one if left out.")
+    ] = None,
+    against: Annotated[
+        list[str] | None,
+        typer.Option(help="NAME=FILE: other weights to compare with. May be repeated."),
+    ] = None,
+    sface: Annotated[
+        Path | None,
+        typer.Option(
+            help="SFace's ONNX file, to judge identity (training/evaluation/recognition.py)."
+        ),
+    ] = None,
+    perceptual: Annotated[
+        bool,
+        typer.Option(
+            help="Judge perceptual distance (training/evaluation/perceptual_distance.py)."
+        ),
+    ] = False,
+    photos: Annotated[
+        Path | None, typer.Option(help="Folder of photos of really masked people.")
+    ] = None,
+    split: Annotated[str, typer.Option(help="Split of the landmark file to use.")] = "val",
+    limit: Annotated[int, typer.Option(min=1, help="Use at most so many faces.")] = 500,
+    report: Annotated[Path | None, typer.Option(help="Folder for tables and pictures.")] = None,
+) -> None:
+    """Measure PSNR, SSIM, L1, seams, mask IoU, identity; beside the input and OpenCV's Telea."""
+    from unmask_sdk.core.optional_deps import require
+
+    require("unmask evaluate", *NEEDS, extra="train")
+    if report is not None:
+        require("--report", "matplotlib", extra="train")
+    from unmask_sdk.core.output_paths import check_writable
+    from unmask_sdk.errors import DataError, InvalidInputError
+    from unmask_sdk.faces.align import CROP_SIZE
+    from unmask_sdk.training import shipped_weights
+    from unmask_sdk.training.datasets.data import select
+    from unmask_sdk.training.evaluation.evaluate import OURS, run_graph
+    from unmask_sdk.training.evaluation.evaluate import evaluate as run
+    from unmask_sdk.training.evaluation.perceptual_distance import PerceptualDistance
+    from unmask_sdk.training.evaluation.real_photos import real_photos
+    from unmask_sdk.training.evaluation.recognition import Recogniser
+    from unmask_sdk.training.evaluation.report import summarise, write_report
+    from unmask_sdk.training.nets.checkpoint import load_unmasker
+    from unmask_sdk.training.synthesis.synth_set import find_faces
+
+    if report is not None:
+        check_writable(report, "--report")
+    files = {OURS: weights or shipped_weights("unmask-256")}
+    for pair in against or []:
+        name, separator, file = pair.partition("=")
+        if not separator or not name or name in files:
+            raise InvalidInputError(f"--against takes NAME=FILE, each name once; got {pair!r}")
+        files[name] = Path(file)
+    graphs = {name: load_unmasker(path) for name, path in files.items()}
+    sizes = {graph.unmasker.config.size for graph in graphs.values()}
+    if len(sizes) > 1:
+        raise InvalidInputError(f"weights of different sizes cannot be compared: {sorted(sizes)}")
+    recogniser = Recogniser(sface) if sface else None
+    distance = PerceptualDistance() if perceptual else None
+    found = find_faces(faces, landmarks, mesh)
+    chosen = select(found, split=split, limit=limit)
+    if not chosen:
+        splits = ", ".join(sorted({face.split for face in found}))
+        raise DataError(f"no face in split {split!r}; this set has: {splits}. Pass --split")
+    if photos and sizes != {CROP_SIZE}:
+        raise InvalidInputError(
+            f"--photos takes networks of {CROP_SIZE} px, these are of {sizes.pop()}; leave it out"
+        )
+    seen = real_photos(photos, run_graph(graphs[OURS])) if photos else None
+    scores = run(
+        faces,
+        chosen,
+        graphs,
+        sizes.pop(),
+        pool=select(found, split=split),
+        recogniser=recogniser,
+        distance=distance,
+    )
+    text = summarise(scores, seen)
+    typer.echo(text)
+    if report is not None:
+        write_report(report, text, scores, seen)
+        typer.echo(f"report: {report}")

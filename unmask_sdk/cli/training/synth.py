@@ -1,0 +1,44 @@
+"""`unmask synth`: a Masked-Faces set from a folder of faces."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def synth(
+    faces: Annotated[Path, typer.Argument(help="Folder of pictures, one face each.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder to write to.")],
+    landmarks: Annotated[
+        Path | None, typer.Option(help="Their meshes; default FACES/landmarks.npz.")
+    ] = None,
+    mesh: Annotated[
+        Path | None,
+        typer.Option(help="MediaPipe's face_landmark.tflite, to make the meshes with."),
+    ] = None,
+    types: Annotated[
+        str, typer.Option(help="Mask types, by commas.")
+    ] = "surgical,cloth,n95,dark,scarf",
+    variants: Annotated[int, typer.Option(min=1, help="Masks for each face.")] = 1,
+    size: Annotated[int, typer.Option(help="Side of the crops in pixels, 32 to 2048.")] = 256,
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="Use only so many faces; with --mesh, pictures.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Same seed, same masks.")] = 0,
+) -> None:
+    """Put synthetic masks on faces: image, mask, truth, pairs.jsonl, and a contact sheet."""
+    from unmask_sdk.core.optional_deps import require
+
+    require("unmask synth", "torch", "safetensors", extra="train")
+    from unmask_sdk.core.output_paths import check_writable
+    from unmask_sdk.training.synthesis.synth_set import check_options, find_faces
+    from unmask_sdk.training.synthesis.synth_set import synth as run
+
+    check_writable(out, "--out")
+    kinds = tuple(kind.strip() for kind in types.split(","))
+    check_options(faces, out, kinds, variants, size)
+    found = find_faces(faces, landmarks, mesh, skip=out, limit=limit)
+    count = run(faces, found, out, kinds=kinds, variants=variants, seed=seed, size=size)
+    typer.echo(f"{count} pairs in {out}; look at {out / 'sheet.jpg'}")

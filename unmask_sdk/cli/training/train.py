@@ -1,0 +1,112 @@
+"""`unmask train` and `unmask cost`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def train(
+    config: Annotated[Path, typer.Argument(help="YAML, e.g. training/configs/unmask-256.yaml.")],
+    faces: Annotated[Path, typer.Option(help="Folder of face pictures.")],
+    run: Annotated[Path, typer.Option(help="Folder of this run; goes on where it stopped.")],
+    landmarks: Annotated[
+        Path | None, typer.Option(help="Their meshes; default FACES/landmarks.npz.")
+    ] = None,
+    device: Annotated[str, typer.Option(help="cpu, cuda or cuda:N.")] = "cpu",
+    threads: Annotated[int, typer.Option(min=1, help="CPU threads.")] = 1,
+    workers: Annotated[int, typer.Option(min=1, help="Processes that draw masks.")] = 1,
+    limit: Annotated[int | None, typer.Option(min=1, help="Use only so many faces.")] = None,
+    start: Annotated[
+        str | None, typer.Option(help="Weight file to begin from, instead of at random.")
+    ] = None,
+    teacher: Annotated[
+        str | None, typer.Option(help="Weights of the larger unmasker that a small one follows.")
+    ] = None,
+    perceptual_weights: Annotated[
+        str | None, typer.Option(help="VGG16 weights (see training/unmasker/perceptual.py).")
+    ] = None,
+    identity_weights: Annotated[
+        str | None,
+        typer.Option(help="Folder of dlib's weights (training/unmasker/identity.py)."),
+    ] = None,
+) -> None:
+    """Train the unmasker: weights, metrics.jsonl and sample sheets appear in the run folder.
+
+    The faces are packed there first: 0.20 MB of disk a face at 128 px, 0.52 MB at 256 px.
+    """
+    from unmask_sdk.core.optional_deps import require
+
+    require("unmask train", "torch", "safetensors", "yaml", "skimage", extra="train")
+    import cv2
+    import torch
+
+    from unmask_sdk.core.output_paths import check_writable
+    from unmask_sdk.training.unmasker.config import read_config
+    from unmask_sdk.training.unmasker.train import train as run_training
+
+    check_writable(run, "--run")
+    settings = read_config(
+        config,
+        limit=limit,
+        start=start,
+        teacher=teacher,
+        perceptual_weights=perceptual_weights,
+        identity_weights=identity_weights,
+    )
+    if settings.perceptual_weights is not None:
+        require("the perceptual loss", "h5py", extra="train")
+    torch.set_num_threads(threads)
+    cv2.setNumThreads(1)
+    weights = run_training(
+        settings,
+        faces=faces,
+        landmarks=landmarks or faces / "landmarks.npz",
+        run=run,
+        device=device,
+        workers=workers,
+    )
+    typer.echo(f"weights: {weights}")
+
+
+def cost(
+    weights: Annotated[
+        Path | None, typer.Argument(help="A weight file; the default network if left out.")
+    ] = None,
+    layers: Annotated[bool, typer.Option(help="Show every convolution.")] = False,
+) -> None:
+    """Show what the unmasker costs: parameters and FLOP (2 per multiply-accumulate)."""
+    from unmask_sdk.core.optional_deps import require
+
+    require("unmask cost", "torch", "safetensors", extra="train")
+    import torch
+    from rich.console import Console
+    from rich.table import Table
+
+    from unmask_sdk.training.nets.checkpoint import load_unmasker
+    from unmask_sdk.training.nets.cost import layer_costs
+    from unmask_sdk.training.nets.graph import build_unmasker
+    from unmask_sdk.training.nets.networks import UnmaskerConfig
+
+    graph = load_unmasker(weights) if weights else build_unmasker(UnmaskerConfig())
+    size = graph.unmasker.config.size
+    rows = layer_costs(graph, torch.zeros(1, size, size, 3, dtype=torch.uint8))
+    table = Table("part", "shape", "parameters", "MFLOP")
+    parts: dict[str, tuple[int, int]] = {}
+    for row in rows:
+        name = row.name.removeprefix("unmasker.")
+        part = ".".join(name.split(".")[:2])
+        count, flop = parts.get(part, (0, 0))
+        parts[part] = (count + row.parameters, flop + row.flop)
+        if layers:
+            table.add_row(name, row.shape, f"{row.parameters:,}", f"{row.flop / 1e6:.1f}")
+    if not layers:
+        for part, (count, flop) in parts.items():
+            table.add_row(part, "", f"{count:,}", f"{flop / 1e6:.1f}")
+    total = sum(p.numel() for p in graph.parameters())
+    flop = sum(row.flop for row in rows)
+    table.add_section()
+    table.add_row("all (with batch norm)", f"{size}x{size}", f"{total:,}", f"{flop / 1e6:.1f}")
+    Console().print(table)

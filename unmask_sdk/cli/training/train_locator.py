@@ -1,0 +1,30 @@
+"""`unmask train-locator`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+
+
+def train_locator(
+    config: Annotated[Path, typer.Argument(help="YAML, such as training/configs/locator.yaml.")],
+    faces: Annotated[Optional[Path], typer.Option(help="Folder of face pictures.")] = None,  # noqa: UP045
+    landmarks: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(help="Their meshes; default FACES/landmarks.npz."),
+    ] = None,
+    out: Annotated[Optional[Path], typer.Option("-o", "--out", help="Folder to write.")] = None,  # noqa: UP045
+    only: Annotated[Optional[str], typer.Option(help="detector or aligner; both if left.")] = None,  # noqa: UP045
+    device: Annotated[Optional[str], typer.Option(help="cpu or cuda.")] = None,  # noqa: UP045
+) -> None:
+    """Train the networks that find faces; goes on where the last run in OUT stopped."""
+    from unmask_sdk.core.optional_deps import require
+
+    require("unmask train-locator", "torch", "safetensors", "yaml", "skimage", extra="train")
+    from unmask_sdk.training.locator.train import read_config, train
+
+    settings = read_config(config, faces=faces, landmarks=landmarks, out=out, device=device)
+    for kind, weights in train(settings, only=only).items():
+        typer.echo(f"{kind}: {weights}")

@@ -1,0 +1,1 @@
+"""What every other package stands on: checks, files, paths, the manifest; imports no engine."""

@@ -1,0 +1,1 @@
+"""Finds faces and their eyes, and cuts the canonical crop."""

@@ -1,0 +1,152 @@
+"""The canonical crop: where a face lies in the 256x256 picture that the networks see.
+
+The crop is placed by the eye centres alone, so that the masked and the unmasked picture of one
+face align alike. Coordinates are pixels, x to the right and y down, with whole numbers at pixel
+centres (OpenCV's convention). "Left" and "right" are the picture's, not the person's.
+"""
+
+from __future__ import annotations
+
+from math import ceil, floor
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from unmask_sdk.errors import InvalidInputError
+
+Floats = npt.NDArray[np.float64]
+Pixels = npt.NDArray[np.uint8]
+
+CROP_SIZE = 256
+CROP_EYES = np.array([[98.0, 112.0], [158.0, 112.0]])
+CROP_EYE_DISTANCE = 60.0
+
+# Closer than this, two "eye centres" give no usable direction or scale.
+MIN_EYE_DISTANCE = 1.0
+
+
+def crop_matrix(eyes: npt.ArrayLike, size: int = CROP_SIZE) -> Floats:
+    """Gives the similarity transform from picture to canonical crop.
+
+    Args:
+        eyes: `[2, 2]`, the (x, y) centres of the picture-left and picture-right eye in pixels.
+        size: Side of the crop in pixels; the eyes' places scale with it.
+
+    Returns:
+        `[2, 3]` float64 matrix for `cv2.warpAffine`.
+
+    Raises:
+        InvalidInputError: If the eyes are not two finite points at least one pixel apart.
+    """
+    points = np.asarray(eyes, dtype=np.float64)
+    if points.shape != (2, 2) or not np.isfinite(points).all():
+        raise InvalidInputError(
+            f"eyes must be two finite (x, y) points, shape (2, 2); got {points.tolist()}"
+        )
+    (ax, ay), (bx, by) = points
+    dx, dy = bx - ax, by - ay
+    with np.errstate(over="ignore"):
+        squared = dx * dx + dy * dy
+    if not np.isfinite(squared):
+        raise InvalidInputError(f"eyes are too far apart; got {points.tolist()}")
+    if squared < MIN_EYE_DISTANCE**2:
+        raise InvalidInputError(
+            f"eyes must be at least {MIN_EYE_DISTANCE:g} px apart; got {points.tolist()}"
+        )
+    # Eye places keep their position relative to the crop's edges (pixel edges, not centres) as
+    # the size changes, so a crop at 128 is exactly the crop at 256 halved.
+    target = (CROP_EYES + 0.5) * (size / CROP_SIZE) - 0.5
+    tx, ty = target[1] - target[0]
+    a = (tx * dx + ty * dy) / squared
+    b = (ty * dx - tx * dy) / squared
+    return np.array(
+        [
+            [a, -b, target[0, 0] - a * ax + b * ay],
+            [b, a, target[0, 1] - b * ax - a * ay],
+        ]
+    )
+
+
+def transform_points(matrix: npt.ArrayLike, points: npt.ArrayLike) -> Floats:
+    """Applies a `[2, 3]` affine matrix to `[..., 2]` points."""
+    m = np.asarray(matrix, dtype=np.float64)
+    moved: Floats = np.asarray(points, dtype=np.float64) @ m[:, :2].T + m[:, 2]
+    return moved
+
+
+def pixels_per_pixel(matrix: Floats) -> float:
+    """How many photo pixels one crop pixel spans along a side."""
+    return 1.0 / float(np.hypot(matrix[0, 0], matrix[1, 0]))
+
+
+def to_photo(matrix: Floats, points: npt.ArrayLike) -> Floats:
+    """Carries `[..., 2]` crop points back to the photo."""
+    import cv2
+
+    back: Floats = transform_points(cv2.invertAffineTransform(matrix), points)
+    return back
+
+
+def shifted(matrix: Floats, left: int, top: int) -> Floats:
+    """The matrix for a part of the photo that begins at (left, top)."""
+    moved: Floats = matrix.copy()
+    moved[:, 2] += matrix[:, :2] @ np.array([left, top])
+    return moved
+
+
+def bounds(points: Floats, image: Pixels, spare: float) -> tuple[int, int, int, int]:
+    """The rectangle (x0, y0, x1, y1) of a photo round points, `spare` pixels wider, clipped."""
+    height, width = image.shape[:2]
+    (left, top), (right, bottom) = points.min(0).tolist(), points.max(0).tolist()
+    x0, x1 = (min(max(x, 0), width) for x in (floor(left - spare), ceil(right + spare) + 1))
+    y0, y1 = (min(max(y, 0), height) for y in (floor(top - spare), ceil(bottom + spare) + 1))
+    return x0, y0, x1, y1
+
+
+def warp_crop(image: Pixels, matrix: Floats, size: int = CROP_SIZE) -> Pixels:
+    """Cuts the canonical crop out of a picture.
+
+    Only the part of the picture round the crop is looked at. Pictures that are larger than the
+    crop are averaged over, not sampled, so that fine detail does not alias. Pixels from outside
+    the picture repeat its border.
+
+    Args:
+        image: `[H, W, C]` or `[H, W]` uint8.
+        matrix: From `crop_matrix`, with the same `size`.
+        size: Side of the crop in pixels.
+
+    Returns:
+        `[size, size, C]` or `[size, size]` uint8.
+    """
+    import cv2
+
+    corners = np.array([[-1.0, -1.0], [size, -1.0], [size, size], [-1.0, size]])
+    # Averaging looks a crop's pixel further.
+    spare = 2 + 2 * pixels_per_pixel(matrix)
+    x0, y0, x1, y1 = bounds(to_photo(matrix, corners), image, spare)
+    # A crop that lies wholly beyond the picture sees the border pixels nearest to it.
+    height, width = image.shape[:2]
+    x0, y0 = min(x0, width - 1), min(y0, height - 1)
+    source: Any = image[y0 : max(y1, y0 + 1), x0 : max(x1, x0 + 1)]
+    warp = shifted(matrix, x0, y0)
+    factor = int(pixels_per_pixel(matrix))
+    if factor > 1:
+        height, width = source.shape[:2]
+        shrunk = (max(1, width // factor), max(1, height // factor))
+        if width >= factor and height >= factor:
+            # Whole pixels are averaged faster. What is left out lies beyond the crop or, where the
+            # photo ends there, is less than a pixel of it.
+            height, width = shrunk[1] * factor, shrunk[0] * factor
+            source = source[:height, :width]
+        source = cv2.resize(source, shrunk, interpolation=cv2.INTER_AREA)
+        fx, fy = width / shrunk[0], height / shrunk[1]
+        # Pixel x of the shrunk picture lies at fx * (x + 0.5) - 0.5 in the original.
+        grow = np.array([[fx, 0, 0.5 * fx - 0.5], [0, fy, 0.5 * fy - 0.5], [0, 0, 1]])
+        warp = warp @ grow
+    return np.asarray(
+        cv2.warpAffine(
+            source, warp, (size, size), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+        ),
+        dtype=np.uint8,
+    )

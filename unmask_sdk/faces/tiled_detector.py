@@ -1,0 +1,77 @@
+"""A detector of fixed size made to look at pictures of any size, tile by tile.
+
+Some formats (TFLite, Core ML) hold graphs of one input shape only. Neighbouring tiles overlap, and
+of each tile's maps only the inner part is used, so the maps are those of one look at the whole
+picture, but for the little that the network would have seen further away.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from .detector_postprocess import CELL, GREY, STRIDE
+
+if TYPE_CHECKING:
+    from .locator import NamedRuntime
+
+Array = npt.NDArray[Any]
+
+# Side of the detector's input where it is fixed. The coarse look, which most photos of one face
+# need alone, is never larger than this.
+TILE = 352
+# Pixels at a tile's inner edge whose answers come from the neighbour, who sees more around them.
+# Faces larger than twice this are seen whole in the coarser look.
+EDGE = 48
+
+
+class TiledDetector:
+    """A detector of fixed input size behind the interface of one that takes any.
+
+    Args:
+        detector: Takes `image` uint8 `[1, size, size, 3]`; gives `heat` and `box`, see `Locator`.
+        size: Side of its input in pixels, a multiple of 32.
+    """
+
+    def __init__(self, detector: NamedRuntime, size: int = TILE) -> None:
+        self._detector = detector
+        self._size = size
+
+    def run_named(self, **inputs: Array) -> dict[str, Array]:
+        """Looks at `image`, uint8 `[1, H, W, 3]` with sides that are multiples of 32."""
+        picture = inputs["image"][0]
+        height, width = picture.shape[:2]
+        heat = np.zeros((1, height // CELL, width // CELL), np.float32)
+        box = np.zeros((*heat.shape, 4), np.float32)
+        for top in _starts(height, self._size):
+            for left in _starts(width, self._size):
+                maps = self._detector.run_named(image=self._tile(picture, top, left))
+                r0, r1 = _inner(top, height, self._size)
+                c0, c1 = _inner(left, width, self._size)
+                y, x = top // CELL, left // CELL
+                heat[:, r0:r1, c0:c1] = maps["heat"][:, r0 - y : r1 - y, c0 - x : c1 - x]
+                box[:, r0:r1, c0:c1] = maps["box"][:, r0 - y : r1 - y, c0 - x : c1 - x]
+        return {"heat": heat, "box": box}
+
+    def _tile(self, picture: Array, top: int, left: int) -> Array:
+        tile = np.full((1, self._size, self._size, 3), GREY, np.uint8)
+        part = picture[top : top + self._size, left : left + self._size]
+        tile[0, : part.shape[0], : part.shape[1]] = part
+        return tile
+
+
+def _starts(length: int, size: int) -> list[int]:
+    """Where tiles begin along one side: evenly, at multiples of the detector's stride."""
+    if length <= size:
+        return [0]
+    count = -(-(length - 2 * EDGE) // (size - 2 * EDGE))
+    return [round(i * (length - size) / (count - 1) / STRIDE) * STRIDE for i in range(count)]
+
+
+def _inner(start: int, length: int, size: int) -> tuple[int, int]:
+    """The cells of the whole that a tile answers for; tiles later in order write over earlier."""
+    low = 0 if start == 0 else start + EDGE
+    high = length if start + size >= length else start + size - EDGE
+    return low // CELL, high // CELL

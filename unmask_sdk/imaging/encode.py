@@ -1,0 +1,283 @@
+"""Pictures out: a file is written whole or not at all."""
+
+from __future__ import annotations
+
+import io
+import os
+import struct
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, PngImagePlugin
+
+from unmask_sdk.core.atomic_write import write_whole
+from unmask_sdk.core.output_paths import hindrance
+from unmask_sdk.core.validate import check_whole
+from unmask_sdk.errors import ImageReadError, ImageWriteError
+
+from . import exif, xmp
+from .decode import Extras
+
+Pixels = npt.NDArray[np.uint8]
+
+DEFAULT_QUALITY = 95
+
+# What Pillow raises besides OSError, such as on EXIF that it does not understand.
+_REFUSALS = (
+    ValueError,
+    TypeError,
+    SyntaxError,
+    RuntimeError,
+    LookupError,
+    ArithmeticError,
+    AttributeError,
+    struct.error,
+)
+
+
+@dataclass(frozen=True)
+class OutputFormat:
+    """What is known of a format that can be written.
+
+    Attributes:
+        name: Pillow's name.
+        alpha: Whether it holds transparency. Where it does not, the picture is laid on white.
+        metadata: Whether it holds EXIF, XMP and a colour profile.
+        lossy: Whether it has a quality.
+        max_side: Longest side that it can hold, in pixels.
+        options: For Pillow.
+        max_exif: Longest EXIF block that it can hold, in bytes.
+        max_xmp: Longest XMP packet that it can hold, in bytes.
+    """
+
+    name: str
+    alpha: bool
+    metadata: bool
+    lossy: bool
+    max_side: int
+    options: Mapping[str, Any]
+    max_exif: int = 2**31 - 1
+    max_xmp: int = 2**31 - 1
+
+
+_JPEG = OutputFormat(
+    "JPEG", False, True, True, 65_500, {"subsampling": "4:4:4"}, 65_533, xmp.MAX_SEGMENT
+)
+# Not compressed: Pillow's own writer knows EXIF's inner directories, libtiff's does not.
+_TIFF = OutputFormat("TIFF", True, True, False, 2**31 - 1, {})
+
+# By the file name's extension, in lower case.
+OUTPUTS: Mapping[str, OutputFormat] = {
+    ".jpg": _JPEG,
+    ".jpeg": _JPEG,
+    ".png": OutputFormat("PNG", True, True, False, 2**31 - 1, {}),
+    # `exact` keeps the colours beneath what is clear.
+    ".webp": OutputFormat("WEBP", True, True, True, 16_383, {"exact": True}),
+    ".tif": _TIFF,
+    ".tiff": _TIFF,
+    ".bmp": OutputFormat("BMP", False, False, False, 2**31 - 1, {}),
+}
+
+
+def output_format(path: str | os.PathLike[str]) -> OutputFormat:
+    """Gives the format that a file name asks for.
+
+    Raises:
+        ImageWriteError: If the name has none of the extensions of `OUTPUTS`.
+    """
+    suffix = Path(path).suffix
+    try:
+        return OUTPUTS[suffix.lower()]
+    except KeyError:
+        found = f"the extension {suffix!r}" if suffix else "no extension"
+        raise ImageWriteError(
+            f"{os.fspath(path)} has {found}; pictures can be written as {', '.join(OUTPUTS)}"
+        ) from None
+
+
+def write(
+    path: str | os.PathLike[str],
+    pixels: Pixels,
+    extras: Extras | None = None,
+    *,
+    quality: int = DEFAULT_QUALITY,
+    generated: bool = False,
+    strip: bool = False,
+) -> None:
+    """Writes a picture in the format of its name's extension.
+
+    Transparency, EXIF, XMP and colour profile are written where the format can hold them. JPEG
+    and BMP cannot hold transparency: the picture is laid on white. A file of that name is replaced
+    only once the new one is complete.
+
+    Args:
+        path: File to write; its folder must be there.
+        pixels: uint8 `[H, W, 3]` RGB.
+        extras: What to write beside the colours.
+        quality: 1 to 100, for JPEG (always 4:4:4) and WebP.
+        generated: Whether a region was generated: the file then says so in its XMP (BMP has none).
+        strip: Leaves out EXIF and XMP of the photo; transparency, colour profile and the notice
+            that a region was generated stay.
+
+    Raises:
+        ImageWriteError: If the extension is not one of `OUTPUTS`, the format cannot hold a
+            picture of this size, or the file cannot be written.
+        InvalidInputError: If `quality` is no whole number, or out of range.
+    """
+    form = output_format(path)
+    _check(Path(path))
+    encode = _encoder(os.fspath(path), form, pixels, extras, quality, generated, strip)
+    _replace(Path(path), encode)
+
+
+def to_bytes(
+    format: str,
+    pixels: Pixels,
+    extras: Extras | None = None,
+    *,
+    quality: int = DEFAULT_QUALITY,
+    generated: bool = False,
+    strip: bool = False,
+) -> bytes:
+    """Gives the content of the file that `write` would write.
+
+    Args:
+        format: An extension of `OUTPUTS`, such as `png`; the others as for `write`.
+
+    Raises:
+        ImageWriteError: If there is no such format, or it cannot hold a picture of this size.
+        InvalidInputError: If `quality` is no whole number, or out of range.
+    """
+    form = OUTPUTS.get(f".{str(format).removeprefix('.')}".lower())
+    if form is None:
+        names = ", ".join(suffix[1:] for suffix in OUTPUTS)
+        raise ImageWriteError(f"there is no format {format!r}; pictures can be written as {names}")
+    file = io.BytesIO()
+    _encoder("the picture", form, pixels, extras, quality, generated, strip)(file)
+    return file.getvalue()
+
+
+def _encoder(
+    name: str,
+    form: OutputFormat,
+    pixels: Pixels,
+    extras: Extras | None,
+    quality: int,
+    generated: bool,
+    strip: bool,
+) -> Callable[[BinaryIO], None]:
+    """Gives what writes a picture into an open file; `name` is for its errors."""
+    check_whole("quality", quality, 1, 100)
+    extras = extras or Extras()
+    height, width = pixels.shape[:2]
+    if max(height, width) > form.max_side:
+        raise ImageWriteError(
+            f"{name}: {form.name} holds at most {form.max_side} pixels a side, "
+            f"this picture is {width}x{height}; write a PNG"
+        )
+    if strip:
+        extras = replace(extras, exif=None, xmp=None)
+    options = dict(form.options)
+    if form.lossy:
+        options["quality"] = int(quality)  # Pillow knows no other kind.
+    if form.metadata:
+        options |= _metadata(extras, form, generated)
+    image = _layers(pixels, extras.alpha, form.alpha)
+
+    def encode(file: BinaryIO) -> None:
+        try:
+            image.save(file, format=form.name, **options)
+        except _REFUSALS as error:
+            raise ImageWriteError(f"cannot write {name} as {form.name}: {error}") from error
+
+    return encode
+
+
+def copy(source: str | os.PathLike[str] | bytes, path: str | os.PathLike[str]) -> None:
+    """Copies a picture's file, or its content, byte for byte.
+
+    A file of that name is replaced as by `write`.
+
+    Raises:
+        ImageReadError: If `source` cannot be read.
+        ImageWriteError: If the file cannot be written.
+    """
+    _check(Path(path))
+    try:
+        content = source if isinstance(source, bytes) else Path(source).read_bytes()
+    except OSError as error:
+        raise ImageReadError(f"{source!s} cannot be read: {error.strerror}") from error
+    _replace(Path(path), content)
+
+
+def _metadata(extras: Extras, form: OutputFormat, generated: bool) -> dict[str, Any]:
+    """Gives Pillow's options for what of the metadata the format can hold."""
+    packet = xmp.packet(extras.xmp, generated=generated)
+    if packet is not None and len(packet) > form.max_xmp:
+        packet = xmp.packet(None, generated=generated)
+    block = extras.exif if len(extras.exif or b"") <= form.max_exif else None
+    options: dict[str, Any] = {}
+    if extras.icc is not None:
+        options["icc_profile"] = extras.icc
+    if form.name == "TIFF":
+        block = _tiff_tags(block, packet)
+    elif packet is not None:
+        options |= _XMP[form.name](packet)
+    if block is not None:
+        options["exif"] = block
+    return options
+
+
+def _png_text(packet: bytes) -> dict[str, Any]:
+    text = PngImagePlugin.PngInfo()
+    text.add_itxt("XML:com.adobe.xmp", packet.decode())
+    return {"pnginfo": text}
+
+
+# How Pillow, from its oldest version on, is told to write a packet.
+_XMP: Mapping[str, Callable[[bytes], dict[str, Any]]] = {
+    "JPEG": lambda packet: {"extra": xmp.segment(packet)},
+    "PNG": _png_text,
+    "WEBP": lambda packet: {"xmp": packet},
+}
+
+
+def _tiff_tags(block: bytes | None, packet: bytes | None) -> bytes | None:
+    tags = Image.Exif()
+    try:
+        if block is not None:
+            tags.load(block)
+        return exif.descriptions(tags, packet)
+    except (OSError, *_REFUSALS):  # Damaged metadata is no reason to refuse a sound picture.
+        return exif.descriptions(Image.Exif(), packet)
+
+
+def _layers(pixels: Pixels, alpha: Pixels | None, keep: bool) -> Image.Image:
+    image = Image.fromarray(np.ascontiguousarray(pixels))
+    if alpha is None:
+        return image
+    opacity = Image.fromarray(alpha)
+    if keep:
+        image.putalpha(opacity)
+        return image
+    return Image.composite(image, Image.new("RGB", image.size, "white"), opacity)
+
+
+def _check(path: Path) -> None:
+    reason = hindrance(path)
+    if reason is not None:
+        raise ImageWriteError(f"cannot write {path}: {reason}")
+
+
+def _replace(path: Path, content: bytes | Callable[[BinaryIO], object]) -> None:
+    try:
+        write_whole(path, content)
+    except OSError as error:
+        reason = error.strerror or " ".join(str(error).split())
+        raise ImageWriteError(f"cannot write {path}: {reason}") from error
+    except ValueError as error:
+        raise ImageWriteError(f"cannot write {str(path)!r}, it is no path: {error}") from error

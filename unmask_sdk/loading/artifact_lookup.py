@@ -1,0 +1,101 @@
+"""Which file of the manifests serves a role on a runtime, and what to do where none does."""
+
+from __future__ import annotations
+
+from unmask_sdk.core.manifest import Artifact, Manifest
+from unmask_sdk.errors import ArtifactError, InvalidInputError
+from unmask_sdk.runtimes.registry import Problem, RuntimeEntry
+
+AUTO = "auto"
+# Taken where a folder holds several networks of a role.
+DEFAULTS = ("unmask-256",)
+
+# Every export lists the reference weights too.
+_EXPORTED_WITH = {"safetensors": "onnx"}
+
+
+def name_of(manifests: tuple[Manifest, ...], role: str, model: str | None) -> str | None:
+    """Gives the name of the network to take for a role; None if no manifest has the role.
+
+    A folder that has the role at all answers for it: an unmasker of the user's own must not give
+    way to the package's because it lacks a format.
+
+    Raises:
+        InvalidInputError: If there is none of the name asked for, or several to choose from.
+    """
+    known = [dict.fromkeys(a.name for a in m.artifacts if a.role == role) for m in manifests]
+    if model is not None:
+        if any(model in names for names in known):
+            return model
+        there = ", ".join(name for names in known for name in names) or "none"
+        raise InvalidInputError(f"there is no {role} named {model!r}; known are: {there}")
+    names = next((list(names) for names in known if names), [])
+    preferred = [name for name in DEFAULTS if name in names] or names
+    if len(preferred) > 1:
+        raise InvalidInputError(
+            f"there are several networks of the role {role}: {', '.join(names)}; "
+            f"choose one with model={names[0]!r}, or export each to a folder of its own"
+        )
+    return next(iter(preferred), None)
+
+
+def lack_of(
+    manifests: tuple[Manifest, ...],
+    role: str,
+    entry: RuntimeEntry,
+    precision: str,
+    model: str | None,
+) -> Problem:
+    """Says that there is no artifact for a runtime, and what makes one."""
+    wanted = "" if precision == AUTO else f" {precision}"
+    runnable = runnable_files(manifests, role, entry, model)
+    format = _EXPORTED_WITH.get(entry.formats[0], entry.formats[0])
+    first = entry.precisions[0] if precision == AUTO else precision
+    mends = [f"ask for the precision {' or '.join(runnable)}"] if runnable else []
+    if first in entry.precisions:
+        mends.append(f"unmask export {format} --precision {first} -o DIR, and load(artifacts=DIR)")
+    return Problem(
+        ArtifactError,
+        f"there is no{wanted} {model or role} that {entry.title} opens",
+        ", or ".join(mends) or f"ask for the precision {' or '.join(entry.precisions)}",
+    )
+
+
+def find_file(
+    manifests: tuple[Manifest, ...],
+    role: str,
+    entry: RuntimeEntry,
+    precision: str = AUTO,
+    model: str | None = None,
+) -> tuple[Manifest, Artifact]:
+    """Gives the file that a runtime opens for a role, or raises what `lack_of` says."""
+    found = pick_file(manifests, role, entry, precision, model)
+    if found is None:
+        raise lack_of(manifests, role, entry, precision, model).as_error()
+    return found
+
+
+def pick_file(
+    manifests: tuple[Manifest, ...],
+    role: str,
+    entry: RuntimeEntry,
+    precision: str,
+    model: str | None,
+) -> tuple[Manifest, Artifact] | None:
+    """Gives the file that a runtime opens for a role, if there is one."""
+    runnable = runnable_files(manifests, role, entry, model)
+    chosen = next(iter(runnable), None) if precision == AUTO else precision
+    return None if chosen is None else runnable.get(chosen)
+
+
+def runnable_files(
+    manifests: tuple[Manifest, ...], role: str, entry: RuntimeEntry, model: str | None
+) -> dict[str, tuple[Manifest, Artifact]]:
+    """Gives what a runtime can open for a role by precision, the preferred one first."""
+    name = name_of(manifests, role, model)
+    for manifest in manifests:
+        files = manifest.find(role=role, formats=entry.formats)
+        found = {a.precision: a for a in files if a.name == name}
+        if any(a.name == name for a in manifest.artifacts):
+            return {p: (manifest, found[p]) for p in entry.precisions if p in found}
+    return {}

@@ -1,0 +1,139 @@
+"""What a runtime may take and must keep, and whether it does on this device.
+
+Speed is measured once and remembered; quality is what the artifact's certificate says.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import math
+import platform
+import statistics
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from unmask_sdk.core.atomic_write import write_whole
+from unmask_sdk.core.cache_dir import cache_folder
+from unmask_sdk.core.cpu_count import usable_cpus
+from unmask_sdk.core.sample_images import draw
+from unmask_sdk.core.validate import check_positive
+
+if TYPE_CHECKING:
+    from unmask_sdk.core.manifest import Artifact
+    from unmask_sdk.runtimes.base import Runtime
+
+# Runs before the clock counts, and runs that it counts.
+WARM_UP = 5
+RUNS = 15
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What is asked of the unmasker; None asks nothing.
+
+    Attributes:
+        max_ms: Milliseconds that one picture may take, the median of `RUNS`.
+        min_psnr: PSNR in dB to the reference that the certificate must show for every output.
+
+    Raises:
+        InvalidInputError: If one is not a positive number.
+    """
+
+    max_ms: float | None = None
+    min_psnr: float | None = None
+
+    def __post_init__(self) -> None:
+        for name, value in asdict(self).items():
+            if value is not None:
+                check_positive(name, value)
+
+    @property
+    def given(self) -> bool:
+        """Whether anything is asked."""
+        return self != Limits()
+
+    def missed_by(self, runtime: Runtime[Any]) -> str | None:
+        """Says which limit an opened unmasker does not keep; None if it keeps both."""
+        quality = psnr_of(runtime.artifact)
+        if self.min_psnr is not None and quality < self.min_psnr:
+            return f"its certificate shows {quality:.1f} dB, min_psnr={self.min_psnr:g} asks more"
+        if self.max_ms is not None:
+            taken = milliseconds(runtime)
+            if taken > self.max_ms:
+                return (
+                    f"a face takes {taken:.1f} ms here, max_ms={self.max_ms:g} allows less "
+                    "(`unmask cache clear` has it measured again)"
+                )
+        return None
+
+
+def psnr_of(artifact: Artifact) -> float:
+    """The lowest PSNR of the artifact's certificate in dB; infinite where nothing differs."""
+    return min((p.psnr_db for p in artifact.parity if p.psnr_db is not None), default=math.inf)
+
+
+def timings_folder() -> Path:
+    """Gives the folder of what was measured on this device, there or not."""
+    return cache_folder() / "timings"
+
+
+def timings() -> list[str]:
+    """Describes what was measured on this device, a line each."""
+    found = []
+    for file in sorted(timings_folder().glob("*.json")):
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+            note = json.loads(file.read_text(encoding="utf-8"))
+            threads = "" if note["threads"] is None else f", threads: {note['threads']}"
+            found.append(
+                f"{note['artifact']} {note['precision']} on {note['provider']}{threads}: "
+                f"{note['ms']:.1f} ms"
+            )
+    return found
+
+
+def forget_timings() -> int:
+    """Removes what was measured, and gives the number of measurements."""
+    files = list(timings_folder().glob("*.json"))
+    for file in files:
+        file.unlink(missing_ok=True)
+    return len(files)
+
+
+def milliseconds(runtime: Runtime[Any]) -> float:
+    """Gives the median time of one picture: as measured before on this device, or else now.
+
+    `unmask cache clear` has it measured again.
+    """
+    file = timings_folder() / f"{_key(runtime)}.json"
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+        return float(json.loads(file.read_text(encoding="utf-8"))["ms"])
+    taken = _measure(runtime)
+    # A device whose disk is full or read-only measures every time.
+    with contextlib.suppress(OSError):
+        _store(file, {"ms": taken, **asdict(runtime.info), "artifact": runtime.artifact.name})
+    return taken
+
+
+def _measure(runtime: Runtime[Any]) -> float:
+    _, height, width, _ = runtime.artifact.inputs[0].shape
+    image = draw(1, height or 256, width or 256)
+    taken = []
+    for _ in range(WARM_UP + RUNS):
+        start = time.perf_counter()
+        runtime.run(image)
+        taken.append(1000 * (time.perf_counter() - start))
+    return statistics.median(taken[WARM_UP:])
+
+
+def _key(runtime: Runtime[Any]) -> str:
+    parts = (runtime.artifact.sha256, asdict(runtime.info), platform.node(), usable_cpus())
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
+
+
+def _store(file: Path, note: dict[str, Any]) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(file, json.dumps(note, indent=2).encode())

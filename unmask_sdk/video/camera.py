@@ -1,0 +1,263 @@
+"""Frames from a camera, as OpenCV opens it; one that dies or hangs is opened again."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from unmask_sdk.core.closable import Closing
+from unmask_sdk.core.validate import check_seconds, check_whole
+from unmask_sdk.errors import InvalidInputError, SourceError
+
+from .latest_queue import Ended, Latest
+
+Frame = npt.NDArray[np.uint8]
+
+# What OpenCV takes as the index of a device, and as a side in pixels.
+_MAX_INDEX = 2**15
+_MAX_SIDE = 2**15
+
+
+class Capture(Protocol):
+    """What is needed of `cv2.VideoCapture`."""
+
+    def read(self) -> tuple[bool, Any]:
+        """Gives whether there was a frame, and the frame, uint8 `[H, W, 3]` BGR."""
+        ...
+
+    def release(self) -> None:
+        """Lets go of the device."""
+        ...
+
+
+@dataclass(frozen=True)
+class CameraCounters:
+    """What became of a camera.
+
+    Attributes:
+        frames: Frames given.
+        deaths: Times that it ended, or could not be opened again.
+        stalls: Times that it gave no frame for too long.
+        opened: Times that it was opened.
+    """
+
+    frames: int
+    deaths: int
+    stalls: int
+    opened: int
+
+
+class Camera(Closing, Iterator[Frame]):
+    """Frames of a camera, uint8 `[H, W, 3]` RGB, for `model.stream`.
+
+    If it dies, or gives no frame for `stall` seconds, it is opened again, as often as it takes.
+    The first time it must open at once.
+
+    Threads: one iterates; any may call `close` or read `counters`.
+
+    Args:
+        source: Index of a device or its path (/dev/video0), URL (rtsp://…), or GStreamer pipeline
+            that ends in `appsink` (it is known by its `!`). For a video file use `model.video`: as
+            a camera it would begin again at its end.
+        size: (width, height) to ask a device for; not for a URL or a pipeline.
+        stall: Seconds after which a camera that gives no frame counts as stuck.
+        retry: Seconds between attempts to open it again.
+        opener: Opens it, or raises `SourceError`; for other libraries than OpenCV.
+
+    Raises:
+        InvalidInputError: If an argument is no such thing.
+    """
+
+    def __init__(
+        self,
+        source: int | str | os.PathLike[str],
+        *,
+        size: tuple[int, int] | None = None,
+        stall: float = 5.0,
+        retry: float = 1.0,
+        opener: Callable[[], Capture] | None = None,
+    ) -> None:
+        check_seconds("stall", stall)
+        check_seconds("retry", retry, zero=True)
+        self._source = given = _checked(source)
+        _check_size(size, given)
+        self._opener = opener or (lambda: open_capture(given, size))
+        self._stall = stall
+        self._retry = retry
+        self._closed = threading.Event()
+        self._link: Latest[Frame] | None = None
+        self._frames = self._deaths = self._stalls = self._opened = 0
+
+    def __next__(self) -> Frame:
+        """Waits for the next frame.
+
+        Raises:
+            StopIteration: If the camera was closed.
+            SourceError: If it cannot be opened the first time.
+        """
+        while not self._closed.is_set():
+            link = self._link or self._connect()
+            try:
+                frame = link.get(self._stall)
+            except TimeoutError:
+                self._stalls += 1
+                self._drop()
+            except Ended:
+                self._lost()
+            except SourceError:
+                if not self._opened:
+                    raise
+                self._lost()
+            else:
+                self._frames += 1
+                return frame
+        raise StopIteration
+
+    @property
+    def counters(self) -> CameraCounters:
+        """What became of the camera so far."""
+        return CameraCounters(self._frames, self._deaths, self._stalls, self._opened)
+
+    def close(self) -> None:
+        """Ends the frames at once; a camera that is stuck is let go when it comes back."""
+        self._closed.set()
+        self._drop()
+
+    def _lost(self) -> None:
+        if self._closed.is_set():
+            return
+        self._deaths += 1
+        self._drop()
+        self._closed.wait(self._retry)
+
+    def _drop(self) -> None:
+        link, self._link = self._link, None
+        if link is not None:
+            link.close()
+
+    def _connect(self) -> Latest[Frame]:
+        link: Latest[Frame] = Latest()
+        self._link = link
+        if self._closed.is_set():
+            link.close()
+        # A thread for each: a read that never returns takes its thread with it.
+        threading.Thread(
+            target=self._serve, args=(link,), name="unmask-camera", daemon=True
+        ).start()
+        return link
+
+    def _serve(self, link: Latest[Frame]) -> None:
+        import cv2
+
+        try:
+            capture = self._opener()
+        except Exception as error:  # noqa: BLE001  Whatever it is, the camera did not open.
+            told = error if isinstance(error, SourceError) else SourceError(_told(self, error))
+            link.end(told)
+            return
+        try:
+            if not link.ended:
+                self._opened += 1
+            while not link.ended:
+                there, frame = capture.read()
+                if not there or not link.put(cv2.cvtColor(frame, cv2.COLOR_BGR2RGB)):
+                    break
+            link.end()
+        except Exception:  # noqa: BLE001  A camera that is pulled out fails in many ways.
+            link.end()
+        finally:
+            capture.release()
+
+
+def _checked(source: int | str | os.PathLike[str]) -> int | str:
+    """Gives an index, or text that names a source; digits are an index."""
+    given = os.fspath(source) if isinstance(source, os.PathLike) else source
+    if isinstance(given, str) and given.strip():
+        return int(given) if given.isdecimal() else given
+    if isinstance(given, str) or not isinstance(given, int):
+        raise InvalidInputError(
+            "source must be the index of a camera such as 0, a device such as /dev/video0, a URL "
+            f"or a GStreamer pipeline; got {source!r}"
+        )
+    # OpenCV 5 does not survive -1.
+    check_whole("the index of a camera", given, 0, _MAX_INDEX)
+    return given
+
+
+def _check_size(size: tuple[int, int] | None, source: int | str) -> None:
+    if size is None:
+        return
+    if not isinstance(size, tuple | list) or len(size) != 2:
+        raise InvalidInputError(f"size must be (width, height) in pixels; got {size!r}")
+    for side in size:
+        check_whole("a side of size", side, 1, _MAX_SIDE)
+    if isinstance(source, str) and ("://" in source or "!" in source):
+        raise InvalidInputError(
+            f"size is asked of devices only, and {source} is none; set it where the stream is "
+            "made, or in the pipeline (video/x-raw,width=…,height=…)"
+        )
+
+
+def _is_device(source: int | str) -> bool:
+    return isinstance(source, int) or source.startswith("/dev/")
+
+
+def open_capture(source: int | str, size: tuple[int, int] | None = None) -> Capture:
+    """Opens a camera with OpenCV.
+
+    Raises:
+        SourceError: If it cannot be opened.
+    """
+    import cv2
+
+    pipeline = isinstance(source, str) and "!" in source
+    if pipeline and not cv2.videoio_registry.hasBackend(cv2.CAP_GSTREAMER):
+        raise SourceError(
+            "this OpenCV was built without GStreamer (those of PyPI are); on a Jetson use the "
+            "OpenCV of JetPack: pip uninstall opencv-python-headless, apt install python3-opencv"
+        )
+    capture = cv2.VideoCapture(source, cv2.CAP_GSTREAMER if pipeline else cv2.CAP_ANY)
+    if not capture.isOpened():
+        capture.release()
+        raise SourceError(_unopened(source))
+    if _is_device(source):
+        # What waits in the driver's queue is late already.
+        capture.set(cv2.CAP_PROP_BUFFERSIZE, 1)
+        if size is not None:
+            capture.set(cv2.CAP_PROP_FRAME_WIDTH, size[0])
+            capture.set(cv2.CAP_PROP_FRAME_HEIGHT, size[1])
+    return capture
+
+
+def _unopened(source: int | str) -> str:
+    """Says what may be wrong with a source of its kind."""
+    if _is_device(source):
+        return (
+            f"the camera {source!r} cannot be opened: is it there, is it used by another program, "
+            "may this user read it (group video)?"
+        )
+    source = str(source)
+    if "://" in source:
+        return (
+            f"{source} cannot be opened: does it answer, does it play elsewhere (ffplay {source}), "
+            "does it need a name and password (rtsp://NAME:PASSWORD@HOST/…)?"
+        )
+    if "!" in source:
+        return (
+            f"the pipeline {source!r} cannot be opened: does it run with gst-launch-1.0, and does "
+            "it end in appsink?"
+        )
+    return (
+        f"{source!r} is no camera: give an index such as 0, a device, a URL such as rtsp://…, or "
+        "a GStreamer pipeline; for a video file use `unmask video` or model.video(IN, OUT)"
+    )
+
+
+def _told(camera: Camera, error: Exception) -> str:
+    return f"the camera {camera._source!r} cannot be opened: {error or type(error).__name__}"

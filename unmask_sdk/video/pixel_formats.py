@@ -1,0 +1,194 @@
+"""Between the frames of a video file and RGB pictures.
+
+A frame stays in its own pixel format from decoder to encoder. Only where a mask was taken off are
+pixels written into it, so that all others keep their bits: no second conversion of colours, and
+ten bits stay ten bits.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from unmask_sdk.faces.align import bounds, to_photo
+from unmask_sdk.result import Result
+
+if TYPE_CHECKING:
+    import av
+
+Pixels = npt.NDArray[np.uint8]
+Planes = list[npt.NDArray[Any]]
+
+LIMITED, FULL = 1, 2
+# From the matrix that a frame names (H.273) to what converts it.
+_MATRICES = {1: 1, 4: 4, 5: 5, 6: 5, 7: 7, 9: 9, 10: 9}
+_BT601, _BT709 = 5, 1
+
+
+@dataclass(frozen=True)
+class Turn:
+    """How a stored frame becomes upright: first transposed, then mirrored."""
+
+    transpose: bool = False
+    mirror_x: bool = False
+    mirror_y: bool = False
+
+    def __call__(self, plane: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """Turns a plane `[H, W]`; a view."""
+        turned = plane.T if self.transpose else plane
+        return turned[:: -1 if self.mirror_y else 1, :: -1 if self.mirror_x else 1]
+
+
+@dataclass(frozen=True)
+class PixelFormat:
+    """What the frames of a video are, told from its first one.
+
+    Attributes:
+        name: FFmpeg's name of the pixel format to encode: planar YCbCr or grey.
+        bits: Of each value, 8 or more.
+        width: Of the upright picture.
+        height: Of the upright picture.
+        turn: From stored to upright.
+        matrix: YCbCr to RGB, as FFmpeg's scaler numbers it.
+        range: `LIMITED` or `FULL`.
+    """
+
+    name: str
+    bits: int
+    width: int
+    height: int
+    turn: Turn
+    matrix: int
+    range: int
+
+    def prepare(self, frame: av.VideoFrame) -> av.VideoFrame:
+        """Gives an upright copy of a decoded frame, in this format, that may be written to."""
+        from av import VideoFrame
+
+        stored = (self.height, self.width) if self.turn.transpose else (self.width, self.height)
+        if (_plain(frame.format.name), frame.width, frame.height) != (self.name, *stored):
+            frame = frame.reformat(
+                *stored,
+                format=self.name,
+                src_colorspace=self.matrix,
+                dst_colorspace=self.matrix,
+                src_color_range=FULL if frame.format.is_rgb else self.range,
+                dst_color_range=self.range,
+            )
+        fresh = VideoFrame(self.width, self.height, self.name)
+        for source, target in zip(planes(frame), planes(fresh), strict=True):
+            target[...] = self.turn(source)
+        fresh.pts, fresh.time_base = frame.pts, frame.time_base
+        return fresh
+
+    def rgb(self, frame: av.VideoFrame) -> Pixels:
+        """Gives a prepared frame as uint8 `[H, W, 3]` RGB."""
+        converted = frame.reformat(
+            format="rgb24",
+            src_colorspace=self.matrix,
+            dst_colorspace=self.matrix,
+            src_color_range=self.range,
+            dst_color_range=FULL,
+        )
+        return np.asarray(converted.to_ndarray(), np.uint8)
+
+    def write(self, frame: av.VideoFrame, before: Pixels, result: Result) -> None:
+        """Writes into a prepared frame what the result changed of it."""
+        from av import VideoFrame
+
+        for face in result.faces:
+            if not face.masked:
+                continue
+            side = face.mask.shape[0]
+            corners = np.array([[0, 0], [side, 0], [side, side], [0, side]], np.float64)
+            x0, y0, x1, y1 = bounds(to_photo(face.matrix, corners), before, 2)
+            # From one chroma sample's first pixel to another's last.
+            x0, y0, x1, y1 = x0 - x0 % 2, y0 - y0 % 2, x1 + x1 % 2, y1 + y1 % 2
+            after = np.ascontiguousarray(result.image[y0:y1, x0:x1])
+            changed = (after != before[y0:y1, x0:x1]).any(2)
+            if not changed.any():
+                continue
+            patch = VideoFrame.from_ndarray(after, "rgb24").reformat(
+                format=self.name,
+                src_colorspace=self.matrix,
+                dst_colorspace=self.matrix,
+                src_color_range=FULL,
+                dst_color_range=self.range,
+            )
+            for target, source in zip(planes(frame), planes(patch), strict=True):
+                # 1 or 2: what a sample of this plane spans.
+                high, wide = after.shape[0] // source.shape[0], after.shape[1] // source.shape[1]
+                where = changed.reshape(source.shape[0], high, source.shape[1], wide).any((1, 3))
+                view = target[y0 // high :, x0 // wide :][: source.shape[0], : source.shape[1]]
+                view[where] = source[where]
+
+
+def describe(frame: av.VideoFrame) -> PixelFormat:
+    """Tells the format from a decoded frame.
+
+    Formats that cannot be written to in place become the nearest that can: packed, palette and RGB
+    ones 4:4:4, exotic samplings 4:2:0; 4:2:2 becomes 4:4:4 where the picture is turned, and 4:2:0
+    where its sides are odd. Transparency goes.
+    """
+    form = frame.format
+    turn = _turn(frame)
+    colours = [part for part in form.components if not part.is_alpha]
+    bits = 8 if form.has_palette else max(8, max(part.bits for part in colours))
+    bits += bits % 2  # There is no encoder for 9 bits.
+    depth = "" if bits == 8 else f"{bits}le"
+    # Of 8 luma samples each way.
+    sampling = (form.chroma_width(8), form.chroma_height(8))
+    odd = frame.width % 2 or frame.height % 2
+    if len(colours) == 1 and not form.has_palette:
+        name = f"gray{depth}"
+    elif form.is_rgb or form.has_palette or odd or sampling in ((8, 8), (8, 4)):
+        name = f"yuv444p{depth}"
+    elif sampling == (4, 8):
+        name = f"yuv444p{depth}" if turn.transpose else f"yuv422p{depth}"
+    else:
+        name = f"yuv420p{depth}"
+    width, height = frame.width, frame.height
+    if turn.transpose:
+        width, height = height, width
+    # What names no matrix is taken as players take it.
+    usual = _BT709 if max(width, height) >= 1280 or min(width, height) > 576 else _BT601
+    full = frame.color_range == FULL or form.name.startswith("yuvj")
+    return PixelFormat(
+        name,
+        bits,
+        width,
+        height,
+        turn,
+        _MATRICES.get(int(frame.colorspace), usual),
+        FULL if full else LIMITED,
+    )
+
+
+def planes(frame: av.VideoFrame) -> Planes:
+    """Gives the planes of a planar frame, `[H, W]` each, uint8 or uint16; views."""
+    deep = any(part.bits > 8 for part in frame.format.components)
+    kind = np.dtype(np.uint16 if deep else np.uint8)
+    views = []
+    for plane in frame.planes[: 1 if frame.format.name.startswith("gray") else 3]:
+        rows = np.frombuffer(plane, kind).reshape(plane.height, plane.line_size // kind.itemsize)  # type: ignore[call-overload]
+        views.append(rows[:, : plane.width])
+    return views
+
+
+def _plain(name: str) -> str:
+    """The old names of full-range formats mean the same samples."""
+    return name.replace("yuvj", "yuv")
+
+
+def _turn(frame: av.VideoFrame) -> Turn:
+    """Reads the display matrix: where right and down of the stored picture go."""
+    data: Any = frame.side_data.get("DISPLAYMATRIX")
+    if data is None:
+        return Turn()
+    a, b, _, c, d = np.frombuffer(bytes(data), np.int32)[:5].tolist()
+    if abs(a) >= abs(b):
+        return Turn(False, a < 0, d < 0)
+    return Turn(True, c < 0, b < 0)

@@ -1,0 +1,162 @@
+"""Takes video files apart: packets to copy, and frames."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from unmask_sdk.errors import VideoReadError
+
+if TYPE_CHECKING:
+    import av
+    from av.container import InputContainer
+    from av.video.stream import VideoStream
+
+# What is a playlist, whatever its name, must not open other files and addresses.
+_FORMATS = (
+    "asf,avi,dv,flv,gif,h264,hevc,ivf,m4v,matroska,mov,mpeg,mpegts,mpegvideo,mxf,nut,obu,ogg,"
+    "rm,yuv4mpegpipe"
+)
+_SAFE = {"format_whitelist": _FORMATS, "protocol_whitelist": "file"}
+
+
+# Formats that say how long the whole is; of others FFmpeg estimates it from what is there.
+_SAY_LENGTH = ("mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "flv", "mxf")
+# Seconds, or frames, by which what is said may be off: it is rounded, and sound begins earlier.
+_SLACK, _SLACK_FRAMES = 0.25, 2
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[InputContainer]:
+    """Opens a video; its failures become `VideoReadError`."""
+    import av
+
+    try:
+        if not path.is_file():
+            what = "a folder" if path.is_dir() else "not there" if not path.exists() else "no file"
+            raise VideoReadError(f"{path} is {what}; a video file is needed")
+        # `file:`, because a colon in a name would make it a URL.
+        source = av.open(f"file:{path}", "r", options=_SAFE, metadata_errors="replace")
+    except av.FFmpegError as error:
+        raise VideoReadError(
+            f"{path} is no video that can be read: {error.strerror}; if it plays elsewhere, "
+            "convert it to an .mp4 first"
+        ) from error
+    with source:
+        yield source
+
+
+def video_stream(source: InputContainer, path: Path) -> VideoStream:
+    """Gives the first moving picture of a file."""
+    from av.stream import Disposition
+
+    for stream in source.streams.video:
+        if not stream.disposition & Disposition.attached_pic:
+            if stream.codec_context is None:
+                raise VideoReadError(f"{path}: there is no decoder for its video; convert it first")
+            return stream
+    kinds: list[str] = sorted({stream.type for stream in source.streams}) or ["nothing"]
+    raise VideoReadError(
+        f"{path} holds no video, only {' and '.join(kinds)}; for pictures use `unmask image`"
+    )
+
+
+class Reader:
+    """Takes packets from a file, and frames out of those of its video."""
+
+    def __init__(self, source: Any, stream: Any) -> None:
+        self._source = source
+        self._stream = stream
+        self._packets: list[Any] = []
+        self.damaged = 0
+        self._last: int | None = None
+        # Where the last packet of any stream ends, in seconds.
+        self._end = 0.0
+        self._begin = min(0.0, (source.start_time or 0) / 1_000_000)
+        rate = stream.average_rate or stream.guessed_rate
+        self._said = _said(source, stream, rate)
+        self._slack = max(_SLACK, _SLACK_FRAMES / float(rate)) if rate else _SLACK
+        self._step = max(1, round(1 / (rate * stream.time_base))) if rate else 1
+        length = None
+        if stream.duration is not None:
+            length = float(stream.duration * stream.time_base)
+        elif source.duration is not None:
+            length = source.duration / 1_000_000
+        self.total: int | None = stream.frames or None
+        if self.total is None and length is not None and rate:
+            self.total = max(1, round(length * float(rate)))
+
+    def first_frame(self, path: Path) -> av.VideoFrame:
+        """Looks ahead for what the frames are like; nothing is lost by it."""
+        self._demuxed = self._demux()
+        for packet in self._demuxed:
+            decoded = self._decode(packet) if packet.stream is self._stream else None
+            self._packets.append((packet, decoded))
+            if decoded:
+                return decoded[0]
+        raise VideoReadError(
+            f"{path}: none of its video could be decoded ({self._stream.codec_context.name}); "
+            "it is damaged, or convert it to an .mp4 first"
+        )
+
+    def items(self, copied: set[int]) -> Iterator[Any]:
+        """Gives packets of the streams that are copied, and lists of frames, as they come."""
+        for packet, decoded in self._all():
+            if decoded is not None:
+                yield decoded
+            elif packet.stream.index in copied:
+                yield packet
+
+    def cut_off(self) -> str | None:
+        """Says that the file has ended earlier than it says itself; None if it has not."""
+        said, end = self._said, self._end - self._begin
+        if said is None or said - end <= self._slack:
+            return None
+        return f"it says that it lasts {said:.1f} s, and ends after {end:.1f} s: it is cut off"
+
+    def _demux(self) -> Iterator[Any]:
+        for packet in self._source.demux():
+            begin = packet.dts if packet.pts is None else packet.pts
+            if begin is not None:
+                end = float((begin + (packet.duration or 0)) * packet.time_base)
+                self._end = max(self._end, end)
+            yield packet
+
+    def _all(self) -> Iterator[tuple[Any, list[av.VideoFrame] | None]]:
+        while self._packets:
+            yield self._packets.pop(0)
+        for packet in self._demuxed:
+            yield packet, self._decode(packet) if packet.stream is self._stream else None
+
+    def _decode(self, packet: Any) -> list[av.VideoFrame]:
+        import av
+
+        try:
+            frames: list[av.VideoFrame] = packet.decode()
+        except av.FFmpegError:
+            self.damaged += 1
+            return []
+        for frame in frames:
+            self._time(frame)
+        return frames
+
+    def _time(self, frame: av.VideoFrame) -> None:
+        """Sees to it that times are there, and rise: no encoder takes others."""
+        last = self._last
+        if frame.pts is None:
+            frame.pts = 0 if last is None else last + self._step
+        elif last is not None and frame.pts <= last:
+            frame.pts = last + 1
+        frame.time_base = self._stream.time_base
+        self._last = frame.pts
+
+
+def _said(source: Any, stream: Any, rate: Any) -> float | None:
+    """Gives the seconds that a file says it lasts; None if it does not say."""
+    if source.format.name == "avi" and stream.frames and rate:
+        return float(stream.frames / rate)
+    if source.format.name in _SAY_LENGTH and source.duration is not None:
+        return float(source.duration / 1_000_000)
+    return None

@@ -1,0 +1,126 @@
+"""Knows the faces of one frame again in the next."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from unmask_sdk.faces.locator import Location, Locator
+
+from .fill_smoothing import FillHistory
+from .landmark_smoothing import Steady
+
+Floats = npt.NDArray[np.float64]
+Pixels = npt.NDArray[np.uint8]
+
+# Two faces of neighbouring frames are the same one if they lie no more than this many eye
+# distances apart, and neither is larger than the other by more than this factor.
+MAX_STEP = 1.5
+MAX_GROWTH = 1.6
+# A face that the detector misses is followed by the aligner, if that is so sure of it, for so many
+# frames on end.
+MIN_FOLLOWED = 0.6
+MAX_MISSED = 15
+# Nearer than this many eye distances, two faces are one.
+_SAME = 0.7
+
+
+@dataclass(eq=False)
+class Track:
+    """One face through the frames.
+
+    Attributes:
+        number: 0, 1, 2, … in the order of appearance; never given twice.
+        location: Where it lies in the last frame, as the locator sees it.
+        eyes: float64 `[2, 2]`, the eye points to crop by.
+        missed: Frames on end in which the detector did not see it.
+        steady: What keeps its crop still.
+        history: What keeps its fill still.
+    """
+
+    number: int
+    location: Location
+    eyes: Floats
+    missed: int = 0
+    steady: Steady = field(default_factory=Steady)
+    history: FillHistory = field(default_factory=FillHistory)
+
+
+class Tracker:
+    """Follows all faces of a sequence of frames.
+
+    Args:
+        locator: Finds the faces.
+        smooth: Whether the eye points are held steady; else they are the locator's own.
+    """
+
+    def __init__(self, locator: Locator, *, smooth: bool = True) -> None:
+        self._locator = locator
+        self._smooth = smooth
+        self._tracks: list[Track] = []
+        self._count = 0
+
+    def update(self, image: Pixels) -> list[Track]:
+        """Finds the faces of the next frame, uint8 `[H, W, 3]` RGB.
+
+        Returns:
+            The faces in it, in the order in which they appeared. The same objects come back with
+            every frame, changed.
+        """
+        found = self._locator(image)
+        pairs = _match([t.location for t in self._tracks], found)
+        seen: list[Track] = []
+        for index, track in enumerate(self._tracks):
+            if index in pairs:
+                track.location, track.missed = found[pairs[index]], 0
+                seen.append(track)
+        seen += self._followed(image, set(pairs), found)
+        for index, location in enumerate(found):
+            if index not in pairs.values():
+                seen.append(Track(self._count, location, location.eyes))
+                self._count += 1
+        for track in seen:
+            eyes = track.location.eyes
+            track.eyes = track.steady.update(image, eyes) if self._smooth else eyes
+        self._tracks = sorted(seen, key=lambda track: track.number)
+        return list(self._tracks)
+
+    def _followed(self, image: Pixels, matched: set[int], found: list[Location]) -> list[Track]:
+        """Looks for the faces that the detector missed where they last were."""
+        lost = [t for i, t in enumerate(self._tracks) if i not in matched]
+        lost = [track for track in lost if track.missed < MAX_MISSED]
+        kept = []
+        taken = list(found)
+        for track, location in zip(
+            lost, self._locator.follow(image, [t.location for t in lost]), strict=True
+        ):
+            if (
+                location.score >= MIN_FOLLOWED
+                and _step(track.location, location) <= MAX_STEP
+                and all(_step(location, other) > _SAME for other in taken)
+            ):
+                track.location = location
+                track.missed += 1
+                taken.append(location)
+                kept.append(track)
+        return kept
+
+
+def _match(before: list[Location], after: list[Location]) -> dict[int, int]:
+    """Pairs the faces of two frames, nearest first: index before to index after."""
+    steps = [(_step(a, b), i, j) for i, a in enumerate(before) for j, b in enumerate(after)]
+    pairs: dict[int, int] = {}
+    for step, i, j in sorted(steps):
+        if step <= MAX_STEP and i not in pairs and j not in pairs.values():
+            pairs[i] = j
+    return pairs
+
+
+def _step(one: Location, other: Location) -> float:
+    """Eye distances from one face to the other; infinite if their sizes do not fit."""
+    a, b = (float(np.linalg.norm(x.eyes[1] - x.eyes[0])) for x in (one, other))
+    if max(a, b) > MAX_GROWTH * min(a, b):
+        return float("inf")
+    return float(np.linalg.norm(one.eyes.mean(0) - other.eyes.mean(0))) / max(min(a, b), 1.0)

@@ -1,0 +1,196 @@
+"""Puts video files together: frames encoded, sound and subtitles copied."""
+
+from __future__ import annotations
+
+import contextlib
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from unmask_sdk.core.atomic_write import part_of, put
+from unmask_sdk.errors import VideoWriteError
+
+from .encoders import Container, Encoder, container_of
+from .pixel_formats import FULL, PixelFormat
+
+if TYPE_CHECKING:
+    import av
+    from av.container import InputContainer, OutputContainer
+    from av.stream import Stream
+    from av.video.stream import VideoStream
+
+# What the file says of itself.
+COMMENT = "Face masks taken off by unmask-sdk: the regions under them are generated."
+# For encoders that know no constant quality.
+_BITS_PER_PIXEL = 0.15
+# Said of the container that was read, not of the one written.
+_NOT_KEPT = {"major_brand", "minor_version", "compatible_brands", "encoder", "duration"}
+
+
+class Writer:
+    """A video file being written under a temporary name beside its own.
+
+    Args:
+        path: The file; one of that name is replaced at the end.
+        source: The video that is copied from.
+        stream: Its moving picture.
+        pixels: What the frames are.
+        encoder: From `encoder_of`.
+
+    Raises:
+        VideoWriteError: If the format cannot hold the sound, or the file cannot be written.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        source: InputContainer,
+        stream: VideoStream,
+        pixels: PixelFormat,
+        encoder: Encoder,
+    ) -> None:
+        import av
+
+        self._path = path
+        self._part = part_of(path)
+        form = container_of(path)
+        self.notes: list[str] = []
+        try:
+            self._file: OutputContainer = av.open(
+                f"file:{self._part}", "w", format=form.name, container_options=form.options
+            )
+        except av.FFmpegError as error:
+            raise VideoWriteError(f"cannot write {path}: {error.strerror}") from error
+        try:
+            self._video = self._add_video(stream, pixels, encoder, form)
+            self._copies = self._add_copies(source, stream, form)
+            kept = {k: v for k, v in source.metadata.items() if k not in _NOT_KEPT}
+            said = kept.get("comment")
+            kept["comment"] = COMMENT if not said or COMMENT in said else f"{said}\n{COMMENT}"
+            self._file.metadata.update(kept)
+            self._file.set_chapters(source.chapters())
+        except BaseException:
+            self.discard()
+            raise
+
+    def _add_video(
+        self, stream: VideoStream, pixels: PixelFormat, encoder: Encoder, form: Container
+    ) -> VideoStream:
+        rate = stream.average_rate or stream.guessed_rate or Fraction(25)
+        try:
+            video: Any = self._file.add_stream(encoder.name, rate=rate, options=encoder.options)
+        except ValueError as error:
+            raise VideoWriteError(
+                f"{self._path}: {error}; choose another codec, or write an .mkv"
+            ) from error
+        context, original = video.codec_context, stream.codec_context
+        video.width, video.height, video.pix_fmt = pixels.width, pixels.height, pixels.name
+        if encoder.crf is None:
+            context.bit_rate = round(_BITS_PER_PIXEL * pixels.width * pixels.height * rate)
+        # Frames keep their own times, however uneven.
+        context.time_base = stream.time_base
+        context.thread_type = "AUTO"
+        context.colorspace = original.colorspace if original.colorspace else 2  # 0 means RGB.
+        context.color_primaries = original.color_primaries
+        context.color_trc = original.color_trc
+        context.color_range = pixels.range if original.color_range or pixels.range == FULL else 0
+        ratio = stream.sample_aspect_ratio
+        if ratio:
+            context.sample_aspect_ratio = 1 / ratio if pixels.turn.transpose else ratio
+        if encoder.name == "libx265" and form.name in ("mp4", "mov"):
+            context.codec_tag = "hvc1"  # Apple's players know no other.
+        video.metadata.update(_labels(stream))
+        return video  # type: ignore[no-any-return]
+
+    def _add_copies(
+        self, source: InputContainer, stream: VideoStream, form: Container
+    ) -> dict[int, Stream]:
+        """Adds the streams that are copied as they are: by their index in the source."""
+        copies: dict[int, Stream] = {}
+        for other in source.streams:
+            if other.index == stream.index:
+                continue
+            try:
+                if other.type not in ("audio", "subtitle") or other.codec_context is None:
+                    raise ValueError("neither sound nor subtitles")
+                copy = self._file.add_stream_from_template(other, opaque=True)
+            except ValueError as error:
+                name = other.codec_context.name if other.codec_context else "unknown"
+                if other.type == "audio":
+                    raise VideoWriteError(
+                        f"{self._path.suffix} cannot hold the sound of {source.name} ({name}); "
+                        "write an .mkv or .mov"
+                    ) from error
+                self.notes.append(
+                    f"stream {other.index} was left out ({other.type}, {name}); "
+                    f"{form.name} cannot hold it, or it cannot be copied"
+                )
+                continue
+            copy.metadata.update(_labels(other))
+            copies[other.index] = copy
+        return copies
+
+    @property
+    def copied(self) -> set[int]:
+        """Indices in the source of the streams that are copied."""
+        return set(self._copies)
+
+    def copy(self, packet: av.Packet[Any]) -> None:
+        """Copies a packet of another stream than the video."""
+        if packet.dts is None:
+            return
+        packet.stream = self._copies[packet.stream.index]
+        self._mux([packet])
+
+    def encode(self, frame: av.VideoFrame | None) -> None:
+        """Encodes a frame; None ends the stream."""
+        import av
+
+        try:
+            packets = self._video.encode(frame)
+        except av.FFmpegError as error:
+            raise VideoWriteError(
+                f"cannot encode {self._path}: {error.strerror}; choose another codec"
+            ) from error
+        self._mux(packets)
+
+    def _mux(self, packets: list[Any]) -> None:
+        import av
+
+        try:
+            self._file.mux(packets)
+        except av.FFmpegError as error:
+            raise VideoWriteError(f"cannot write {self._path}: {error.strerror}") from error
+
+    def finish(self) -> None:
+        """Completes the file, and gives it its name."""
+        import av
+
+        try:
+            self.encode(None)
+            self._file.close()
+            put(self._part, self._path)
+        except (av.FFmpegError, OSError) as error:
+            raise VideoWriteError(f"cannot write {self._path}: {error.strerror}") from error
+        finally:
+            self._remove()
+
+    def discard(self) -> None:
+        """Removes what was written."""
+        import av
+
+        try:
+            self._file.close()
+        except (av.FFmpegError, ValueError):  # Whatever kept it from being completed.
+            pass
+        finally:
+            self._remove()
+
+    def _remove(self) -> None:
+        # What kept the file from being written is being told already.
+        with contextlib.suppress(OSError):
+            self._part.unlink(missing_ok=True)
+
+
+def _labels(stream: Stream) -> dict[str, str]:
+    return {k: v for k, v in stream.metadata.items() if k in ("language", "title", "handler_name")}
