@@ -18,13 +18,11 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import numpy.typing as npt
-from PIL import Image as Pictures
+from PIL import UInt8Array as Pictures
 
+from unmask_sdk.core.arrays import UInt8Array
 from unmask_sdk.errors import DataError
 from unmask_sdk.faces.align import CROP_SIZE
-
-Image = npt.NDArray[np.uint8]
 
 SHIPPED = "faces.npz"
 # Nothing to be seen is lost at this quality, in a tenth of the size of PNG.
@@ -42,11 +40,11 @@ class CalibrationImages:
         plan: The quantisation plan that was found with them, as JSON text; None if there is none.
     """
 
-    images: Image
+    images: UInt8Array
     sha256: str
     plan: str | None = None
 
-    def at(self, size: int | None) -> Image:
+    def at(self, size: int | None) -> UInt8Array:
         """The crops for a network of another size, uint8 `[N, size, size, 3]`; None: any goes."""
         if size is None or size == self.images.shape[1]:
             return self.images
@@ -101,12 +99,12 @@ def unpack_images(content: bytes, where: str) -> CalibrationImages:
     return CalibrationImages(images, digest_of(images), plan)
 
 
-def digest_of(images: Image) -> str:
+def digest_of(images: UInt8Array) -> str:
     """The SHA-256 of a set's pixels."""
     return hashlib.sha256(np.ascontiguousarray(images).tobytes()).hexdigest()
 
 
-def pack_images(images: Sequence[Image], plan: str | None = None) -> bytes:
+def pack_images(images: Sequence[UInt8Array], plan: str | None = None) -> bytes:
     """Gives a calibration set as the bytes of its file, the same for the same pictures.
 
     Args:
@@ -121,13 +119,13 @@ def pack_images(images: Sequence[Image], plan: str | None = None) -> bytes:
     return stream.getvalue()
 
 
-def _encode(image: Image) -> Image:
+def _encode(image: UInt8Array) -> UInt8Array:
     stream = io.BytesIO()
     Pictures.fromarray(image).save(stream, "WEBP", quality=_QUALITY, method=6)
     return np.frombuffer(stream.getvalue(), np.uint8)
 
 
-def _decode(data: Image) -> Image:
+def _decode(data: UInt8Array) -> UInt8Array:
     with Pictures.open(io.BytesIO(data.tobytes()), formats=["WEBP"]) as picture:
         pixels = np.asarray(picture.convert("RGB"))
     if pixels.shape != (CROP_SIZE, CROP_SIZE, 3):

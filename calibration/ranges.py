@@ -11,15 +11,14 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import onnx
 import onnxruntime as ort
 from onnxruntime.quantization.calibrate import HistogramCollector
 
-from .images import Image
+from unmask_sdk.core.arrays import FloatArray, Int64Array, UInt8Array
+
 from .plan import METHODS
 
-Array = npt.NDArray[np.floating]
 Ranges = dict[str, tuple[float, float]]
 
 BINS = 2048
@@ -42,10 +41,10 @@ class Histogram:
 
     low: float
     high: float
-    counts: npt.NDArray[np.int64] | None = None
+    counts: Int64Array | None = None
 
     @property
-    def edges(self) -> Array:
+    def edges(self) -> FloatArray:
         """`[BINS + 1]` edges of the bins."""
         reach = max(-self.low, self.high)
         return np.linspace(-reach, reach, BINS + 1)
@@ -54,7 +53,7 @@ class Histogram:
 def observe(
     model: bytes,
     tensors: Sequence[str],
-    images: Image,
+    images: UInt8Array,
     *,
     counted: bool = True,
     track: Callable[[Sequence[int], str], Iterator[int]] = lambda rows, _: iter(rows),
@@ -80,7 +79,7 @@ def observe(
 
 
 def gather(
-    run: Callable[[int], Sequence[Array]],
+    run: Callable[[int], Sequence[FloatArray]],
     tensors: Sequence[str],
     count: int,
     *,
@@ -97,7 +96,7 @@ def gather(
         track: Goes round rows for the caller to show progress.
     """
 
-    def runs(what: str) -> Iterator[Sequence[Array]]:
+    def runs(what: str) -> Iterator[Sequence[FloatArray]]:
         return map(run, track(range(count), what))
 
     low = np.full(len(tensors), np.inf)

@@ -15,10 +15,11 @@ from pathlib import Path
 import onnxruntime
 
 from unmask_sdk import Unmasker, UnmaskError
+from unmask_sdk.core.arrays import AnyArray
 from unmask_sdk.core.manifest import read_manifest
 from unmask_sdk.faces.locator import Locator
 from unmask_sdk.loading.load import open_runtime
-from unmask_sdk.runtimes.base import Array, Runtime, RuntimeInfo
+from unmask_sdk.runtimes.base import Runtime, RuntimeInfo
 
 
 class Counting(Runtime[onnxruntime.InferenceSession]):
@@ -33,8 +34,8 @@ class Counting(Runtime[onnxruntime.InferenceSession]):
         return session, RuntimeInfo("counting", "ours", device, self.artifact.precision, threads)
 
     def _run(
-        self, handle: onnxruntime.InferenceSession, inputs: Sequence[Array]
-    ) -> Sequence[Array]:
+        self, handle: onnxruntime.InferenceSession, inputs: Sequence[AnyArray]
+    ) -> Sequence[AnyArray]:
         self.runs += 1
         return handle.run(None, {"image": inputs[0]})
 

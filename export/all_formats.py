@@ -14,9 +14,9 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
 from unmask_sdk.calibration.images import read_images
+from unmask_sdk.core.arrays import UInt8Array
 from unmask_sdk.core.manifest import Artifact, read_manifest
 from unmask_sdk.core.optional_deps import install, missing
 from unmask_sdk.errors import MissingDependencyError
@@ -27,8 +27,6 @@ from .formats import CALIBRATED, EXPORTERS, export, fitting, shipped
 TABLE, PICTURE = "artifacts.md", "artifacts.jpg"
 FACES = 4
 _LABEL_HEIGHT = 24
-
-Image = npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
@@ -124,10 +122,10 @@ def table(made: Sequence[Made]) -> str:
     return "\n".join(lines)
 
 
-def pictures(folder: Path) -> Image:
+def pictures(folder: Path) -> UInt8Array:
     """The same faces through every exported unmasker of a folder, a row for each artifact."""
     listed = read_manifest(folder)
-    rows: list[Image] = []
+    rows: list[UInt8Array] = []
     for artifact in listed.artifacts:
         if artifact.role != "unmasker" or artifact.format not in EXPORTERS:
             continue
@@ -142,7 +140,7 @@ def pictures(folder: Path) -> Image:
     return np.vstack([np.pad(r, ((0, 0), (0, width - r.shape[1]), (0, 0))) for r in rows])
 
 
-def _row(label: str, faces: Image) -> Image:
+def _row(label: str, faces: UInt8Array) -> UInt8Array:
     row = np.hstack(list(faces))
     strip = np.zeros((_LABEL_HEIGHT, row.shape[1], 3), np.uint8)
     place = (4, _LABEL_HEIGHT - 7)

@@ -7,16 +7,14 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
+from unmask_sdk.core.arrays import AnyArray, UInt8Array
 from unmask_sdk.core.manifest import Parity, TensorSpec
 from unmask_sdk.core.sample_images import draw
 from unmask_sdk.errors import ExportError
 from unmask_sdk.runtimes.base import Runtime
 from unmask_sdk.verify import compare, worst
-
-Array = npt.NDArray[Any]
 
 # Golden vectors are shipped, so they are few; the parity measurement has pictures of its own.
 GOLDEN_IMAGES = 3
@@ -28,13 +26,13 @@ PARITY_BATCHES = (1, 2, 5, 8, 16, 16, 16)
 OPEN_SIZES = ((160, 192), (96, 96), (256, 320))
 
 
-def pictures(spec: TensorSpec, count: int, seed: int, turn: int = 0) -> npt.NDArray[np.uint8]:
+def pictures(spec: TensorSpec, count: int, seed: int, turn: int = 0) -> UInt8Array:
     """Draws inputs of the shape that a graph takes; `turn` picks among sizes if any goes."""
     height, width = OPEN_SIZES[turn % len(OPEN_SIZES)]
     return draw(count, spec.shape[1] or height, spec.shape[2] or width, seed)
 
 
-def run_reference(network: torch.nn.Module, image: npt.NDArray[np.uint8]) -> list[Array]:
+def run_reference(network: torch.nn.Module, image: UInt8Array) -> list[AnyArray]:
     """Runs the reference network on the CPU."""
     with torch.inference_mode():
         outputs: tuple[torch.Tensor, ...] = network(torch.from_numpy(image))
@@ -64,8 +62,8 @@ def measure(network: torch.nn.Module, runtime: Runtime[Any], reference: str) -> 
         ExportError: If an output is further off than the artifact's golden vectors allow.
     """
     artifact = runtime.artifact
-    expected: dict[str, list[Array]] = {spec.name: [] for spec in artifact.outputs}
-    actual: dict[str, list[Array]] = {spec.name: [] for spec in artifact.outputs}
+    expected: dict[str, list[AnyArray]] = {spec.name: [] for spec in artifact.outputs}
+    actual: dict[str, list[AnyArray]] = {spec.name: [] for spec in artifact.outputs}
     for image in _batches(artifact.inputs[0]):
         results = runtime.run_named(**{artifact.inputs[0].name: image})
         for spec, output in zip(artifact.outputs, run_reference(network, image), strict=True):
@@ -85,6 +83,6 @@ def measure(network: torch.nn.Module, runtime: Runtime[Any], reference: str) -> 
     return tuple(certificate)
 
 
-def _batches(spec: TensorSpec) -> Iterator[npt.NDArray[np.uint8]]:
+def _batches(spec: TensorSpec) -> Iterator[UInt8Array]:
     for turn, count in enumerate(PARITY_BATCHES):
         yield pictures(spec, count, PARITY_SEED + turn, turn)

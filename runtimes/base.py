@@ -20,15 +20,13 @@ from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
-import numpy.typing as npt
 
+from unmask_sdk.core.arrays import AnyArray, UInt8Array
 from unmask_sdk.core.closable import Closing
 from unmask_sdk.core.manifest import Artifact, TensorSpec
 from unmask_sdk.core.validate import check_whole
 from unmask_sdk.errors import ArtifactError, InvalidInputError, RuntimeUnavailableError
 
-Array = npt.NDArray[Any]
-Pixels = npt.NDArray[np.uint8]
 Handle = TypeVar("Handle")
 
 # No CPU has more to offer, and each engine fails in its own way where memory for them ends.
@@ -97,10 +95,10 @@ class Runtime(Closing, ABC, Generic[Handle]):
         """Opens the file, and gives the engine's object and what it actually runs on."""
 
     @abstractmethod
-    def _run(self, handle: Handle, inputs: Sequence[Array]) -> Sequence[Array]:
+    def _run(self, handle: Handle, inputs: Sequence[AnyArray]) -> Sequence[AnyArray]:
         """Runs checked, contiguous inputs; gives fresh arrays in the order of the outputs."""
 
-    def run_named(self, **inputs: Array | Tensor) -> dict[str, Array]:
+    def run_named(self, **inputs: AnyArray | Tensor) -> dict[str, AnyArray]:
         """Runs the graph on named arrays.
 
         Args:
@@ -145,7 +143,7 @@ class Runtime(Closing, ABC, Generic[Handle]):
                 )
         return {s.name: o for s, o in zip(self.artifact.outputs, outputs, strict=True)}
 
-    def _run_one_by_one(self, handle: Handle, arrays: Sequence[Array]) -> Sequence[Array]:
+    def _run_one_by_one(self, handle: Handle, arrays: Sequence[AnyArray]) -> Sequence[AnyArray]:
         results = [
             self._run(handle, [array[k : k + 1] for array in arrays]) for k in range(len(arrays[0]))
         ]
@@ -155,8 +153,8 @@ class Runtime(Closing, ABC, Generic[Handle]):
         return [np.concatenate(parts) for parts in zip(*results, strict=True)]
 
     def run(
-        self, images: Pixels | Tensor, *, out: tuple[Pixels, Pixels] | None = None
-    ) -> tuple[Pixels, Pixels]:
+        self, images: UInt8Array | Tensor, *, out: tuple[UInt8Array, UInt8Array] | None = None
+    ) -> tuple[UInt8Array, UInt8Array]:
         """Takes the masks off aligned crops; for artifacts of the role `unmasker`.
 
         Args:
@@ -234,7 +232,7 @@ def _any_batch(spec: TensorSpec) -> TensorSpec:
     return replace(spec, shape=(None, *spec.shape[1:]))
 
 
-def _fits(spec: TensorSpec, array: Array) -> bool:
+def _fits(spec: TensorSpec, array: AnyArray) -> bool:
     if array.dtype != spec.dtype or array.ndim != len(spec.shape):
         return False
     # Most graphs leave nothing open but the batch.
@@ -243,7 +241,7 @@ def _fits(spec: TensorSpec, array: Array) -> bool:
     )
 
 
-def as_array(name: str, given: Any) -> Array:
+def as_array(name: str, given: Any) -> AnyArray:
     """Gives a NumPy array on the memory of an array or tensor; nothing is copied.
 
     Args:
@@ -261,7 +259,7 @@ def as_array(name: str, given: Any) -> Array:
             f"got {type(given).__name__}"
         )
     try:
-        array: Array = np.from_dlpack(given)
+        array: AnyArray = np.from_dlpack(given)
     # What is refused, and by which exception, is up to each library.
     except (AttributeError, BufferError, RuntimeError, TypeError, ValueError) as error:
         raise InvalidInputError(
@@ -271,7 +269,7 @@ def as_array(name: str, given: Any) -> Array:
     return array
 
 
-def _checked(spec: TensorSpec, given: Any) -> Array:
+def _checked(spec: TensorSpec, given: Any) -> AnyArray:
     array = as_array(spec.name, given)
     if not _fits(spec, array):
         raise InvalidInputError(

@@ -29,8 +29,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from unmask_sdk.core.arrays import AnyArray, UInt8Array
 from unmask_sdk.core.optional_deps import pip
 from unmask_sdk.core.sample_images import draw
 from unmask_sdk.errors import (
@@ -52,7 +52,6 @@ except ModuleNotFoundError as error:
     raise MissingDependencyError(NEEDS) from error
 
 AnyRuntime = Runtime[Any]
-Pixels = npt.NDArray[np.uint8]
 
 THREADS = 8
 # How far the same picture's answers may lie apart when it is run alone and in a batch, of 255.
@@ -193,7 +192,7 @@ class RuntimeConformance:
 class Foreign:
     """An array of some other library: nothing is known of it but that it speaks DLPack."""
 
-    def __init__(self, array: npt.NDArray[Any]) -> None:
+    def __init__(self, array: AnyArray) -> None:
         self._array = array
 
     def __dlpack__(self, **options: Any) -> Any:
@@ -203,7 +202,7 @@ class Foreign:
         return self._array.__dlpack_device__()
 
 
-def pictures(runtime: AnyRuntime, count: int, seed: int = 0) -> Pixels:
+def pictures(runtime: AnyRuntime, count: int, seed: int = 0) -> UInt8Array:
     """Draws inputs for an opened unmasker: uint8 `[count, S, S, 3]`."""
     _, height, width, _ = runtime.artifact.inputs[0].shape
     assert height is not None

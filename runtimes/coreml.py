@@ -14,10 +14,11 @@ import numpy as np
 from coremltools.models.compute_device import MLGPUComputeDevice, MLNeuralEngineComputeDevice
 from PIL import Image as Pictures
 
+from unmask_sdk.core.arrays import AnyArray
 from unmask_sdk.core.manifest import TensorSpec
 from unmask_sdk.errors import RuntimeUnavailableError
 
-from .base import Array, Runtime, RuntimeInfo, check_names, one_line
+from .base import Runtime, RuntimeInfo, check_names, one_line
 
 # By what `device` calls them. Core ML gives each operation to one of the units it may use.
 UNITS = {
@@ -83,7 +84,7 @@ class CoreMLRuntime(Runtime[Opened]):
         )
         return Opened(model), info
 
-    def _run(self, handle: Opened, inputs: Sequence[Array]) -> Sequence[Array]:
+    def _run(self, handle: Opened, inputs: Sequence[AnyArray]) -> Sequence[AnyArray]:
         pictures = {
             spec.name: to_picture(array)
             for spec, array in zip(self.artifact.inputs, inputs, strict=True)
@@ -99,12 +100,12 @@ class CoreMLRuntime(Runtime[Opened]):
         return [to_array(spec, outputs[spec.name]) for spec in self.artifact.outputs]
 
 
-def to_picture(array: Array) -> Pictures.Image:
+def to_picture(array: AnyArray) -> Pictures.Image:
     """Gives uint8 `[1, H, W, 3]` as the RGB picture that Core ML takes."""
     return Pictures.fromarray(array[0])
 
 
-def to_array(spec: TensorSpec, output: Any) -> Array:
+def to_array(spec: TensorSpec, output: Any) -> AnyArray:
     """Gives an output of Core ML as the manifest describes it.
 
     Args:

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import onnxruntime as ort
 
+from unmask_sdk.core.arrays import AnyArray
 from unmask_sdk.core.optional_deps import install, pip
 from unmask_sdk.errors import RuntimeUnavailableError
 
-from .base import Array, RuntimeInfo
+from .base import RuntimeInfo
 from .nvidia import find_gpu
 from .onnx import OnnxRuntime
 
@@ -47,15 +48,15 @@ class OnnxCudaRuntime(OnnxRuntime):
         return session, replace(info, provider=f"{info.provider} on {gpu.name}")
 
     def _run_session(
-        self, session: ort.InferenceSession, named: Mapping[str, Array]
-    ) -> Sequence[Array]:
+        self, session: ort.InferenceSession, named: Mapping[str, AnyArray]
+    ) -> Sequence[AnyArray]:
         binding = session.io_binding()
         for name, array in named.items():
             binding.bind_ortvalue_input(name, ort.OrtValue.ortvalue_from_numpy(array, "cuda", 0))
         for spec in self.artifact.outputs:
             binding.bind_output(spec.name, "cuda", 0)
         session.run_with_iobinding(binding)
-        outputs: Sequence[Array] = binding.copy_outputs_to_cpu()
+        outputs: Sequence[AnyArray] = binding.copy_outputs_to_cpu()
         return outputs
 
 

@@ -8,10 +8,11 @@ from pathlib import Path
 import onnxruntime as ort
 from onnxruntime.capi import onnxruntime_pybind11_state as engine
 
+from unmask_sdk.core.arrays import AnyArray
 from unmask_sdk.core.optional_deps import pip
 from unmask_sdk.errors import DeviceMismatchError, RuntimeUnavailableError
 
-from .base import Array, Runtime, RuntimeInfo, check_names, one_line
+from .base import Runtime, RuntimeInfo, check_names, one_line
 
 PROVIDER = "CPUExecutionProvider"
 
@@ -86,7 +87,7 @@ class OnnxRuntime(Runtime[ort.InferenceSession]):
         )
         return session, info
 
-    def _run(self, handle: ort.InferenceSession, inputs: Sequence[Array]) -> Sequence[Array]:
+    def _run(self, handle: ort.InferenceSession, inputs: Sequence[AnyArray]) -> Sequence[AnyArray]:
         named = {spec.name: array for spec, array in zip(self.artifact.inputs, inputs, strict=True)}
         try:
             return self._run_session(handle, named)
@@ -97,7 +98,7 @@ class OnnxRuntime(Runtime[ort.InferenceSession]):
             ) from error
 
     def _run_session(
-        self, session: ort.InferenceSession, named: Mapping[str, Array]
-    ) -> Sequence[Array]:
-        outputs: Sequence[Array] = session.run(None, dict(named))
+        self, session: ort.InferenceSession, named: Mapping[str, AnyArray]
+    ) -> Sequence[AnyArray]:
+        outputs: Sequence[AnyArray] = session.run(None, dict(named))
         return outputs

@@ -9,10 +9,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from unmask_sdk.core.arrays import AnyArray
 from unmask_sdk.core.optional_deps import pip
 from unmask_sdk.errors import DeviceMismatchError, RuntimeUnavailableError
 
-from .base import Array, Runtime, RuntimeInfo, check_names, one_line
+from .base import Runtime, RuntimeInfo, check_names, one_line
 
 # On import, OpenVINO reports to its makers unless their package for that cannot be imported.
 sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
@@ -103,7 +104,7 @@ class OpenVINORuntime(Runtime[Compiled]):
         )
         return Compiled(model), info
 
-    def _run(self, handle: Compiled, inputs: Sequence[Array]) -> Sequence[Array]:
+    def _run(self, handle: Compiled, inputs: Sequence[AnyArray]) -> Sequence[AnyArray]:
         try:
             # Copies: the request's own memory is written again by the next run.
             return list(handle.request().infer(list(inputs)).values())

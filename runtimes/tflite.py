@@ -13,12 +13,13 @@ from typing import Any
 
 import numpy as np
 
+from unmask_sdk.core.arrays import AnyArray
 from unmask_sdk.core.cpu_count import usable_cpus
 from unmask_sdk.core.manifest import Artifact
 from unmask_sdk.core.optional_deps import pip
 from unmask_sdk.errors import ArtifactError, RuntimeUnavailableError
 
-from .base import Array, Runtime, RuntimeInfo, check_names, one_line
+from .base import Runtime, RuntimeInfo, check_names, one_line
 
 # One engine under its new name and its old one. The new one goes first: the last version under
 # the old name takes three times as long in fp32 and twenty times in int8.
@@ -132,7 +133,7 @@ class TFLiteRuntime(Runtime[Interpreters]):
         )
         return interpreters, info
 
-    def _run(self, handle: Interpreters, inputs: Sequence[Array]) -> Sequence[Array]:
+    def _run(self, handle: Interpreters, inputs: Sequence[AnyArray]) -> Sequence[AnyArray]:
         try:
             with handle.lent() as loaded:
                 for index, array in zip(loaded.inputs, inputs, strict=True):

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import torch
 
+from unmask_sdk.core.arrays import AnyArray
 from unmask_sdk.errors import DeviceMismatchError, RuntimeUnavailableError
 from unmask_sdk.training.nets.checkpoint import load_network
 
-from .base import Array, Runtime, RuntimeInfo, one_line
+from .base import Runtime, RuntimeInfo, one_line
 
 
 class TorchRuntime(Runtime[torch.nn.Module]):
@@ -50,7 +51,7 @@ class TorchRuntime(Runtime[torch.nn.Module]):
         )
         return network, info
 
-    def _run(self, handle: torch.nn.Module, inputs: Sequence[Array]) -> Sequence[Array]:
+    def _run(self, handle: torch.nn.Module, inputs: Sequence[AnyArray]) -> Sequence[AnyArray]:
         try:
             tensors = [torch.from_numpy(array).to(self.info.device) for array in inputs]
             with torch.inference_mode():

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from unmask_sdk.core.arrays import AnyArray
 from unmask_sdk.errors import InvalidInputError, RuntimeUnavailableError
 from unmask_sdk.runtimes.engines.build import last_words, logger_of
 from unmask_sdk.runtimes.engines.cache import EngineCache
@@ -18,7 +19,7 @@ from unmask_sdk.runtimes.engines.prepare import prepare
 from unmask_sdk.runtimes.engines.profiles import PROFILES, Shape
 from unmask_sdk.runtimes.engines.progress import logger
 
-from .base import Array, Runtime, RuntimeInfo, check_names, describe
+from .base import Runtime, RuntimeInfo, check_names, describe
 from .nvidia import find_gpu
 
 
@@ -67,7 +68,7 @@ class Session:
         if not self.context.set_input_shape(self.inputs[0], tuple(shape)):
             raise RuntimeUnavailableError(f"TensorRT does not take an input of {list(shape)}")
 
-    def run(self, image: Array) -> list[Array]:
+    def run(self, image: AnyArray) -> list[AnyArray]:
         """Runs one batch that is no larger than the engine takes; gives fresh arrays."""
         cudart, kinds = self.cudart, self.cudart.cudaMemcpyKind
         self.set_shape(image.shape)
@@ -153,7 +154,7 @@ class TensorRTRuntime(Runtime[Session]):
         )
         return Session(library, engine, self._shapes()[2]), info
 
-    def _run(self, handle: Session, inputs: Sequence[Array]) -> Sequence[Array]:
+    def _run(self, handle: Session, inputs: Sequence[AnyArray]) -> Sequence[AnyArray]:
         (image,) = inputs
         small, _, large = self._shapes()
         for size, low, high in zip(image.shape[1:], small[1:], large[1:], strict=True):

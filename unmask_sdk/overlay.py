@@ -10,13 +10,13 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from unmask_sdk.core.arrays import Float64Array, Int32Array, UInt8Array
+
 from .faces.align import to_photo
 
 if TYPE_CHECKING:
     from .result import Face
 
-Pixels = npt.NDArray[np.uint8]
-Floats = npt.NDArray[np.float64]
 
 # Boxes of faces whose mask was taken off, and of others; eyes; outline of what was generated.
 UNMASKED, BARE, EYES, OUTLINE = (80, 220, 100), (250, 190, 60), (60, 200, 250), (250, 80, 200)
@@ -24,9 +24,9 @@ UNMASKED, BARE, EYES, OUTLINE = (80, 220, 100), (250, 190, 60), (60, 200, 250), 
 NOTEBOOK_SIDE = 1024
 
 
-def draw(image: Pixels, faces: tuple[Face, ...]) -> Pixels:
+def draw(image: UInt8Array, faces: tuple[Face, ...]) -> UInt8Array:
     """Gives a copy of a photo with boxes, eyes, confidences and outlines of masks."""
-    picture: Pixels = image.copy()
+    picture: UInt8Array = image.copy()
     line = max(1, round(max(picture.shape[:2]) / 500))
     for face in faces:
         colour = UNMASKED if face.masked else BARE
@@ -43,20 +43,20 @@ def draw(image: Pixels, faces: tuple[Face, ...]) -> Pixels:
     return picture
 
 
-def _near(picture: Pixels, points: npt.ArrayLike) -> npt.NDArray[np.int32]:
+def _near(picture: UInt8Array, points: npt.ArrayLike) -> Int32Array:
     """Gives points in whole pixels; those far off come nearer, as OpenCV cannot count so far."""
     size = np.array(picture.shape[1::-1])
     near = np.clip(np.reshape(np.asarray(points, np.float64), (-1, 2)), -size, 2 * size)
     return np.rint(near).astype(np.int32)
 
 
-def _outlines(face: Face) -> list[Floats]:
+def _outlines(face: Face) -> list[Float64Array]:
     covered = (face.mask >= 128).astype(np.uint8)
     found, _ = cv2.findContours(covered, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     return [to_photo(face.matrix, np.asarray(line)[:, 0]) for line in found]
 
 
-def png(image: Pixels) -> bytes:
+def png(image: UInt8Array) -> bytes:
     """Gives a picture as a PNG file, no larger than a notebook shows."""
     shown = Image.fromarray(image)
     shown.thumbnail((NOTEBOOK_SIDE, NOTEBOOK_SIDE))

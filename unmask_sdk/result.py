@@ -8,15 +8,13 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
+
+from unmask_sdk.core.arrays import Float64Array, UInt8Array
 
 from .errors import InvalidInputError
 
 if TYPE_CHECKING:
     from .imaging.decode import Extras
-
-Pixels = npt.NDArray[np.uint8]
-Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -40,13 +38,13 @@ class Face:
     """
 
     box: tuple[float, float, float, float]
-    eyes: Floats
+    eyes: Float64Array
     confidence: float
     masked: bool
-    mask: Pixels
-    crop: Pixels
-    original: Pixels
-    matrix: Floats
+    mask: UInt8Array
+    crop: UInt8Array
+    original: UInt8Array
+    matrix: Float64Array
     track: int | None = None
 
     def _repr_png_(self) -> bytes:
@@ -77,14 +75,14 @@ class Result:
             (faces beyond 256), in words.
     """
 
-    image: Pixels
+    image: UInt8Array
     faces: tuple[Face, ...]
     timings: dict[str, float]
     extras: Extras | None = None
     notes: tuple[str, ...] = ()
 
     @cached_property
-    def generated(self) -> Pixels:
+    def generated(self) -> UInt8Array:
         """uint8 `[H, W]`: how much of each pixel is generated, 0 (the photo's own) to 255.
 
         Calculated when it is first asked for.
@@ -94,7 +92,7 @@ class Result:
         masked = [face for face in self.faces if face.masked]
         return coverage(self.image, [(face.crop, face.mask, face.matrix) for face in masked])
 
-    def overlay(self) -> Pixels:
+    def overlay(self) -> UInt8Array:
         """Gives a copy of the picture with what was seen drawn on it, uint8 `[H, W, 3]` RGB.
 
         Boxes (green: a mask was taken off) with confidences, eyes, and outlines of the masks.

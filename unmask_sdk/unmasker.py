@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from unmask_sdk.core.arrays import Float64Array, UInt8Array
+
 from .compositing.blend import paste
 from .core.closable import Closing
 from .errors import InvalidInputError, RuntimeUnavailableError
@@ -27,8 +29,6 @@ if TYPE_CHECKING:
     from .video.file import Progress, VideoReport
     from .video.stream import Stream
 
-Pixels = npt.NDArray[np.uint8]
-Floats = npt.NDArray[np.float64]
 
 # A face is masked from this share of its crop up; the smallest real mask covers ten times that.
 MIN_MASK_SHARE = 0.01
@@ -165,7 +165,7 @@ class Unmasker(Closing):
         watch.lap("paste")
         return Result(picture, faces, watch.laps, photo.extras, notes)
 
-    def crops(self, images: Pixels | Tensor) -> tuple[Pixels, Pixels]:
+    def crops(self, images: UInt8Array | Tensor) -> tuple[UInt8Array, UInt8Array]:
         """Takes the masks off faces that are aligned already.
 
         Args:
@@ -314,7 +314,7 @@ def _places(
     return locator(photo.pixels)
 
 
-def _rows(name: str, given: npt.ArrayLike, shape: tuple[int, ...]) -> Floats:
+def _rows(name: str, given: npt.ArrayLike, shape: tuple[int, ...]) -> Float64Array:
     """Reads one row for each face; a single face may come without its outer brackets."""
     wanted = f"[F, {', '.join(map(str, shape))}]"
     try:
@@ -330,7 +330,7 @@ def _rows(name: str, given: npt.ArrayLike, shape: tuple[int, ...]) -> Floats:
     return rows
 
 
-def _from_eyes(photo: Photo, eyes: Floats) -> Location:
+def _from_eyes(photo: Photo, eyes: Float64Array) -> Location:
     matrix = crop_matrix(eyes)
     _check_inside("eyes", photo, eyes)
     to_photo = np.linalg.inv(np.vstack([matrix, [0, 0, 1]]))[:2]
@@ -342,7 +342,7 @@ def _from_eyes(photo: Photo, eyes: Floats) -> Location:
     return Location((low[0], low[1], high[0], high[1]), points, 1.0)
 
 
-def _check_inside(name: str, photo: Photo, given: Floats) -> None:
+def _check_inside(name: str, photo: Photo, given: Float64Array) -> None:
     """Refuses two points, or a box by its corners, that lie outside on one side of the picture."""
     points = given.reshape(2, 2)
     height, width = photo.pixels.shape[:2]
@@ -355,10 +355,10 @@ def _check_inside(name: str, photo: Photo, given: Floats) -> None:
 def face_of(
     place: Location,
     least: float,
-    matrix: Floats,
-    original: Pixels,
-    unmasked: Pixels,
-    mask: Pixels,
+    matrix: Float64Array,
+    original: UInt8Array,
+    unmasked: UInt8Array,
+    mask: UInt8Array,
 ) -> Face:
     """Judges whether a face wears a mask, and puts together what is told of it."""
     share = np.count_nonzero(mask >= 128) / mask.size
@@ -370,17 +370,17 @@ def face_of(
     return Face(place.box, place.eyes, place.score, masked, mask, unmasked, original, matrix)
 
 
-def _is_grey(crop: Pixels) -> bool:
+def _is_grey(crop: UInt8Array) -> bool:
     # Most are not, and a few pixels tell.
     return _spread(crop[::16, ::16]) <= GREY_SPREAD and _spread(crop) <= GREY_SPREAD
 
 
-def _spread(crop: Pixels) -> int:
+def _spread(crop: UInt8Array) -> int:
     red, green, blue = (crop[..., i].astype(np.int16) for i in range(3))
     return max(int(np.abs(red - green).max()), int(np.abs(green - blue).max()))
 
 
-def _grey(original: Pixels, unmasked: Pixels, mask: Pixels) -> Pixels:
+def _grey(original: UInt8Array, unmasked: UInt8Array, mask: UInt8Array) -> UInt8Array:
     """Takes the colour out of a fill."""
     grey = np.rint(unmasked @ np.array([0.299, 0.587, 0.114])).astype(np.uint8)[..., None]
     return np.where(mask[..., None] > 0, grey, original)

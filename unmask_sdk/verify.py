@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
+
+from unmask_sdk.core.arrays import AnyArray
 
 from .core.manifest import Artifact, Golden, Manifest, Parity, read_manifest
 from .errors import (
@@ -23,8 +24,6 @@ from .errors import (
 from .loading.load import open_artifact
 from .runtimes.base import Runtime
 from .runtimes.registry import ENTRIES, RuntimeEntry, find, problem
-
-Array = npt.NDArray[Any]
 
 
 @dataclass(frozen=True)
@@ -59,7 +58,7 @@ class Check:
 
 
 def compare(
-    name: str, expected: Array, actual: Array, *, images: int, reference: str = "golden"
+    name: str, expected: AnyArray, actual: AnyArray, *, images: int, reference: str = "golden"
 ) -> Parity:
     """Measures how far an output is from the reference.
 
@@ -95,12 +94,12 @@ def compare(
     )
 
 
-def peak_of(expected: Array) -> float:
+def peak_of(expected: AnyArray) -> float:
     """Gives the scale of an output: 255 for uint8, else its largest magnitude, at least 1."""
     return 255.0 if expected.dtype == np.uint8 else max(1.0, float(np.abs(expected).max()))
 
 
-def error_of(parity: Parity, expected: Array) -> float:
+def error_of(parity: Parity, expected: AnyArray) -> float:
     """Gives an error that a tolerance is set against.
 
     For uint8 it is the largest difference in steps of 1 of 255; for floats the largest difference
@@ -135,7 +134,7 @@ class Deviation:
         return f"{psnr}, at least {golden.min_psnr_db:g} dB"
 
 
-def worst(parities: Iterable[tuple[Parity, Array]]) -> Deviation:
+def worst(parities: Iterable[tuple[Parity, AnyArray]]) -> Deviation:
     """Gives the worst of several outputs, each with the array that was expected."""
     pairs = list(parities)
     levels = [parity.psnr_db for parity, _ in pairs if parity.psnr_db is not None]

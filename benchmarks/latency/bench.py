@@ -17,11 +17,11 @@ from typing import Any
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
 import unmask_sdk
 from unmask_sdk.benchmarks.parity.cases import Case
 from unmask_sdk.calibration.images import read_images
+from unmask_sdk.core.arrays import UInt8Array
 from unmask_sdk.core.sample_images import draw
 from unmask_sdk.errors import DeviceMismatchError, RuntimeUnavailableError, UnmaskError
 from unmask_sdk.loading.limits import psnr_of
@@ -249,7 +249,7 @@ def write_photo(folder: Path) -> Path:
     return file
 
 
-def _crops(case: Case, count: int) -> npt.NDArray[np.uint8]:
+def _crops(case: Case, count: int) -> UInt8Array:
     return draw(count, case.size, case.size)
 
 

@@ -6,15 +6,14 @@ import base64
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
-Image = npt.NDArray[np.uint8]
+from unmask_sdk.core.arrays import UInt8Array
 
 # A difference of fewer steps of 255 than this does not light up in full.
 LEAST_SCALE = 4
 
 
-def heat_map(a: Image, b: Image) -> tuple[Image, int]:
+def heat_map(a: UInt8Array, b: UInt8Array) -> tuple[UInt8Array, int]:
     """Shows where two pictures differ.
 
     Args:
@@ -31,7 +30,7 @@ def heat_map(a: Image, b: Image) -> tuple[Image, int]:
     return np.asarray(coloured[..., ::-1], np.uint8), scale
 
 
-def data_url(picture: Image) -> str:
+def data_url(picture: UInt8Array) -> str:
     """A picture as text that an HTML file can hold: lossless, so that small errors are seen."""
     _, png = cv2.imencode(".png", picture[..., ::-1])
     return "data:image/png;base64," + base64.b64encode(png.tobytes()).decode("ascii")

@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from unmask_sdk.core.arrays import UInt8Array
 from unmask_sdk.core.optional_deps import missing
 from unmask_sdk.errors import ArtifactError, DeviceMismatchError, RuntimeUnavailableError
 from unmask_sdk.runtimes.base import Runtime
 from unmask_sdk.runtimes.registry import find
 
 from .cases import Case
-from .distances import Answers, Image, Measures, to_reference, to_truth, worst_first
+from .distances import Answers, Measures, to_reference, to_truth, worst_first
 from .layers import Bisection, bisect
 from .pictures import MakePictures, Pictures
 from .thresholds import Thresholds
@@ -37,9 +38,9 @@ SHOWN = 3
 class Sight:
     """One picture of a case: masked, the reference's answer, and this runtime's."""
 
-    masked: Image
-    reference: Image
-    answer: Image
+    masked: UInt8Array
+    reference: UInt8Array
+    answer: UInt8Array
 
 
 @dataclass(frozen=True, eq=False)
@@ -173,7 +174,7 @@ def _reference(
 
     pictures = make(case.size)
     graph = load_unmasker(weights or reference_file(case))
-    parts: list[tuple[Image, Image]] = []
+    parts: list[tuple[UInt8Array, UInt8Array]] = []
     with torch.inference_mode():
         for start in range(0, len(pictures.masked), BATCH):
             outputs = graph(torch.from_numpy(pictures.masked[start : start + BATCH]))
@@ -181,13 +182,13 @@ def _reference(
     return f"torch {torch.__version__}", pictures, _joined(parts)
 
 
-def _run(runtime: Runtime[Any], images: Image) -> Answers:
+def _run(runtime: Runtime[Any], images: UInt8Array) -> Answers:
     return _joined(
         [runtime.run(images[start : start + BATCH]) for start in range(0, len(images), BATCH)]
     )
 
 
-def _joined(parts: list[tuple[Image, Image]]) -> Answers:
+def _joined(parts: list[tuple[UInt8Array, UInt8Array]]) -> Answers:
     unmasked, masks = (np.concatenate(column) for column in zip(*parts, strict=True))
     return Answers(unmasked, masks[..., 0])
 

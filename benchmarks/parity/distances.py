@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 from skimage.metrics import structural_similarity
 
+from unmask_sdk.core.arrays import BoolArray, UInt8Array
 from unmask_sdk.training.evaluation.metrics import Fidelity, compare, intersection_over_union, seam
 
 from .pictures import Pictures, Truth
@@ -17,7 +17,6 @@ from .pictures import Pictures, Truth
 if TYPE_CHECKING:
     from unmask_sdk.training.evaluation.recognition import Recogniser
 
-Image = npt.NDArray[np.uint8]
 Measures = dict[str, float]
 
 REGIONS = ("whole", "hole", "seam")
@@ -27,8 +26,8 @@ REGIONS = ("whole", "hole", "seam")
 class Answers:
     """What a runtime made of pictures: uint8 `[N, S, S, 3]` and masks uint8 `[N, S, S]`."""
 
-    unmasked: Image
-    masks: Image
+    unmasked: UInt8Array
+    masks: UInt8Array
 
 
 def to_reference(pictures: Pictures, reference: Answers, answers: Answers) -> Measures:
@@ -44,7 +43,7 @@ def to_reference(pictures: Pictures, reference: Answers, answers: Answers) -> Me
     """
     error = np.abs(np.subtract(reference.unmasked, answers.unmasked, dtype=np.int16))
     everywhere = np.full(reference.masks.shape[1:], 255, np.uint8)
-    weights: dict[str, list[npt.NDArray[np.bool_]]] = {name: [] for name in REGIONS}
+    weights: dict[str, list[BoolArray]] = {name: [] for name in REGIONS}
     similar: dict[str, list[float]] = {name: [] for name in REGIONS}
     for ours, theirs, mask in zip(
         answers.unmasked, reference.unmasked, reference.masks, strict=True

@@ -16,13 +16,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from scipy.optimize import linear_sum_assignment
+
+from unmask_sdk.core.arrays import Float32Array, UInt8Array
 
 from .cases import Case
 from .thresholds import Thresholds
-
-Array = npt.NDArray[np.float32]
 
 # Channels that become a picture of three colours at twice the size.
 SHUFFLED = 12
@@ -46,7 +45,7 @@ class Tap:
     """The output of one convolution: its name, and float32 `[1, C, H, W]`."""
 
     name: str
-    value: Array
+    value: Float32Array
 
 
 @dataclass(frozen=True)
@@ -83,9 +82,7 @@ class Bisection:
     note: str = ""
 
 
-def bisect(
-    case: Case, weights: Path, image: npt.NDArray[np.uint8], thresholds: Thresholds
-) -> Bisection:
+def bisect(case: Case, weights: Path, image: UInt8Array, thresholds: Thresholds) -> Bisection:
     """Compares an artifact with the reference, layer by layer.
 
     Args:
@@ -130,13 +127,13 @@ def compare(expected: Sequence[Tap], found: Sequence[Tap], tolerance: float) -> 
     return Bisection(first, tolerance, errors_in_order, unseen, note)
 
 
-def _error(wanted: Array, got: Array) -> float:
+def _error(wanted: Float32Array, got: Float32Array) -> float:
     # Of the output's own size, ReLU or not: behind one, next to nothing may be left.
     size = max(float(np.linalg.norm(wanted)), 1e-9)
     return min(HUGE, *(float(np.linalg.norm(got - form)) / size for form in _forms(wanted)))
 
 
-def _forms(wanted: Array) -> list[Array]:
+def _forms(wanted: Float32Array) -> list[Float32Array]:
     """What a converter may have made of an output: as it is, behind its ReLU, or reordered."""
     forms = [wanted, np.maximum(wanted, 0)]
     if wanted.shape[1] == SHUFFLED:

@@ -8,15 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
+from unmask_sdk.core.arrays import UInt8Array
 from unmask_sdk.core.sample_images import draw
 from unmask_sdk.errors import DataError
 
 if TYPE_CHECKING:
     from unmask_sdk.training.datasets.data import Crop
 
-Image = npt.NDArray[np.uint8]
 
 SEED = 11
 # A seed salt that neither training nor evaluation uses.
@@ -34,9 +33,9 @@ class Truth:
         crops: For the judge of identity.
     """
 
-    pictures: Image
-    masks: Image
-    valid: Image
+    pictures: UInt8Array
+    masks: UInt8Array
+    valid: UInt8Array
     crops: tuple[Crop, ...]
 
 
@@ -51,7 +50,7 @@ class Pictures:
     """
 
     source: str
-    masked: Image
+    masked: UInt8Array
     truth: Truth | None = None
 
 

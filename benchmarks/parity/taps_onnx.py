@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import onnx
 import onnxruntime as ort
+
+from unmask_sdk.core.arrays import UInt8Array
 
 from .layers import Tap
 
@@ -42,7 +43,7 @@ def _kept_channels(model: onnx.ModelProto) -> dict[str, int]:
     return kept
 
 
-def record(path: Path, image: npt.NDArray[np.uint8]) -> list[Tap]:
+def record(path: Path, image: UInt8Array) -> list[Tap]:
     """Runs the file and gives each convolution's output.
 
     Args:

@@ -5,15 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import openvino as ov
+
+from unmask_sdk.core.arrays import UInt8Array
 
 from .layers import Tap
 
 CONVOLUTIONS = ("Convolution", "GroupConvolution")
 
 
-def record(path: Path, image: npt.NDArray[np.uint8]) -> list[Tap]:
+def record(path: Path, image: UInt8Array) -> list[Tap]:
     """Runs the file and gives each convolution's output, its bias added.
 
     Args:

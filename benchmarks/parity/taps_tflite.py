@@ -5,15 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
+
+from unmask_sdk.core.arrays import AnyArray, Float32Array, UInt8Array
 
 from .layers import Tap
 
 CONVOLUTIONS = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
 
 
-def record(path: Path, image: npt.NDArray[np.uint8]) -> list[Tap]:
+def record(path: Path, image: UInt8Array) -> list[Tap]:
     """Runs the file and gives each convolution's output as float32 `[1, C, H, W]`.
 
     Args:
@@ -40,12 +41,12 @@ def record(path: Path, image: npt.NDArray[np.uint8]) -> list[Tap]:
     return taps
 
 
-def _real(value: npt.NDArray[np.generic], detail: dict[str, object]) -> npt.NDArray[np.float32]:
+def _real(value: AnyArray, detail: dict[str, object]) -> Float32Array:
     scale, zero = detail["quantization"]
     real = value.astype(np.float32)
     return (real - zero) * scale if scale else real
 
 
-def _planes(value: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+def _planes(value: Float32Array) -> Float32Array:
     pixels = value.reshape(1, 1, 1, -1) if value.ndim == 2 else value
     return np.ascontiguousarray(pixels.transpose(0, 3, 1, 2))

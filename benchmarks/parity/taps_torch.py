@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from unmask_sdk.core.arrays import UInt8Array
 from unmask_sdk.training.nets.checkpoint import load_network
 
 from .layers import Tap
 
 
-def record(path: Path, image: npt.NDArray[np.uint8]) -> list[Tap]:
+def record(path: Path, image: UInt8Array) -> list[Tap]:
     """Runs the network and gives each convolution's output, behind its batch norm if it has one.
 
     Args:

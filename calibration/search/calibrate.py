@@ -9,9 +9,10 @@ from pathlib import Path
 
 import onnx
 
-from unmask_sdk.calibration.images import Image, pack_images, read_images, unpack_images
+from unmask_sdk.calibration.images import pack_images, read_images, unpack_images
 from unmask_sdk.calibration.plan import METHODS, Plan, config_of
 from unmask_sdk.calibration.ranges import Histogram, observe, ranges
+from unmask_sdk.core.arrays import UInt8Array
 from unmask_sdk.core.atomic_write import write_whole
 from unmask_sdk.errors import DataError
 from unmask_sdk.export.onnx.exporter import to_onnx
@@ -56,7 +57,7 @@ class Outcome:
     """
 
     samples: Sequence[Sample]
-    images: Image
+    images: UInt8Array
     sha256: str
     plan: Plan
     methods: Mapping[tuple[str, bool], Loss]
@@ -184,7 +185,12 @@ def nearest(methods: Mapping[tuple[str, bool], Loss]) -> tuple[str, bool]:
 
 
 def _counts(
-    graph: FloatGraph, judge: Judge, images: Image, method: str, per_channel: bool, track: Track
+    graph: FloatGraph,
+    judge: Judge,
+    images: UInt8Array,
+    method: str,
+    per_channel: bool,
+    track: Track,
 ) -> dict[int, Loss]:
     """Loss with ranges from the first few crops only: whether more crops would help."""
     found = {}

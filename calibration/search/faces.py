@@ -10,7 +10,7 @@ from typing import TypeVar
 import cv2
 import numpy as np
 
-from unmask_sdk.calibration.images import Image
+from unmask_sdk.core.arrays import UInt8Array
 from unmask_sdk.faces.align import CROP_SIZE
 from unmask_sdk.training.datasets.data import EYE_JITTER, Face, open_crop, seed_of, select
 from unmask_sdk.training.synthesis.mesh import NOSE_TIP, eye_centres
@@ -36,7 +36,7 @@ class Sample:
         brightness: Mean of the crop, 0..255.
     """
 
-    image: Image
+    image: UInt8Array
     kind: str
     colour: tuple[float, float, float]
     share: float
@@ -76,7 +76,7 @@ def held_out(
 ) -> Pairs:
     """Cuts pairs of validation faces, in the network's size."""
     chosen = _choose(faces, "val", count)
-    rows: list[tuple[Image, ...]] = []
+    rows: list[tuple[UInt8Array, ...]] = []
     for k in track(range(len(chosen)), "held-out pairs"):
         crop = open_crop(folder, chosen[k], size, jitter=EYE_JITTER)
         image, mask, _ = crop.masked(kind=_kind(k), seed=seed_of(chosen[k].name, 1))
@@ -84,7 +84,7 @@ def held_out(
     return Pairs(*(np.stack(column) for column in zip(*rows, strict=True)))
 
 
-def near_duplicates(images: Sequence[Image], bits: int = 5) -> list[tuple[int, int]]:
+def near_duplicates(images: Sequence[UInt8Array], bits: int = 5) -> list[tuple[int, int]]:
     """Crops that look alike: whose difference hashes of 64 bits differ in `bits` at most."""
     hashes = []
     for image in images:

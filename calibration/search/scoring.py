@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import onnxruntime as ort
 
-from unmask_sdk.calibration.images import Image
+from unmask_sdk.core.arrays import UInt8Array
 from unmask_sdk.training.evaluation import metrics
 
 
@@ -22,10 +22,10 @@ class Pairs:
         valid: uint8 `[N, S, S]`, 255 where the source picture has data.
     """
 
-    masked: Image
-    truth: Image
-    mask: Image
-    valid: Image
+    masked: UInt8Array
+    truth: UInt8Array
+    mask: UInt8Array
+    valid: UInt8Array
 
     def __len__(self) -> int:
         return len(self.masked)
@@ -110,16 +110,16 @@ class Judge:
         pictures, _ = _run(model, self.pairs.masked[:count])
         return _squared(self.pictures[:count], pictures)
 
-    def _compare(self, k: int, picture: Image) -> metrics.Fidelity:
+    def _compare(self, k: int, picture: UInt8Array) -> metrics.Fidelity:
         pairs = self.pairs
         return metrics.compare(picture, pairs.truth[k], pairs.mask[k], pairs.valid[k])
 
 
-def _squared(a: Image, b: Image) -> float:
+def _squared(a: UInt8Array, b: UInt8Array) -> float:
     return float(np.mean(np.square(np.subtract(a, b, dtype=np.float32) / 255)))
 
 
-def _run(model: bytes, images: Image) -> tuple[Image, Image]:
+def _run(model: bytes, images: UInt8Array) -> tuple[UInt8Array, UInt8Array]:
     options = ort.SessionOptions()
     options.log_severity_level = 3
     options.intra_op_num_threads = 1

@@ -21,9 +21,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from unmask_sdk.calibration.images import Image, read_images
+from unmask_sdk.calibration.images import read_images
 from unmask_sdk.calibration.plan import Plan, plan_for
 from unmask_sdk.calibration.ranges import observe, ranges
+from unmask_sdk.core.arrays import UInt8Array
 from unmask_sdk.core.manifest import Artifact, TensorSpec
 from unmask_sdk.errors import ExportError
 from unmask_sdk.export.onnx.exporter import to_onnx
@@ -96,7 +97,7 @@ def prove(path: Path, artifact: Artifact) -> MilRuntime:
     return MilRuntime(path, artifact)
 
 
-def conv_ranges(job: Job, images: Image, plan: Plan) -> dict[str, tuple[float, float]]:
+def conv_ranges(job: Job, images: UInt8Array, plan: Plan) -> dict[str, tuple[float, float]]:
     """The range of each convolution's input by the plan's method, by the convolution's torch name.
 
     Args:

@@ -19,8 +19,9 @@ import numpy as np
 import torch
 from google.protobuf.message import DecodeError
 
+from unmask_sdk.core.arrays import AnyArray
 from unmask_sdk.errors import ArtifactError, ExportError, RuntimeUnavailableError
-from unmask_sdk.runtimes.base import Array, Runtime, RuntimeInfo, check_names, one_line
+from unmask_sdk.runtimes.base import Runtime, RuntimeInfo, check_names, one_line
 
 from .mil_operations import OPERATIONS
 
@@ -111,7 +112,7 @@ class MilRuntime(Runtime[Program]):
         )
         return _prepared(spec, function), info
 
-    def _run(self, handle: Program, inputs: Sequence[Array]) -> Sequence[Array]:
+    def _run(self, handle: Program, inputs: Sequence[AnyArray]) -> Sequence[AnyArray]:
         values = dict(handle.constants)
         for feature, array in zip(handle.spec.description.input, inputs, strict=True):
             values[feature.name] = _from_picture(feature, array)
@@ -211,7 +212,7 @@ def _result(step: Step, values: Mapping[str, torch.Tensor]) -> torch.Tensor:
     return output.float() if step.kind == torch.float16 else output
 
 
-def _from_picture(feature: Any, image: Array) -> torch.Tensor:
+def _from_picture(feature: Any, image: AnyArray) -> torch.Tensor:
     """A picture as Core ML hands it to a program: float32 planes, 0..255."""
     if feature.type.WhichOneof("Type") != "imageType":
         raise ArtifactError(f"input {feature.name} is no picture; unmask export coreml")
@@ -219,7 +220,7 @@ def _from_picture(feature: Any, image: Array) -> torch.Tensor:
     return planes.flip(1) if _colours(feature) == "BGR" else planes
 
 
-def _to_array(feature: Any, value: torch.Tensor) -> Array:
+def _to_array(feature: Any, value: torch.Tensor) -> AnyArray:
     """An output as the runtime gives it: pictures as uint8 `[N, H, W, C]`, others as they are."""
     if feature.type.WhichOneof("Type") != "imageType":
         return value.numpy()

@@ -7,8 +7,8 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from unmask_sdk.core.arrays import FloatArray
 from unmask_sdk.errors import ExportError
 from unmask_sdk.export.onnx.precision import MIN_INT8_SHARE
 
@@ -114,7 +114,7 @@ def _scopes(operation: Any) -> list[ScopeInfo]:
 
 
 def _int8_weights(conv: Any) -> Any:
-    weights: npt.NDArray[np.floating] = conv.weight.val
+    weights: FloatArray = conv.weight.val
     largest = np.abs(weights.astype(np.float32)).max((1, 2, 3))
     scale = np.maximum(largest / 127, _SMALLEST).astype(weights.dtype)
     levels = np.round(weights.astype(np.float32) / scale[:, None, None, None].astype(np.float32))

@@ -18,9 +18,9 @@ from onnxruntime.quantization import QuantType
 from onnxruntime.quantization.calibrate import CalibrationMethod, TensorData, TensorsData
 from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
 
-from unmask_sdk.calibration.images import Image
 from unmask_sdk.calibration.plan import Plan
 from unmask_sdk.calibration.ranges import Ranges, observe, ranges
+from unmask_sdk.core.arrays import UInt8Array
 from unmask_sdk.errors import ExportError
 
 from .precision import torch_name
@@ -192,7 +192,7 @@ class FloatGraph:
         return bytes(model.SerializeToString(deterministic=True))
 
 
-def quantised(model: bytes, images: Image, plan: Plan, placement: Placement = CPU) -> bytes:
+def quantised(model: bytes, images: UInt8Array, plan: Plan, placement: Placement = CPU) -> bytes:
     """Gives the int8 file of a float one, by a plan.
 
     Args:

@@ -17,9 +17,9 @@ from ai_edge_quantizer.algorithm_manager import AlgorithmName
 from ai_edge_quantizer.qtyping import QuantGranularity, TFLOperationName
 from ai_edge_quantizer.quantizer import Quantizer
 
-from unmask_sdk.calibration.images import Image
 from unmask_sdk.calibration.plan import Plan
-from unmask_sdk.calibration.ranges import Array, Ranges, gather, ranges
+from unmask_sdk.calibration.ranges import Ranges, gather, ranges
+from unmask_sdk.core.arrays import FloatArray, UInt8Array
 from unmask_sdk.errors import ExportError
 
 from .flatbuffer import CONVOLUTIONS, Operator, Tensor, operators
@@ -44,7 +44,7 @@ def halved(content: bytes) -> bytes:
     return _finished(quantizer)
 
 
-def quantised(content: bytes, images: Image, plan: Plan) -> bytes:
+def quantised(content: bytes, images: UInt8Array, plan: Plan) -> bytes:
     """Gives the int8 file of a float one, by a plan.
 
     Args:
@@ -104,7 +104,7 @@ def int8_operators(content: bytes, keep_float: Collection[str]) -> list[Operator
 
 
 def observed_ranges(
-    content: bytes, chosen: Collection[Operator], images: Image, method: str
+    content: bytes, chosen: Collection[Operator], images: UInt8Array, method: str
 ) -> Ranges:
     """The ranges of what operators take and give on calibration crops, by a plan's method."""
     names = dict.fromkeys(
@@ -124,7 +124,7 @@ def observed_ranges(
     (picture,) = interpreter.get_input_details()
     index = {detail["name"]: detail["index"] for detail in interpreter.get_tensor_details()}
 
-    def run(row: int) -> list[Array]:
+    def run(row: int) -> list[FloatArray]:
         interpreter.set_tensor(picture["index"], images[row : row + 1])
         interpreter.invoke()
         return [interpreter.get_tensor(index[name]) for name in names]

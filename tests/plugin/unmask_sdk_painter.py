@@ -7,7 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from unmask_sdk.runtimes.base import Array, Runtime, RuntimeInfo
+from unmask_sdk.core.arrays import AnyArray
+from unmask_sdk.runtimes.base import Runtime, RuntimeInfo
 from unmask_sdk.runtimes.registry import RuntimeEntry
 
 ENTRY = RuntimeEntry(
@@ -37,7 +38,7 @@ class PainterRuntime(Runtime[str]):
         )
         return "brush", info
 
-    def _run(self, handle: str, inputs: Sequence[Array]) -> Sequence[Array]:
+    def _run(self, handle: str, inputs: Sequence[AnyArray]) -> Sequence[AnyArray]:
         (images,) = inputs
         unmasked, masks = images.copy(), np.zeros_like(images[..., :1])
         lower = np.s_[:, images.shape[1] // 2 :]

@@ -16,6 +16,7 @@ import cv2
 import numpy as np
 import pytest
 
+from unmask_sdk.core.arrays import AnyArray
 from unmask_sdk.core.manifest import Artifact, Golden, TensorSpec, sha256_of
 from unmask_sdk.faces.align import crop_matrix
 
@@ -29,9 +30,7 @@ EYE_DISTANCE = 60
 RATIO = EYE_DISTANCE / float(np.sqrt(np.pi * AXES[0] * AXES[1]))
 
 
-def paint(
-    image: np.ndarray[Any, Any], eyes: Any, colour: tuple[int, int, int] = STRONG
-) -> np.ndarray[Any, Any]:
+def paint(image: AnyArray, eyes: Any, colour: tuple[int, int, int] = STRONG) -> AnyArray:
     """Paints a patch over the lower face, and gives the picture."""
     inverse = np.linalg.inv(np.vstack([crop_matrix(eyes), [0, 0, 1]]))
     angle = np.linspace(0, 2 * np.pi, 200)
@@ -242,13 +241,13 @@ def locked(tmp_path: Path) -> Iterator[Path]:
 
 
 @pytest.fixture(scope="session")
-def painter() -> Callable[..., np.ndarray[Any, Any]]:
+def painter() -> Callable[..., AnyArray]:
     """`paint(image, eyes, colour)`."""
     return paint
 
 
 @pytest.fixture(scope="session")
-def backdrop() -> np.ndarray[Any, Any]:
+def backdrop() -> AnyArray:
     """A photograph without any blue, uint8 `[480, 640, 3]`."""
     data = pytest.importorskip("skimage.data")
     image = cv2.resize(data.astronaut(), (640, 480), interpolation=cv2.INTER_AREA)

@@ -23,9 +23,10 @@ from pathlib import Path
 import numpy as np
 from rich.progress import track
 
+from unmask_sdk.core.arrays import UInt8Array
 from unmask_sdk.core.atomic_write import write_whole
 from unmask_sdk.errors import DataError
-from unmask_sdk.training.synthesis.synthesis import MASK_TYPES, Image
+from unmask_sdk.training.synthesis.synthesis import MASK_TYPES
 
 from .data import EYE_JITTER, Face, open_crop, seed_of, select
 
@@ -62,7 +63,7 @@ class PackPlan:
         return cache / f"{self.split}-{self.size}-{self.variants}-{count}"
 
 
-def _render(item: tuple[int, Face], folder: Path, plan: PackPlan) -> tuple[int, list[Image]]:
+def _render(item: tuple[int, Face], folder: Path, plan: PackPlan) -> tuple[int, list[UInt8Array]]:
     index, face = item
     crop = open_crop(folder, face, plan.size, jitter=plan.jitter)
     arrays = [crop.truth, crop.valid]
@@ -176,7 +177,7 @@ def write_pack(
         ) from None
     render = partial(_render, folder=faces_folder, plan=plan)
 
-    def results() -> Iterator[tuple[int, list[Image]]]:
+    def results() -> Iterator[tuple[int, list[UInt8Array]]]:
         if workers <= 1:
             yield from map(render, enumerate(faces))
             return

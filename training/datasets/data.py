@@ -11,11 +11,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from unmask_sdk.core.arrays import Float64Array, UInt8Array
 from unmask_sdk.errors import DataError, ImageReadError
 from unmask_sdk.faces.align import CROP_SIZE, crop_matrix, transform_points, warp_crop
 from unmask_sdk.imaging.decode import read
-from unmask_sdk.training.synthesis.mesh import Array, check_landmarks, eye_centres, turned
-from unmask_sdk.training.synthesis.synthesis import Image, synthesise
+from unmask_sdk.training.synthesis.mesh import check_landmarks, eye_centres, turned
+from unmask_sdk.training.synthesis.synthesis import synthesise
 
 from .people import people_of, splits_of
 
@@ -36,7 +37,7 @@ class Face:
 
     name: str
     split: str
-    landmarks: Array
+    landmarks: Float64Array
     person: str
 
 
@@ -126,7 +127,7 @@ def most_turned(faces: list[Face], share: float = 0.1) -> np.ndarray:
     return np.sort(np.argsort(turns, kind="stable")[-max(1, round(share * len(faces))) :])
 
 
-def read_picture(path: Path) -> Image:
+def read_picture(path: Path) -> UInt8Array:
     """Reads a picture as uint8 `[H, W, 3]` RGB, upright and whole, or raises `DataError`."""
     try:
         return read(path).pixels
@@ -149,26 +150,28 @@ class Crop:
     on the crop: cloth then has the picture's own sharpness, and reaches beyond the data.
     """
 
-    source: Image
-    landmarks: Array
-    matrix: Array
+    source: UInt8Array
+    landmarks: Float64Array
+    matrix: Float64Array
     size: int
-    valid: Image
+    valid: UInt8Array
 
     @property
-    def truth(self) -> Image:
+    def truth(self) -> UInt8Array:
         return warp_crop(self.source, self.matrix, self.size)
 
     def masked(
         self, *, kind: str | None, seed: int, hard: bool = False
-    ) -> tuple[Image, Image, str]:
+    ) -> tuple[UInt8Array, UInt8Array, str]:
         """A masked crop, its coverage (both uint8), and the kind of mask; as `synthesise`."""
         pair = synthesise(self.source, self.landmarks, kind=kind, seed=seed, hard=hard)
         image = warp_crop(pair.image, self.matrix, self.size)
         return image, warp_crop(pair.mask, self.matrix, self.size), pair.kind
 
 
-def cut(picture: Image, landmarks: Array, size: int, *, jitter: float = 0.0, seed: int = 0) -> Crop:
+def cut(
+    picture: UInt8Array, landmarks: Float64Array, size: int, *, jitter: float = 0.0, seed: int = 0
+) -> Crop:
     """Cuts the canonical crop of one face.
 
     Args:

@@ -17,12 +17,13 @@ import torch
 from rich.progress import track
 from torch import Tensor, nn
 
+from unmask_sdk.core.arrays import UInt8Array
 from unmask_sdk.errors import DataError
 from unmask_sdk.training.datasets.data import Face, open_crop, seed_of, thin
 from unmask_sdk.training.datasets.people import source_of
 from unmask_sdk.training.nets.graph import UnmaskerGraph
 from unmask_sdk.training.nets.networks import Unmasker
-from unmask_sdk.training.synthesis.synthesis import MASK_TYPES, Image
+from unmask_sdk.training.synthesis.synthesis import MASK_TYPES
 
 from .metrics import Fidelity, compare, intersection_over_union
 from .perceptual_distance import PerceptualDistance
@@ -82,12 +83,12 @@ class Evaluation:
 
     scores: list[Score] = field(default_factory=list)
     bare: list[float] = field(default_factory=list)
-    rows: list[list[Image]] = field(default_factory=list)
+    rows: list[list[UInt8Array]] = field(default_factory=list)
     verification: dict[str, Verification] = field(default_factory=dict)
     stability: Stability | None = None
 
 
-def telea(masked: Image, mask: Image) -> Image:
+def telea(masked: UInt8Array, mask: UInt8Array) -> UInt8Array:
     """OpenCV's Telea inpainting, given the true mask."""
     hole = cv2.dilate((mask > 0).astype(np.uint8), np.ones((3, 3), np.uint8))
     filled = cv2.inpaint(
@@ -100,7 +101,7 @@ def run_graph(graph: nn.Module) -> Unmask:
     """A function from one crop to the unmasked crop and the mask found, on the graph's device."""
     device = next(graph.parameters()).device
 
-    def run(crop: Image) -> tuple[Image, Image]:
+    def run(crop: UInt8Array) -> tuple[UInt8Array, UInt8Array]:
         with torch.inference_mode():
             unmasked, mask = graph(torch.from_numpy(crop[None]).to(device))
         return unmasked[0].cpu().numpy(), mask[0, ..., 0].cpu().numpy()
@@ -111,7 +112,7 @@ def run_graph(graph: nn.Module) -> Unmask:
 class _MaskGiven(nn.Module):
     """An unmasker that is told the mask instead of finding it."""
 
-    def __init__(self, unmasker: Unmasker, mask: Image) -> None:
+    def __init__(self, unmasker: Unmasker, mask: UInt8Array) -> None:
         super().__init__()
         self.unmasker = unmasker
         self.mask = torch.from_numpy(mask)[None, None].float() / 255
@@ -121,7 +122,7 @@ class _MaskGiven(nn.Module):
         return (*self.unmasker.paint(image, mask), mask)
 
 
-def fill_given(graph: UnmaskerGraph, masked: Image, mask: Image) -> Image:
+def fill_given(graph: UnmaskerGraph, masked: UInt8Array, mask: UInt8Array) -> UInt8Array:
     """The unmasked crop, where the network is told the true mask: the best that stage two does."""
     return run_graph(UnmaskerGraph(_MaskGiven(graph.unmasker, mask)))(masked)[0]
 

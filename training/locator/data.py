@@ -12,15 +12,13 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 from rich.progress import track
 
+from unmask_sdk.core.arrays import AnyArray, Float32Array, UInt8Array
 from unmask_sdk.errors import DataError
 from unmask_sdk.training.datasets.data import read_landmarks, read_picture
 from unmask_sdk.training.datasets.people import source_of
-from unmask_sdk.training.synthesis.synthesis import MASK_TYPES, Image, synthesise
-
-Floats = npt.NDArray[np.float32]
+from unmask_sdk.training.synthesis.synthesis import MASK_TYPES, synthesise
 
 # Rim of the forehead from temple to temple on the mesh, and the middle of it.
 TEMPLES, FOREHEAD = (127, 356), 10
@@ -38,12 +36,12 @@ class Face:
     """
 
     name: str
-    plain: Image
-    masked: Image
-    mesh: Floats
+    plain: UInt8Array
+    masked: UInt8Array
+    mesh: Float32Array
 
 
-def mesh_box(mesh: Floats) -> Floats:
+def mesh_box(mesh: Float32Array) -> Float32Array:
     """Gives the tight box `[4]` (x0, y0, x1, y1) round a mesh `[468, 2]`."""
     return np.concatenate([mesh.min(0), mesh.max(0)])
 
@@ -95,7 +93,7 @@ def load_faces(
     ]
 
 
-def _load_face(folder: Path, name: str, mesh: Floats, *, seed: int) -> Face:
+def _load_face(folder: Path, name: str, mesh: Float32Array, *, seed: int) -> Face:
     image = read_picture(folder / name)
     rng = np.random.default_rng(seed)
     kind = MASK_TYPES[int(rng.integers(len(MASK_TYPES)))]
@@ -105,7 +103,7 @@ def _load_face(folder: Path, name: str, mesh: Floats, *, seed: int) -> Face:
     return Face(name, image, masked, mesh)
 
 
-def draw_cap(image: Image, mesh: Floats, rng: np.random.Generator) -> Image:
+def draw_cap(image: UInt8Array, mesh: Float32Array, rng: np.random.Generator) -> UInt8Array:
     """Covers the forehead and hair with one colour, as a cap, hood or headscarf does."""
     left, right = mesh[TEMPLES[0]], mesh[TEMPLES[1]]
     up = mesh[FOREHEAD] - (left + right) / 2
@@ -124,7 +122,7 @@ def draw_cap(image: Image, mesh: Floats, rng: np.random.Generator) -> Image:
     return (image * (1 - cover) + np.clip(colour, 0, 255) * cover).astype(np.uint8)
 
 
-def load_backgrounds(faces: list[Face], *, limit: int, seed: int) -> list[Image]:
+def load_backgrounds(faces: list[Face], *, limit: int, seed: int) -> list[UInt8Array]:
     """Cuts face-free pictures from the margins of faces, and adds scikit-image's photos.
 
     Args:
@@ -136,7 +134,7 @@ def load_backgrounds(faces: list[Face], *, limit: int, seed: int) -> list[Image]
         uint8 `[H, W, 3]` pictures of various sizes, at least 48 px a side.
     """
     rng = np.random.default_rng(seed)
-    margins: list[Image] = []
+    margins: list[UInt8Array] = []
     for i in rng.permutation(len(faces)):
         x0, y0, x1, y1 = mesh_box(faces[i].mesh)
         w, h = x1 - x0, y1 - y0
@@ -158,18 +156,18 @@ TRAIN_PHOTOS = ("brick", "grass", "gravel", "coffee", "coins", "page", "retina",
 VAL_PHOTOS = ("chelsea", "rocket", "text", "horse", "clock", "cell", "hubble_deep_field")
 
 
-def _photos(names: tuple[str, ...]) -> list[Image]:
+def _photos(names: tuple[str, ...]) -> list[UInt8Array]:
     import skimage.data
 
     return [as_rgb(getattr(skimage.data, name)()) for name in names]
 
 
-def val_photos() -> dict[str, Image]:
+def val_photos() -> dict[str, UInt8Array]:
     """Gives the face-free photos that training never sees, by name."""
     return dict(zip(VAL_PHOTOS, _photos(VAL_PHOTOS), strict=True))
 
 
-def as_rgb(picture: npt.NDArray[np.generic]) -> Image:
+def as_rgb(picture: AnyArray) -> UInt8Array:
     """Makes uint8 `[H, W, 3]` of a grey, boolean or colour picture."""
     array = np.asarray(picture)
     array = array.astype(np.uint8) * 255 if array.dtype == bool else array.astype(np.uint8)

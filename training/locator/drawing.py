@@ -9,10 +9,11 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from unmask_sdk.core.arrays import Float32Array, Float64Array
 from unmask_sdk.faces.align import transform_points
 from unmask_sdk.training.synthesis.mesh import five_points
 
-from .data import Face, Floats, Image, mesh_box
+from .data import Face, Image, mesh_box
 
 MASKED_SHARE = 0.55
 # How many times more often a face in full profile would be drawn than a frontal one.
@@ -32,18 +33,18 @@ class Scene:
     backgrounds: list[Image]
 
     @cached_property
-    def _shares(self) -> npt.NDArray[np.float64]:
+    def _shares(self) -> Float64Array:
         """Running sum of how often each face is drawn: turned ones, being rare, more often."""
         return np.cumsum([1 + TURNED_SHARE * turned(face.mesh) for face in self.faces])
 
-    def face(self, rng: np.random.Generator) -> tuple[Image, Floats]:
+    def face(self, rng: np.random.Generator) -> tuple[Image, Float32Array]:
         """Gives a random face's picture, masked or not, and its mesh."""
         place = rng.random() * self._shares[-1]
         face = self.faces[int(np.searchsorted(self._shares, place, side="right"))]
         return (face.masked if rng.random() < MASKED_SHARE else face.plain), face.mesh
 
 
-def turned(mesh: Floats) -> float:
+def turned(mesh: Float32Array) -> float:
     """Says how far a head is turned: the nose tip's shift from between the eyes, in eye distances.
 
     A full profile gives about 1, a frontal face 0.
@@ -105,8 +106,8 @@ def degrade(image: Image, rng: np.random.Generator) -> Image:
 def paste(
     canvas: Image,
     picture: Image,
-    mesh: Floats,
-    matrix: npt.NDArray[np.float64],
+    mesh: Float32Array,
+    matrix: Float64Array,
     rng: np.random.Generator,
 ) -> None:
     """Draws a face with some or all of its surroundings onto the canvas, in place."""
@@ -141,15 +142,13 @@ def paste(
     part[:] = (part + (drawn - part.astype(np.float32)) * alpha[..., None]).astype(np.uint8)
 
 
-def compose(after: npt.ArrayLike, before: npt.ArrayLike) -> npt.NDArray[np.float64]:
+def compose(after: npt.ArrayLike, before: npt.ArrayLike) -> Float64Array:
     """Gives the `[2, 3]` matrix that applies `before`, then `after`."""
     a, b = (np.vstack([m, [0, 0, 1]]) for m in (after, before))
     return np.asarray((a @ b)[:2])
 
 
-def _shrink(
-    picture: Image, matrix: npt.NDArray[np.float64]
-) -> tuple[Image, npt.NDArray[np.float64]]:
+def _shrink(picture: Image, matrix: Float64Array) -> tuple[Image, Float64Array]:
     """Halves a picture as often as its transform allows, so that drawing it does not alias."""
     scale = float(np.sqrt(abs(np.linalg.det(matrix[:, :2]))))
     factor = int(1 / scale) if scale < 0.7 else 1

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from rich.progress import track
 from torch import nn
 
+from unmask_sdk.core.arrays import AnyArray, Float32Array
 from unmask_sdk.errors import DataError
 from unmask_sdk.faces.align import CROP_EYE_DISTANCE
 from unmask_sdk.faces.detector_postprocess import overlaps
@@ -43,7 +43,7 @@ class GraphSession:
         self._graph = graph.eval()
         self._outputs = outputs
 
-    def run_named(self, **inputs: npt.NDArray[Any]) -> dict[str, npt.NDArray[Any]]:
+    def run_named(self, **inputs: AnyArray) -> dict[str, AnyArray]:
         """Runs the graph on `image`."""
         with torch.inference_mode():
             answers = self._graph(torch.from_numpy(inputs["image"]))
@@ -114,7 +114,7 @@ def evaluate_faces(locator: Locator, faces: list[Face], *, seed: int = 0) -> str
     return "\n".join(lines)
 
 
-def _count(tally: Tally, found: list[Any], mesh: npt.NDArray[np.float32], mirrored: bool) -> None:
+def _count(tally: Tally, found: list[Any], mesh: Float32Array, mirrored: bool) -> None:
     boxes = np.array([f.box for f in found]).reshape(-1, 4)
     shared = overlaps(mesh_box(mesh).astype(np.float64), boxes)
     hits = int((shared > 0.5).sum())

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from unmask_sdk.core.arrays import Float32Array
 from unmask_sdk.faces.detector_postprocess import ALIGN_SIZE, CELL
-
-Floats = npt.NDArray[np.float32]
 
 # Spread of the heat round a face's centre, over the face's mean side.
 SPREAD = 0.1
@@ -22,7 +20,9 @@ WING_REACH, WING_BEND = 5.0, 1.0
 EYE_WEIGHT = 2.0
 
 
-def detector_targets(boxes: Floats, cells: int) -> tuple[Floats, Floats, Floats]:
+def detector_targets(
+    boxes: Float32Array, cells: int
+) -> tuple[Float32Array, Float32Array, Float32Array]:
     """Turns the boxes of one square picture into maps.
 
     Args:

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
+from unmask_sdk.core.arrays import Float32Array, Float64Array
 from unmask_sdk.faces.align import transform_points
 from unmask_sdk.faces.detector_postprocess import (
     ALIGN_SIZE,
@@ -21,14 +21,14 @@ from unmask_sdk.faces.detector_postprocess import (
 )
 from unmask_sdk.training.synthesis.mesh import five_points
 
-from .data import Floats, Image, mesh_box
+from .data import Image, mesh_box
 from .drawing import Scene, compose, degrade, draw_background, paste
 
 # Five points of a mirrored face in the order of the face itself.
 MIRRORED = (1, 0, 2, 4, 3)
 
 
-def draw_mosaic(scene: Scene, size: int, rng: np.random.Generator) -> tuple[Image, Floats]:
+def draw_mosaic(scene: Scene, size: int, rng: np.random.Generator) -> tuple[Image, Float32Array]:
     """Draws a picture for the detector.
 
     Returns:
@@ -36,7 +36,7 @@ def draw_mosaic(scene: Scene, size: int, rng: np.random.Generator) -> tuple[Imag
         the faces in it, N from 0 up.
     """
     canvas = draw_background(scene, size, rng)
-    boxes: list[Floats] = []
+    boxes: list[Float32Array] = []
     kind = rng.random()
     if kind < 0.12:
         sides = np.zeros(0)
@@ -60,7 +60,7 @@ def draw_mosaic(scene: Scene, size: int, rng: np.random.Generator) -> tuple[Imag
     return canvas, np.array(boxes, np.float32).reshape(-1, 4)
 
 
-def draw_crop(scene: Scene, rng: np.random.Generator) -> tuple[Image, Floats, bool]:
+def draw_crop(scene: Scene, rng: np.random.Generator) -> tuple[Image, Float32Array, bool]:
     """Draws a picture for the aligner.
 
     Returns:
@@ -96,7 +96,7 @@ def draw_crop(scene: Scene, rng: np.random.Generator) -> tuple[Image, Floats, bo
     return degrade(crop, rng), seen.astype(np.float32), is_face
 
 
-def _stray(box: npt.NDArray[np.float64], rng: np.random.Generator) -> npt.NDArray[np.float64]:
+def _stray(box: Float64Array, rng: np.random.Generator) -> Float64Array:
     """Gives a box beside the face or far too wide: one that the detector should not give."""
     width, height = box[2:] - box[:2]
     if rng.random() < 0.5:
@@ -107,7 +107,7 @@ def _stray(box: npt.NDArray[np.float64], rng: np.random.Generator) -> npt.NDArra
     return box + np.tile(shift, 2)
 
 
-def _spin(rng: np.random.Generator, mirror: bool) -> npt.NDArray[np.float64]:
+def _spin(rng: np.random.Generator, mirror: bool) -> Float64Array:
     """Gives a random roll, after a squeeze as heads that turn or lenses that are near make it."""
     roll = float(rng.uniform(-48, 48) if rng.random() < 0.3 else rng.normal(0, 12))
     matrix = np.asarray(cv2.getRotationMatrix2D((0, 0), roll, 1.0))
@@ -117,13 +117,13 @@ def _spin(rng: np.random.Generator, mirror: bool) -> npt.NDArray[np.float64]:
     return compose(matrix, np.diag([-1.0, 1.0, 1.0])[:2]) if mirror else matrix
 
 
-def _about(centre: float, degrees: float, scale: float) -> npt.NDArray[np.float64]:
+def _about(centre: float, degrees: float, scale: float) -> Float64Array:
     return np.asarray(cv2.getRotationMatrix2D((centre - 0.5, centre - 0.5), degrees, scale))
 
 
 def throw(
-    mesh: Floats, side: float, size: int, rng: np.random.Generator
-) -> tuple[npt.NDArray[np.float64], Floats]:
+    mesh: Float32Array, side: float, size: int, rng: np.random.Generator
+) -> tuple[Float64Array, Float32Array]:
     """Gives a transform that puts a face of `side` px somewhere on the canvas, and its mesh."""
     matrix = _spin(rng, rng.random() < 0.5)
     box = mesh_box(transform_points(matrix, mesh).astype(np.float32))
@@ -136,7 +136,7 @@ def throw(
     return matrix, transform_points(matrix, mesh).astype(np.float32)
 
 
-def _frame(canvas: Image, boxes: list[Floats], rng: np.random.Generator) -> None:
+def _frame(canvas: Image, boxes: list[Float32Array], rng: np.random.Generator) -> None:
     """Cuts the picture off with a grey strip at some edges, never over the middle of a face."""
     size = canvas.shape[0]
     centres = np.array([(b[:2] + b[2:]) / 2 for b in boxes]).reshape(-1, 2)

@@ -8,11 +8,11 @@ from typing import Any
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
+from unmask_sdk.core.arrays import AnyArray, Float64Array
 from unmask_sdk.faces.align import CROP_EYE_DISTANCE
 from unmask_sdk.faces.detector_postprocess import ALIGN_SIZE, CELL, decode, overlaps, suppress
 from unmask_sdk.training.nets.locator_networks import (
@@ -33,7 +33,7 @@ VAL_SAMPLES = 256
 VAL_SEED = 7919
 SHEET = 8
 
-Sample = tuple[npt.NDArray[Any], ...]
+Sample = tuple[AnyArray, ...]
 
 
 class Drawn(Dataset[Sample]):
@@ -176,14 +176,14 @@ def sheet(tiles: list[Image]) -> Image:
     return np.vstack([np.hstack(row) for row in rows])
 
 
-def _drawn(image: Image, boxes: npt.NDArray[np.float64]) -> Image:
+def _drawn(image: Image, boxes: Float64Array) -> Image:
     out = image.copy()
     for box in np.round(boxes).astype(int).tolist():
         cv2.rectangle(out, box[:2], box[2:], (0, 255, 0), 1)
     return out
 
 
-def _dotted(image: Image, points: npt.NDArray[np.float64]) -> Image:
+def _dotted(image: Image, points: Float64Array) -> Image:
     out = image.copy()
     for x, y in np.round(points).astype(int).tolist():
         cv2.circle(out, (x, y), 1, (0, 255, 0), -1)

@@ -10,12 +10,10 @@ import colorsys
 
 import cv2
 import numpy as np
-import numpy.typing as npt
+
+from unmask_sdk.core.arrays import Float32Array, Float64Array
 
 from .mask_shapes import MIDDLE, MaskShape
-
-Field = npt.NDArray[np.float32]
-Colour = npt.NDArray[np.float64]
 
 # Reflectance (linear-ish, 0..1 RGB) of what is sold most.
 SURGICAL = ((0.62, 0.78, 0.88), (0.55, 0.72, 0.86), (0.90, 0.92, 0.93), (0.70, 0.86, 0.84),
@@ -26,14 +24,14 @@ DARK = ((0.12, 0.12, 0.13), (0.15, 0.15, 0.17), (0.11, 0.13, 0.21), (0.21, 0.20,
         (0.18, 0.13, 0.11), (0.08, 0.08, 0.08))  # fmt: skip
 
 
-def _muted(rng: np.random.Generator) -> Colour:
+def _muted(rng: np.random.Generator) -> Float64Array:
     """Any hue, rarely strong: over-saturated masks look pasted on."""
     saturation = min(0.7, rng.gamma(2.0, 0.13))
     value = rng.uniform(0.12, 0.92 - 0.45 * saturation)
     return np.array(colorsys.hsv_to_rgb(rng.random(), saturation, value))
 
 
-def base_colour(kind: str, skin: Colour, rng: np.random.Generator) -> Colour:
+def base_colour(kind: str, skin: Float64Array, rng: np.random.Generator) -> Float64Array:
     """Reflectance `[3]` in 0..1. Now and then it is the skin's own, the hardest case to segment."""
     if kind != "dark" and rng.random() < 0.08:
         return np.clip(skin * rng.uniform(0.8, 1.15), 0.05, 0.95)
@@ -45,7 +43,9 @@ def base_colour(kind: str, skin: Colour, rng: np.random.Generator) -> Colour:
     return np.clip(colour + rng.normal(0, 0.02, 3) + rng.normal(0, 0.03), 0.03, 0.96)
 
 
-def _soft_noise(rng: np.random.Generator, shape: tuple[int, int], cells: tuple[int, int]) -> Field:
+def _soft_noise(
+    rng: np.random.Generator, shape: tuple[int, int], cells: tuple[int, int]
+) -> Float32Array:
     """Smooth noise of unit variance or so, with `cells` bumps down and across."""
     grid = rng.normal(0, 1, (max(2, cells[0]), max(2, cells[1]))).astype(np.float32)
     return np.asarray(
@@ -53,15 +53,15 @@ def _soft_noise(rng: np.random.Generator, shape: tuple[int, int], cells: tuple[i
     )
 
 
-def _stripes(x: Field, period: float, duty: float, edge: float) -> Field:
+def _stripes(x: Float32Array, period: float, duty: float, edge: float) -> Float32Array:
     """Soft-edged stripes: 1 inside, 0 outside; `edge` is the blur in mean-face units."""
     phase = np.abs((x / period) % 1.0 - 0.5) * 2
     return np.clip((duty - phase) * period / (2 * edge) + 0.5, 0, 1)
 
 
 def print_pattern(
-    u: Field, v: Field, pixel: float, rng: np.random.Generator
-) -> tuple[Field, Colour] | None:
+    u: Float32Array, v: Float32Array, pixel: float, rng: np.random.Generator
+) -> tuple[Float32Array, Float64Array] | None:
     """A printed pattern: its coverage `[H, W]` in 0..1 and its colour, or None for plain cloth."""
     style = rng.choice(
         ["plain", "stripes", "check", "dots", "blotches"], p=[0.5, 0.12, 0.14, 0.1, 0.14]
@@ -89,13 +89,15 @@ def print_pattern(
     return (cover * rng.uniform(0.35, 1.0)).astype(np.float32), _muted(rng)
 
 
-def _folds(v: Field, at: float, width: float) -> Field:
+def _folds(v: Float32Array, at: float, width: float) -> Float32Array:
     """A pleat's height: rises slowly and falls off sharply at `at`."""
     d = (v - at) / width
     return np.where(d < 0, np.exp(d), np.exp(-((d * 4) ** 2))).astype(np.float32)
 
 
-def relief(shape: MaskShape, u: Field, v: Field, pixel: float, rng: np.random.Generator) -> Field:
+def relief(
+    shape: MaskShape, u: Float32Array, v: Float32Array, pixel: float, rng: np.random.Generator
+) -> Float32Array:
     """Height of the cloth in mean-face units: form, pleats, seams, wrinkles, weave."""
     x = u - MIDDLE
     middle = (shape.top + min(shape.bottom, 230)) / 2
@@ -138,8 +140,8 @@ def relief(shape: MaskShape, u: Field, v: Field, pixel: float, rng: np.random.Ge
 
 
 def shade(
-    height: Field, pixel: float, light: tuple[float, float], rng: np.random.Generator
-) -> Field:
+    height: Float32Array, pixel: float, light: tuple[float, float], rng: np.random.Generator
+) -> Float32Array:
     """Lambert shading of relief, about 1 on average.
 
     Args:

@@ -12,9 +12,10 @@ from dataclasses import replace
 import cv2
 import numpy as np
 
-from .fabrics import Colour, Field
+from unmask_sdk.core.arrays import Float32Array, Float64Array
+
 from .mask_shapes import MIDDLE, MaskShape, mirror
-from .mesh import Array, across, turned
+from .mesh import across, turned
 from .trimmings import Layer
 
 # A turned head's mask stands off the face most here.
@@ -54,7 +55,7 @@ def harden_shape(shape: MaskShape, rng: np.random.Generator) -> MaskShape:
     turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
     shift = rng.normal(0, 2.5, 2)
 
-    def move(points: Array) -> Array:
+    def move(points: Float64Array) -> Float64Array:
         p = points - [MIDDLE, 170.0]
         p[:, 0] *= np.where(p[:, 0] < 0, left, right)
         p[:, 1] += longer * np.maximum(p[:, 1], 0)
@@ -66,8 +67,12 @@ def harden_shape(shape: MaskShape, rng: np.random.Generator) -> MaskShape:
 
 
 def stand_off(
-    outline: Array, pixels: Array, landmarks: Array, unit: float, rng: np.random.Generator
-) -> Array:
+    outline: Float64Array,
+    pixels: Float64Array,
+    landmarks: Float64Array,
+    unit: float,
+    rng: np.random.Generator,
+) -> Float64Array:
     """Pushes the front of a mask off a turned head, to the side that the head is turned to.
 
     Args:
@@ -82,11 +87,13 @@ def stand_off(
     return pixels + np.outer(front, across(landmarks)) * far
 
 
-def _loud(rng: np.random.Generator) -> Colour:
+def _loud(rng: np.random.Generator) -> Float64Array:
     return rng.uniform(0.03, 0.95, 3)
 
 
-def _checkerboard(u: Field, v: Field, pixel: float, rng: np.random.Generator) -> list[Layer]:
+def _checkerboard(
+    u: Float32Array, v: Float32Array, pixel: float, rng: np.random.Generator
+) -> list[Layer]:
     angle, period = rng.uniform(0, np.pi), rng.uniform(8, 26)
     waves = [
         np.sin(2 * np.pi * (u * np.cos(a) + v * np.sin(a)) / period)
@@ -96,14 +103,16 @@ def _checkerboard(u: Field, v: Field, pixel: float, rng: np.random.Generator) ->
     return [(np.clip(waves[0] * waves[1] * steep + 0.5, 0, 1).astype(np.float32), _loud(rng))]
 
 
-def _bands(u: Field, v: Field, pixel: float, rng: np.random.Generator) -> list[Layer]:
+def _bands(u: Float32Array, v: Float32Array, pixel: float, rng: np.random.Generator) -> list[Layer]:
     """The mask's upper part in another colour, its border straight or a wave."""
     border = rng.uniform(140, 190) + rng.uniform(0, 6) * np.sin(u / rng.uniform(4, 20))
     border = border + rng.uniform(-0.004, 0.004) * (u - MIDDLE) ** 2
     return [(np.clip((border - v) / max(pixel, 0.4) + 0.5, 0, 1).astype(np.float32), _loud(rng))]
 
 
-def _scattered(u: Field, v: Field, pixel: float, rng: np.random.Generator) -> list[Layer]:
+def _scattered(
+    u: Float32Array, v: Float32Array, pixel: float, rng: np.random.Generator
+) -> list[Layer]:
     """Flowers, dots and strokes of a few colours."""
     layers = []
     for _ in range(rng.integers(1, 4)):
@@ -126,14 +135,18 @@ def _scattered(u: Field, v: Field, pixel: float, rng: np.random.Generator) -> li
 PRINTS = (_checkerboard, _bands, _scattered)
 
 
-def loud_prints(u: Field, v: Field, pixel: float, rng: np.random.Generator) -> list[Layer]:
+def loud_prints(
+    u: Float32Array, v: Float32Array, pixel: float, rng: np.random.Generator
+) -> list[Layer]:
     """Draws a strong print, or none; arguments as of `trimmings.trimmings`."""
     if rng.random() < 0.55:
         return []
     return PRINTS[rng.integers(len(PRINTS))](u, v, pixel, rng)
 
 
-def hard_colour(colour: Colour, skin: Colour, picture: Field, rng: np.random.Generator) -> Colour:
+def hard_colour(
+    colour: Float64Array, skin: Float64Array, picture: Float32Array, rng: np.random.Generator
+) -> Float64Array:
     """The cloth's colour: often the skin's own, or one from elsewhere in the picture.
 
     Args:
@@ -151,7 +164,7 @@ def hard_colour(colour: Colour, skin: Colour, picture: Field, rng: np.random.Gen
     return _loud(rng) if draw < 0.5 else colour
 
 
-def odd_light(u: Field, v: Field, rng: np.random.Generator) -> Field:
+def odd_light(u: Float32Array, v: Float32Array, rng: np.random.Generator) -> Float32Array:
     """Over- or underexposed cloth, or a shadow's edge across it: a factor `[H, W]`."""
     light = np.ones_like(u)
     if rng.random() < 0.35:

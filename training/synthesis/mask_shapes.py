@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .mesh import Array
+from unmask_sdk.core.arrays import Float64Array
 
 MASK_TYPES = ("surgical", "cloth", "n95", "dark", "scarf")
 MIDDLE = 128.0
@@ -31,14 +31,14 @@ class MaskShape:
     """
 
     kind: str
-    outline: Array
-    straps: tuple[Array, ...]
+    outline: Float64Array
+    straps: tuple[Float64Array, ...]
     strap_width: float
     top: float
     bottom: float
 
 
-def smooth_curve(points: Array, *, closed: bool, steps: int = 6) -> Array:
+def smooth_curve(points: Float64Array, *, closed: bool, steps: int = 6) -> Float64Array:
     """A Catmull-Rom curve through `[K, 2]` points."""
     p = points if closed else np.concatenate([points[:1], points, points[-1:]])
     count = len(points) if closed else len(points) - 1
@@ -60,7 +60,9 @@ def smooth_curve(points: Array, *, closed: bool, steps: int = 6) -> Array:
     return np.concatenate(pieces)
 
 
-def mirror(half: list[tuple[float, float]], rng: np.random.Generator, jitter: float) -> Array:
+def mirror(
+    half: list[tuple[float, float]], rng: np.random.Generator, jitter: float
+) -> Float64Array:
     """A closed outline from its right half, top middle to bottom middle, a little uneven."""
     right = np.array(half)
     left = right[::-1][1:-1] * [-1.0, 1.0]
@@ -85,7 +87,7 @@ def _top_edge(rng: np.random.Generator, low: float, high: float) -> float:
 
 def _loops(
     rng: np.random.Generator, upper: tuple[float, float], lower: tuple[float, float]
-) -> tuple[Array, ...]:
+) -> tuple[Float64Array, ...]:
     """Ear loops from the side corners; each side may be hidden by hair."""
     straps = []
     for side in (-1, 1):

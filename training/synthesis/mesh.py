@@ -13,6 +13,7 @@ from importlib import resources
 import numpy as np
 import numpy.typing as npt
 
+from unmask_sdk.core.arrays import Float64Array
 from unmask_sdk.errors import DataError
 
 POINTS = 468
@@ -24,7 +25,6 @@ MOUTH_LEFT, MOUTH_RIGHT = 61, 291
 # Cheeks, forehead, chin and nose: bare skin on almost every unmasked face.
 SKIN = (10, 151, 9, 67, 297, 50, 280, 117, 346, 205, 425, 4, 195, 101, 330, 187, 411, 199, 152)
 
-Array = npt.NDArray[np.float64]
 
 # Where the mean face is centred and how large it is: the cubic is fitted in about -1..1.
 _CENTRE = np.array([128.0, 150.0])
@@ -33,7 +33,7 @@ _RIDGE = 1e-3
 
 
 @lru_cache(maxsize=1)
-def mean_face() -> Array:
+def mean_face() -> Float64Array:
     """`[468, 2]` float64: the mean of frontal training faces in canonical-crop pixels."""
     file = resources.files("unmask_sdk.training") / "data" / "mean_face.npy"
     with resources.as_file(file) as path:
@@ -42,7 +42,7 @@ def mean_face() -> Array:
     return points
 
 
-def check_landmarks(landmarks: npt.ArrayLike) -> Array:
+def check_landmarks(landmarks: npt.ArrayLike) -> Float64Array:
     """Gives landmarks as finite float64 `[468, 2]`, or raises `DataError`."""
     points = np.asarray(landmarks, dtype=np.float64)
     if points.shape != (POINTS, 2) or not np.isfinite(points).all():
@@ -53,18 +53,18 @@ def check_landmarks(landmarks: npt.ArrayLike) -> Array:
     return points
 
 
-def eye_centres(landmarks: Array) -> Array:
+def eye_centres(landmarks: Float64Array) -> Float64Array:
     """`[2, 2]`: the centres of the picture-left and picture-right eye."""
     return np.stack([landmarks[list(LEFT_EYE)].mean(0), landmarks[list(RIGHT_EYE)].mean(0)])
 
 
-def across(landmarks: Array) -> Array:
+def across(landmarks: Float64Array) -> Float64Array:
     """`[2]`: the direction from the ear on the picture's left to the other, of length 1."""
     left, right = landmarks[list(EARS)]
     return np.asarray((right - left) / max(float(np.linalg.norm(right - left)), 1e-6))
 
 
-def turned(landmarks: Array) -> float:
+def turned(landmarks: Float64Array) -> float:
     """How far a head is turned: 0 faces the camera, -1 and 1 show one cheek alone.
 
     Positive where the nose points to the picture's right.
@@ -77,20 +77,20 @@ def turned(landmarks: Array) -> float:
     return float(np.clip((to_left - to_right) / cheeks, -1, 1))
 
 
-def five_points(landmarks: Array) -> Array:
+def five_points(landmarks: Float64Array) -> Float64Array:
     """`[5, 2]`: eye centres, nose tip, mouth corners (picture-left before picture-right)."""
     rest = landmarks[[NOSE_TIP, MOUTH_LEFT, MOUTH_RIGHT]]
     return np.concatenate([eye_centres(landmarks), rest])
 
 
-def _terms(x: Array, y: Array) -> Array:
+def _terms(x: Float64Array, y: Float64Array) -> Float64Array:
     """The ten terms of a cubic in two variables, last axis."""
     return np.stack(
         [np.ones_like(x), x, y, x * x, x * y, y * y, x**3, x * x * y, x * y * y, y**3], -1
     )
 
 
-def _fit(source: Array, target: Array) -> Array:
+def _fit(source: Float64Array, target: Float64Array) -> Float64Array:
     terms = _terms(source[:, 0], source[:, 1])
     # The ridge leaves constant and linear terms free and keeps the curved ones small.
     penalty = np.diag([0.0, 0, 0, *[_RIDGE * len(source)] * 7])
@@ -104,7 +104,7 @@ class FaceMap:
         landmarks: `[468, 2]` mesh points in pixels.
     """
 
-    def __init__(self, landmarks: Array) -> None:
+    def __init__(self, landmarks: Float64Array) -> None:
         mean = (mean_face() - _CENTRE) / _SCALE
         self._origin = landmarks.mean(0)
         self._unit = float(np.sqrt(landmarks.var(0).sum() / mean.var(0).sum()))
@@ -121,17 +121,17 @@ class FaceMap:
         self._backward = _fit(target, source)
         self.pixels_per_unit = self._unit / _SCALE
 
-    def to_picture(self, points: npt.ArrayLike) -> Array:
+    def to_picture(self, points: npt.ArrayLike) -> Float64Array:
         """Carries `[..., 2]` mean-face points to picture pixels."""
         p = (np.asarray(points, dtype=np.float64) - _CENTRE) / _SCALE
         return _terms(p[..., 0], p[..., 1]) @ self._forward * self._unit + self._origin
 
-    def to_face(self, points: npt.ArrayLike) -> Array:
+    def to_face(self, points: npt.ArrayLike) -> Float64Array:
         """Carries `[..., 2]` picture pixels to mean-face units."""
         p = (np.asarray(points, dtype=np.float64) - self._origin) / self._unit
         return _terms(p[..., 0], p[..., 1]) @ self._backward * _SCALE + _CENTRE
 
-    def face_grid(self, x0: int, y0: int, x1: int, y1: int) -> tuple[Array, Array]:
+    def face_grid(self, x0: int, y0: int, x1: int, y1: int) -> tuple[Float64Array, Float64Array]:
         """Mean-face coordinates of every pixel of a rectangle: two `[y1 - y0, x1 - x0]` arrays."""
         # Each term is (power of x) times (power of y): eight outer products instead of a full
         # matrix of ten terms a pixel.

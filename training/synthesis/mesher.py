@@ -13,12 +13,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from unmask_sdk.core.arrays import Float64Array, UInt8Array
 from unmask_sdk.core.optional_deps import install
 from unmask_sdk.errors import DataError, MissingDependencyError
 from unmask_sdk.faces.align import crop_matrix, transform_points
 
-from .mesh import POINTS, Array, eye_centres
-from .synthesis import Image
+from .mesh import POINTS, eye_centres
 
 HOW_TO_GET = (
     "pip download --no-deps --python-version 3.11 --only-binary=:all: mediapipe==0.10.21 && "
@@ -68,7 +68,7 @@ class Mesher:
         self._input = details["index"]
         self._output = sizes[POINTS * 3]
 
-    def __call__(self, image: Image, eyes: Array) -> Array:
+    def __call__(self, image: UInt8Array, eyes: Float64Array) -> Float64Array:
         """Gives `[468, 2]` mesh points in pixels.
 
         Args:

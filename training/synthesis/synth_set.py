@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 from rich.progress import track
 
+from unmask_sdk.core.arrays import Float64Array, UInt8Array
 from unmask_sdk.core.atomic_write import write_whole
 from unmask_sdk.core.output_paths import make_folder
 from unmask_sdk.errors import DataError, InvalidInputError
@@ -22,9 +23,9 @@ from unmask_sdk.training.datasets.people import people_of, splits_of
 from unmask_sdk.training.locator.evaluate import load_locator
 from unmask_sdk.training.unmasker.sheet import grid, write_picture
 
-from .mesh import Array, eye_centres
+from .mesh import eye_centres
 from .mesher import HOW_TO_GET, Mesher
-from .synthesis import MASK_TYPES, Image
+from .synthesis import MASK_TYPES
 
 PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
 # Crops show a face of 60 px between the eyes at 256; more than this enlarges any photo in vain.
@@ -66,7 +67,7 @@ def mesh_folder(
     """
     mesher = Mesher(model)
     locate = load_locator(shipped_weights("detector").parent)
-    found: dict[str, Array] = {}
+    found: dict[str, Float64Array] = {}
     for file in track(_pictures(folder, skip)[:limit], "finding faces"):
         name = file.relative_to(folder).as_posix()
         try:
@@ -100,7 +101,7 @@ def _pictures(folder: Path, skip: Path | None) -> list[Path]:
     return sorted(path for path in found if path.suffix.lower() in PICTURES)
 
 
-def _agree(one: Array, other: Array) -> bool:
+def _agree(one: Float64Array, other: Float64Array) -> bool:
     """Whether two models put the eyes at the same place, which they do on real faces alone."""
     apart = np.linalg.norm(one - other, axis=1).max()
     return bool(apart < MAX_EYE_SHIFT * np.linalg.norm(other[1] - other[0]))
@@ -206,7 +207,7 @@ def synth(
     write_landmarks(out / "landmarks.npz", faces)
     files_of = stems([face.name for face in faces])
     tile = min(size, SHEET_TILE)
-    shown: dict[str, list[Image]] = {kind: [] for kind in kinds}
+    shown: dict[str, list[UInt8Array]] = {kind: [] for kind in kinds}
 
     def pairs() -> Iterator[dict[str, object]]:
         for index, face in enumerate(faces):

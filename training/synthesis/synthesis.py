@@ -11,17 +11,17 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from unmask_sdk.core.arrays import Float32Array, Float64Array, Int32Array, UInt8Array
 from unmask_sdk.errors import InvalidInputError
 
-from .fabrics import Field, base_colour, print_pattern, relief, shade
+from .fabrics import base_colour, print_pattern, relief, shade
 from .hard_masks import hard_colour, harden_shape, loud_prints, odd_light, stand_off
 from .mask_shapes import MASK_TYPES, MaskShape, draw_shape
-from .mesh import EARS, NOSE_TIP, SKIN, Array, FaceMap, check_landmarks, mean_face
+from .mesh import EARS, NOSE_TIP, SKIN, FaceMap, check_landmarks, mean_face
 from .trimmings import strap_colour, trimmings
 
 __all__ = ["MASK_TYPES", "MaskedFace", "synthesise"]
 
-Image = npt.NDArray[np.uint8]
 _SHIFT = 4  # cv2 draws at 1/16 pixel
 
 
@@ -35,16 +35,16 @@ class MaskedFace:
         kind: One of `MASK_TYPES`.
     """
 
-    image: Image
-    mask: Image
+    image: UInt8Array
+    mask: UInt8Array
     kind: str
 
 
-def _fixed(points: Array) -> npt.NDArray[np.int32]:
+def _fixed(points: Float64Array) -> Int32Array:
     return np.round(points * (1 << _SHIFT)).astype(np.int32)
 
 
-def _strap_sides(landmarks: Array) -> tuple[bool, bool]:
+def _strap_sides(landmarks: Float64Array) -> tuple[bool, bool]:
     """Whether the picture-left and picture-right ear are in sight (a turned head hides one)."""
     left, right = np.linalg.norm(landmarks[list(EARS)] - landmarks[NOSE_TIP], axis=1)
     return bool(left > 0.45 * right), bool(right > 0.45 * left)
@@ -52,11 +52,11 @@ def _strap_sides(landmarks: Array) -> tuple[bool, bool]:
 
 def _coverage(
     shape: MaskShape,
-    outline: Array,
+    outline: Float64Array,
     face: FaceMap,
-    landmarks: Array,
+    landmarks: Float64Array,
     box: tuple[int, int, int, int],
-) -> tuple[Image, Image]:
+) -> tuple[UInt8Array, UInt8Array]:
     """Antialiased coverage of the body and of the straps inside `box`: two uint8 `[H, W]`."""
     x0, y0, x1, y1 = box
     body = np.zeros((y1 - y0, x1 - x0), np.uint8)
@@ -78,10 +78,10 @@ class _Light:
     level: float
     across: float
     down: float
-    skin: Array  # mean skin colour, 0..1 RGB
+    skin: Float64Array  # mean skin colour, 0..1 RGB
 
 
-def _measure_light(image: Image, landmarks: Array) -> _Light:
+def _measure_light(image: UInt8Array, landmarks: Float64Array) -> _Light:
     points = landmarks[list(SKIN)]
     height, width = image.shape[:2]
     inside = (points >= 0).all(1) & (points[:, 0] < width) & (points[:, 1] < height)
@@ -104,13 +104,13 @@ def _measure_light(image: Image, landmarks: Array) -> _Light:
 def _cloth_colour(
     shape: MaskShape,
     light: _Light,
-    u: Field,
-    v: Field,
-    inside: Field,
+    u: Float32Array,
+    v: Float32Array,
+    inside: Float32Array,
     pixel: float,
     rng: np.random.Generator,
-    hard: tuple[Field, np.random.Generator] | None,
-) -> Field:
+    hard: tuple[Float32Array, np.random.Generator] | None,
+) -> Float32Array:
     """The lit cloth and what is on it, `[H, W, 3]` on the 0..255 scale.
 
     `hard` is the picture and a generator of its own, for a mask that is hard to find.
@@ -139,7 +139,7 @@ def _cloth_colour(
     return (albedo * (lit * strength * 255)[..., None] * grey).astype(np.float32)
 
 
-def image_tint(skin: Array) -> npt.NDArray[np.float32]:
+def image_tint(skin: Float64Array) -> Float32Array:
     """Colour cast of the light, guessed from how far skin is from a usual skin tone; mean 1."""
     usual = np.array([0.66, 0.51, 0.43])
     cast = (skin / max(float(skin.mean()), 1e-3)) / (usual / usual.mean())
@@ -147,7 +147,7 @@ def image_tint(skin: Array) -> npt.NDArray[np.float32]:
     return (cast / cast.mean()).astype(np.float32)
 
 
-def _grain(image: Image, box: tuple[int, int, int, int]) -> float:
+def _grain(image: UInt8Array, box: tuple[int, int, int, int]) -> float:
     """Standard deviation of the picture's own noise (median of its finest detail)."""
     x0, y0, x1, y1 = box
     grey = image[y0:y1, x0:x1, 1].astype(np.float32)
@@ -158,7 +158,7 @@ def _grain(image: Image, box: tuple[int, int, int, int]) -> float:
 
 
 def synthesise(
-    image: Image,
+    image: UInt8Array,
     landmarks: npt.ArrayLike,
     *,
     kind: str | None = None,

@@ -11,10 +11,11 @@ import string
 import cv2
 import numpy as np
 
-from .fabrics import Colour, Field
+from unmask_sdk.core.arrays import Float32Array, Float64Array
+
 from .mask_shapes import MIDDLE, MaskShape
 
-Layer = tuple[Field, Colour]
+Layer = tuple[Float32Array, Float64Array]
 
 # How often each is seen.
 BINDING = {"surgical": 0.15, "cloth": 0.35, "n95": 0.1, "dark": 0.15, "scarf": 0.1}
@@ -24,32 +25,32 @@ VALVE = {"n95": 0.35, "cloth": 0.08, "dark": 0.08}
 _FINE = 4
 
 
-def _grey(rng: np.random.Generator) -> Colour:
+def _grey(rng: np.random.Generator) -> Float64Array:
     """White, black or something between, as threads and plastics mostly are."""
     value = rng.choice([rng.uniform(0.04, 0.15), rng.uniform(0.75, 0.95), rng.uniform(0.2, 0.7)])
     return np.clip(value + rng.normal(0, 0.02, 3), 0.02, 0.97)
 
 
-def _any_colour(rng: np.random.Generator) -> Colour:
+def _any_colour(rng: np.random.Generator) -> Float64Array:
     return _grey(rng) if rng.random() < 0.6 else rng.uniform(0.05, 0.9, 3)
 
 
-def _edge(distance: Field, pixel: float) -> Field:
+def _edge(distance: Float32Array, pixel: float) -> Float32Array:
     """Coverage of what lies at positive distances (mean-face units), antialiased."""
     return np.clip(distance / max(pixel, 0.4) + 0.5, 0, 1).astype(np.float32)
 
 
-def strap_colour(rng: np.random.Generator) -> Colour | None:
+def strap_colour(rng: np.random.Generator) -> Float64Array | None:
     """A colour for straps that are not of the cloth's own; None for those that are."""
     return _grey(rng) if rng.random() < 0.35 else None
 
 
-def _binding(inside: Field, pixel: float, rng: np.random.Generator) -> Layer:
+def _binding(inside: Float32Array, pixel: float, rng: np.random.Generator) -> Layer:
     """A border sewn round the edge; `inside` is the distance to the edge in mean-face units."""
     return _edge(rng.uniform(1.2, 4.5) - inside, pixel), _any_colour(rng)
 
 
-def _valve(u: Field, v: Field, pixel: float, rng: np.random.Generator) -> list[Layer]:
+def _valve(u: Float32Array, v: Float32Array, pixel: float, rng: np.random.Generator) -> list[Layer]:
     """A round breathing valve: a plastic disc, its ring and its slits."""
     x = MIDDLE + rng.choice([-1, 1]) * rng.uniform(14, 30)
     y, radius = rng.uniform(168, 190), rng.uniform(7, 13)
@@ -64,7 +65,7 @@ def _valve(u: Field, v: Field, pixel: float, rng: np.random.Generator) -> list[L
     ]
 
 
-def _emblem(u: Field, v: Field, rng: np.random.Generator) -> Layer:
+def _emblem(u: Float32Array, v: Float32Array, rng: np.random.Generator) -> Layer:
     """A word, or an oval patch, printed somewhere on the front."""
     wide, high = rng.uniform(14, 44), rng.uniform(6, 16)
     canvas = np.zeros((round(high * _FINE), round(wide * _FINE)), np.uint8)
@@ -92,7 +93,12 @@ def _emblem(u: Field, v: Field, rng: np.random.Generator) -> Layer:
 
 
 def trimmings(
-    shape: MaskShape, u: Field, v: Field, inside: Field, pixel: float, rng: np.random.Generator
+    shape: MaskShape,
+    u: Float32Array,
+    v: Float32Array,
+    inside: Float32Array,
+    pixel: float,
+    rng: np.random.Generator,
 ) -> list[Layer]:
     """Draws the layers of one mask, the lowest first.
 

@@ -9,20 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
-from typing import Any
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
+from unmask_sdk.core.arrays import AnyArray, Float32Array, Float64Array, UInt8Array
 from unmask_sdk.faces.align import CROP_SIZE, bounds, pixels_per_pixel, shifted, to_photo
 
 from . import grain
 
-Array = npt.NDArray[Any]
-Pixels = npt.NDArray[np.uint8]
-Floats = npt.NDArray[np.float64]
-Opacity = npt.NDArray[np.float32]
 # x0, y0, x1, y1 in whole pixels, the last ones excluded.
 Region = tuple[int, int, int, int]
 
@@ -51,7 +46,9 @@ LARGE = 384
 _TILE = 1024
 
 
-def paste(image: Pixels, crop: Pixels, mask: Pixels, matrix: Floats) -> Region | None:
+def paste(
+    image: UInt8Array, crop: UInt8Array, mask: UInt8Array, matrix: Float64Array
+) -> Region | None:
     """Puts an unmasked crop back into the photo, in place, where the mask was.
 
     Args:
@@ -97,8 +94,8 @@ def paste(image: Pixels, crop: Pixels, mask: Pixels, matrix: Floats) -> Region |
 
 
 def _placed(
-    image: Pixels, crop: Pixels, mask: Pixels, matrix: Floats
-) -> tuple[Pixels, Opacity, Floats, Region]:
+    image: UInt8Array, crop: UInt8Array, mask: UInt8Array, matrix: Float64Array
+) -> tuple[UInt8Array, Float32Array, Float64Array, Region]:
     """Gives crop and opacity at the photo's resolution, their matrix, and where they reach."""
     alpha = opacity(mask)
     filled = _extent(alpha)
@@ -121,7 +118,9 @@ def _placed(
     return source, cover, warp, bounds(to_photo(matrix, corners), image, 1.0)
 
 
-def coverage(image: Pixels, pasted: Iterable[tuple[Pixels, Pixels, Floats]]) -> Pixels:
+def coverage(
+    image: UInt8Array, pasted: Iterable[tuple[UInt8Array, UInt8Array, Float64Array]]
+) -> UInt8Array:
     """Says how much of each pixel of a photo `paste` takes from crops.
 
     Args:
@@ -140,7 +139,7 @@ def coverage(image: Pixels, pasted: Iterable[tuple[Pixels, Pixels, Floats]]) -> 
     return np.asarray(np.ceil(255 * (1 - left)), np.uint8)
 
 
-def opacity(mask: Pixels) -> Opacity:
+def opacity(mask: UInt8Array) -> Float32Array:
     """Says how much of the crop is pasted where: a little more than the mask, then fading.
 
     Args:
@@ -162,12 +161,12 @@ def opacity(mask: Pixels) -> Opacity:
 
 
 @lru_cache(maxsize=4)
-def _disc(side: int) -> Pixels:
+def _disc(side: int) -> UInt8Array:
     return np.asarray(cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side)), np.uint8)
 
 
 @lru_cache(maxsize=4)
-def _margin(size: int) -> Opacity:
+def _margin(size: int) -> Float32Array:
     """How a crop of this side fades towards its edge."""
     margin = max(1, round(MARGIN * size / CROP_SIZE))
     ramp = np.minimum(np.arange(size), np.arange(size)[::-1]).astype(np.float32) / margin
@@ -177,7 +176,11 @@ def _margin(size: int) -> Opacity:
 
 
 def _blend(
-    view: Pixels, fill: Pixels, alpha: Opacity, noise: Opacity | None, place: tuple[int, int]
+    view: UInt8Array,
+    fill: UInt8Array,
+    alpha: Float32Array,
+    noise: Float32Array | None,
+    place: tuple[int, int],
 ) -> None:
     blended = cv2.blendLinear(view, fill, 1 - alpha, alpha)
     if noise is not None:
@@ -186,7 +189,9 @@ def _blend(
     cv2.copyTo(blended, (alpha > 0).view(np.uint8), view)
 
 
-def _laid(source: Pixels, cover: Opacity, warp: Floats, tile: Region) -> tuple[Pixels, Opacity]:
+def _laid(
+    source: UInt8Array, cover: Float32Array, warp: Float64Array, tile: Region
+) -> tuple[UInt8Array, Float32Array]:
     """Gives fill and opacity as they lie over a part of the photo."""
     left, top, right, bottom = tile
     there = shifted(warp, left, top)
@@ -194,7 +199,7 @@ def _laid(source: Pixels, cover: Opacity, warp: Floats, tile: Region) -> tuple[P
     return _enlarged(source, there, size), _cover(cover, there, size)
 
 
-def _cover(cover: Opacity, warp: Floats, size: tuple[int, int]) -> Opacity:
+def _cover(cover: Float32Array, warp: Float64Array, size: tuple[int, int]) -> Float32Array:
     # Interpolated linearly: cubic would overshoot to below 0 and above 1.
     flags = cv2.WARP_INVERSE_MAP | cv2.INTER_LINEAR
     return np.asarray(
@@ -202,14 +207,14 @@ def _cover(cover: Opacity, warp: Floats, size: tuple[int, int]) -> Opacity:
     )
 
 
-def _enlarged(source: Array, warp: Floats, size: tuple[int, int]) -> Array:
+def _enlarged(source: AnyArray, warp: Float64Array, size: tuple[int, int]) -> AnyArray:
     flags = cv2.WARP_INVERSE_MAP | cv2.INTER_CUBIC
     return np.asarray(
         cv2.warpAffine(source, warp, size, flags=flags, borderMode=cv2.BORDER_REPLICATE)
     )
 
 
-def _window(image: Pixels, matrix: Floats, box: Floats) -> Region:
+def _window(image: UInt8Array, matrix: Float64Array, box: Float64Array) -> Region:
     """The part of a photo round a box of the crop, cut to `WINDOW` about its middle."""
     x0, y0, x1, y1 = box
     corners = np.array([[x0, y0], [x1, y0], [x1, y1], [x0, y1]])
@@ -222,7 +227,9 @@ def _cut(region: Region, side: int) -> Region:
     return x0 + spare_x, y0 + spare_y, x1 - spare_x, y1 - spare_y
 
 
-def _sharpened(crop: Pixels, warp: Floats, shown: Pixels, kept: Opacity) -> Pixels:
+def _sharpened(
+    crop: UInt8Array, warp: Float64Array, shown: UInt8Array, kept: Float32Array
+) -> UInt8Array:
     """Gives a crop that is as sharp, once enlarged, as the photo.
 
     Where the crop is the photo's own it must, enlarged, give the photo again: how much of its
@@ -243,11 +250,11 @@ def _sharpened(crop: Pixels, warp: Floats, shown: Pixels, kept: Opacity) -> Pixe
     return np.asarray(cv2.addWeighted(crop, 1 + gain, blurred, -gain, 0), np.uint8)
 
 
-def _size(view: Pixels) -> tuple[int, int]:
+def _size(view: UInt8Array) -> tuple[int, int]:
     return view.shape[1], view.shape[0]
 
 
-def _extent(alpha: Opacity) -> Region | None:
+def _extent(alpha: Float32Array) -> Region | None:
     left, top, width, height = cv2.boundingRect((alpha > 0).view(np.uint8))
     return (left, top, left + width, top + height) if width else None
 

@@ -17,10 +17,8 @@ from functools import lru_cache
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
-Pixels = npt.NDArray[np.uint8]
-Floats = npt.NDArray[np.float32]
+from unmask_sdk.core.arrays import Float32Array, Float64Array, UInt8Array
 
 # From RGB to brightness and two hues; orthonormal, so that its transpose leads back.
 TO_OPPONENT = np.array(
@@ -42,8 +40,12 @@ SHEET = 256
 
 
 def lacking(
-    photo: Pixels, kept: Floats, fill: Pixels, filled: Floats, bands: int = BANDS
-) -> Floats | None:
+    photo: UInt8Array,
+    kept: Float32Array,
+    fill: UInt8Array,
+    filled: Float32Array,
+    bands: int = BANDS,
+) -> Float32Array | None:
     """Measures the noise that a fill lacks.
 
     Args:
@@ -71,7 +73,7 @@ def lacking(
     return strengths if strengths.any() else None
 
 
-def noise(picture: Pixels, where: Floats, bands: int) -> npt.NDArray[np.float64] | None:
+def noise(picture: UInt8Array, where: Float32Array, bands: int) -> Float64Array | None:
     """Measures noise where a place is flattest: all else may be hair, lashes and folds.
 
     Args:
@@ -95,19 +97,19 @@ def noise(picture: Pixels, where: Floats, bands: int) -> npt.NDArray[np.float64]
     return _flattest(squares).astype(np.float64)
 
 
-def _flattest(squares: Floats) -> Floats:
+def _flattest(squares: Float32Array) -> Float32Array:
     rank = int(FLATTEST * len(squares))
     return np.asarray(np.partition(squares, rank, axis=0)[rank])
 
 
-def _means(values: Floats) -> Floats:
+def _means(values: Float32Array) -> Float32Array:
     """Means over squares; what does not fill a square is left out."""
     rows, columns = values.shape[0] // BLOCK, values.shape[1] // BLOCK
     inside = values[: rows * BLOCK, : columns * BLOCK]
     return np.asarray(cv2.resize(inside, (columns, rows), interpolation=cv2.INTER_AREA))
 
 
-def _mixture(variances: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+def _mixture(variances: Float64Array) -> Float64Array:
     """Gives the sheets' variances that, mixed, measure nearest to those given: none below 0."""
     leaks = _leaks()[: variances.shape[1], : variances.shape[1]]
     leaks = leaks / leaks.diagonal()[:, None]
@@ -118,7 +120,9 @@ def _mixture(variances: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     return mixture
 
 
-def add(picture: Pixels, opacity: Floats, strengths: Floats, place: tuple[int, int]) -> Pixels:
+def add(
+    picture: UInt8Array, opacity: Float32Array, strengths: Float32Array, place: tuple[int, int]
+) -> UInt8Array:
     """Gives a picture with grain.
 
     Args:
@@ -144,13 +148,13 @@ def add(picture: Pixels, opacity: Floats, strengths: Floats, place: tuple[int, i
     return np.asarray(cv2.add(picture, grain, dtype=cv2.CV_8U))
 
 
-def start(crop: Pixels) -> tuple[int, int]:
+def start(crop: UInt8Array) -> tuple[int, int]:
     """Where on the sheet the grain of a crop begins: anywhere, but always at the same place."""
     digest = zlib.crc32(crop[::8, ::8].tobytes())
     return digest % SHEET, digest // SHEET % SHEET
 
 
-def _split(colours: Floats, count: int = BANDS) -> list[Floats]:
+def _split(colours: Float32Array, count: int = BANDS) -> list[Float32Array]:
     """Takes the bands off a picture one by one, and gives them."""
     bands, done = [], 0.0
     for band in range(count):
@@ -164,7 +168,7 @@ def _split(colours: Floats, count: int = BANDS) -> list[Floats]:
 
 
 @lru_cache(maxsize=1)
-def _sheets() -> Floats:
+def _sheets() -> Float32Array:
     """Noise of strength 1 by colour and band, `[3, BANDS, SHEET, SHEET]`; its edges meet."""
     edge = 32
     white = np.random.default_rng(0).standard_normal((BANDS, SHEET, SHEET, 3), np.float32)
@@ -174,11 +178,11 @@ def _sheets() -> Floats:
 
 
 @lru_cache(maxsize=1)
-def _leaks() -> npt.NDArray[np.float64]:
+def _leaks() -> Float64Array:
     """What each band (row) measures of a sheet of strength 1 (column): filters overlap."""
     seen = [
         [float(_flattest(_means(band * band).ravel())) for band in _split(sheet)]
         for sheet in _sheets()[0]
     ]
-    leaks: npt.NDArray[np.float64] = np.array(seen).T
+    leaks: Float64Array = np.array(seen).T
     return leaks

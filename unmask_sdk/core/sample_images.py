@@ -7,12 +7,11 @@ a photograph for the networks to find a mask in them, so every branch of the gra
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
-Field = npt.NDArray[np.float64]
+from unmask_sdk.core.arrays import Float64Array, UInt8Array
 
 
-def draw(count: int, height: int, width: int, seed: int = 0) -> npt.NDArray[np.uint8]:
+def draw(count: int, height: int, width: int, seed: int = 0) -> UInt8Array:
     """Draws pictures with one masked face each, the eyes where the canonical crop has them.
 
     Args:
@@ -28,7 +27,7 @@ def draw(count: int, height: int, width: int, seed: int = 0) -> npt.NDArray[np.u
     return np.stack(pictures) if pictures else np.zeros((0, height, width, 3), np.uint8)
 
 
-def _face(rng: np.random.Generator, height: int, width: int) -> npt.NDArray[np.uint8]:
+def _face(rng: np.random.Generator, height: int, width: int) -> UInt8Array:
     side = min(height, width)
     y, x = np.mgrid[:height, :width] + 0.5
     # Face coordinates: 0..1 over the largest centred square.
@@ -56,18 +55,20 @@ def _face(rng: np.random.Generator, height: int, width: int) -> npt.NDArray[np.u
     fabric = rng.uniform(60, 235, 3) * (0.92 + 0.08 * np.sin(2 * np.pi * 14 * y))[..., None]
     picture = _over(picture, fabric * light[..., None], mask)
     picture += rng.normal(0.0, 1.5, (height, width, 1))
-    pixels: npt.NDArray[np.uint8] = picture.clip(0, 255).round().astype(np.uint8)
+    pixels: UInt8Array = picture.clip(0, 255).round().astype(np.uint8)
     return pixels
 
 
-def _step(distance: Field, soft: float) -> Field:
+def _step(distance: Float64Array, soft: float) -> Float64Array:
     return np.clip(0.5 + distance / soft, 0.0, 1.0)
 
 
-def _ellipse(x: Field, y: Field, cx: float, cy: float, rx: float, ry: float, soft: float) -> Field:
+def _ellipse(
+    x: Float64Array, y: Float64Array, cx: float, cy: float, rx: float, ry: float, soft: float
+) -> Float64Array:
     radius = np.hypot((x - cx) / rx, (y - cy) / ry)
     return _step((1.0 - radius) * min(rx, ry), soft)
 
 
-def _over(below: Field, colour: Field, cover: Field) -> Field:
+def _over(below: Float64Array, colour: Float64Array, cover: Float64Array) -> Float64Array:
     return below + (colour - below) * cover[..., None]

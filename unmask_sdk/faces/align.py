@@ -13,10 +13,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from unmask_sdk.core.arrays import Float64Array, UInt8Array
 from unmask_sdk.errors import InvalidInputError
-
-Floats = npt.NDArray[np.float64]
-Pixels = npt.NDArray[np.uint8]
 
 CROP_SIZE = 256
 CROP_EYES = np.array([[98.0, 112.0], [158.0, 112.0]])
@@ -26,7 +24,7 @@ CROP_EYE_DISTANCE = 60.0
 MIN_EYE_DISTANCE = 1.0
 
 
-def crop_matrix(eyes: npt.ArrayLike, size: int = CROP_SIZE) -> Floats:
+def crop_matrix(eyes: npt.ArrayLike, size: int = CROP_SIZE) -> Float64Array:
     """Gives the similarity transform from picture to canonical crop.
 
     Args:
@@ -68,34 +66,34 @@ def crop_matrix(eyes: npt.ArrayLike, size: int = CROP_SIZE) -> Floats:
     )
 
 
-def transform_points(matrix: npt.ArrayLike, points: npt.ArrayLike) -> Floats:
+def transform_points(matrix: npt.ArrayLike, points: npt.ArrayLike) -> Float64Array:
     """Applies a `[2, 3]` affine matrix to `[..., 2]` points."""
     m = np.asarray(matrix, dtype=np.float64)
-    moved: Floats = np.asarray(points, dtype=np.float64) @ m[:, :2].T + m[:, 2]
+    moved: Float64Array = np.asarray(points, dtype=np.float64) @ m[:, :2].T + m[:, 2]
     return moved
 
 
-def pixels_per_pixel(matrix: Floats) -> float:
+def pixels_per_pixel(matrix: Float64Array) -> float:
     """How many photo pixels one crop pixel spans along a side."""
     return 1.0 / float(np.hypot(matrix[0, 0], matrix[1, 0]))
 
 
-def to_photo(matrix: Floats, points: npt.ArrayLike) -> Floats:
+def to_photo(matrix: Float64Array, points: npt.ArrayLike) -> Float64Array:
     """Carries `[..., 2]` crop points back to the photo."""
     import cv2
 
-    back: Floats = transform_points(cv2.invertAffineTransform(matrix), points)
+    back: Float64Array = transform_points(cv2.invertAffineTransform(matrix), points)
     return back
 
 
-def shifted(matrix: Floats, left: int, top: int) -> Floats:
+def shifted(matrix: Float64Array, left: int, top: int) -> Float64Array:
     """The matrix for a part of the photo that begins at (left, top)."""
-    moved: Floats = matrix.copy()
+    moved: Float64Array = matrix.copy()
     moved[:, 2] += matrix[:, :2] @ np.array([left, top])
     return moved
 
 
-def bounds(points: Floats, image: Pixels, spare: float) -> tuple[int, int, int, int]:
+def bounds(points: Float64Array, image: UInt8Array, spare: float) -> tuple[int, int, int, int]:
     """The rectangle (x0, y0, x1, y1) of a photo round points, `spare` pixels wider, clipped."""
     height, width = image.shape[:2]
     (left, top), (right, bottom) = points.min(0).tolist(), points.max(0).tolist()
@@ -104,7 +102,7 @@ def bounds(points: Floats, image: Pixels, spare: float) -> tuple[int, int, int, 
     return x0, y0, x1, y1
 
 
-def warp_crop(image: Pixels, matrix: Floats, size: int = CROP_SIZE) -> Pixels:
+def warp_crop(image: UInt8Array, matrix: Float64Array, size: int = CROP_SIZE) -> UInt8Array:
     """Cuts the canonical crop out of a picture.
 
     Only the part of the picture round the crop is looked at. Pictures that are larger than the

@@ -9,10 +9,8 @@ import math
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
-Floats = npt.NDArray[np.float64]
-Image = npt.NDArray[np.uint8]
+from unmask_sdk.core.arrays import Float32Array, Float64Array, UInt8Array
 
 # Only cells at least this hot give a box. It is the square of `locator.MIN_SCORE`: less heat could
 # not reach that score even if the aligner were certain.
@@ -35,7 +33,9 @@ GREY = 127
 # Side of the crop that the aligner sees, and where the five points of an average upright face
 # lie in it, in crop sides from the top-left edge.
 ALIGN_SIZE = 112
-TEMPLATE: Floats = np.array([[0.33, 0.34], [0.67, 0.34], [0.5, 0.56], [0.35, 0.694], [0.65, 0.694]])
+TEMPLATE: Float64Array = np.array(
+    [[0.33, 0.34], [0.67, 0.34], [0.5, 0.56], [0.35, 0.694], [0.65, 0.694]]
+)
 # Crop side over the longer side of the box: an upright face lies as in the template.
 BOX_MARGIN = 1.12
 
@@ -52,8 +52,8 @@ def scales(height: int, width: int) -> list[float]:
 
 
 def letterbox(
-    image: Image, scale: float, halves: list[Image] | None = None
-) -> tuple[Image, Floats]:
+    image: UInt8Array, scale: float, halves: list[UInt8Array] | None = None
+) -> tuple[UInt8Array, Float64Array]:
     """Shrinks a photo and puts a grey border round it, to sides that are multiples of 32.
 
     Args:
@@ -89,7 +89,7 @@ def letterbox(
     return np.asarray(canvas, np.uint8), np.array([width / w, height / h])
 
 
-def decode(heat: npt.NDArray[np.float32], box: npt.NDArray[np.float32]) -> tuple[Floats, Floats]:
+def decode(heat: Float32Array, box: Float32Array) -> tuple[Float64Array, Float64Array]:
     """Reads boxes off the detector's maps, in pixels of the picture that it saw.
 
     Args:
@@ -119,7 +119,7 @@ def decode(heat: npt.NDArray[np.float32], box: npt.NDArray[np.float32]) -> tuple
     )
 
 
-def suppress(boxes: Floats, scores: Floats, overlap: float) -> list[int]:
+def suppress(boxes: Float64Array, scores: Float64Array, overlap: float) -> list[int]:
     """Picks the best of boxes that overlap.
 
     Args:
@@ -139,7 +139,7 @@ def suppress(boxes: Floats, scores: Floats, overlap: float) -> list[int]:
     return kept
 
 
-def overlaps(box: Floats, boxes: Floats) -> Floats:
+def overlaps(box: Float64Array, boxes: Float64Array) -> Float64Array:
     """Gives the intersection over union of one box `[4]` with each of `[N, 4]`."""
     low, high = np.maximum(box[:2], boxes[:, :2]), np.minimum(box[2:], boxes[:, 2:])
     shared = np.prod(np.clip(high - low, 0, None), axis=1)
@@ -147,7 +147,7 @@ def overlaps(box: Floats, boxes: Floats) -> Floats:
     return np.asarray(shared / np.maximum(both - shared, 1e-9))
 
 
-def box_matrix(box: Floats) -> Floats:
+def box_matrix(box: Float64Array) -> Float64Array:
     """Gives the transform from picture to aligner crop for a box whose roll is not known."""
     side = BOX_MARGIN * float(max(box[2] - box[0], box[3] - box[1]))
     scale = ALIGN_SIZE / side
@@ -155,7 +155,7 @@ def box_matrix(box: Floats) -> Floats:
     return np.array([[scale, 0, -scale * corner[0] - 0.5], [0, scale, -scale * corner[1] - 0.5]])
 
 
-def points_matrix(points: Floats) -> Floats:
+def points_matrix(points: Float64Array) -> Float64Array:
     """Gives the similarity to the aligner crop that brings five points nearest the template."""
     source = points[:, 0] + 1j * points[:, 1]
     target = (TEMPLATE * ALIGN_SIZE - 0.5) @ np.array([1, 1j])

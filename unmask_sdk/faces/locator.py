@@ -13,20 +13,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
+from unmask_sdk.core.arrays import AnyArray, Float64Array, UInt8Array
 from unmask_sdk.errors import InvalidInputError
 
 from .align import transform_points, warp_crop
 from .detector_postprocess import ALIGN_SIZE as ALIGN_SIZE
 from .detector_postprocess import (
     BORDER,
-    Floats,
-    Image,
     box_matrix,
     decode,
     letterbox,
@@ -49,7 +48,7 @@ MAX_FACES = 256
 class NamedRuntime(Protocol):
     """What the locator needs of a runtime: arrays by name in, arrays by name out."""
 
-    def run_named(self, **inputs: npt.NDArray[Any]) -> dict[str, npt.NDArray[Any]]:
+    def run_named(self, **inputs: AnyArray) -> dict[str, AnyArray]:
         """Runs the graph."""
         ...
 
@@ -66,11 +65,11 @@ class Location:
     """
 
     box: tuple[float, float, float, float]
-    points: Floats
+    points: Float64Array
     score: float
 
     @property
-    def eyes(self) -> Floats:
+    def eyes(self) -> Float64Array:
         """float64 `[2, 2]`, the eye centres: what `align.crop_matrix` takes."""
         return self.points[:2]
 
@@ -94,7 +93,7 @@ class Locator:
         self._detector = detector
         self._aligner = aligner
 
-    def __call__(self, image: Image) -> list[Location]:
+    def __call__(self, image: UInt8Array) -> list[Location]:
         """Finds the faces of a photo.
 
         Args:
@@ -123,7 +122,7 @@ class Locator:
         found = [Location(_floats(boxes[i]), points[i].copy(), float(scores[i])) for i in keep]
         return sorted(found, key=lambda face: -face.score * _area(face.box) ** 0.5)
 
-    def align(self, image: Image, box: npt.ArrayLike) -> Location:
+    def align(self, image: UInt8Array, box: npt.ArrayLike) -> Location:
         """Puts the points of a face whose box is known.
 
         Args:
@@ -148,7 +147,7 @@ class Locator:
         points, scores = self._place(image, boxes[None])
         return Location(_floats(boxes), points[0], float(scores[0]))
 
-    def follow(self, image: Image, faces: Sequence[Location]) -> list[Location]:
+    def follow(self, image: UInt8Array, faces: Sequence[Location]) -> list[Location]:
         """Puts the points of faces that lay somewhere near in the frame before.
 
         Args:
@@ -171,9 +170,9 @@ class Locator:
             for face, now, score in zip(faces, points, scores, strict=True)
         ]
 
-    def _detect(self, image: Image) -> tuple[Floats, Floats]:
-        found: list[tuple[Floats, Floats]] = []
-        halves: list[Image] = []
+    def _detect(self, image: UInt8Array) -> tuple[Float64Array, Float64Array]:
+        found: list[tuple[Float64Array, Float64Array]] = []
+        halves: list[UInt8Array] = []
         for scale in scales(*image.shape[:2]):
             canvas, factors = letterbox(image, scale, halves)
             maps = self._detector.run_named(image=canvas[None])
@@ -186,14 +185,16 @@ class Locator:
         large = np.sqrt(np.prod(boxes[:, 2:] - boxes[:, :2], axis=1)) >= MIN_FACE
         return boxes[large], heats[large]
 
-    def _place(self, image: Image, boxes: Floats) -> tuple[Floats, Floats]:
+    def _place(self, image: UInt8Array, boxes: Float64Array) -> tuple[Float64Array, Float64Array]:
         """Gives points `[N, 5, 2]` and scores `[N]` for boxes `[N, 4]`."""
         if not len(boxes):
             return np.zeros((0, 5, 2)), np.zeros(0)
         points, _ = self._look(image, [box_matrix(box) for box in boxes])
         return self._look(image, [points_matrix(p) for p in points])
 
-    def _look(self, image: Image, matrices: list[Floats]) -> tuple[Floats, Floats]:
+    def _look(
+        self, image: UInt8Array, matrices: list[Float64Array]
+    ) -> tuple[Float64Array, Float64Array]:
         crops = np.stack([warp_crop(image, m, ALIGN_SIZE) for m in matrices])
         answer = self._aligner.run_named(image=crops)
         seen = answer["points"].astype(np.float64) * ALIGN_SIZE - 0.5
@@ -204,7 +205,7 @@ class Locator:
         return np.stack(points), answer["score"].astype(np.float64)
 
 
-def _check(image: Image) -> None:
+def _check(image: UInt8Array) -> None:
     array = isinstance(image, np.ndarray)
     if not array or image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
         got = f"{image.dtype} {list(image.shape)}" if array else type(image).__name__
@@ -213,7 +214,7 @@ def _check(image: Image) -> None:
         raise InvalidInputError(f"image has no pixels: its shape is {list(image.shape)}")
 
 
-def _carried(face: Location, points: Floats) -> tuple[float, float, float, float]:
+def _carried(face: Location, points: Float64Array) -> tuple[float, float, float, float]:
     """Moves a face's box as its points moved."""
     old, new = face.points.mean(0), points.mean(0)
     growth = np.linalg.norm(points - new) / max(float(np.linalg.norm(face.points - old)), 1e-9)
@@ -221,7 +222,7 @@ def _carried(face: Location, points: Floats) -> tuple[float, float, float, float
     return _floats(((corners - old) * growth + new).ravel())
 
 
-def _floats(box: Floats) -> tuple[float, float, float, float]:
+def _floats(box: Float64Array) -> tuple[float, float, float, float]:
     x0, y0, x1, y1 = (float(v) for v in box)
     return x0, y0, x1, y1
 

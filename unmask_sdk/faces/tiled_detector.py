@@ -7,17 +7,17 @@ picture, but for the little that the network would have seen further away.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
+
+from unmask_sdk.core.arrays import AnyArray
 
 from .detector_postprocess import CELL, GREY, STRIDE
 
 if TYPE_CHECKING:
     from .locator import NamedRuntime
 
-Array = npt.NDArray[Any]
 
 # Side of the detector's input where it is fixed. The coarse look, which most photos of one face
 # need alone, is never larger than this.
@@ -39,7 +39,7 @@ class TiledDetector:
         self._detector = detector
         self._size = size
 
-    def run_named(self, **inputs: Array) -> dict[str, Array]:
+    def run_named(self, **inputs: AnyArray) -> dict[str, AnyArray]:
         """Looks at `image`, uint8 `[1, H, W, 3]` with sides that are multiples of 32."""
         picture = inputs["image"][0]
         height, width = picture.shape[:2]
@@ -55,7 +55,7 @@ class TiledDetector:
                 box[:, r0:r1, c0:c1] = maps["box"][:, r0 - y : r1 - y, c0 - x : c1 - x]
         return {"heat": heat, "box": box}
 
-    def _tile(self, picture: Array, top: int, left: int) -> Array:
+    def _tile(self, picture: AnyArray, top: int, left: int) -> AnyArray:
         tile = np.full((1, self._size, self._size, 3), GREY, np.uint8)
         part = picture[top : top + self._size, left : left + self._size]
         tile[0, : part.shape[0], : part.shape[1]] = part

@@ -7,12 +7,10 @@ import re
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 from PIL import Image, ImageCms
 
+from unmask_sdk.core.arrays import UInt8Array
 from unmask_sdk.errors import ImageReadError
-
-Pixels = npt.NDArray[np.uint8]
 
 # Pixels that are taken from Pillow at once.
 _BAND = 1 << 20
@@ -21,7 +19,7 @@ _BAND = 1 << 20
 _SPACES = {"L": b"GRAY", "CMYK": b"CMYK", "LAB": b"Lab "}
 
 
-def colours(image: Image.Image) -> tuple[Pixels, Pixels | None, bytes | None]:
+def colours(image: Image.Image) -> tuple[UInt8Array, UInt8Array | None, bytes | None]:
     """Takes a loaded Pillow image apart.
 
     Returns:
@@ -62,7 +60,7 @@ def deep(image: Image.Image) -> bool:
     return False
 
 
-def array_of(image: Image.Image) -> Pixels:
+def array_of(image: Image.Image) -> UInt8Array:
     """Gives a Pillow image of 8-bit channels as an array of its own.
 
     Band by band: `np.array` would hold the picture two times more in between.

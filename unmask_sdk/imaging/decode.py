@@ -14,21 +14,20 @@ import threading
 import warnings
 import zlib
 from dataclasses import dataclass
-from typing import IO, Any, Literal, TypeAlias
+from typing import IO, Literal, TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image, UnidentifiedImageError
 
+from unmask_sdk.core.arrays import AnyArray, UInt8Array
 from unmask_sdk.errors import ImageReadError, InvalidInputError
 
 from . import exif, xmp
 from .color import colours, deep
 
-Pixels = npt.NDArray[np.uint8]
 Channels = Literal["rgb", "bgr"]
 Buffer: TypeAlias = bytes | bytearray | memoryview
-Source: TypeAlias = str | os.PathLike[str] | Buffer | IO[bytes] | Image.Image | npt.NDArray[Any]
+Source: TypeAlias = str | os.PathLike[str] | Buffer | IO[bytes] | Image.Image | AnyArray
 
 # Pillow has readers that run other programs (EPS); a photo needs none of those.
 FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF", "PPM")
@@ -75,7 +74,7 @@ class Extras:
         xmp: XMP packet as it was in the file.
     """
 
-    alpha: Pixels | None = None
+    alpha: UInt8Array | None = None
     exif: bytes | None = None
     icc: bytes | None = None
     xmp: bytes | None = None
@@ -92,7 +91,7 @@ class Photo:
         notes: What of the file's pixels was not kept.
     """
 
-    pixels: Pixels
+    pixels: UInt8Array
     extras: Extras
     owned: bool
     notes: tuple[str, ...] = ()
@@ -168,7 +167,7 @@ def is_stripped(path: str | os.PathLike[str]) -> bool:
         return False
 
 
-def _from_array(array: npt.NDArray[Any], channels: Channels) -> Photo:
+def _from_array(array: AnyArray, channels: Channels) -> Photo:
     # A matrix, or another array of its own mind, becomes a plain one.
     array = np.asarray(array)
     shape = list(array.shape)
@@ -292,7 +291,7 @@ def _from_pillow(image: Image.Image, name: str) -> Photo:
     return Photo(_turn(pixels, quarters, mirrored), extras, owned=True, notes=notes)
 
 
-def _turn(array: Pixels, quarters: int, mirrored: bool) -> Pixels:
+def _turn(array: UInt8Array, quarters: int, mirrored: bool) -> UInt8Array:
     turned = np.rot90(array, quarters)
     return np.ascontiguousarray(np.fliplr(turned) if mirrored else turned)
 

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image, PngImagePlugin
 
+from unmask_sdk.core.arrays import UInt8Array
 from unmask_sdk.core.atomic_write import write_whole
 from unmask_sdk.core.output_paths import hindrance
 from unmask_sdk.core.validate import check_whole
@@ -21,8 +21,6 @@ from unmask_sdk.errors import ImageReadError, ImageWriteError
 
 from . import exif, xmp
 from .decode import Extras
-
-Pixels = npt.NDArray[np.uint8]
 
 DEFAULT_QUALITY = 95
 
@@ -101,7 +99,7 @@ def output_format(path: str | os.PathLike[str]) -> OutputFormat:
 
 def write(
     path: str | os.PathLike[str],
-    pixels: Pixels,
+    pixels: UInt8Array,
     extras: Extras | None = None,
     *,
     quality: int = DEFAULT_QUALITY,
@@ -136,7 +134,7 @@ def write(
 
 def to_bytes(
     format: str,
-    pixels: Pixels,
+    pixels: UInt8Array,
     extras: Extras | None = None,
     *,
     quality: int = DEFAULT_QUALITY,
@@ -164,7 +162,7 @@ def to_bytes(
 def _encoder(
     name: str,
     form: OutputFormat,
-    pixels: Pixels,
+    pixels: UInt8Array,
     extras: Extras | None,
     quality: int,
     generated: bool,
@@ -256,7 +254,7 @@ def _tiff_tags(block: bytes | None, packet: bytes | None) -> bytes | None:
         return exif.descriptions(Image.Exif(), packet)
 
 
-def _layers(pixels: Pixels, alpha: Pixels | None, keep: bool) -> Image.Image:
+def _layers(pixels: UInt8Array, alpha: UInt8Array | None, keep: bool) -> Image.Image:
     image = Image.fromarray(np.ascontiguousarray(pixels))
     if alpha is None:
         return image

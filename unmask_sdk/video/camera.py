@@ -8,16 +8,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-import numpy as np
-import numpy.typing as npt
-
+from unmask_sdk.core.arrays import UInt8Array
 from unmask_sdk.core.closable import Closing
 from unmask_sdk.core.validate import check_seconds, check_whole
 from unmask_sdk.errors import InvalidInputError, SourceError
 
 from .latest_queue import Ended, Latest
-
-Frame = npt.NDArray[np.uint8]
 
 # What OpenCV takes as the index of a device, and as a side in pixels.
 _MAX_INDEX = 2**15
@@ -53,7 +49,7 @@ class CameraCounters:
     opened: int
 
 
-class Camera(Closing, Iterator[Frame]):
+class Camera(Closing, Iterator[UInt8Array]):
     """Frames of a camera, uint8 `[H, W, 3]` RGB, for `model.stream`.
 
     If it dies, or gives no frame for `stall` seconds, it is opened again, as often as it takes.
@@ -91,10 +87,10 @@ class Camera(Closing, Iterator[Frame]):
         self._stall = stall
         self._retry = retry
         self._closed = threading.Event()
-        self._link: Latest[Frame] | None = None
+        self._link: Latest[UInt8Array] | None = None
         self._frames = self._deaths = self._stalls = self._opened = 0
 
-    def __next__(self) -> Frame:
+    def __next__(self) -> UInt8Array:
         """Waits for the next frame.
 
         Raises:
@@ -141,8 +137,8 @@ class Camera(Closing, Iterator[Frame]):
         if link is not None:
             link.close()
 
-    def _connect(self) -> Latest[Frame]:
-        link: Latest[Frame] = Latest()
+    def _connect(self) -> Latest[UInt8Array]:
+        link: Latest[UInt8Array] = Latest()
         self._link = link
         if self._closed.is_set():
             link.close()
@@ -152,7 +148,7 @@ class Camera(Closing, Iterator[Frame]):
         ).start()
         return link
 
-    def _serve(self, link: Latest[Frame]) -> None:
+    def _serve(self, link: Latest[UInt8Array]) -> None:
         import cv2
 
         try:

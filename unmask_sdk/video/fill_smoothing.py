@@ -10,10 +10,8 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
-Pixels = npt.NDArray[np.uint8]
-Values = npt.NDArray[np.float32]
+from unmask_sdk.core.arrays import Float32Array, UInt8Array
 
 # The share of the present frame in the average where nothing moves.
 CALM = 0.15
@@ -29,11 +27,13 @@ class FillHistory:
     """The fill and the mask of one face, from frame to frame."""
 
     def __init__(self) -> None:
-        self._input: Values | None = None
-        self._fill: Values = np.empty(0, np.float32)
-        self._mask: Values = np.empty(0, np.float32)
+        self._input: Float32Array | None = None
+        self._fill: Float32Array = np.empty(0, np.float32)
+        self._mask: Float32Array = np.empty(0, np.float32)
 
-    def update(self, original: Pixels, unmasked: Pixels, mask: Pixels) -> tuple[Pixels, Pixels]:
+    def update(
+        self, original: UInt8Array, unmasked: UInt8Array, mask: UInt8Array
+    ) -> tuple[UInt8Array, UInt8Array]:
         """Takes the next frame's crop.
 
         Args:
@@ -62,6 +62,6 @@ class FillHistory:
         return np.where(calm[..., None] > 0, fill, original), calm
 
 
-def _cells(crop: Pixels) -> Values:
+def _cells(crop: UInt8Array) -> Float32Array:
     cells = cv2.resize(crop, (_CELLS, _CELLS), interpolation=cv2.INTER_AREA)
     return np.asarray(cells, np.float32)

@@ -18,12 +18,9 @@ from typing import Any
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
+from unmask_sdk.core.arrays import Float64Array, UInt8Array
 from unmask_sdk.faces.align import crop_matrix, transform_points, warp_crop
-
-Floats = npt.NDArray[np.float64]
-Pixels = npt.NDArray[np.uint8]
 
 # Flow is measured in crops of this side.
 SIDE = 128
@@ -45,10 +42,10 @@ class Steady:
     """The eye points of one face, from frame to frame."""
 
     def __init__(self) -> None:
-        self._eyes: Floats | None = None
-        self._seen: tuple[Pixels, Floats] | None = None
+        self._eyes: Float64Array | None = None
+        self._seen: tuple[UInt8Array, Float64Array] | None = None
 
-    def update(self, image: Pixels, eyes: Floats) -> Floats:
+    def update(self, image: UInt8Array, eyes: Float64Array) -> Float64Array:
         """Takes the next frame.
 
         Args:
@@ -69,12 +66,12 @@ class Steady:
                 there = transform_points(motion, transform_points(old, self._eyes))
                 carried = transform_points(cv2.invertAffineTransform(matrix), there)
         self._seen = crop, matrix
-        steady: Floats = eyes.copy() if carried is None else carried + _pull(carried, eyes)
+        steady: Float64Array = eyes.copy() if carried is None else carried + _pull(carried, eyes)
         self._eyes = steady
         return np.array(steady)
 
 
-def crop_motion(before: Pixels, after: Pixels) -> Floats | None:
+def crop_motion(before: UInt8Array, after: UInt8Array) -> Float64Array | None:
     """Measures how a face moved between two crops.
 
     Args:
@@ -101,7 +98,7 @@ def crop_motion(before: Pixels, after: Pixels) -> Floats | None:
     return np.asarray(motion, np.float64)
 
 
-def _pull(carried: Floats, seen: Floats) -> Floats:
+def _pull(carried: Float64Array, seen: Float64Array) -> Float64Array:
     off = seen - carried
     distance = float(np.linalg.norm(seen[1] - seen[0]))
     far = float(np.linalg.norm(off, axis=1).max()) / distance

@@ -11,16 +11,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
+from unmask_sdk.core.arrays import AnyArray, UInt8Array
 from unmask_sdk.faces.align import bounds, to_photo
 from unmask_sdk.result import Result
 
 if TYPE_CHECKING:
     import av
 
-Pixels = npt.NDArray[np.uint8]
-Planes = list[npt.NDArray[Any]]
+Planes = list[AnyArray]
 
 LIMITED, FULL = 1, 2
 # From the matrix that a frame names (H.273) to what converts it.
@@ -36,7 +35,7 @@ class Turn:
     mirror_x: bool = False
     mirror_y: bool = False
 
-    def __call__(self, plane: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    def __call__(self, plane: AnyArray) -> AnyArray:
         """Turns a plane `[H, W]`; a view."""
         turned = plane.T if self.transpose else plane
         return turned[:: -1 if self.mirror_y else 1, :: -1 if self.mirror_x else 1]
@@ -84,7 +83,7 @@ class PixelFormat:
         fresh.pts, fresh.time_base = frame.pts, frame.time_base
         return fresh
 
-    def rgb(self, frame: av.VideoFrame) -> Pixels:
+    def rgb(self, frame: av.VideoFrame) -> UInt8Array:
         """Gives a prepared frame as uint8 `[H, W, 3]` RGB."""
         converted = frame.reformat(
             format="rgb24",
@@ -95,7 +94,7 @@ class PixelFormat:
         )
         return np.asarray(converted.to_ndarray(), np.uint8)
 
-    def write(self, frame: av.VideoFrame, before: Pixels, result: Result) -> None:
+    def write(self, frame: av.VideoFrame, before: UInt8Array, result: Result) -> None:
         """Writes into a prepared frame what the result changed of it."""
         from av import VideoFrame
 

@@ -7,9 +7,9 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from unmask_sdk.compositing.blend import paste
+from unmask_sdk.core.arrays import Float64Array, UInt8Array
 from unmask_sdk.errors import InvalidInputError
 from unmask_sdk.faces.align import crop_matrix, warp_crop
 from unmask_sdk.faces.locator import Location
@@ -17,9 +17,6 @@ from unmask_sdk.result import Face, Result
 from unmask_sdk.unmasker import Unmasker, Watch, face_of
 
 from .tracking import Track, Tracker
-
-Floats = npt.NDArray[np.float64]
-Pixels = npt.NDArray[np.uint8]
 
 
 def check_frames(frames: Any, wanted: str, advice: str = "") -> None:
@@ -53,11 +50,11 @@ class Session:
         self._smooth = smooth
         self._tracker = Tracker(model.locator, smooth=smooth)
 
-    def __call__(self, frame: Pixels) -> Result:
+    def __call__(self, frame: UInt8Array) -> Result:
         """Takes the masks off the next frame, uint8 `[H, W, 3]` RGB; it is not changed."""
         return self.batch([frame])[0]
 
-    def batch(self, frames: Iterable[Pixels]) -> list[Result]:
+    def batch(self, frames: Iterable[UInt8Array]) -> list[Result]:
         """Takes the masks off the next frames; the network sees the faces of all of them at once.
 
         Args:
@@ -75,8 +72,8 @@ class Session:
         frames = list(frames)
         size = self._model.crop_size
         watches = [Watch() for _ in frames]
-        found: list[list[tuple[Track, Location, Floats]]] = []
-        crops: list[Pixels] = []
+        found: list[list[tuple[Track, Location, Float64Array]]] = []
+        crops: list[UInt8Array] = []
         for frame, watch in zip(frames, watches, strict=True):
             watch.start()
             tracks = self._tracker.update(frame)
@@ -107,10 +104,10 @@ class Session:
         self,
         track: Track,
         place: Location,
-        matrix: Floats,
-        original: Pixels,
-        unmasked: Pixels,
-        mask: Pixels,
+        matrix: Float64Array,
+        original: UInt8Array,
+        unmasked: UInt8Array,
+        mask: UInt8Array,
     ) -> Face:
         if self._smooth:
             unmasked, mask = track.history.update(original, unmasked, mask)

@@ -9,9 +9,6 @@ from dataclasses import dataclass
 from types import GeneratorType
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
 from unmask_sdk.core.closable import Closing
 from unmask_sdk.core.validate import check_seconds, check_whole
 from unmask_sdk.errors import SourceError
@@ -25,7 +22,6 @@ from .session import Session, check_frames
 # More frames than that fit in no memory.
 _MAX_QUEUE = 2**16
 
-Frame = npt.NDArray[np.uint8]
 
 # `close` waits no longer than this for a source that is stuck.
 _PATIENCE = 0.5

@@ -5,15 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import numpy as np
-import numpy.typing as npt
 
+from unmask_sdk.core.arrays import Float64Array, UInt8Array
 from unmask_sdk.faces.locator import Location, Locator
 
 from .fill_smoothing import FillHistory
 from .landmark_smoothing import Steady
-
-Floats = npt.NDArray[np.float64]
-Pixels = npt.NDArray[np.uint8]
 
 # Two faces of neighbouring frames are the same one if they lie no more than this many eye
 # distances apart, and neither is larger than the other by more than this factor.
@@ -42,7 +39,7 @@ class Track:
 
     number: int
     location: Location
-    eyes: Floats
+    eyes: Float64Array
     missed: int = 0
     steady: Steady = field(default_factory=Steady)
     history: FillHistory = field(default_factory=FillHistory)
@@ -62,7 +59,7 @@ class Tracker:
         self._tracks: list[Track] = []
         self._count = 0
 
-    def update(self, image: Pixels) -> list[Track]:
+    def update(self, image: UInt8Array) -> list[Track]:
         """Finds the faces of the next frame, uint8 `[H, W, 3]` RGB.
 
         Returns:
@@ -87,7 +84,7 @@ class Tracker:
         self._tracks = sorted(seen, key=lambda track: track.number)
         return list(self._tracks)
 
-    def _followed(self, image: Pixels, matched: set[int], found: list[Location]) -> list[Track]:
+    def _followed(self, image: UInt8Array, matched: set[int], found: list[Location]) -> list[Track]:
         """Looks for the faces that the detector missed where they last were."""
         lost = [t for i, t in enumerate(self._tracks) if i not in matched]
         lost = [track for track in lost if track.missed < MAX_MISSED]

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-import numpy.typing as npt
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from unmask_sdk.core.arrays import AnyArray, UInt8Array
 from unmask_sdk.errors import InvalidInputError
 from unmask_sdk.faces import detector_postprocess as module
 from unmask_sdk.faces.align import transform_points
@@ -33,7 +31,7 @@ boxes_of = st.lists(
 )
 
 
-def as_boxes(drawn: list[tuple[float, ...]]) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+def as_boxes(drawn: list[tuple[float, ...]]) -> tuple[AnyArray, AnyArray]:
     table = np.array(drawn, dtype=np.float64).reshape(-1, 5)
     return np.hstack([table[:, :2], table[:, :2] + table[:, 2:4]]), table[:, 4]
 
@@ -129,7 +127,7 @@ def test_decode_of_nonsense_stays_finite():
 class StubDetector:
     """Sees one face of 80 px whose centre is wherever the picture is white."""
 
-    def run_named(self, **inputs: npt.NDArray[Any]) -> dict[str, npt.NDArray[Any]]:
+    def run_named(self, **inputs: AnyArray) -> dict[str, AnyArray]:
         cells = inputs["image"][:, 4::CELL, 4::CELL, 0]
         heat = np.where(cells == 255, 0.9, 0.0).astype(np.float32)
         box = np.zeros((*heat.shape, 4), np.float32)
@@ -143,13 +141,13 @@ class StubAligner:
     def __init__(self, score: float = 0.9) -> None:
         self.score = score
 
-    def run_named(self, **inputs: npt.NDArray[Any]) -> dict[str, npt.NDArray[Any]]:
+    def run_named(self, **inputs: AnyArray) -> dict[str, AnyArray]:
         count = len(inputs["image"])
         points = np.tile(TEMPLATE.astype(np.float32), (count, 1, 1))
         return {"points": points, "score": np.full(count, self.score, np.float32)}
 
 
-def photo_with_dots(*places: tuple[int, int]) -> npt.NDArray[np.uint8]:
+def photo_with_dots(*places: tuple[int, int]) -> UInt8Array:
     photo = np.zeros((200, 280, 3), np.uint8)
     for x, y in places:
         photo[y - 3 : y + 5, x - 3 : x + 5] = 255

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-import numpy.typing as npt
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from unmask_sdk.core.arrays import AnyArray
 from unmask_sdk.faces.detector_postprocess import CELL
 from unmask_sdk.faces.tiled_detector import TILE, TiledDetector
 
@@ -20,7 +18,7 @@ class CellReader:
     def __init__(self, size: int | None) -> None:
         self.size = size
 
-    def run_named(self, **inputs: npt.NDArray[Any]) -> dict[str, npt.NDArray[Any]]:
+    def run_named(self, **inputs: AnyArray) -> dict[str, AnyArray]:
         image = inputs["image"]
         if self.size is not None:
             assert image.shape == (1, self.size, self.size, 3)

@@ -20,6 +20,7 @@ from unmask_sdk.cli.options import (
     ThreadsOption,
 )
 from unmask_sdk.cli.signals import end_tidily
+from unmask_sdk.core.arrays import UInt8Array
 from unmask_sdk.core.optional_deps import pip
 from unmask_sdk.core.output_paths import check_file, make_folder
 from unmask_sdk.errors import InvalidInputError, MissingDependencyError, SourceError
@@ -27,7 +28,6 @@ from unmask_sdk.errors import InvalidInputError, MissingDependencyError, SourceE
 from .targets import PICTURES
 
 if TYPE_CHECKING:
-    from unmask_sdk.result import Pixels
     from unmask_sdk.unmasker import Unmasker
 
 _TITLE = "unmask camera (q to quit)"
@@ -110,7 +110,7 @@ def parse_size(text: str) -> tuple[int, int]:
     return int(match[1]), int(match[2])
 
 
-def raw_frames(file: BinaryIO, size: tuple[int, int]) -> Iterator[Pixels]:
+def raw_frames(file: BinaryIO, size: tuple[int, int]) -> Iterator[UInt8Array]:
     """Reads raw RGB frames until the file ends, or raises `SourceError` in the middle of one."""
     import numpy as np
 
@@ -125,7 +125,7 @@ def raw_frames(file: BinaryIO, size: tuple[int, int]) -> Iterator[Pixels]:
         yield np.frombuffer(data, np.uint8).reshape(height, width, 3)
 
 
-def _every(model: Unmasker, size: tuple[int, int], smooth: bool) -> Iterator[Pixels]:
+def _every(model: Unmasker, size: tuple[int, int], smooth: bool) -> Iterator[UInt8Array]:
     from unmask_sdk.video.session import Session
 
     session = Session(model, smooth=smooth)
@@ -135,7 +135,7 @@ def _every(model: Unmasker, size: tuple[int, int], smooth: bool) -> Iterator[Pix
 
 def _live(
     model: Unmasker, source: str, size: tuple[int, int] | None, timeout: float, smooth: bool
-) -> Iterator[Pixels]:
+) -> Iterator[UInt8Array]:
     from unmask_sdk.video.camera import Camera
 
     camera = Camera(source, size=size)
@@ -167,7 +167,7 @@ class _Raw:
         self._out = out
         self._file: BinaryIO | None = None
 
-    def show(self, frame: Pixels) -> bool:
+    def show(self, frame: UInt8Array) -> bool:
         # Not before there is a frame: a camera that gives none must not cost what was there.
         file = self._file = self._file or self._opened()
         file.write(frame.tobytes())
@@ -191,7 +191,7 @@ class _Raw:
 class _Window:
     """Shows frames until q, Escape, or the window's own button."""
 
-    def show(self, frame: Pixels) -> bool:
+    def show(self, frame: UInt8Array) -> bool:
         import cv2
 
         cv2.imshow(_TITLE, cv2.cvtColor(frame, cv2.COLOR_RGB2BGR))
