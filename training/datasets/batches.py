@@ -98,8 +98,8 @@ class Batches:
         seed: For the order, the variants and the augmentation.
         empty_share: Share of samples without a mask.
         device: Where the batches are put, and augmented.
-        often: Rows of the pack that come more often than the others.
-        often_share: Share of each batch that is drawn from these rows alone.
+        oversampled_rows: Rows of the pack that come more often than the others.
+        oversampled_fraction: Fraction of each batch that is drawn from these rows alone.
     """
 
     def __init__(
@@ -110,17 +110,19 @@ class Batches:
         empty_share: float,
         device: torch.device,
         *,
-        often: np.ndarray | None = None,
-        often_share: float = 0.0,
+        oversampled_rows: np.ndarray | None = None,
+        oversampled_fraction: float = 0.0,
     ) -> None:
         self.pack = pack
         self.size = min(batch, len(pack))
         self.seed = seed
         self.empty_share = empty_share
         self.device = device
-        self.every = np.arange(len(pack))
-        self.often = self.every if often is None else often
-        self.few = min(round(often_share * self.size), len(self.often))
+        self.all_rows = np.arange(len(pack))
+        self.oversampled_rows = self.all_rows if oversampled_rows is None else oversampled_rows
+        self.n_oversampled = min(
+            round(oversampled_fraction * self.size), len(self.oversampled_rows)
+        )
 
     def _draw(self, rows: np.ndarray, count: int, step: int, *salt: int) -> np.ndarray:
         """The step's share of the rows: all of them come once before any comes again."""
@@ -132,8 +134,8 @@ class Batches:
     def rows(self, step: int) -> np.ndarray:
         """The rows of the pack that a step's batch is made of, ascending."""
         drawn = [
-            self._draw(self.every, self.size - self.few, step),
-            self._draw(self.often, self.few, step, 3),
+            self._draw(self.all_rows, self.size - self.n_oversampled, step),
+            self._draw(self.oversampled_rows, self.n_oversampled, step, 3),
         ]
         return np.sort(np.concatenate(drawn))
 

@@ -119,7 +119,7 @@ class _MaskGiven(nn.Module):
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         mask = self.mask.to(image.device)
-        return (*self.unmasker.paint(image, mask), mask)
+        return (*self.unmasker.inpaint_soft(image, mask), mask)
 
 
 def fill_given(graph: UnmaskerGraph, masked: UInt8Array, mask: UInt8Array) -> UInt8Array:

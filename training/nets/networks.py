@@ -143,7 +143,7 @@ class Generator(nn.Module):
         return picture
 
 
-def harden(probability: Tensor) -> Tensor:
+def soft_threshold(probability: Tensor) -> Tensor:
     """Turns mask probability into opacity that is exactly 0 outside and exactly 1 inside.
 
     A probability of 0.97 inside the mask would let 3 % of its colour through, and a pixel that the
@@ -154,7 +154,7 @@ def harden(probability: Tensor) -> Tensor:
     return ((probability - 0.05) * (1 / 0.15)).clamp(0.0, 1.0)
 
 
-def decide(probability: Tensor) -> Tensor:
+def binarize(probability: Tensor) -> Tensor:
     """Says what is mask: 0 up to a probability of 0.4, above 0 beyond, 1 from 0.6.
 
     IoU is best at 0.4 to 0.5, whatever the type of mask.
@@ -177,7 +177,7 @@ class Unmasker(nn.Module):
             self.segmenter = Segmenter(config.segmentation_channels)
             self.mask_sharpener = Sharpener(1, 3, config.segmentation_channels[0])
 
-    def find(self, image: Tensor) -> Tensor:
+    def segment(self, image: Tensor) -> Tensor:
         """Logits `[N, 1, S, S]` of the mask on `image` (`[N, 3, S, S]`, -1..1)."""
         logits: Tensor
         if self._is_half(image):
@@ -186,7 +186,7 @@ class Unmasker(nn.Module):
             logits = self.mask_sharpener(self.segmenter(halve(image)), image)
         return logits
 
-    def fill(self, image: Tensor, opacity: Tensor) -> Tensor:
+    def inpaint(self, image: Tensor, opacity: Tensor) -> Tensor:
         """Fills the hole `opacity` (`[N, 1, S, S]`, 0..1) of `image` (`[N, 3, S, S]`, -1..1)."""
         picture: Tensor
         emptied = image * (1.0 - opacity)
@@ -199,7 +199,7 @@ class Unmasker(nn.Module):
             picture = self.sharpener(coarse, torch.cat([emptied, opacity], 1))
         return picture
 
-    def opening(self, probability: Tensor) -> Tensor:
+    def hole_mask(self, probability: Tensor) -> Tensor:
         """How much of each pixel is generated (0..1), by the probability that it is mask (0..1).
 
         At full size a pixel more is opened all round the mask: photos hold a bright or dark line
@@ -207,17 +207,17 @@ class Unmasker(nn.Module):
         """
         if not self._is_half(probability):
             probability = F.max_pool2d(probability, 3, stride=1, padding=1)
-        return harden(probability)
+        return soft_threshold(probability)
 
-    def paint(self, image: Tensor, probability: Tensor) -> tuple[Tensor, Tensor]:
+    def inpaint_soft(self, image: Tensor, probability: Tensor) -> tuple[Tensor, Tensor]:
         """Fills what is probably mask (0..1): the whole picture, and how much of it to show.
 
         At full size two pixels more are shown than were opened: the line along a hem is that wide
         in sharp photos. The generator sees these pixels and paints them again, without the line, as
         the masks that it learnt from had none there.
         """
-        opacity = self.opening(probability)
-        picture = self.fill(image, opacity)
+        opacity = self.hole_mask(probability)
+        picture = self.inpaint(image, opacity)
         if not self._is_half(opacity):
             opacity = F.max_pool2d(opacity, 5, stride=1, padding=2)
         return picture, opacity
@@ -232,6 +232,6 @@ class Unmasker(nn.Module):
         """
         if not self.config.segmentation:
             nothing = torch.zeros_like(image[:, :1])
-            return self.fill(image, nothing), nothing + 1.0, nothing + 1.0
-        probability = torch.sigmoid(self.find(image))
-        return (*self.paint(image, probability), decide(probability))
+            return self.inpaint(image, nothing), nothing + 1.0, nothing + 1.0
+        probability = torch.sigmoid(self.segment(image))
+        return (*self.inpaint_soft(image, probability), binarize(probability))

@@ -106,15 +106,15 @@ def train(
     for stage in left:
         plans = _plans(config, stage)
         pack, held_out = (open_pack(faces, known, p, run / "packs", workers) for p in plans)
-        often = most_turned(plans[0].choose(known)) if stage.turned_share else None
+        oversampled_rows = most_turned(plans[0].choose(known)) if stage.turned_share else None
         batches = Batches(
             pack,
             stage.batch,
             config.seed,
             config.empty_share,
             trainer.device,
-            often=often,
-            often_share=stage.turned_share,
+            oversampled_rows=oversampled_rows,
+            oversampled_fraction=stage.turned_share,
         )
         trainer.net.train()
         _run_stage(trainer, stage, batches, held_out, run, weights)

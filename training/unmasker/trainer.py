@@ -52,8 +52,8 @@ class Trainer:
         )
         self.step = 0
         self.compiled = partial(torch.compile, dynamic=False) if config.compile else (lambda f: f)
-        self.find = self.compiled(self.net.find)
-        self.fill = self.compiled(self.net.fill)
+        self.find = self.compiled(self.net.segment)
+        self.fill = self.compiled(self.net.inpaint)
         self.score = self.compiled(self.critic)
         # Fixed networks that judge some terms, loaded once each.
         self.frozen: dict[str, torch.nn.Module] = {}
@@ -121,7 +121,7 @@ class Trainer:
     def _teachers_fill(self, image: Tensor, opening: Tensor) -> Tensor:
         teacher = self.frozen_network("distillation")
         with torch.no_grad(), torch.autocast(self.device.type, dtype=torch.bfloat16):
-            fill: Tensor = teacher.fill(image, opening)
+            fill: Tensor = teacher.inpaint(image, opening)
         return fill.float()
 
     def _average(self) -> None:
@@ -218,7 +218,7 @@ class Trainer:
         """The hole that the generator fills: some samples' predicted mask, the others' true one."""
         share = torch.from_numpy(rng.random(len(mask)) < self.config.predicted_share)
         share = share.to(mask.device).view(-1, 1, 1, 1)
-        return self.net.opening(torch.where(share, predicted, mask))
+        return self.net.hole_mask(torch.where(share, predicted, mask))
 
     def _balanced(self, weights: LossWeights, terms: dict[str, Tensor], picture: Tensor) -> Tensor:
         """The gradient at the picture, each term scaled against the reconstruction's.

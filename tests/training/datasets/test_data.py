@@ -99,15 +99,23 @@ def test_batches_depend_on_seed_and_step_alone(pack):
 
 
 def test_some_rows_come_more_often_and_none_is_left_out(pack):
-    often = np.array([1, 5])
-    batches = Batches(pack, 4, 1, 0.0, torch.device("cpu"), often=often, often_share=0.25)
+    oversampled_rows = np.array([1, 5])
+    batches = Batches(
+        pack,
+        4,
+        1,
+        0.0,
+        torch.device("cpu"),
+        oversampled_rows=oversampled_rows,
+        oversampled_fraction=0.25,
+    )
     drawn = [batches.rows(step) for step in range(40)]
     assert all(len(rows) == 4 for rows in drawn)
     times = np.bincount(np.concatenate(drawn), minlength=len(pack))
     assert times.min() > 0
     # One of each step's four rows is drawn from these two alone.
     assert set(np.argsort(times)[-2:]) == {1, 5}
-    assert times[often].sum() >= 40
+    assert times[oversampled_rows].sum() >= 40
 
 
 def test_the_most_turned_heads_are_found(faces_folder):

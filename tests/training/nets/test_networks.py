@@ -16,7 +16,7 @@ from unmask_sdk.errors import ConfigError, DataError
 from unmask_sdk.training.nets.checkpoint import load_network, save_network
 from unmask_sdk.training.nets.cost import layer_costs
 from unmask_sdk.training.nets.graph import UnmaskerGraph, build_unmasker, composite
-from unmask_sdk.training.nets.networks import UnmaskerConfig, decide, harden
+from unmask_sdk.training.nets.networks import UnmaskerConfig, binarize, soft_threshold
 
 SMALL = UnmaskerConfig(
     size=64, channels=(8, 8, 8, 8), blocks=(1, 1, 1), segmentation_channels=(8, 8, 8, 8)
@@ -31,8 +31,8 @@ class Painted(nn.Module):
         self.picture, self.probability = picture, probability
 
     def forward(self, image: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        opacity = harden(self.probability)
-        return self.picture.expand_as(image), opacity, decide(self.probability)
+        opacity = soft_threshold(self.probability)
+        return self.picture.expand_as(image), opacity, binarize(self.probability)
 
 
 def test_a_hair_of_opacity_moves_a_pixel_by_1_at_most():
@@ -112,13 +112,13 @@ def test_nothing_under_the_mask_shines_through():
     opacity[:, :, 31:51, 13:40] = 1
     image = torch.rand(1, 3, 64, 64)
     with torch.inference_mode():
-        one = net.fill(image, opacity)
-        other = net.fill(torch.where(opacity > 0, -image, image), opacity)
+        one = net.inpaint(image, opacity)
+        other = net.inpaint(torch.where(opacity > 0, -image, image), opacity)
     torch.testing.assert_close(one, other)
 
 
 def test_opacity_is_exact_at_both_ends():
-    opacity = harden(torch.tensor([0.0, 0.05, 0.125, 0.2, 0.97, 1.0]))
+    opacity = soft_threshold(torch.tensor([0.0, 0.05, 0.125, 0.2, 0.97, 1.0]))
     assert opacity.tolist() == pytest.approx([0, 0, 0.5, 1, 1, 1], abs=1e-6)
     assert opacity[0] == 0
     assert opacity[-1] == 1
@@ -130,10 +130,10 @@ def test_a_seam_of_one_pixel_is_opened_round_the_mask_at_full_size():
     probability[:, :, 20:40, 10:30] = 1
     opened = torch.zeros(1, 1, 64, 64)
     opened[:, :, 19:41, 9:31] = 1
-    assert torch.equal(net.opening(probability), opened)
+    assert torch.equal(net.hole_mask(probability), opened)
     half = probability[:, :, ::2, ::2]
-    assert torch.equal(net.opening(half), half)
-    assert torch.equal(decide(probability), probability)
+    assert torch.equal(net.hole_mask(half), half)
+    assert torch.equal(binarize(probability), probability)
 
 
 @pytest.mark.parametrize(
