@@ -9,11 +9,11 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from unmask_sdk.core.arrays import Float32Array, Float64Array
+from unmask_sdk.core.arrays import Float32Array, Float64Array, UInt8Array
 from unmask_sdk.faces.align import transform_points
 from unmask_sdk.training.synthesis.mesh import five_points
 
-from .data import Face, Image, mesh_box
+from .data import Face, mesh_box
 
 MASKED_SHARE = 0.55
 # How many times more often a face in full profile would be drawn than a frontal one.
@@ -30,14 +30,14 @@ class Scene:
     """
 
     faces: list[Face]
-    backgrounds: list[Image]
+    backgrounds: list[UInt8Array]
 
     @cached_property
     def _shares(self) -> Float64Array:
         """Running sum of how often each face is drawn: turned ones, being rare, more often."""
         return np.cumsum([1 + TURNED_SHARE * turned(face.mesh) for face in self.faces])
 
-    def face(self, rng: np.random.Generator) -> tuple[Image, Float32Array]:
+    def face(self, rng: np.random.Generator) -> tuple[UInt8Array, Float32Array]:
         """Gives a random face's picture, masked or not, and its mesh."""
         place = rng.random() * self._shares[-1]
         face = self.faces[int(np.searchsorted(self._shares, place, side="right"))]
@@ -54,7 +54,7 @@ def turned(mesh: Float32Array) -> float:
     return abs(float(across @ (nose - (left + right) / 2) / (across @ across)))
 
 
-def draw_background(scene: Scene, size: int, rng: np.random.Generator) -> Image:
+def draw_background(scene: Scene, size: int, rng: np.random.Generator) -> UInt8Array:
     """Draws a face-free picture: a plain colour, a gradient, or parts of backgrounds."""
     kind = rng.random()
     if kind < 0.2:
@@ -78,7 +78,7 @@ def draw_background(scene: Scene, size: int, rng: np.random.Generator) -> Image:
     return canvas
 
 
-def degrade(image: Image, rng: np.random.Generator) -> Image:
+def degrade(image: UInt8Array, rng: np.random.Generator) -> UInt8Array:
     """Changes colours, sharpness, noise and compression as cameras and senders do."""
     x = image.astype(np.float32)
     if rng.random() < 0.1:
@@ -104,8 +104,8 @@ def degrade(image: Image, rng: np.random.Generator) -> Image:
 
 
 def paste(
-    canvas: Image,
-    picture: Image,
+    canvas: UInt8Array,
+    picture: UInt8Array,
     mesh: Float32Array,
     matrix: Float64Array,
     rng: np.random.Generator,
@@ -148,7 +148,7 @@ def compose(after: npt.ArrayLike, before: npt.ArrayLike) -> Float64Array:
     return np.asarray((a @ b)[:2])
 
 
-def _shrink(picture: Image, matrix: Float64Array) -> tuple[Image, Float64Array]:
+def _shrink(picture: UInt8Array, matrix: Float64Array) -> tuple[UInt8Array, Float64Array]:
     """Halves a picture as often as its transform allows, so that drawing it does not alias."""
     scale = float(np.sqrt(abs(np.linalg.det(matrix[:, :2]))))
     factor = int(1 / scale) if scale < 0.7 else 1
@@ -162,7 +162,7 @@ def _shrink(picture: Image, matrix: Float64Array) -> tuple[Image, Float64Array]:
     return np.asarray(small, np.uint8), compose(matrix, grow)
 
 
-def _patch(scene: Scene, size: int, rng: np.random.Generator) -> Image:
+def _patch(scene: Scene, size: int, rng: np.random.Generator) -> UInt8Array:
     """Gives a square cut of a background, mirrored, turned, and scaled."""
     source = scene.backgrounds[int(rng.integers(len(scene.backgrounds)))]
     side = int(min(*source.shape[:2], rng.integers(40, 400)))
@@ -173,7 +173,7 @@ def _patch(scene: Scene, size: int, rng: np.random.Generator) -> Image:
     return np.asarray(cv2.resize(np.ascontiguousarray(cut), (size, size), interpolation=way))
 
 
-def _shape(canvas: Image, rng: np.random.Generator) -> None:
+def _shape(canvas: UInt8Array, rng: np.random.Generator) -> None:
     """Draws an ellipse, a line or letters of some colour, in place."""
     size = canvas.shape[0]
     colour = rng.uniform(0, 255, 3).tolist()

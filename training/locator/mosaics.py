@@ -10,7 +10,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from unmask_sdk.core.arrays import Float32Array, Float64Array
+from unmask_sdk.core.arrays import Float32Array, Float64Array, UInt8Array
 from unmask_sdk.faces.align import transform_points
 from unmask_sdk.faces.detector_postprocess import (
     ALIGN_SIZE,
@@ -21,14 +21,16 @@ from unmask_sdk.faces.detector_postprocess import (
 )
 from unmask_sdk.training.synthesis.mesh import five_points
 
-from .data import Image, mesh_box
+from .data import mesh_box
 from .drawing import Scene, compose, degrade, draw_background, paste
 
 # Five points of a mirrored face in the order of the face itself.
 MIRRORED = (1, 0, 2, 4, 3)
 
 
-def draw_mosaic(scene: Scene, size: int, rng: np.random.Generator) -> tuple[Image, Float32Array]:
+def draw_mosaic(
+    scene: Scene, size: int, rng: np.random.Generator
+) -> tuple[UInt8Array, Float32Array]:
     """Draws a picture for the detector.
 
     Returns:
@@ -60,7 +62,7 @@ def draw_mosaic(scene: Scene, size: int, rng: np.random.Generator) -> tuple[Imag
     return canvas, np.array(boxes, np.float32).reshape(-1, 4)
 
 
-def draw_crop(scene: Scene, rng: np.random.Generator) -> tuple[Image, Float32Array, bool]:
+def draw_crop(scene: Scene, rng: np.random.Generator) -> tuple[UInt8Array, Float32Array, bool]:
     """Draws a picture for the aligner.
 
     Returns:
@@ -136,7 +138,7 @@ def throw(
     return matrix, transform_points(matrix, mesh).astype(np.float32)
 
 
-def _frame(canvas: Image, boxes: list[Float32Array], rng: np.random.Generator) -> None:
+def _frame(canvas: UInt8Array, boxes: list[Float32Array], rng: np.random.Generator) -> None:
     """Cuts the picture off with a grey strip at some edges, never over the middle of a face."""
     size = canvas.shape[0]
     centres = np.array([(b[:2] + b[2:]) / 2 for b in boxes]).reshape(-1, 2)

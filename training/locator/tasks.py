@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
-from unmask_sdk.core.arrays import AnyArray, Float64Array
+from unmask_sdk.core.arrays import AnyArray, Float64Array, UInt8Array
 from unmask_sdk.faces.align import CROP_EYE_DISTANCE
 from unmask_sdk.faces.detector_postprocess import ALIGN_SIZE, CELL, decode, overlaps, suppress
 from unmask_sdk.training.nets.locator_networks import (
@@ -22,7 +22,6 @@ from unmask_sdk.training.nets.locator_networks import (
     DetectorGraph,
 )
 
-from .data import Image
 from .drawing import Scene
 from .losses import aligner_loss, detector_loss, detector_targets
 from .mosaics import draw_crop, draw_mosaic
@@ -80,7 +79,7 @@ class Task(ABC):
         """Gives the loss terms of a batch."""
 
     @abstractmethod
-    def evaluate(self, graph: nn.Module) -> tuple[dict[str, float], Image]:
+    def evaluate(self, graph: nn.Module) -> tuple[dict[str, float], UInt8Array]:
         """Gives metrics on the validation samples, and a sheet of them with the answers."""
 
     @abstractmethod
@@ -102,7 +101,7 @@ class DetectorTask(Task):
         image, *targets = batch
         return detector_loss(graph.maps(image), *targets)
 
-    def evaluate(self, graph: nn.Module) -> tuple[dict[str, float], Image]:
+    def evaluate(self, graph: nn.Module) -> tuple[dict[str, float], UInt8Array]:
         device = next(graph.parameters()).device
         hits = faces = alarms = 0
         shared = []
@@ -144,7 +143,7 @@ class AlignerTask(Task):
         image, points, is_face = batch
         return aligner_loss(graph.values(image), points, is_face)
 
-    def evaluate(self, graph: nn.Module) -> tuple[dict[str, float], Image]:
+    def evaluate(self, graph: nn.Module) -> tuple[dict[str, float], UInt8Array]:
         device = next(graph.parameters()).device
         images, truth, is_face = (np.stack(column) for column in zip(*self._val, strict=True))
         with torch.inference_mode():
@@ -170,20 +169,20 @@ class AlignerTask(Task):
         return image, points, np.float32(is_face)
 
 
-def sheet(tiles: list[Image]) -> Image:
+def sheet(tiles: list[UInt8Array]) -> UInt8Array:
     """Puts pictures of one size side by side, eight in a row."""
     rows = [tiles[i : i + SHEET] for i in range(0, len(tiles) // SHEET * SHEET, SHEET)]
     return np.vstack([np.hstack(row) for row in rows])
 
 
-def _drawn(image: Image, boxes: Float64Array) -> Image:
+def _drawn(image: UInt8Array, boxes: Float64Array) -> UInt8Array:
     out = image.copy()
     for box in np.round(boxes).astype(int).tolist():
         cv2.rectangle(out, box[:2], box[2:], (0, 255, 0), 1)
     return out
 
 
-def _dotted(image: Image, points: Float64Array) -> Image:
+def _dotted(image: UInt8Array, points: Float64Array) -> UInt8Array:
     out = image.copy()
     for x, y in np.round(points).astype(int).tolist():
         cv2.circle(out, (x, y), 1, (0, 255, 0), -1)
