@@ -1,0 +1,77 @@
+"""Every check of the project, each runnable by itself: `nox -s fast`, `nox -s lint`, `nox -l`.
+
+Sessions run in the current environment, which `pip install -e '.[dev]'` fills: nothing is installed
+twice, neither here nor in CI. What follows `--` goes to the tool of the session.
+"""
+
+from __future__ import annotations
+
+import nox
+
+nox.options.default_venv_backend = "none"
+# What a pull request must pass, cheapest first; `nox` alone runs these.
+nox.options.sessions = ["lint", "imports", "deps", "types", "fast"]
+
+# The fast tier: no training or export, no heavy engine, and no special machine.
+FAST = "not (slow or engine or gpu or mac or browser)"
+
+
+@nox.session
+def fast(session: nox.Session) -> None:
+    """The fast tests: under a minute on two cores."""
+    session.run("python", "-m", "pytest", "-q", "-n", "2", "-m", FAST, *session.posargs)
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """All tests that this machine can run."""
+    session.run(
+        "python", "-m", "pytest", "-n", "2", "--dist", "worksteal", *session.posargs
+    )  # fmt: skip
+
+
+@nox.session
+def coverage(session: nox.Session) -> None:
+    """The fast tests with line coverage; `nox -s coverage -- -m ''` measures all tests."""
+    session.run(
+        "python", "-m", "pytest", "-q", "-n", "2", "-m", FAST,
+        "--cov", "--cov-report=term:skip-covered", *session.posargs,
+    )  # fmt: skip
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Style, formatting and spelling."""
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+    session.run("codespell")
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """mypy in strict mode on every package."""
+    session.run(".ci/types")
+
+
+@nox.session
+def imports(session: nox.Session) -> None:
+    """The layers of the packages, and no import loops."""
+    session.run(".ci/imports")
+
+
+@nox.session
+def deps(session: nox.Session) -> None:
+    """Everything that is imported is declared in pyproject.toml, and the other way round."""
+    session.run("deptry", ".")
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """The documentation site in build/site, with every link checked."""
+    session.run("mkdocs", "build", "--strict", *session.posargs)
+
+
+@nox.session
+def bench_smoke(session: nox.Session) -> None:
+    """Each benchmark runs once; nothing is timed."""
+    session.run("python", "-m", "pytest", "-q", "benchmarks", "--benchmark-disable")
