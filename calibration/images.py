@@ -18,7 +18,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from PIL import UInt8Array as Pictures
+from PIL import Image as PILImage
 
 from unmask_sdk.core.arrays import UInt8Array
 from unmask_sdk.errors import DataError
@@ -121,12 +121,12 @@ def pack_images(images: Sequence[UInt8Array], plan: str | None = None) -> bytes:
 
 def _encode(image: UInt8Array) -> UInt8Array:
     stream = io.BytesIO()
-    Pictures.fromarray(image).save(stream, "WEBP", quality=_QUALITY, method=6)
+    PILImage.fromarray(image).save(stream, "WEBP", quality=_QUALITY, method=6)
     return np.frombuffer(stream.getvalue(), np.uint8)
 
 
 def _decode(data: UInt8Array) -> UInt8Array:
-    with Pictures.open(io.BytesIO(data.tobytes()), formats=["WEBP"]) as picture:
+    with PILImage.open(io.BytesIO(data.tobytes()), formats=["WEBP"]) as picture:
         pixels = np.asarray(picture.convert("RGB"))
     if pixels.shape != (CROP_SIZE, CROP_SIZE, 3):
         raise ValueError(f"crops must be {CROP_SIZE} px square, got {list(pixels.shape)}")
