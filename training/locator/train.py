@@ -16,6 +16,7 @@ from torch.utils.data import DataLoader
 
 from unmask_sdk.core.output_paths import make_folder
 from unmask_sdk.errors import ConfigError
+from unmask_sdk.training.common.mixed_precision import autocast
 from unmask_sdk.training.datasets.data import check_splits, read_landmarks
 from unmask_sdk.training.nets.checkpoint import save_network
 from unmask_sdk.training.unmasker.resuming import open_checkpoint, open_device, save_checkpoint
@@ -195,7 +196,7 @@ def _fit(task: Task, kind: str, config: LocatorTrainConfig) -> Path:
 def _step(
     task: Task, graph: nn.Module, optimizer: torch.optim.Optimizer, batch: list[Tensor]
 ) -> dict[str, Tensor]:
-    with torch.autocast(batch[0].device.type, torch.bfloat16):
+    with autocast(batch[0].device):
         terms = task.loss(graph, batch)
     total = torch.stack(list(terms.values())).sum()
     optimizer.zero_grad(set_to_none=True)

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from unmask_sdk.errors import DataError
+from unmask_sdk.training.common.mixed_precision import autocast
 
 # Convolutions per block; three blocks see up to 40 px, enough for lips and beards.
 BLOCKS = (2, 2, 3)
@@ -106,7 +107,7 @@ class Perceptual(nn.Module):
                 filled, truth, hole = (F.avg_pool2d(x, scale) for x in (filled, truth, hole))
             down, across = (int(x) for x in (top, left + 4) - rng.integers(8, size=2))
         window = (..., slice(down, down + high), slice(across, across + wide))
-        with torch.autocast(filled.device.type, dtype=torch.bfloat16):
+        with autocast(filled.device):
             mine = self.features(filled[window])
             with torch.no_grad():
                 theirs = self.features(truth[window])

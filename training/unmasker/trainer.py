@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from unmask_sdk.errors import ConfigError
+from unmask_sdk.training.common.mixed_precision import autocast
 from unmask_sdk.training.datasets.batches import Batch
 from unmask_sdk.training.nets.checkpoint import load_unmasker, save_network
 from unmask_sdk.training.nets.discriminator import FeatureDiscriminator
@@ -120,7 +121,7 @@ class Trainer:
 
     def _teachers_fill(self, image: Tensor, opening: Tensor) -> Tensor:
         teacher = self.frozen_network("distillation")
-        with torch.no_grad(), torch.autocast(self.device.type, dtype=torch.bfloat16):
+        with torch.no_grad(), autocast(self.device):
             fill: Tensor = teacher.inpaint(image, opening)
         return fill.float()
 
@@ -144,7 +145,7 @@ class Trainer:
         if self.config.network.segmentation:
             if stage.again_share:
                 batch = self._unmask_some(batch, stage.again_share, rng)
-            with torch.autocast(self.device.type, dtype=torch.bfloat16):
+            with autocast(self.device):
                 logits = self.find(batch.masked)
             logits = logits.float()
             terms["segmentation"] = losses.segmentation(logits, batch.mask)
@@ -164,7 +165,7 @@ class Trainer:
         """Fills the hole, gives the generator its gradients, and trains the discriminator."""
         weights = stage.losses
         terms: dict[str, Tensor] = {}
-        with torch.autocast(self.device.type, dtype=torch.bfloat16):
+        with autocast(self.device):
             picture = self.fill(batch.masked, opening)
         picture = picture.float()
 
@@ -208,7 +209,7 @@ class Trainer:
         if not some.any():
             return batch
         masked, mask = batch.masked.clone(), batch.mask.clone()
-        with torch.no_grad(), torch.autocast(self.device.type, dtype=torch.bfloat16):
+        with torch.no_grad(), autocast(self.device):
             picture, shown, _ = self.average(masked[some])
         masked[some] = torch.lerp(masked[some], picture.float().clamp(-1, 1), shown.float())
         mask[some] *= 1 - shown.float()
@@ -240,7 +241,7 @@ class Trainer:
         return total
 
     def _scores(self, features: list[Tensor]) -> list[Tensor]:
-        with torch.autocast(self.device.type, dtype=torch.bfloat16):
+        with autocast(self.device):
             scores: list[Tensor] = self.score(features)
         return scores
 

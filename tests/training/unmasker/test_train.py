@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from unmask_sdk.errors import ConfigError, DataError, InvalidInputError, TrainingError
+from unmask_sdk.training.common.mixed_precision import autocast
 from unmask_sdk.training.datasets.batches import read_batch
 from unmask_sdk.training.datasets.crop_cache import PackPlan, check_room
 from unmask_sdk.training.datasets.data import read_landmarks
@@ -215,7 +216,7 @@ def test_of_a_mask_taken_off_only_what_was_left_is_mask(pack):
         # Fresh weights are sure of nothing.
         trainer.average.segmenter.head[1].weight.mul_(120)
         trainer.average.segmenter.head[1].bias.sub_(8)
-        with torch.autocast("cpu", dtype=torch.bfloat16):
+        with autocast(torch.device("cpu")):
             _, shown, _ = trainer.average(batch.masked)
     again = trainer._unmask_some(batch, 1.0, np.random.default_rng(0))
     off, on = (shown > 0.9), (shown == 0)
