@@ -100,18 +100,18 @@ class Sharpener(nn.Module):
     gives the answer `[N, C, S, S]`.
     """
 
-    def __init__(self, answer: int, known: int, channels: int) -> None:
+    def __init__(self, answer: int, known: int, channels: int, blocks: int = 1) -> None:
         super().__init__()
         self.answer = conv_bn(answer, channels, relu=False)
         self.known = conv_bn(known, channels, stride=2, relu=False)
         self.body = nn.Sequential(
             nn.ReLU(inplace=True),
-            Residual(channels),
+            *[Residual(channels) for _ in range(blocks)],
             nn.Conv2d(channels, 4 * answer, 3, padding=1),
             nn.PixelShuffle(2),
         )
         # Begins as plain enlargement: the half-size networks are trained first.
-        last = self.body[2]
+        last = self.body[-2]
         nn.init.zeros_(last.weight)
         nn.init.zeros_(last.bias)
 

@@ -35,6 +35,7 @@ class UnmaskerConfig:
         branch_ratio: Channels of each M-CSAM branch, as a share of the block's.
         segmentation_channels: Channels at 1/4, 1/8, 1/16 and 1/32 of the size.
         sharpener_channels: Channels of the generator's sharpener, at 1/2 of the size.
+        sharpener_blocks: Number of residual blocks in the generator's sharpener.
         segmentation: Whether stage one finds the mask. Without it, a baseline, the generator is
             not told where the mask is and paints the whole picture.
     """
@@ -47,6 +48,7 @@ class UnmaskerConfig:
     branch_ratio: float = 0.375
     segmentation_channels: tuple[int, int, int, int] = (16, 24, 32, 48)
     sharpener_channels: int = 32
+    sharpener_blocks: int = 1
     segmentation: bool = True
 
     def __post_init__(self) -> None:
@@ -60,6 +62,8 @@ class UnmaskerConfig:
             )
         if len(self.blocks) != 3 or min(self.blocks) < 0:
             raise ConfigError(f"blocks takes 3 numbers of 0 or more; got {self.blocks}")
+        if self.sharpener_blocks < 1:
+            raise ConfigError(f"sharpener_blocks must be at least 1; got {self.sharpener_blocks}")
         if self.block not in ("mcsam", "residual"):
             raise ConfigError(f"block must be mcsam or residual; got {self.block!r}")
         if not 0 < self.branch_ratio <= 1:
@@ -172,7 +176,7 @@ class Unmasker(nn.Module):
         super().__init__()
         self.config = config
         self.generator = Generator(config)
-        self.sharpener = Sharpener(3, 4, config.sharpener_channels)
+        self.sharpener = Sharpener(3, 4, config.sharpener_channels, config.sharpener_blocks)
         if config.segmentation:
             self.segmenter = Segmenter(config.segmentation_channels)
             self.mask_sharpener = Sharpener(1, 3, config.segmentation_channels[0])

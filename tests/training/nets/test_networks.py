@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import json
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import nn
 
 from unmask_sdk.errors import ConfigError, DataError
@@ -145,6 +146,7 @@ def test_a_seam_of_one_pixel_is_opened_round_the_mask_at_full_size():
         {"blocks": (1, 1)},
         {"blocks": (1, -1, 1)},
         {"block": "transformer"},
+        {"sharpener_blocks": 0},
         {"branch_ratio": 0.0},
         {"dilations": ()},
         {"dilations": (0,)},
@@ -166,6 +168,41 @@ def test_weights_survive_the_disk(tmp_path):
             again.state_dict()[name].float(), tensor.float(), rtol=1e-3, atol=1e-6
         )
     assert save_network(path, "unmasker", SMALL, graph.state_dict()) == digest
+
+
+def test_a_sharpener_of_three_blocks_is_built_counted_and_restored(tmp_path):
+    example = torch.randint(0, 256, (1, 64, 64, 3), dtype=torch.uint8)
+    torch.manual_seed(2)
+    config = replace(SMALL, sharpener_blocks=3)
+    graph = build_unmasker(config).eval()
+    names = [cost.name for cost in layer_costs(graph, example) if ".sharpener." in cost.name]
+    one_block = layer_costs(build_unmasker(SMALL), example)
+    # Two convolutions for each of the two blocks more.
+    assert len(names) == len([c for c in one_block if ".sharpener." in c.name]) + 4
+    # The last convolution starts at zero, so that the sharpener starts as plain enlargement.
+    last = graph.unmasker.sharpener.body[-2]
+    assert not last.weight.any()
+    assert not last.bias.any()
+    with torch.no_grad():
+        last.weight.normal_(0, 0.01)
+    save_network(tmp_path / "w.safetensors", "unmasker", config, graph.state_dict())
+    loaded = load_network(tmp_path / "w.safetensors")
+    assert loaded.unmasker.config == config
+    assert loaded.state_dict().keys() == graph.state_dict().keys()
+    stored = loaded.unmasker.sharpener.body[-2].weight
+    np.testing.assert_allclose(stored.detach(), last.weight.detach(), rtol=1e-3, atol=1e-6)
+
+
+def test_weights_written_before_sharpener_blocks_load(tmp_path):
+    graph = build_unmasker(SMALL)
+    path = tmp_path / "w.safetensors"
+    save_network(path, "unmasker", SMALL, graph.state_dict())
+    config = asdict(SMALL)
+    del config["sharpener_blocks"]
+    save_file(load_file(path), path, {"kind": "unmasker", "config": json.dumps(config)})
+    loaded = load_network(path)
+    assert loaded.unmasker.config == SMALL
+    assert "unmasker.sharpener.body.2.weight" in loaded.state_dict()
 
 
 def test_damaged_weights_are_refused(tmp_path):
