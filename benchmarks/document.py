@@ -16,7 +16,7 @@ from typing import Annotated, Any
 import typer
 
 from unmask_sdk.benchmarks.parity.report import AGAINST_TRUTH, COLUMNS, cell, markdown_table
-from unmask_sdk.core.atomic_write import write_whole
+from unmask_sdk.core.atomic_write import atomic_write
 from unmask_sdk.errors import DataError, UnmaskError
 
 from .latency import bench_json, bench_table
@@ -82,7 +82,7 @@ def main(
     if parity is not None:
         parts.append(_parity(parity))
     parts.append(HOW_TO)
-    write_whole(docs / "benchmarks.md", "\n".join(parts).encode())
+    atomic_write(docs / "benchmarks.md", "\n".join(parts).encode())
 
 
 def _device(bench: bench_json.Data) -> str:

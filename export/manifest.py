@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 
+from unmask_sdk.core.atomic_write import PartialFile
 from unmask_sdk.core.manifest import (
     MANIFEST_NAME,
     SCHEMA,
@@ -91,18 +90,16 @@ def write(folder: Path, artifacts: Sequence[Artifact], files: Mapping[str, bytes
     try:
         with ExitStack() as undo:
             _make(folder, undo)
-            moves = []
+            new = []
             for name, content in contents.items():
                 target = inside(folder, name)
                 _make(target.parent, undo)
-                temporary = _beside(target)
-                undo.callback(temporary.unlink, missing_ok=True)
-                temporary.write_bytes(content)
-                # Temporary files are private by default; artifacts are for everyone.
-                temporary.chmod(0o644)
-                moves.append((temporary, target))
-            for temporary, target in moves:
-                os.replace(temporary, target)
+                file = PartialFile(target)
+                undo.callback(file.discard)
+                file.write(content)
+                new.append(file)
+            for file in new:
+                file.commit()
         _clear_folders(folder, artifacts, files)
     except OSError as error:
         raise ExportError(
@@ -131,13 +128,6 @@ def _make(folder: Path, undo: ExitStack) -> None:
 def _remove_if_empty(folder: Path) -> None:
     with suppress(OSError):
         folder.rmdir()
-
-
-def _beside(target: Path) -> Path:
-    """A new empty file, hidden, in the folder of another."""
-    descriptor, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-    os.close(descriptor)
-    return Path(name)
 
 
 def _key(artifact: Artifact) -> tuple[str, str, str]:

@@ -17,7 +17,7 @@ from typing import Any
 
 import torch
 
-from unmask_sdk.core.atomic_write import write_whole
+from unmask_sdk.core.atomic_write import atomic_write
 from unmask_sdk.core.manifest import Artifact
 from unmask_sdk.core.optional_deps import pip
 from unmask_sdk.errors import ConfigError, ExportError
@@ -140,7 +140,7 @@ def write_documents(root: Path, blocks: Mapping[str, str]) -> None:
         for name in DOCUMENTS
     }
     for name, text in filled.items():
-        write_whole(root / name, text.encode())
+        atomic_write(root / name, text.encode())
 
 
 def sizes(graphs: Mapping[str, UnmaskerGraph], artifacts: Sequence[Artifact]) -> str:

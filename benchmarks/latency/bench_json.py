@@ -16,7 +16,7 @@ import numpy as np
 import pytest_benchmark
 from pytest_benchmark.stats import Stats
 
-from unmask_sdk.core.atomic_write import write_whole
+from unmask_sdk.core.atomic_write import atomic_write
 from unmask_sdk.doctor import Device, device
 from unmask_sdk.errors import DataError
 
@@ -78,7 +78,7 @@ def _record(one: Measurement) -> Data:
 
 def write(path: Path, data: Data) -> None:
     """Writes the file."""
-    write_whole(path, f"{json.dumps(data, indent=1, ensure_ascii=False)}\n".encode())
+    atomic_write(path, f"{json.dumps(data, indent=1, ensure_ascii=False)}\n".encode())
 
 
 def read(path: Path) -> Data:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from unmask_sdk.core.atomic_write import write_whole
+from unmask_sdk.core.atomic_write import atomic_write
 
 from .bench_json import Data
 
@@ -146,4 +146,4 @@ def plot(path: Path, data: Data, quality: dict[str, float] | None = None) -> Non
     figure.legend(loc="outside right upper", fontsize=8)
     form = path.suffix[1:].lower()
     told = {"Software": None} if form == "png" else None
-    write_whole(path, lambda file: figure.savefig(file, format=form, dpi=110, metadata=told))
+    atomic_write(path, lambda file: figure.savefig(file, format=form, dpi=110, metadata=told))

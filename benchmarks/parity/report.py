@@ -12,7 +12,7 @@ from string import Template
 from typing import Any
 
 from unmask_sdk.benchmarks.latency.heat import data_url, heat_map
-from unmask_sdk.core.atomic_write import write_whole
+from unmask_sdk.core.atomic_write import atomic_write
 from unmask_sdk.core.output_paths import make_folder
 
 from .compare_all import Verdict
@@ -195,9 +195,9 @@ def write(folder: Path, verdicts: Sequence[Verdict], left_out: Sequence[tuple[st
     """Writes `parity.md`, `parity.json` and `parity.html` to a folder, which is made if missing."""
     make_folder(folder, "--report")
     data = json.dumps(to_data(verdicts, left_out), indent=1, ensure_ascii=False)
-    write_whole(folder / "parity.json", f"{data}\n".encode())
-    write_whole(folder / "parity.md", to_markdown(verdicts, left_out).encode())
-    write_whole(folder / "parity.html", to_html(verdicts, left_out).encode())
+    atomic_write(folder / "parity.json", f"{data}\n".encode())
+    atomic_write(folder / "parity.md", to_markdown(verdicts, left_out).encode())
+    atomic_write(folder / "parity.html", to_html(verdicts, left_out).encode())
 
 
 PAGE = Template("""<!doctype html>

@@ -26,7 +26,7 @@ from torch import nn
 
 from unmask_sdk.benchmarks.latency.measure import interleave, ratio, tail
 from unmask_sdk.benchmarks.parity.cases import Case, select
-from unmask_sdk.core.atomic_write import write_whole
+from unmask_sdk.core.atomic_write import atomic_write
 from unmask_sdk.core.optional_deps import missing
 from unmask_sdk.core.sample_images import draw
 from unmask_sdk.doctor import device
@@ -56,7 +56,7 @@ def main(
     for line in told(found):
         print(line)
     if json_file is not None:
-        write_whole(json_file, f"{json.dumps(found, indent=1)}\n".encode())
+        atomic_write(json_file, f"{json.dumps(found, indent=1)}\n".encode())
 
 
 def measure(cases: tuple[Case, ...], engines: list[str], rounds: int) -> dict[str, Any]:

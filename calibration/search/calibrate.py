@@ -13,7 +13,7 @@ from unmask_sdk.calibration.images import pack_images, read_images, unpack_image
 from unmask_sdk.calibration.plan import METHODS, Plan, config_of
 from unmask_sdk.calibration.ranges import Histogram, observe, ranges
 from unmask_sdk.core.arrays import UInt8Array
-from unmask_sdk.core.atomic_write import write_whole
+from unmask_sdk.core.atomic_write import atomic_write
 from unmask_sdk.errors import DataError
 from unmask_sdk.export.onnx.exporter import to_onnx
 from unmask_sdk.export.onnx.precision import int8_share
@@ -205,7 +205,7 @@ def _counts(
 def _write(out: Path, content: bytes) -> None:
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(out, content)
+        atomic_write(out, content)
     except OSError as error:
         raise DataError(
             f"cannot write {out}: {error.strerror}; make room there or choose another --out"

@@ -10,7 +10,7 @@ import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 
-from unmask_sdk.core.atomic_write import write_whole
+from unmask_sdk.core.atomic_write import atomic_write
 
 from .calibrate import Outcome
 from .faces import near_duplicates
@@ -40,9 +40,9 @@ def write_report(outcome: Outcome, folder: Path) -> None:
         figure.tight_layout()
         # No version, so that the same numbers give the same file.
         save = partial(figure.savefig, format="png", dpi=110, metadata={"Software": None})
-        write_whole(folder / name, save)
-    write_whole(folder / "plan.json", outcome.plan.to_json().encode())
-    write_whole(folder / "report.md", _text(outcome).encode())
+        atomic_write(folder / name, save)
+    atomic_write(folder / "plan.json", outcome.plan.to_json().encode())
+    atomic_write(folder / "report.md", _text(outcome).encode())
 
 
 def _text(outcome: Outcome) -> str:

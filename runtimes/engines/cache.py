@@ -19,6 +19,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from unmask_sdk.core.atomic_write import PARTIAL_SUFFIX, atomic_write
 from unmask_sdk.core.cache_dir import VARIABLE, cache_folder
 from unmask_sdk.errors import RuntimeUnavailableError
 
@@ -28,7 +29,6 @@ from .progress import logger
 SCHEMA = 1
 # All engines of the package on one device take about 60 MB.
 LIMIT = 2 << 30
-_TEMPORARY = ".part"
 
 
 @dataclass(frozen=True)
@@ -114,7 +114,7 @@ class EngineCache:
         freed = 0
         with self._lock():
             for file in self.folder.iterdir():
-                if file.suffix in (".engine", ".json", _TEMPORARY):
+                if file.suffix in (".engine", ".json", PARTIAL_SUFFIX):
                     freed += file.stat().st_size
                     file.unlink()
         return freed
@@ -154,9 +154,7 @@ class EngineCache:
         contents = (engine, json.dumps(note, indent=2).encode())
         try:
             for file, content in zip(self._files(key.digest), contents, strict=True):
-                part = file.with_name(f"{file.name}{_TEMPORARY}")
-                part.write_bytes(content)
-                os.replace(part, file)
+                atomic_write(file, content)
             self._evict(key.digest)
         except OSError as error:
             self._clear_parts()
@@ -184,7 +182,7 @@ class EngineCache:
 
     def _clear_parts(self) -> None:
         """Removes what a process left that was killed; call with the lock held."""
-        for file in self.folder.glob(f"*{_TEMPORARY}"):
+        for file in self.folder.glob(f"*{PARTIAL_SUFFIX}"):
             file.unlink(missing_ok=True)
         for file in self.folder.glob("*.engine"):
             if not file.with_suffix(".json").exists():

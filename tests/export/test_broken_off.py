@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from unmask_sdk.core.atomic_write import PartialFile
 from unmask_sdk.core.manifest import read_manifest, sha256_of
 from unmask_sdk.errors import DataError, ExportError
 from unmask_sdk.export.formats import export
@@ -78,10 +79,10 @@ def test_a_full_disk_leaves_what_was_there(tmp_path: Path) -> None:
 def test_an_interrupt_while_writing_leaves_nothing_behind(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def interrupted(path: Path, mode: int) -> None:
+    def interrupted(file: PartialFile) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(Path, "chmod", interrupted)
+    monkeypatch.setattr(PartialFile, "commit", interrupted)
     with pytest.raises(KeyboardInterrupt):
         write(tmp_path / "out", [], {"deep/first.bin": b"1"})
     assert list(tmp_path.iterdir()) == []

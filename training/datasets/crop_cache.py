@@ -24,7 +24,7 @@ import numpy as np
 from rich.progress import track
 
 from unmask_sdk.core.arrays import UInt8Array
-from unmask_sdk.core.atomic_write import write_whole
+from unmask_sdk.core.atomic_write import atomic_write
 from unmask_sdk.errors import DataError
 from unmask_sdk.training.synthesis.synthesis import MASK_TYPES
 
@@ -189,7 +189,7 @@ def write_pack(
             array[index] = image
     for array in arrays:
         array.flush()
-    write_whole(out / "pack.json", json.dumps(contents).encode())
+    atomic_write(out / "pack.json", json.dumps(contents).encode())
 
 
 class Pack:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from unmask_sdk.core.atomic_write import write_whole
+from unmask_sdk.core.atomic_write import atomic_write
 from unmask_sdk.training.synthesis.synthesis import MASK_TYPES
 from unmask_sdk.training.unmasker.sheet import grid, write_picture
 
@@ -175,7 +175,7 @@ def _plot(path: Path, found: Evaluation) -> None:
     curve.set_xlabel("hole PSNR, dB")
     curve.set_ylabel("faces at or below, %")
     curve.legend()
-    write_whole(path, lambda file: figure.savefig(file, format="png", dpi=110))
+    atomic_write(path, lambda file: figure.savefig(file, format="png", dpi=110))
 
 
 def write_report(
@@ -190,8 +190,8 @@ def write_report(
         "stability": None if found.stability is None else asdict(found.stability),
         "photos": None if photos is None else photos.counts(),
     }
-    write_whole(folder / "report.md", text.encode())
-    write_whole(folder / "scores.json", json.dumps(data).encode())
+    atomic_write(folder / "report.md", text.encode())
+    atomic_write(folder / "scores.json", json.dumps(data).encode())
     _plot(folder / "plot.png", found)
     write_picture(folder / "sheet.jpg", _in_columns(found.rows, 2))
     if photos is not None and photos.rows:

@@ -14,7 +14,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import nn
 
-from unmask_sdk.core.atomic_write import write_whole
+from unmask_sdk.core.atomic_write import atomic_write
 from unmask_sdk.errors import DataError
 
 from .graph import UnmaskerGraph
@@ -51,7 +51,7 @@ def save_network(path: Path, kind: str, config: Any, state: dict[str, torch.Tens
     content = _sorted_header(save(kept, metadata))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(path, content)
+        atomic_write(path, content)
     except OSError as error:
         raise DataError(
             f"cannot write {path}: {error.strerror}; make room there or write to another folder"

@@ -13,7 +13,7 @@ import numpy as np
 from rich.progress import track
 
 from unmask_sdk.core.arrays import Float64Array, UInt8Array
-from unmask_sdk.core.atomic_write import write_whole
+from unmask_sdk.core.atomic_write import atomic_write
 from unmask_sdk.core.output_paths import make_folder
 from unmask_sdk.errors import DataError, InvalidInputError
 from unmask_sdk.faces.align import CROP_SIZE
@@ -116,7 +116,7 @@ def write_landmarks(path: Path, faces: list[Face]) -> None:
         "landmarks": np.stack([face.landmarks for face in faces]).astype(np.float32),
     }
     try:
-        write_whole(path, lambda file: np.savez_compressed(file, **arrays))
+        atomic_write(path, lambda file: np.savez_compressed(file, **arrays))
     except OSError as error:
         raise DataError(f"cannot write {path}: {error.strerror}") from None
 
@@ -245,7 +245,7 @@ def synth(
             file.write(f"{json.dumps(record)}\n".encode())
             count += 1
 
-    write_whole(out / "pairs.jsonl", write_lines)
+    atomic_write(out / "pairs.jsonl", write_lines)
     blank = np.full((tile, tile, 3), 255, np.uint8)
     widest = max(map(len, shown.values()))
     write_picture(

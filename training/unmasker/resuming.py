@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from unmask_sdk.core.atomic_write import write_whole
+from unmask_sdk.core.atomic_write import atomic_write
 from unmask_sdk.errors import ConfigError, DataError
 
 # What torch raises on files that are damaged, cut off, or of another network.
@@ -33,7 +33,7 @@ def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
         DataError: If it cannot be written, as on a full disk.
     """
     try:
-        write_whole(path, lambda file: torch.save(state, file))
+        atomic_write(path, lambda file: torch.save(state, file))
     except (OSError, RuntimeError) as error:
         raise DataError(
             f"cannot write {path}: {error}; free some space and run the same command again: it "

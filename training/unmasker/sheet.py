@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import torch
 
-from unmask_sdk.core.atomic_write import write_whole
+from unmask_sdk.core.atomic_write import atomic_write
 from unmask_sdk.errors import ImageWriteError
 from unmask_sdk.training.datasets.batches import read_batch
 from unmask_sdk.training.datasets.crop_cache import Pack
@@ -34,7 +34,7 @@ def write_picture(path: Path, picture: np.ndarray) -> None:
         )
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(path, data.tobytes())
+        atomic_write(path, data.tobytes())
     except OSError as error:
         raise ImageWriteError(f"cannot write {path}: {error.strerror}") from None
 

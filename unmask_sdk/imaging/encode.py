@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image, PngImagePlugin
 
 from unmask_sdk.core.arrays import UInt8Array
-from unmask_sdk.core.atomic_write import write_whole
+from unmask_sdk.core.atomic_write import atomic_write
 from unmask_sdk.core.output_paths import hindrance
 from unmask_sdk.core.validate import check_whole
 from unmask_sdk.errors import ImageReadError, ImageWriteError
@@ -273,7 +273,7 @@ def _check(path: Path) -> None:
 
 def _replace(path: Path, content: bytes | Callable[[BinaryIO], object]) -> None:
     try:
-        write_whole(path, content)
+        atomic_write(path, content)
     except OSError as error:
         reason = error.strerror or " ".join(str(error).split())
         raise ImageWriteError(f"cannot write {path}: {reason}") from error

@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from unmask_sdk.core.atomic_write import write_whole
+from unmask_sdk.core.atomic_write import atomic_write
 from unmask_sdk.core.cache_dir import cache_folder
 from unmask_sdk.core.cpu_count import usable_cpus
 from unmask_sdk.core.sample_images import draw
@@ -136,4 +136,4 @@ def _key(runtime: Runtime[Any]) -> str:
 
 def _store(file: Path, note: dict[str, Any]) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(file, json.dumps(note, indent=2).encode())
+    atomic_write(file, json.dumps(note, indent=2).encode())

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from unmask_sdk.core.atomic_write import part_of, put
+from unmask_sdk.core.atomic_write import PartialFile
 from unmask_sdk.errors import VideoWriteError
 
 from .encoders import Container, Encoder, container_of
@@ -52,12 +51,12 @@ class Writer:
         import av
 
         self._path = path
-        self._part = part_of(path)
+        self._partial = PartialFile(path)
         form = container_of(path)
         self.notes: list[str] = []
         try:
             self._file: OutputContainer = av.open(
-                f"file:{self._part}", "w", format=form.name, container_options=form.options
+                f"file:{self._partial.path}", "w", format=form.name, container_options=form.options
             )
         except av.FFmpegError as error:
             raise VideoWriteError(f"cannot write {path}: {error.strerror}") from error
@@ -169,11 +168,11 @@ class Writer:
         try:
             self.encode(None)
             self._file.close()
-            put(self._part, self._path)
+            self._partial.commit()
         except (av.FFmpegError, OSError) as error:
             raise VideoWriteError(f"cannot write {self._path}: {error.strerror}") from error
         finally:
-            self._remove()
+            self._partial.discard()
 
     def discard(self) -> None:
         """Removes what was written."""
@@ -184,12 +183,7 @@ class Writer:
         except (av.FFmpegError, ValueError):  # Whatever kept it from being completed.
             pass
         finally:
-            self._remove()
-
-    def _remove(self) -> None:
-        # What kept the file from being written is being told already.
-        with contextlib.suppress(OSError):
-            self._part.unlink(missing_ok=True)
+            self._partial.discard()
 
 
 def _labels(stream: Stream) -> dict[str, str]:

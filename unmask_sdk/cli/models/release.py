@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from unmask_sdk.core.atomic_write import write_whole
+from unmask_sdk.core.atomic_write import atomic_write
 
 NEEDS = (
     "torch",
@@ -51,7 +51,6 @@ def release(
 
     If any of it fails, the clone is left as it was.
     """
-
     from unmask_sdk.core.optional_deps import require
 
     require("unmask release", *NEEDS, extra="dev")
@@ -106,7 +105,7 @@ def release(
     with undone_on_failure(stored, artifacts, pictures):
         for _, kept, given in models:
             if given is not None:
-                write_whole(kept, given.read_bytes())
+                atomic_write(kept, given.read_bytes())
         made = export_shipped(
             sorted(stored.glob("*.safetensors")),
             artifacts,
