@@ -1,6 +1,6 @@
-"""Tiny real models, made once a session: random weights, exported like the real ones; and faces.
+"""Fixtures for all tests: tiny models with random weights, exported like the real ones, and faces.
 
-The faces are one public-domain astronaut in several guises, with meshes.
+The faces are variations of one public-domain photo of an astronaut, with face meshes.
 """
 
 from __future__ import annotations
@@ -14,60 +14,27 @@ import cv2
 import numpy as np
 import pytest
 
-# Read when torch and OpenMP are first imported: workers beside each other have one core each, or
+from tiny_networks import save_tiny_networks
+
+# Read when torch and OpenMP are first imported. Parallel workers get one thread each; with more,
 # their threads wait for one another.
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
-# Side of the tiny unmasker's crop.
-TINY = 64
-# The astronaut's eye centres, by MediaPipe's mesh.
+# The astronaut's eye centers in pixels, as MediaPipe's face mesh has them.
 ASTRONAUT_EYES = ((203.5, 102.2), (247.0, 104.6))
 
 
 @pytest.fixture(scope="session", autouse=True)
 def interruptible() -> None:
-    """Ctrl-C interrupts, also where a shell started the tests in the background and ignores it."""
+    """Makes Ctrl-C interrupt, also where a shell started the tests with SIGINT ignored."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
 def tiny_weights(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """Random weights of a tiny unmasker, detector and aligner, as `unmask train` writes them."""
-    torch = pytest.importorskip("torch")
-    from unmask_sdk.training.nets.checkpoint import save_network
-    from unmask_sdk.training.nets.graph import build_unmasker
-    from unmask_sdk.training.nets.locator_networks import (
-        AlignerConfig,
-        AlignerGraph,
-        DetectorConfig,
-        DetectorGraph,
-    )
-    from unmask_sdk.training.nets.networks import UnmaskerConfig
-
-    torch.manual_seed(0)
-    unmasker = UnmaskerConfig(
-        size=TINY,
-        channels=(8, 8, 8, 8),
-        blocks=(0, 1, 0),
-        segmentation_channels=(8, 8, 8, 8),
-    )
-    detector = DetectorConfig(channels=(8, 8, 8, 8, 8))
-    aligner = AlignerConfig(channels=(8, 8, 8, 8), neck=8)
-    graph = build_unmasker(unmasker)
-    # Fresh weights are unsure everywhere; these find masks in some places and none in others.
-    with torch.no_grad():
-        graph.unmasker.segmenter.head[1].weight.mul_(120)
-        graph.unmasker.segmenter.head[1].bias.sub_(8)
-    folder = tmp_path_factory.mktemp("weights")
-    made = []
-    for kind, config, network in (
-        ("unmasker", unmasker, graph),
-        ("detector", detector, DetectorGraph(detector)),
-        ("aligner", aligner, AlignerGraph(aligner)),
-    ):
-        made.append(folder / f"{kind}.safetensors")
-        save_network(made[-1], kind, config, network.state_dict())
-    return made
+    pytest.importorskip("torch")
+    return save_tiny_networks(tmp_path_factory.mktemp("weights"))
 
 
 @pytest.fixture(scope="session")
@@ -105,7 +72,7 @@ def tiny_packages(tiny_weights: list[Path], tmp_path_factory: pytest.TempPathFac
 def every_artifact(
     tiny_weights: list[Path], tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[Path, list[Any], list[tuple[str, int, int]]]:
-    """The tiny unmasker in every format and precision: folder, what was made, steps told."""
+    """The tiny unmasker in every format and precision: folder, artifacts, reported steps."""
     from unmask_sdk.core.optional_deps import missing
     from unmask_sdk.export.all_formats import export_all
     from unmask_sdk.export.formats import EXPORTERS
@@ -114,9 +81,9 @@ def every_artifact(
     if absent:
         pytest.skip(f"needs {', '.join(absent)}")
     folder = tmp_path_factory.mktemp("every")
-    told: list[tuple[str, int, int]] = []
-    made = export_all(tiny_weights[:1], folder, progress=lambda *step: told.append(step))
-    return folder, made, told
+    steps: list[tuple[str, int, int]] = []
+    made = export_all(tiny_weights[:1], folder, progress=lambda *step: steps.append(step))
+    return folder, made, steps
 
 
 @pytest.fixture
@@ -142,7 +109,7 @@ def tiny_trt(tiny_weights: list[Path], tmp_path_factory: pytest.TempPathFactory)
 
 @pytest.fixture(scope="session")
 def astronaut() -> tuple[Any, Any]:
-    """Picture uint8 `[512, 512, 3]` and mesh `[468, 2]`: the mean face laid on by the eyes."""
+    """Photo uint8 `[512, 512, 3]` and mesh `[468, 2]`: the mean face, aligned by the eyes."""
     data = pytest.importorskip("skimage.data")
     from unmask_sdk.faces.align import crop_matrix, transform_points
     from unmask_sdk.training.synthesis.mesh import mean_face
@@ -153,7 +120,7 @@ def astronaut() -> tuple[Any, Any]:
 
 @pytest.fixture(scope="session")
 def faces_folder(astronaut: tuple[Any, Any], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Ten pictures of five "people", the last of them held out, and `landmarks.npz`."""
+    """Ten images of five "people", the last of them held out, and `landmarks.npz`."""
     from unmask_sdk.faces.align import transform_points
 
     folder = tmp_path_factory.mktemp("faces")

@@ -63,7 +63,7 @@ def test_registry_knows_it() -> None:
 
 @pytest.mark.skipif(problem(find("cuda")) is not None or not with_cuda, reason="needs CUDA")
 def test_on_a_gpu_it_agrees_with_torch(tiny_artifacts: Path) -> None:
-    from tests.conftest import TINY
-    from tests.runtimes.test_onnx import agree
+    from tiny_networks import TINY
+    from torch_agreement import agree
 
     agree(tiny_artifacts, TINY, 16, "cuda")

@@ -4,29 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import pytest
 
-from tests.conftest import TINY
+from tiny_networks import TINY
+from torch_agreement import agree
 from unmask_sdk.core.manifest import read_manifest, shipped_folder
-from unmask_sdk.core.sample_images import draw
 from unmask_sdk.errors import InvalidInputError, RuntimeUnavailableError
 from unmask_sdk.loading.load import open_runtime
 from unmask_sdk.runtimes.onnx import OnnxRuntime
-
-
-def agree(folder: Path | None, size: int, count: int, runtime: str = "onnx") -> None:
-    """Runs torch and a runtime on pictures and noise: within 1 of 255 everywhere."""
-    noise = np.random.default_rng(5).integers(0, 256, (count // 2, size, size, 3), np.uint8)
-    images = np.concatenate([draw(count - count // 2, size, size, seed=9), noise])
-    with (
-        open_runtime(runtime="torch", artifacts=folder) as reference,
-        open_runtime(runtime=runtime, artifacts=folder) as candidate,
-    ):
-        for start in range(0, count, 16):
-            batch = images[start : start + 16]
-            for expected, actual in zip(reference.run(batch), candidate.run(batch), strict=True):
-                assert np.abs(expected.astype(int) - actual).max() <= 1
 
 
 def test_agrees_with_torch(tiny_artifacts: Path) -> None:

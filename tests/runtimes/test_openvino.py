@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.runtimes.test_onnx import agree
+from torch_agreement import agree
 from unmask_sdk.core.manifest import read_manifest
 from unmask_sdk.core.sample_images import draw
 from unmask_sdk.errors import RuntimeUnavailableError

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import TINY
+from tiny_networks import TINY
 from unmask_sdk.core.optional_deps import install
 from unmask_sdk.core.sample_images import draw
 from unmask_sdk.errors import InvalidInputError, MissingDependencyError, RuntimeUnavailableError

@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.conftest import TINY
-from tests.runtimes.test_onnx import agree
+from tiny_networks import TINY
+from torch_agreement import agree
 from unmask_sdk import load
 from unmask_sdk.core.manifest import Artifact, read_manifest
 from unmask_sdk.core.sample_images import draw

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import unmask_sdk
-from tests.conftest import TINY
+from tiny_networks import TINY
 from unmask_sdk.core.manifest import read_manifest
 from unmask_sdk.core.optional_deps import missing
 from unmask_sdk.core.sample_images import draw

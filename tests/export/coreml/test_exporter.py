@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.conftest import TINY
+from tiny_networks import TINY
 from unmask_sdk.core.manifest import Artifact, read_manifest, sha256_of
 from unmask_sdk.core.sample_images import draw
 from unmask_sdk.errors import ConfigError, ExportError

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.conftest import TINY
+from tiny_networks import TINY
 from unmask_sdk.core.manifest import Artifact, read_manifest
 from unmask_sdk.core.sample_images import draw
 from unmask_sdk.errors import ArtifactError, ExportError, RuntimeUnavailableError

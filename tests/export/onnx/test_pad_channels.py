@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.conftest import TINY
+from tiny_networks import TINY
 from unmask_sdk.core.sample_images import draw
 
 torch = pytest.importorskip("torch")

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
-from tests.unmask_sdk.pictures import PICTURE, encoded, off
+from sample_files import PICTURE, encoded, off
 from unmask_sdk.errors import ImageReadError
 from unmask_sdk.imaging.decode import read
 

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from tests.unmask_sdk.pictures import PICTURE, encoded
+from sample_files import PICTURE, encoded
 from unmask_sdk.errors import ImageReadError, InvalidInputError
 from unmask_sdk.imaging import decode as images
 from unmask_sdk.imaging.decode import read

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from PIL import Image, ImageOps
 
-from tests.unmask_sdk.pictures import PICTURE, X, encoded, off
+from sample_files import PICTURE, X, encoded, off
 from unmask_sdk.errors import InvalidInputError
 from unmask_sdk.imaging.decode import read
 

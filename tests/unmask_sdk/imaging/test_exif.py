@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from tests.unmask_sdk.pictures import PICTURE, encoded
+from sample_files import PICTURE, encoded
 from unmask_sdk.imaging.decode import read
 from unmask_sdk.imaging.encode import write
 from unmask_sdk.imaging.exif import PREFIX, reset, turns

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import unmask_sdk
-from tests.conftest import TINY
+from tiny_networks import TINY
 from unmask_sdk.core.manifest import read_manifest
 from unmask_sdk.core.sample_images import draw
 from unmask_sdk.errors import (
