@@ -40,7 +40,7 @@ SHIPPED = (
     ("tflite", "int8", UNMASKERS),
     ("tflite", "fp16", LOCATOR),
 )
-DOCUMENTS = ("README.md", "MODEL_CARD.md")
+DOCUMENTS = ("README.md", "MODEL_CARD.md", "docs/quality.md")
 BLOCKS = ("sizes", "speed", "headline", "quality")
 FOLDERS = ("unmask_sdk", "training/weights", "examples", "benchmarks")
 
@@ -175,7 +175,7 @@ def sizes(graphs: Mapping[str, UnmaskerGraph], artifacts: Sequence[Artifact]) ->
     return "\n".join([*lines, "", f"The face locator adds {whole:.1f} MB in fp32."])
 
 
-# What the README shows: the default runtime, from the crop to a fresh process.
+# What docs/quality.md shows: the default runtime, from the crop to a fresh process.
 SPEED = (
     "benchmarks/test_speed.py",
     "-k",
@@ -203,7 +203,7 @@ def measure_speed(root: Path) -> str:
 
 def speed_table(measured: Mapping[str, Any]) -> str:
     """The table of a pytest-benchmark JSON file: medians, and what each benchmark adds."""
-    lines = ["| benchmark | median | beside it |", "| --- | --- | --- |"]
+    lines = ["| benchmark | median | details |", "| --- | --- | --- |"]
     for row in measured["benchmarks"]:
         extra = ", ".join(f"{name.replace('_', ' ')} {v}" for name, v in row["extra_info"].items())
         name = row["name"].removeprefix("test_")
@@ -212,6 +212,6 @@ def speed_table(measured: Mapping[str, Any]) -> str:
     lines += [
         "",
         f"On {cpu}, by `python -m pytest {SPEED[0]} --benchmark-only`; all runtimes and "
-        "precisions: [docs/benchmarks.md](docs/benchmarks.md).",
+        "precisions: [benchmarks.md](benchmarks.md).",
     ]
     return "\n".join(lines)

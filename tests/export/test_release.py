@@ -41,15 +41,16 @@ def test_unknown_and_open_blocks_are_named():
 
 
 def test_no_document_changes_if_one_is_wrong(tmp_path):
-    (tmp_path / "README.md").write_text(PAGE)
+    fill_documents(tmp_path)
     (tmp_path / "MODEL_CARD.md").write_text("<!-- release:speed -->\n")
+    before = state(tmp_path)
     with pytest.raises(ConfigError):
         write_documents(tmp_path, {"speed": "new"})
-    assert (tmp_path / "README.md").read_text() == PAGE
+    assert state(tmp_path) == before
     (tmp_path / "MODEL_CARD.md").write_text("nothing to fill\n")
     write_documents(tmp_path, {"speed": "new"})
     assert "new" in (tmp_path / "README.md").read_text()
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["MODEL_CARD.md", "README.md"]
+    assert state(tmp_path).keys() == {tmp_path / name for name in DOCUMENTS}
 
 
 def test_a_folder_that_is_no_clone_is_refused(tmp_path):
@@ -60,16 +61,14 @@ def test_a_folder_that_is_no_clone_is_refused(tmp_path):
 def test_another_clone_than_the_installed_one_is_refused(tmp_path):
     for name in FOLDERS:
         (tmp_path / name).mkdir(parents=True)
-    for name in DOCUMENTS:
-        (tmp_path / name).touch()
+    fill_documents(tmp_path)
     with pytest.raises(ConfigError, match=r"not the clone that is installed.*pip install -e"):
         check_root(tmp_path)
 
 
 @pytest.mark.skipif(os.name == "nt", reason="sets a POSIX locale")
 def test_documents_are_utf8_whatever_the_locale(tmp_path):
-    for name in DOCUMENTS:
-        (tmp_path / name).write_text(f"naïve\n{PAGE}", encoding="utf-8")
+    fill_documents(tmp_path)
     code = (
         "from pathlib import Path; from unmask_sdk.export.release import write_documents;"
         "write_documents(Path('.'), {'speed': '\\u2265 9'})"
@@ -97,6 +96,13 @@ def test_what_a_failure_has_changed_is_put_back(tmp_path, fails):
     except KeyboardInterrupt:
         pass
     assert state(tmp_path) == (before if fails else after)
+
+
+def fill_documents(root):
+    """Writes every document of a release, with one marked block."""
+    for name in DOCUMENTS:
+        (root / name).parent.mkdir(exist_ok=True)
+        (root / name).write_text(f"naïve\n{PAGE}", encoding="utf-8")
 
 
 def state(folder):

@@ -29,7 +29,7 @@ def save(path: Path, size: int) -> Path:
 def clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A clone with weights and an artifact, taken for the installed one."""
     root = tmp_path / "clone"
-    for name in (*steps.FOLDERS, "unmask_sdk/artifacts"):
+    for name in (*steps.FOLDERS, "docs", "unmask_sdk/artifacts"):
         (root / name).mkdir(parents=True, exist_ok=True)
     for name in steps.DOCUMENTS:
         (root / name).touch()
