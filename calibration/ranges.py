@@ -16,6 +16,7 @@ import onnxruntime as ort
 from onnxruntime.quantization.calibrate import HistogramCollector
 
 from unmask_sdk.core.arrays import FloatArray, Int64Array, UInt8Array
+from unmask_sdk.runtimes.onnx_session import open_session
 
 from .plan import METHODS
 
@@ -131,13 +132,8 @@ def _session(model: bytes, tensors: Sequence[str]) -> ort.InferenceSession:
     graph.graph.output.extend(
         onnx.ValueInfoProto(name=name) for name in tensors if name not in there
     )
-    options = ort.SessionOptions()
-    options.log_severity_level = 3
     # Fused, some tensors would not be what the file says.
-    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
-    return ort.InferenceSession(
-        graph.SerializeToString(), options, providers=["CPUExecutionProvider"]
-    )
+    return open_session(graph.SerializeToString(), threads=None, optimize=False)
 
 
 def _minmax(histogram: Histogram) -> tuple[float, float]:

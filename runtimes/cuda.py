@@ -31,7 +31,7 @@ class OnnxCudaRuntime(OnnxRuntime):
     # With TF32, fp32 would be calculated with the ten bits of fp16.
     provider_options: Mapping[str, str] = {"device_id": "0", "use_tf32": "0"}
 
-    def _mismatch_mend(self) -> str:
+    def _mismatch_fix(self) -> str:
         return (
             ": the libraries of CUDA or cuDNN are missing, or of another version than it was built "
             "for; " + pip("install --upgrade 'onnxruntime-gpu[cuda,cudnn]'")

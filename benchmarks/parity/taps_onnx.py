@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-import onnxruntime as ort
 
 from unmask_sdk.core.arrays import UInt8Array
+from unmask_sdk.runtimes.onnx_session import open_session
 
 from .layers import Tap
 
@@ -51,10 +51,7 @@ def record(path: Path, image: UInt8Array) -> list[Tap]:
         image: uint8 `[1, S, S, 3]`.
     """
     content, widths = extended(path)
-    options = ort.SessionOptions()
-    options.log_severity_level = 3
-    options.intra_op_num_threads = 1
-    session = ort.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+    session = open_session(content)
     outputs = session.run(list(widths), {session.get_inputs()[0].name: image})
     return [
         Tap(name, output[:, :width].astype(np.float32))

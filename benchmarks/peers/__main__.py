@@ -19,7 +19,6 @@ from typing import Annotated, Any
 
 import numpy as np
 import onnx
-import onnxruntime as ort
 import torch
 import typer
 from torch import nn
@@ -32,6 +31,7 @@ from unmask_sdk.core.sample_images import draw
 from unmask_sdk.doctor import device
 from unmask_sdk.errors import InvalidInputError, UnmaskError
 from unmask_sdk.export.onnx.exporter import OPSET, quiet
+from unmask_sdk.runtimes.onnx_session import open_session
 
 from .networks import PEERS, count
 
@@ -133,10 +133,7 @@ def _input() -> torch.Tensor:
 
 
 def _on_onnxruntime(content: bytes) -> Call:
-    options = ort.SessionOptions()
-    options.log_severity_level = 3
-    options.intra_op_num_threads = 1
-    session = ort.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+    session = open_session(content)
     return partial(session.run, None, {session.get_inputs()[0].name: _input().numpy()})
 
 

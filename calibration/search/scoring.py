@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import onnxruntime as ort
 
 from unmask_sdk.core.arrays import UInt8Array
+from unmask_sdk.runtimes.onnx_session import open_session
 from unmask_sdk.training.evaluation import metrics
 
 
@@ -120,10 +120,7 @@ def _squared(a: UInt8Array, b: UInt8Array) -> float:
 
 
 def _run(model: bytes, images: UInt8Array) -> tuple[UInt8Array, UInt8Array]:
-    options = ort.SessionOptions()
-    options.log_severity_level = 3
-    options.intra_op_num_threads = 1
-    session = ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    session = open_session(model)
     (name,) = (node.name for node in session.get_inputs())
     # One at a time, as most callers do: rounding does not depend on the company.
     results = [session.run(None, {name: images[k : k + 1]}) for k in range(len(images))]

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import onnx
-import onnxruntime as ort
 
 from unmask_sdk.calibration.images import read_images
 from unmask_sdk.calibration.plan import plan_for
@@ -81,10 +80,7 @@ class AsWritten(OnnxRuntime):
     there should be 44.
     """
 
-    def _options(self, threads: int | None) -> ort.SessionOptions:
-        options = super()._options(threads)
-        options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
-        return options
+    optimize = False
 
 
 def check_engines(

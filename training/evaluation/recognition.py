@@ -13,14 +13,13 @@ from pathlib import Path
 import cv2
 import numpy as np
 import onnx
-import onnxruntime as ort
 from google.protobuf.message import DecodeError
 
 from unmask_sdk.core.arrays import Float64Array, UInt8Array
 from unmask_sdk.errors import DataError
 from unmask_sdk.faces.align import transform_points
 from unmask_sdk.runtimes.base import one_line
-from unmask_sdk.runtimes.onnx import OPEN_ERRORS
+from unmask_sdk.runtimes.onnx_session import OPEN_ERRORS, open_session
 from unmask_sdk.training.datasets.data import Crop
 from unmask_sdk.training.synthesis.mesh import five_points
 
@@ -68,15 +67,10 @@ class Recogniser:
             )
         # Not cv2.FaceRecognizerSF: OpenCV 5.0's engine does not run this file. ONNX Runtime does,
         # once the weights, which the file's own nodes compute, are no longer listed as inputs.
-        options = ort.SessionOptions()
-        options.log_severity_level = 3
-        options.intra_op_num_threads = 1
         try:
             graph = onnx.load(model)
             del graph.graph.input[1:]
-            self._session = ort.InferenceSession(
-                graph.SerializeToString(), options, providers=["CPUExecutionProvider"]
-            )
+            self._session = open_session(graph.SerializeToString())
         except (DecodeError, *OPEN_ERRORS) as error:
             raise DataError(f"cannot read {model} as SFace: {one_line(error)}") from None
         wanted = self._session.get_inputs()[0]
