@@ -20,8 +20,9 @@ import numpy as np
 import typer
 
 import unmask_sdk
+from unmask_sdk.face import Face
 from unmask_sdk.faces.align import CROP_EYES, CROP_SIZE, to_photo, warp_crop
-from unmask_sdk.result import Face, Result
+from unmask_sdk.result import Result
 from unmask_sdk.video.session import Session
 
 from .moving_faces import EXAMPLES, cast, moments

@@ -35,10 +35,12 @@ from .errors import (
 )
 
 if TYPE_CHECKING:
+    from .face import Face
     from .faces.locator import Location
-    from .loading.load import Candidate, load
-    from .result import Face, Result
+    from .loading.load import load
+    from .result import Result
     from .runtimes.base import RuntimeInfo
+    from .runtimes.candidate import Candidate
     from .unmasker import Unmasker
     from .video.camera import Camera
     from .video.file import Progress, VideoInterrupted, VideoReport
@@ -93,8 +95,8 @@ __all__ = [
 
 _LAZY = {
     "Camera": "video.camera",
-    "Candidate": "loading.load",
-    "Face": "result",
+    "Candidate": "runtimes.candidate",
+    "Face": "face",
     "Location": "faces.locator",
     "Progress": "video.file",
     "Result": "result",

@@ -15,7 +15,8 @@ from .core.manifest import Manifest, read_manifest
 from .errors import ArtifactError, RuntimeUnavailableError, UnmaskError
 from .loading.artifact_lookup import AUTO
 from .loading.limits import timings
-from .loading.load import Candidate, choose, hindrance, open_role
+from .loading.load import choose, why_unusable, open_role
+from .runtimes.candidate import Candidate
 from .runtimes.engines.cache import EngineCache
 from .runtimes.nvidia import find_gpu
 from .runtimes.registry import ENTRIES, RuntimeEntry, load_entry, third_party
@@ -169,7 +170,7 @@ def device() -> Device:
 
 
 def _try(manifests: tuple[Manifest, ...], entry: RuntimeEntry) -> Candidate:
-    trouble = hindrance(manifests, "unmasker", entry)
+    trouble = why_unusable(manifests, "unmasker", entry)
     if trouble is not None:
         return Candidate(entry.name, False, trouble.reason, trouble.mend)
     try:

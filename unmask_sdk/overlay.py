@@ -1,31 +1,22 @@
-"""What was seen in a photo, drawn on it: for notebooks and for finding out what went wrong."""
+"""Draws what was found in a photo on it: for notebooks and for debugging."""
 
 from __future__ import annotations
-
-import io
-from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
 
 from unmask_sdk.core.arrays import Float64Array, Int32Array, UInt8Array
 
+from .face import Face
 from .faces.align import to_photo
 
-if TYPE_CHECKING:
-    from .result import Face
-
-
-# Boxes of faces whose mask was taken off, and of others; eyes; outline of what was generated.
+# Boxes of faces whose mask was removed, and of others; eyes; outline of what was generated.
 UNMASKED, BARE, EYES, OUTLINE = (80, 220, 100), (250, 190, 60), (60, 200, 250), (250, 80, 200)
-# Longest side of a picture in a notebook, in pixels.
-NOTEBOOK_SIDE = 1024
 
 
-def draw(image: UInt8Array, faces: tuple[Face, ...]) -> UInt8Array:
-    """Gives a copy of a photo with boxes, eyes, confidences and outlines of masks."""
+def draw_faces(image: UInt8Array, faces: tuple[Face, ...]) -> UInt8Array:
+    """Returns a copy of a photo with boxes, eyes, confidences and outlines of masks."""
     picture: UInt8Array = image.copy()
     line = max(1, round(max(picture.shape[:2]) / 500))
     for face in faces:
@@ -44,7 +35,7 @@ def draw(image: UInt8Array, faces: tuple[Face, ...]) -> UInt8Array:
 
 
 def _near(picture: UInt8Array, points: npt.ArrayLike) -> Int32Array:
-    """Gives points in whole pixels; those far off come nearer, as OpenCV cannot count so far."""
+    """Returns points in whole pixels; OpenCV overflows on points that are too far away."""
     size = np.array(picture.shape[1::-1])
     near = np.clip(np.reshape(np.asarray(points, np.float64), (-1, 2)), -size, 2 * size)
     return np.rint(near).astype(np.int32)
@@ -54,12 +45,3 @@ def _outlines(face: Face) -> list[Float64Array]:
     covered = (face.mask >= 128).astype(np.uint8)
     found, _ = cv2.findContours(covered, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     return [to_photo(face.matrix, np.asarray(line)[:, 0]) for line in found]
-
-
-def png(image: UInt8Array) -> bytes:
-    """Gives a picture as a PNG file, no larger than a notebook shows."""
-    shown = Image.fromarray(image)
-    shown.thumbnail((NOTEBOOK_SIDE, NOTEBOOK_SIDE))
-    file = io.BytesIO()
-    shown.save(file, "PNG")
-    return file.getvalue()

@@ -5,58 +5,16 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
 
-import numpy as np
-
-from unmask_sdk.core.arrays import Float64Array, UInt8Array
-
+from .compositing.blend import coverage
+from .core.arrays import UInt8Array
+from .core.validate import as_path
 from .errors import InvalidInputError
-
-if TYPE_CHECKING:
-    from .imaging.decode import Extras
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class Face:
-    """One face of a photo.
-
-    Attributes:
-        box: (x0, y0, x1, y1) in the photo's pixels, forehead to chin; may reach beyond the photo.
-        eyes: float64 `[2, 2]`, (x, y) of the eye centres in the photo's pixels, the picture's
-            left one first.
-        confidence: 0..1, how sure the locator is; 1 for eyes that the caller gave.
-        masked: Whether a mask was found and taken off. If not, the photo is as it was here.
-        mask: uint8 `[S, S]`, in the crop: 128 to 255 is mask, 1 to 127 the seam round it, in
-            which the generated picture fades out, 0 as it was; all 0 if not masked.
-            S is the network's size, 256.
-        crop: uint8 `[S, S, 3]` RGB, the aligned face without its mask.
-        original: uint8 `[S, S, 3]` RGB, the aligned face as it was.
-        matrix: float64 `[2, 3]`, from the photo's pixels to the crop's.
-        track: In a video or stream the number of the face, the same in every frame; None in a
-            photo.
-    """
-
-    box: tuple[float, float, float, float]
-    eyes: Float64Array
-    confidence: float
-    masked: bool
-    mask: UInt8Array
-    crop: UInt8Array
-    original: UInt8Array
-    matrix: Float64Array
-    track: int | None = None
-
-    def _repr_png_(self) -> bytes:
-        """What a notebook shows: the crop before and after."""
-        from .overlay import png
-
-        return png(np.hstack([self.original, self.crop]))
-
-    def __repr__(self) -> str:
-        box = ", ".join(f"{v:.0f}" for v in self.box)
-        state = "mask taken off" if self.masked else "no mask"
-        return f"Face(({box}), {state}, confidence {self.confidence:.2f})"
+from .face import Face
+from .imaging.decode import Extras
+from .imaging.encode import to_bytes, write
+from .imaging.notebook import notebook_png
+from .overlay import draw_faces
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -87,8 +45,6 @@ class Result:
 
         Calculated when it is first asked for.
         """
-        from .compositing.blend import coverage
-
         masked = [face for face in self.faces if face.masked]
         return coverage(self.image, [(face.crop, face.mask, face.matrix) for face in masked])
 
@@ -97,9 +53,7 @@ class Result:
 
         Boxes (green: a mask was taken off) with confidences, eyes, and outlines of the masks.
         """
-        from .overlay import draw
-
-        return draw(self.image, self.faces)
+        return draw_faces(self.image, self.faces)
 
     def save(self, path: str | os.PathLike[str], *, quality: int = 95, strip: bool = False) -> None:
         """Writes the picture; the file is there whole or not at all.
@@ -120,9 +74,6 @@ class Result:
             ImageWriteError: If the extension is another, or the file cannot be written.
             InvalidInputError: If `path` is none, or `quality` is no whole number or out of range.
         """
-        from .core.validate import as_path
-        from .imaging.encode import write
-
         if hasattr(path, "write"):
             raise InvalidInputError(
                 f"path must be a path; to an open file write result.encode('png'); got {path!r}"
@@ -142,8 +93,6 @@ class Result:
             ImageWriteError: If there is no such format, or it cannot hold so large a picture.
             InvalidInputError: If `quality` is no whole number, or out of range.
         """
-        from .imaging.encode import to_bytes
-
         return to_bytes(
             format, self.image, self.extras, quality=quality, generated=self._altered, strip=strip
         )
@@ -154,9 +103,7 @@ class Result:
 
     def _repr_png_(self) -> bytes:
         """What a notebook shows."""
-        from .overlay import png
-
-        return png(self.image)
+        return notebook_png(self.image)
 
     def __repr__(self) -> str:
         height, width = self.image.shape[:2]

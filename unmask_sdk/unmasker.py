@@ -1,55 +1,30 @@
-"""From a photo to the photo without masks: read, locate, align, run, paste."""
+"""From a photo, video or stream to the same without masks."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable, Sequence
 from os import PathLike
-from typing import TYPE_CHECKING, Any
+from threading import Event
+from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 
-from unmask_sdk.core.arrays import Float64Array, UInt8Array
-
-from .compositing.blend import paste
-from .core.closable import Closing
-from .errors import InvalidInputError, RuntimeUnavailableError
-from .faces.align import CROP_SIZE, crop_matrix, transform_points, warp_crop
+from .errors import InvalidInputError
+from .faces.given_faces import MIN_BOX_SCORE, faces_from_boxes, faces_from_eyes
 from .faces.locator import MAX_FACES, Location, Locator
-from .imaging.decode import Channels, Photo, Source, read
-from .result import Face, Result
-from .runtimes.base import as_array
-
-if TYPE_CHECKING:
-    from threading import Event
-
-    from .loading.load import Candidate
-    from .runtimes.base import Runtime, RuntimeInfo, Tensor
-    from .video.file import Progress, VideoReport
-    from .video.stream import Stream
+from .imaging.decode import Channels, Source, read
+from .pipeline import FacePipeline, FaceTask, StageTimer
+from .result import Result
+from .runtimes.base import Runtime
+from .runtimes.candidate import Candidate
+from .video.file import Progress, VideoReport, unmask_video
+from .video.stream import Stream
 
 
-# A face is masked from this share of its crop up; the smallest real mask covers ten times that.
-MIN_MASK_SHARE = 0.01
-# A box that the caller gave holds a face from this aligner's score up. Measured with the shipped
-# locator: 600 synthetically masked validation faces (LFW, UTKFace) score at least 0.92, be the box
-# exact, off by a tenth (standard deviation) on each side, or a square a third too large, or the
-# face rolled by 15, 30 or 45 degrees; 101 really masked ones at least 0.75. Of 1500 random boxes
-# on scikit-image's photos without faces, 93 % score less than this.
-MIN_BOX_SCORE = 0.7
-# Faces that go through the network at once.
-CHUNK = 8
-# A crop whose colours differ by no more than this is black and white, and so is its fill.
-GREY_SPREAD = 2
-# The face in the canonical crop, where only the eyes are known: forehead to chin.
-FACE_BOX = (66.0, 61.0, 190.0, 219.0)
+class Unmasker(FacePipeline):
+    """Removes the masks from photos. `unmask_sdk.load()` makes one.
 
-
-class Unmasker(Closing):
-    """Takes the masks off photos. `unmask_sdk.load()` makes one.
-
-    Threads: one model may be called by many threads at once.
+    Threads: one model may be called by many threads at the same time.
 
     Args:
         runtime: An opened unmasker.
@@ -60,33 +35,8 @@ class Unmasker(Closing):
     def __init__(
         self, runtime: Runtime[Any], locator: Locator, selection: Sequence[Candidate] = ()
     ) -> None:
-        self._runtime = runtime
-        self._locator: Locator | None = locator
-        self._size = _size(runtime)
+        super().__init__(runtime, locator)
         self.selection = tuple(selection)
-
-    @property
-    def runtime(self) -> RuntimeInfo:
-        """What the unmasker actually runs on."""
-        return self._runtime.info
-
-    @property
-    def locator(self) -> Locator:
-        """What finds the faces.
-
-        Raises:
-            RuntimeUnavailableError: If the model is closed.
-        """
-        if self._locator is None:
-            raise RuntimeUnavailableError(
-                "this model is closed; open another with unmask_sdk.load()"
-            )
-        return self._locator
-
-    @property
-    def crop_size(self) -> int:
-        """Side of the crops that the network takes, in pixels."""
-        return self._size
 
     def __call__(
         self,
@@ -133,60 +83,28 @@ class Unmasker(Closing):
                 f"only=lambda face: face.confidence > 0.7; got {only!r}"
             )
         locator = self.locator
-        watch = Watch()
+        timer = StageTimer()
         photo = read(image, channels)
-        watch.lap("decode")
-        places = _places(photo, locator, boxes, eyes)
+        timer.lap("decode")
+        min_score = 0.0
         notes = photo.notes
-        if boxes is None and eyes is None and len(places) == MAX_FACES:
-            notes += (f"only the {MAX_FACES} surest faces were looked at",)
-        if only is not None:
-            places = [place for place in places if only(place)]
-        watch.lap("locate")
-        matrices = [crop_matrix(place.eyes, self._size) for place in places]
-        shape = (len(places), self._size, self._size, 3)
-        crops = np.empty(shape, np.uint8)
-        for crop, matrix in zip(crops, matrices, strict=True):
-            crop[...] = warp_crop(photo.pixels, matrix, self._size)
-        watch.lap("align")
-        unmasked, masks = self.crops(crops)
-        watch.lap("run")
-        least = 0.0 if boxes is None else MIN_BOX_SCORE
-        faces = tuple(
-            face_of(place, least, matrix, *pictures)
-            for place, matrix, *pictures in zip(
-                places, matrices, crops, unmasked, masks[..., 0], strict=True
-            )
+        if boxes is not None and eyes is not None:
+            raise InvalidInputError("give boxes or eyes, not both")
+        if boxes is not None:
+            found = faces_from_boxes(photo.pixels, locator, boxes)
+            min_score = MIN_BOX_SCORE
+        elif eyes is not None:
+            found = faces_from_eyes(photo.pixels, eyes)
+        else:
+            found = locator(photo.pixels)
+            if len(found) == MAX_FACES:
+                notes += (f"only the {MAX_FACES} most confident faces were processed",)
+        tasks = [FaceTask(place, min_score) for place in found if only is None or only(place)]
+        timer.lap("locate")
+        ((result, faces),) = self.unmask_faces(
+            [photo.pixels], [tasks], [timer], in_place=photo.owned
         )
-        picture = photo.pixels if photo.owned else photo.pixels.copy()
-        for face in faces:
-            if face.masked:
-                paste(picture, face.crop, face.mask, face.matrix)
-        watch.lap("paste")
-        return Result(picture, faces, watch.laps, photo.extras, notes)
-
-    def crops(self, images: UInt8Array | Tensor) -> tuple[UInt8Array, UInt8Array]:
-        """Takes the masks off faces that are aligned already.
-
-        Args:
-            images: uint8 `[N, 256, 256, 3]` RGB canonical crops (`align.py`), of NumPy or anything
-                on the CPU with `__dlpack__`, such as a tensor of PyTorch; N may be 0.
-
-        Returns:
-            The unmasked crops, uint8 `[N, 256, 256, 3]`, and the masks, uint8 `[N, 256, 256, 1]`
-            (128 to 255 is mask, 1 to 127 the seam round it, 0 as it was). NumPy arrays, which
-            `torch.from_dlpack` and its like take without a copy.
-
-        Raises:
-            InvalidInputError: If `images` has another type or shape, or lies on a GPU.
-            RuntimeUnavailableError: If the model is closed, or its engine fails.
-        """
-        images = as_array("images", images)
-        if images.ndim != 4 or len(images) <= CHUNK:
-            unmasked, masks = self._runtime.run(images)
-            return unmasked, masks
-        parts = [self._runtime.run(images[i : i + CHUNK]) for i in range(0, len(images), CHUNK)]
-        return np.concatenate([p[0] for p in parts]), np.concatenate([p[1] for p in parts])
+        return Result(result, faces, timer.laps, photo.extras, notes)
 
     def video(
         self,
@@ -223,8 +141,6 @@ class Unmasker(Closing):
             MissingDependencyError: If PyAV is not installed.
             VideoInterrupted: After Ctrl-C, once the file is finished; it is a `KeyboardInterrupt`.
         """
-        from .video.file import unmask_video
-
         return unmask_video(
             self,
             source,
@@ -264,123 +180,8 @@ class Unmasker(Closing):
             InvalidInputError: If an argument does not fit.
             RuntimeUnavailableError: If the model is closed.
         """
-        from .video.stream import Stream
-
         return Stream(self, frames, channels=channels, queue=queue, timeout=timeout, smooth=smooth)
-
-    def close(self) -> None:
-        """Lets go of the networks. May be called twice, and by any thread."""
-        self._locator = None
-        self._runtime.close()
 
     def __repr__(self) -> str:
         info = self._runtime.info
         return f"Unmasker({info.runtime}, {info.precision}, {info.device}: {info.provider})"
-
-
-class Watch:
-    """Milliseconds from lap to lap."""
-
-    def __init__(self) -> None:
-        self.laps: dict[str, float] = {}
-        self.start()
-
-    def start(self) -> None:
-        self._last = time.perf_counter()
-
-    def lap(self, name: str) -> None:
-        now = time.perf_counter()
-        self.laps[name] = 1000 * (now - self._last)
-        self._last = now
-
-
-def _size(runtime: Runtime[Any]) -> int:
-    size = runtime.artifact.inputs[0].shape[1]
-    return CROP_SIZE if size is None else size
-
-
-def _places(
-    photo: Photo, locator: Locator, boxes: npt.ArrayLike | None, eyes: npt.ArrayLike | None
-) -> list[Location]:
-    if boxes is not None and eyes is not None:
-        raise InvalidInputError("give boxes or eyes, not both")
-    if boxes is not None:
-        rows = _rows("boxes", boxes, (4,))
-        for box in rows:
-            _check_inside("boxes", photo, box)
-        return [locator.align(photo.pixels, box) for box in rows]
-    if eyes is not None:
-        return [_from_eyes(photo, pair) for pair in _rows("eyes", eyes, (2, 2))]
-    return locator(photo.pixels)
-
-
-def _rows(name: str, given: npt.ArrayLike, shape: tuple[int, ...]) -> Float64Array:
-    """Reads one row for each face; a single face may come without its outer brackets."""
-    wanted = f"[F, {', '.join(map(str, shape))}]"
-    try:
-        rows = np.asarray(given, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise InvalidInputError(f"{name} must be numbers of shape {wanted}: {error}") from error
-    if rows.shape == shape:
-        rows = rows[None]
-    if rows.size == 0:
-        rows = rows.reshape(0, *shape)
-    if rows.shape[1:] != shape:
-        raise InvalidInputError(f"{name} must have the shape {wanted}, got {list(rows.shape)}")
-    return rows
-
-
-def _from_eyes(photo: Photo, eyes: Float64Array) -> Location:
-    matrix = crop_matrix(eyes)
-    _check_inside("eyes", photo, eyes)
-    to_photo = np.linalg.inv(np.vstack([matrix, [0, 0, 1]]))[:2]
-    x0, y0, x1, y1 = FACE_BOX
-    corners = transform_points(to_photo, [[x0, y0], [x1, y0], [x1, y1], [x0, y1]])
-    low, high = corners.min(0).tolist(), corners.max(0).tolist()
-    # Nose and mouth are not known, and nothing here needs them.
-    points = np.vstack([eyes, np.full((3, 2), np.nan)])
-    return Location((low[0], low[1], high[0], high[1]), points, 1.0)
-
-
-def _check_inside(name: str, photo: Photo, given: Float64Array) -> None:
-    """Refuses two points, or a box by its corners, that lie outside on one side of the picture."""
-    points = given.reshape(2, 2)
-    height, width = photo.pixels.shape[:2]
-    if ((points < -0.5).all(0) | (points > np.array([width, height]) - 0.5).all(0)).any():
-        raise InvalidInputError(
-            f"{name} must not lie outside the {width}x{height} picture; got {given.tolist()}"
-        )
-
-
-def face_of(
-    place: Location,
-    least: float,
-    matrix: Float64Array,
-    original: UInt8Array,
-    unmasked: UInt8Array,
-    mask: UInt8Array,
-) -> Face:
-    """Judges whether a face wears a mask, and puts together what is told of it."""
-    share = np.count_nonzero(mask >= 128) / mask.size
-    masked = bool(place.score >= least and share >= MIN_MASK_SHARE)
-    if not masked:
-        unmasked, mask = original, np.zeros_like(mask)
-    elif _is_grey(original):
-        unmasked = _grey(original, unmasked, mask)
-    return Face(place.box, place.eyes, place.score, masked, mask, unmasked, original, matrix)
-
-
-def _is_grey(crop: UInt8Array) -> bool:
-    # Most are not, and a few pixels tell.
-    return _spread(crop[::16, ::16]) <= GREY_SPREAD and _spread(crop) <= GREY_SPREAD
-
-
-def _spread(crop: UInt8Array) -> int:
-    red, green, blue = (crop[..., i].astype(np.int16) for i in range(3))
-    return max(int(np.abs(red - green).max()), int(np.abs(green - blue).max()))
-
-
-def _grey(original: UInt8Array, unmasked: UInt8Array, mask: UInt8Array) -> UInt8Array:
-    """Takes the colour out of a fill."""
-    grey = np.rint(unmasked @ np.array([0.299, 0.587, 0.114])).astype(np.uint8)[..., None]
-    return np.where(mask[..., None] > 0, grey, original)

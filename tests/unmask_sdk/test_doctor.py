@@ -21,7 +21,7 @@ def test_lists_every_runtime_with_why_and_what_mends_it(tiny_artifacts: Path) ->
     assert [c.name for c in diagnosis.runtimes] == [entry.name for entry in ENTRIES]
     for candidate in diagnosis.runtimes:
         assert candidate.reason
-        assert candidate.usable or candidate.mend
+        assert candidate.usable or candidate.fix
     usable = {c.name for c in diagnosis.runtimes if c.usable}
     assert usable - {"tflite"} == {"onnx", "openvino", "torch"}
     assert diagnosis.auto is not None

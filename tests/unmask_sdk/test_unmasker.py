@@ -15,7 +15,8 @@ from PIL import Image
 from unmask_sdk import load
 from unmask_sdk.errors import ImageReadError, InvalidInputError, RuntimeUnavailableError
 from unmask_sdk.faces.align import crop_matrix, transform_points
-from unmask_sdk.unmasker import CHUNK, MIN_BOX_SCORE, MIN_MASK_SHARE
+from unmask_sdk.faces.given_faces import MIN_BOX_SCORE
+from unmask_sdk.pipeline import CHUNK, MIN_MASK_SHARE
 
 SKIN, PALE = (200, 150, 120), (140, 180, 220)
 EYES = np.array([[250.0, 95.0], [310.0, 98.0]])
@@ -242,7 +243,7 @@ def test_saving_keeps_what_the_photo_carried(painted_model, photo, tmp_path):
         ({"eyes": [[[-1e200, 9], [1e200, 9]]]}, "too far apart"),
         ({"boxes": [1, 2, 3]}, "boxes must have the shape"),
         ({"boxes": [[5, 5, 4, 9]]}, "box must be"),
-        ({"boxes": [[700, 5, 800, 9]]}, "boxes must not lie outside the 640x480 picture"),
+        ({"boxes": [[700, 5, 800, 9]]}, "boxes must not lie outside the 640x480 image"),
         ({"boxes": [[5, -90, 99, -3]]}, "boxes must not lie outside"),
         ({"boxes": [[9, 9, 99, 99], [5, 480, 99, 560]]}, "boxes must not lie outside"),
         ({"boxes": [[1, 2, 3, 4]], "eyes": [EYES]}, "not both"),
@@ -304,8 +305,8 @@ def test_a_closed_model_says_so(painted_artifacts: Path, photo):
 
 def test_reprs_are_short(painted_model, photo):
     result = painted_model(photo)
-    assert repr(result).startswith("Result(640x480, faces: 1, masks taken off: 1, ")
-    assert "mask taken off" in repr(result.faces[0])
+    assert repr(result).startswith("Result(640x480, faces: 1, masks removed: 1, ")
+    assert "mask removed" in repr(result.faces[0])
     assert len(repr(result)) < 100
     assert len(repr(result.faces[0])) < 100
 

@@ -10,7 +10,7 @@ from rich.progress import track
 import unmask_sdk
 from unmask_sdk.core.arrays import UInt8Array
 from unmask_sdk.errors import DataError, ImageReadError
-from unmask_sdk.unmasker import MIN_MASK_SHARE
+from unmask_sdk.pipeline import MIN_MASK_SHARE
 
 from .stability import Unmask
 

@@ -14,7 +14,7 @@ DEFAULTS = ("unmask-256",)
 _EXPORTED_WITH = {"safetensors": "onnx"}
 
 
-def name_of(manifests: tuple[Manifest, ...], role: str, model: str | None) -> str | None:
+def resolve_model_name(manifests: tuple[Manifest, ...], role: str, model: str | None) -> str | None:
     """Gives the name of the network to take for a role; None if no manifest has the role.
 
     A folder that has the role at all answers for it: an unmasker of the user's own must not give
@@ -39,7 +39,7 @@ def name_of(manifests: tuple[Manifest, ...], role: str, model: str | None) -> st
     return next(iter(preferred), None)
 
 
-def lack_of(
+def missing_artifact(
     manifests: tuple[Manifest, ...],
     role: str,
     entry: RuntimeEntry,
@@ -71,7 +71,7 @@ def find_file(
     """Gives the file that a runtime opens for a role, or raises what `lack_of` says."""
     found = pick_file(manifests, role, entry, precision, model)
     if found is None:
-        raise lack_of(manifests, role, entry, precision, model).as_error()
+        raise missing_artifact(manifests, role, entry, precision, model).as_error()
     return found
 
 
@@ -92,7 +92,7 @@ def runnable_files(
     manifests: tuple[Manifest, ...], role: str, entry: RuntimeEntry, model: str | None
 ) -> dict[str, tuple[Manifest, Artifact]]:
     """Gives what a runtime can open for a role by precision, the preferred one first."""
-    name = name_of(manifests, role, model)
+    name = resolve_model_name(manifests, role, model)
     for manifest in manifests:
         files = manifest.find(role=role, formats=entry.formats)
         found = {a.precision: a for a in files if a.name == name}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,9 +11,10 @@ from unmask_sdk.core.manifest import ROLES, Artifact, Manifest, read_manifest
 from unmask_sdk.core.optional_deps import install
 from unmask_sdk.core.validate import check_text
 from unmask_sdk.errors import DeviceMismatchError, InvalidInputError, RuntimeUnavailableError
+from unmask_sdk.runtimes.candidate import Candidate
 from unmask_sdk.runtimes.registry import ENTRIES, Problem, RuntimeEntry, find, problem, resolve
 
-from .artifact_lookup import AUTO, find_file, lack_of, name_of, pick_file, runnable_files
+from .artifact_lookup import AUTO, find_file, missing_artifact, resolve_model_name, pick_file, runnable_files
 from .limits import Limits
 
 if TYPE_CHECKING:
@@ -23,23 +23,6 @@ if TYPE_CHECKING:
 
 NO_LIMITS = Limits()
 _EASE = "ease max_ms or min_psnr, or choose a smaller model, such as model='unmask-256-lite'"
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """A runtime that was considered.
-
-    Attributes:
-        name: The runtime's name.
-        usable: Whether it could be used. `load()` takes the first that is.
-        reason: Why not, or what it runs.
-        mend: Command or argument that would make it usable; None if it is, or none is known.
-    """
-
-    name: str
-    usable: bool
-    reason: str
-    mend: str | None = None
 
 
 def load(
@@ -182,10 +165,10 @@ def choose(
             raise InvalidInputError(
                 f"there is no precision {precision!r}; known are: {', '.join(known)}"
             )
-    model = name_of(manifests, role, model)
+    model = resolve_model_name(manifests, role, model)
     considered: list[Candidate] = []
     for entry in (find(runtime),) if explicit else ENTRIES:
-        trouble = hindrance(manifests, role, entry, precision, device, model)
+        trouble = why_unusable(manifests, role, entry, precision, device, model)
         if trouble is not None:
             if explicit:
                 raise trouble.as_error()
@@ -209,9 +192,9 @@ def choose(
             opened.close()
             considered.append(Candidate(entry.name, False, f"{found}: {missed}", _EASE))
     nothing = _nothing(manifests, role, precision, device, model)
-    if limits.given and any(c.mend == _EASE for c in considered):
+    if limits.given and any(c.fix == _EASE for c in considered):
         nothing = "no runtime that is usable here keeps the limits"
-    reasons = "".join(f"\n  {c.name}: {c.reason} ({c.mend})" for c in considered)
+    reasons = "".join(f"\n  {c.name}: {c.reason} ({c.fix})" for c in considered)
     raise RuntimeUnavailableError(f"{nothing}. Considered:{reasons}")
 
 
@@ -256,7 +239,7 @@ def _nothing(
     )
 
 
-def hindrance(
+def why_unusable(
     manifests: tuple[Manifest, ...],
     role: str,
     entry: RuntimeEntry,
@@ -267,7 +250,7 @@ def hindrance(
     """Says why a runtime cannot serve, as far as can be known without importing it."""
     trouble = problem(entry, device)
     if trouble is None and pick_file(manifests, role, entry, precision, model) is None:
-        trouble = lack_of(manifests, role, entry, precision, model)
+        trouble = missing_artifact(manifests, role, entry, precision, model)
     return trouble
 
 

@@ -16,7 +16,7 @@ from unmask_sdk.core.optional_deps import require
 from unmask_sdk.core.output_paths import hindrance
 from unmask_sdk.core.validate import as_path, check_text
 from unmask_sdk.errors import InvalidInputError, VideoWriteError
-from unmask_sdk.unmasker import CHUNK, Unmasker
+from unmask_sdk.pipeline import CHUNK, FacePipeline
 
 from .encoders import container_of, encoder_of
 from .pixel_formats import PixelFormat, describe
@@ -85,7 +85,7 @@ class VideoInterrupted(KeyboardInterrupt):
 
 
 def unmask_video(
-    model: Unmasker,
+    model: FacePipeline,
     source: str | os.PathLike[str],
     target: str | os.PathLike[str],
     *,

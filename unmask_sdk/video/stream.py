@@ -13,8 +13,8 @@ from unmask_sdk.core.closable import Closing
 from unmask_sdk.core.validate import check_seconds, check_whole
 from unmask_sdk.errors import SourceError
 from unmask_sdk.imaging.decode import Channels, check_channels, read
+from unmask_sdk.pipeline import FacePipeline
 from unmask_sdk.result import Result
-from unmask_sdk.unmasker import Unmasker
 
 from .latest_queue import Ended, Latest
 from .session import Session, check_frames
@@ -69,7 +69,7 @@ class Stream(Closing, Iterator[Result]):
 
     def __init__(
         self,
-        model: Unmasker,
+        model: FacePipeline,
         frames: Iterable[Any],
         *,
         channels: Channels = "rgb",

@@ -32,8 +32,8 @@ def test_auto_takes_onnx_here_and_explains_what_it_passed_over(tiny_artifacts: P
     assert [c.usable for c in considered] == [False] * 3 + [True]
     for candidate in considered[:-1]:
         assert candidate.reason
-        assert candidate.mend
-    assert considered[-1].mend is None
+        assert candidate.fix
+    assert considered[-1].fix is None
 
 
 def test_auto_without_anything_usable_lists_the_reasons(tiny_artifacts: Path) -> None:

@@ -44,7 +44,7 @@ def _show(diagnosis: Diagnosis) -> None:
     table = Table("runtime", "usable", "why", "mend", title="Runtimes", title_justify="left")
     for candidate in diagnosis.runtimes:
         usable = "[green]yes[/]" if candidate.usable else "[yellow]no[/]"
-        mend = escape(candidate.mend or "")
+        mend = escape(candidate.fix or "")
         table.add_row(candidate.name, usable, escape(candidate.reason), mend)
     console.print(table)
 
