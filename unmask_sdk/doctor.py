@@ -15,7 +15,7 @@ from .core.manifest import Manifest, read_manifest
 from .errors import ArtifactError, RuntimeUnavailableError, UnmaskError
 from .loading.artifact_lookup import AUTO
 from .loading.limits import timings
-from .loading.load import choose, why_unusable, open_role
+from .loading.load import choose, open_role, why_unusable
 from .runtimes.candidate import Candidate
 from .runtimes.engines.cache import EngineCache
 from .runtimes.nvidia import find_gpu

@@ -14,7 +14,14 @@ from unmask_sdk.errors import DeviceMismatchError, InvalidInputError, RuntimeUna
 from unmask_sdk.runtimes.candidate import Candidate
 from unmask_sdk.runtimes.registry import ENTRIES, Problem, RuntimeEntry, find, problem, resolve
 
-from .artifact_lookup import AUTO, find_file, missing_artifact, resolve_model_name, pick_file, runnable_files
+from .artifact_lookup import (
+    AUTO,
+    find_file,
+    missing_artifact,
+    pick_file,
+    resolve_model_name,
+    runnable_files,
+)
 from .limits import Limits
 
 if TYPE_CHECKING:
