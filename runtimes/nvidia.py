@@ -12,7 +12,7 @@ from typing import Any
 from unmask_sdk.errors import RuntimeUnavailableError
 
 _LIBRARIES = {"linux": "libcuda.so.1", "win32": "nvcuda.dll"}
-MEND = 'install the NVIDIA driver (on a Jetson: JetPack), or use the CPU: load("onnx")'
+FIX = 'install the NVIDIA driver (on a Jetson: JetPack), or use the CPU: load("onnx")'
 
 # From cuda.h, where they never change.
 _NO_DEVICE = 100
@@ -51,7 +51,7 @@ def find_gpu() -> Gpu:
     """
     trouble = driver_problem()
     if trouble is not None:
-        raise RuntimeUnavailableError(f"{trouble}; {MEND}")
+        raise RuntimeUnavailableError(f"{trouble}; {FIX}")
     cuda = _library()
     code = cuda.cuInit(0)
     if code == _NO_DEVICE:
@@ -103,7 +103,7 @@ def _check(cuda: Any, code: int) -> None:
         cuda.cuGetErrorString(code, ctypes.byref(text))
         told = (text.value or b"unknown error").decode(errors="replace")
         raise RuntimeUnavailableError(
-            f"the NVIDIA driver answers: {told} (error {code}); does nvidia-smi work? {MEND}"
+            f"the NVIDIA driver answers: {told} (error {code}); does nvidia-smi work? {FIX}"
         )
 
 

@@ -20,7 +20,7 @@ from unmask_sdk.errors import (
 )
 
 from .base import Runtime
-from .nvidia import MEND, driver_problem
+from .nvidia import FIX, driver_problem
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -43,7 +43,7 @@ class RuntimeEntry:
         precisions: Precisions that it runs, the one that `auto` prefers first.
         devices: Devices that it runs on, its default first.
         platforms: Values of `sys.platform` that it exists for.
-        mend: Command that makes it usable.
+        fix: Command that makes it usable.
         extra: Instead, for the runtimes of this package: its extra that does.
     """
 
@@ -56,13 +56,13 @@ class RuntimeEntry:
     precisions: tuple[str, ...]
     devices: tuple[str, ...]
     platforms: tuple[str, ...]
-    mend: str = ""
+    fix: str = ""
     extra: str = ""
 
     @property
-    def cure(self) -> str:
+    def how_to_fix(self) -> str:
         """Command that makes it usable."""
-        return install(self.extra) if self.extra else self.mend
+        return install(self.extra) if self.extra else self.fix
 
 
 @dataclass(frozen=True)
@@ -71,11 +71,11 @@ class Problem:
 
     error: type[UnmaskError]
     reason: str
-    mend: str
+    fix: str
 
     def as_error(self) -> UnmaskError:
         """Gives the problem as an error to raise."""
-        return self.error(f"{self.reason}; {self.mend}")
+        return self.error(f"{self.reason}; {self.fix}")
 
 
 _PLATFORMS = {"linux": "Linux", "darwin": "macOS", "win32": "Windows"}
@@ -173,7 +173,7 @@ ENTRIES: tuple[RuntimeEntry, ...] = (
 ALIASES = {"cpu": "onnx", "onnxruntime": "onnx", "tensorrt": "trt", "litert": "tflite"}
 
 
-def find(name: str) -> RuntimeEntry:
+def find_runtime(name: str) -> RuntimeEntry:
     """Gives the entry of a runtime: built in, or from another package.
 
     Raises:
@@ -184,15 +184,15 @@ def find(name: str) -> RuntimeEntry:
     for entry in ENTRIES:
         if entry.name == wanted:
             return entry
-    others = third_party()
+    others = plugin_entry_points()
     for point in others:
         if point.name == wanted:
-            return load_entry(point)
+            return load_plugin(point)
     known = [e.name for e in ENTRIES] + list(ALIASES) + [p.name for p in others]
     raise InvalidInputError(f"unknown runtime {name!r}; known are auto, {', '.join(known)}")
 
 
-def third_party() -> tuple[EntryPoint, ...]:
+def plugin_entry_points() -> tuple[EntryPoint, ...]:
     """Gives the runtimes that other packages add, not loaded."""
     # Slow to import, and `load()` seldom needs it.
     from importlib.metadata import entry_points
@@ -200,7 +200,7 @@ def third_party() -> tuple[EntryPoint, ...]:
     return tuple(entry_points(group=GROUP))
 
 
-def load_entry(point: EntryPoint) -> RuntimeEntry:
+def load_plugin(point: EntryPoint) -> RuntimeEntry:
     """Loads the `RuntimeEntry` that an entry point names.
 
     Raises:
@@ -221,7 +221,7 @@ def load_entry(point: EntryPoint) -> RuntimeEntry:
     return entry
 
 
-def problem(entry: RuntimeEntry, device: str | None = None) -> Problem | None:
+def why_unavailable(entry: RuntimeEntry, device: str | None = None) -> Problem | None:
     """Says why a runtime cannot be used here, without importing it; None if nothing speaks so.
 
     Args:
@@ -240,14 +240,14 @@ def problem(entry: RuntimeEntry, device: str | None = None) -> Problem | None:
     no_driver = driver_problem() if entry.devices == ("cuda",) else None
     if no_driver is not None:
         reason = f"{entry.title} needs an NVIDIA GPU, and {no_driver}"
-        return Problem(RuntimeUnavailableError, reason, MEND)
+        return Problem(RuntimeUnavailableError, reason, FIX)
     absent = missing(entry.requires)
     if absent:
-        return Problem(MissingDependencyError, needs(entry.title, absent), entry.cure)
+        return Problem(MissingDependencyError, needs(entry.title, absent), entry.how_to_fix)
     return None
 
 
-def resolve(entry: RuntimeEntry) -> type[Runtime[Any]]:
+def runtime_class(entry: RuntimeEntry) -> type[Runtime[Any]]:
     """Imports a runtime's class. Ask `problem` first.
 
     Raises:
@@ -259,6 +259,6 @@ def resolve(entry: RuntimeEntry) -> type[Runtime[Any]]:
     # An engine whose shared library does not load raises OSError on some platforms.
     except (ImportError, OSError, AttributeError) as error:
         raise RuntimeUnavailableError(
-            f"{entry.title} is installed but does not import ({error}); {entry.cure}"
+            f"{entry.title} is installed but does not import ({error}); {entry.how_to_fix}"
         ) from error
     return cls

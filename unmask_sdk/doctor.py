@@ -19,7 +19,7 @@ from .loading.load import choose, open_role, why_unusable
 from .runtimes.candidate import Candidate
 from .runtimes.engines.cache import EngineCache
 from .runtimes.nvidia import find_gpu
-from .runtimes.registry import ENTRIES, RuntimeEntry, load_entry, third_party
+from .runtimes.registry import ENTRIES, RuntimeEntry, load_plugin, plugin_entry_points
 
 # Instruction sets that the engines' fast paths use, as Linux names them.
 _FEATURES = (
@@ -144,7 +144,7 @@ def diagnose(artifacts: str | Path | None = None) -> Diagnosis:
             trouble = str(error)
     return Diagnosis(
         device=device(),
-        runtimes=(*(_try(manifests, entry) for entry in ENTRIES), *_third_party(manifests)),
+        runtimes=(*(_try(manifests, entry) for entry in ENTRIES), *_plugins(manifests)),
         artifacts=() if manifest is None else _states(manifest),
         cache=_kept(),
         auto=auto,
@@ -172,20 +172,20 @@ def device() -> Device:
 def _try(manifests: tuple[Manifest, ...], entry: RuntimeEntry) -> Candidate:
     trouble = why_unusable(manifests, "unmasker", entry)
     if trouble is not None:
-        return Candidate(entry.name, False, trouble.reason, trouble.mend)
+        return Candidate(entry.name, False, trouble.reason, trouble.fix)
     try:
         with open_role(manifests, "unmasker", entry) as opened:
             info = opened.info
     except UnmaskError as error:
-        return Candidate(entry.name, False, str(error), entry.cure)
+        return Candidate(entry.name, False, str(error), entry.how_to_fix)
     return Candidate(entry.name, True, f"{info.provider}, {info.precision} on {info.device}")
 
 
-def _third_party(manifests: tuple[Manifest, ...]) -> list[Candidate]:
+def _plugins(manifests: tuple[Manifest, ...]) -> list[Candidate]:
     found = []
-    for point in third_party():
+    for point in plugin_entry_points():
         try:
-            entry = load_entry(point)
+            entry = load_plugin(point)
         except RuntimeUnavailableError as error:
             found.append(Candidate(point.name, False, str(error)))
         else:

@@ -23,7 +23,7 @@ from .errors import (
 )
 from .loading.load import open_artifact
 from .runtimes.base import Runtime
-from .runtimes.registry import ENTRIES, RuntimeEntry, find, problem
+from .runtimes.registry import ENTRIES, RuntimeEntry, find_runtime, why_unavailable
 
 
 @dataclass(frozen=True)
@@ -191,7 +191,7 @@ def verify(
         UnmaskError: If the runtime that was asked for cannot be used.
     """
     manifest = read_manifest(artifacts)
-    entries = ENTRIES if runtime is None else (find(runtime),)
+    entries = ENTRIES if runtime is None else (find_runtime(runtime),)
     for artifact in _named(manifest, names):
         for entry in entries:
             if artifact.format in entry.formats and artifact.precision in entry.precisions:
@@ -228,7 +228,7 @@ def _check(
     device: str | None,
     threads: int | None,
 ) -> Check:
-    trouble = problem(entry, device)
+    trouble = why_unavailable(entry, device)
     if trouble is not None:
         raise trouble.as_error()
     golden = manifest.golden_path(artifact)

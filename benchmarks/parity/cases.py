@@ -14,7 +14,7 @@ from unmask_sdk.errors import InvalidInputError
 from unmask_sdk.export.formats import EXPORTERS
 from unmask_sdk.loading.load import open_artifact
 from unmask_sdk.runtimes.base import Runtime
-from unmask_sdk.runtimes.registry import ENTRIES, RuntimeEntry, find, problem
+from unmask_sdk.runtimes.registry import ENTRIES, RuntimeEntry, find_runtime, why_unavailable
 
 
 @dataclass(frozen=True)
@@ -105,16 +105,16 @@ def select(
         raise InvalidInputError(
             f"{manifest.folder} holds no unmasker {unknown[0]!r}; known are {', '.join(names)}"
         )
-    entries = [find(name) for name in runtimes] or ENTRIES
+    entries = [find_runtime(name) for name in runtimes] or ENTRIES
     cases: list[Case] = []
     left_out: list[tuple[str, str]] = []
     for entry in entries:
-        trouble = problem(entry)
+        trouble = why_unavailable(entry)
         kind = Proof if trouble is not None and proofs and _provable(entry) else Case
         if trouble is not None and kind is Case:
             if runtimes:
                 raise trouble.as_error()
-            left_out.append((entry.name, f"{trouble.reason}; {trouble.mend}"))
+            left_out.append((entry.name, f"{trouble.reason}; {trouble.fix}"))
             continue
         cases += [
             kind(manifest, artifact, entry)

@@ -17,7 +17,7 @@ from unmask_sdk.core.arrays import UInt8Array
 from unmask_sdk.core.optional_deps import missing
 from unmask_sdk.errors import ArtifactError, DeviceMismatchError, RuntimeUnavailableError
 from unmask_sdk.runtimes.base import Runtime
-from unmask_sdk.runtimes.registry import find
+from unmask_sdk.runtimes.registry import find_runtime
 
 from .cases import Case
 from .distances import Answers, Measures, to_reference, to_truth, worst_first
@@ -150,7 +150,7 @@ def reference_file(case: Case) -> Path:
         ArtifactError: If the manifest does not list them.
     """
     for artifact in case.manifest.artifacts:
-        if artifact.format in find("torch").formats and artifact.name == case.artifact.name:
+        if artifact.format in find_runtime("torch").formats and artifact.name == case.artifact.name:
             return case.manifest.path(artifact)
     raise ArtifactError(
         f"{case.manifest.folder} lists no weights of {case.artifact.name}; give them with "

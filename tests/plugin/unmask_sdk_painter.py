@@ -21,7 +21,7 @@ ENTRY = RuntimeEntry(
     precisions=("fp32",),
     devices=("cpu",),
     platforms=("linux", "darwin", "win32"),
-    mend="pip install unmask-sdk-painter",
+    fix="pip install unmask-sdk-painter",
 )
 
 

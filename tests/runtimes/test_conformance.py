@@ -11,7 +11,7 @@ import pytest
 from unmask_sdk.loading.load import open_runtime
 from unmask_sdk.runtimes.base import Runtime
 from unmask_sdk.runtimes.conformance import RuntimeConformance
-from unmask_sdk.runtimes.registry import ENTRIES, problem
+from unmask_sdk.runtimes.registry import ENTRIES, why_unavailable
 
 BUILT = [(entry, precision) for entry in ENTRIES for precision in entry.precisions]
 
@@ -22,7 +22,7 @@ class TestBuiltRuntimes(RuntimeConformance):
         self, request: pytest.FixtureRequest, every_artifact: tuple[Path, object, object]
     ) -> Iterator[Runtime[Any]]:
         entry, precision = request.param
-        trouble = problem(entry)
+        trouble = why_unavailable(entry)
         if trouble is not None:
             pytest.skip(trouble.reason)
         with open_runtime(

@@ -15,7 +15,7 @@ from PIL import Image
 from unmask_sdk.core.manifest import TensorSpec, read_manifest
 from unmask_sdk.core.sample_images import draw
 from unmask_sdk.errors import RuntimeUnavailableError
-from unmask_sdk.runtimes.registry import find, problem, resolve
+from unmask_sdk.runtimes.registry import find_runtime, runtime_class, why_unavailable
 
 pytest.importorskip("coremltools")
 from unmask_sdk.runtimes.coreml import UNITS, CoreMLRuntime, to_array, to_picture
@@ -25,22 +25,22 @@ elsewhere = pytest.mark.skipif(sys.platform == "darwin", reason="Core ML is here
 
 
 def test_the_registry_knows_it() -> None:
-    entry = find("coreml")
+    entry = find_runtime("coreml")
     assert set(entry.devices) == set(UNITS)
-    assert resolve(entry) is CoreMLRuntime
+    assert runtime_class(entry) is CoreMLRuntime
 
 
 @elsewhere
 def test_elsewhere_the_registry_says_why_not() -> None:
-    trouble = problem(find("coreml"))
+    trouble = why_unavailable(find_runtime("coreml"))
     assert trouble is not None
     assert "Core ML exists on macOS" in trouble.reason
-    assert trouble.mend == 'run it on macOS, or load("onnx") here'
+    assert trouble.fix == 'run it on macOS, or load("onnx") here'
 
 
 def test_unknown_units_are_refused() -> None:
-    entry = dataclasses.replace(find("coreml"), platforms=(sys.platform,))
-    trouble = problem(entry, "npu")
+    entry = dataclasses.replace(find_runtime("coreml"), platforms=(sys.platform,))
+    trouble = why_unavailable(entry, "npu")
     assert trouble is not None
     assert trouble.reason == "Core ML runs on all and cpu and gpu and ane, not on 'npu'"
 

@@ -9,7 +9,7 @@ import pytest
 
 from unmask_sdk.core.manifest import Artifact, read_manifest
 from unmask_sdk.errors import DeviceMismatchError, RuntimeUnavailableError
-from unmask_sdk.runtimes.registry import find, problem, resolve
+from unmask_sdk.runtimes.registry import find_runtime, runtime_class, why_unavailable
 
 ort = pytest.importorskip("onnxruntime")
 
@@ -54,14 +54,16 @@ def test_another_provider_than_asked_for_is_an_error(unmasker: tuple[Path, Artif
 
 
 def test_registry_knows_it() -> None:
-    entry = find("cuda")
+    entry = find_runtime("cuda")
     assert (entry.formats, entry.devices) == (("onnx",), ("cuda",))
-    assert resolve(entry) is OnnxCudaRuntime
-    trouble = problem(replace(entry, requires=("no_such_package",)))
+    assert runtime_class(entry) is OnnxCudaRuntime
+    trouble = why_unavailable(replace(entry, requires=("no_such_package",)))
     assert trouble is not None
 
 
-@pytest.mark.skipif(problem(find("cuda")) is not None or not with_cuda, reason="needs CUDA")
+@pytest.mark.skipif(
+    why_unavailable(find_runtime("cuda")) is not None or not with_cuda, reason="needs CUDA"
+)
 def test_on_a_gpu_it_agrees_with_torch(tiny_artifacts: Path) -> None:
     from tiny_networks import TINY
     from torch_agreement import agree

@@ -12,7 +12,14 @@ from unmask_sdk.core.optional_deps import install
 from unmask_sdk.core.sample_images import draw
 from unmask_sdk.errors import InvalidInputError, MissingDependencyError, RuntimeUnavailableError
 from unmask_sdk.loading.load import open_runtime
-from unmask_sdk.runtimes.registry import ALIASES, ENTRIES, GROUP, find, problem, resolve
+from unmask_sdk.runtimes.registry import (
+    ALIASES,
+    ENTRIES,
+    GROUP,
+    find_runtime,
+    runtime_class,
+    why_unavailable,
+)
 
 
 def test_every_runtime_of_the_design_is_listed() -> None:
@@ -23,40 +30,42 @@ def test_every_runtime_of_the_design_is_listed() -> None:
 
 @pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.name)
 def test_an_unusable_runtime_says_why_and_what_mends_it(entry) -> None:  # type: ignore[no-untyped-def]
-    trouble = problem(entry)
+    trouble = why_unavailable(entry)
     if trouble is None:
-        assert resolve(entry).__name__ == entry.class_name
+        assert runtime_class(entry).__name__ == entry.class_name
     else:
         assert trouble.reason
-        assert trouble.mend in str(trouble.as_error())
+        assert trouble.fix in str(trouble.as_error())
 
 
 def test_alias_finds_its_runtime() -> None:
-    assert find("cpu") is find("onnx")
+    assert find_runtime("cpu") is find_runtime("onnx")
 
 
 def test_unknown_name_lists_the_known() -> None:
     with pytest.raises(InvalidInputError, match=r"unknown runtime 'npu'.*onnx.*torch"):
-        find("npu")
+        find_runtime("npu")
 
 
 def test_missing_package_is_named_with_the_command() -> None:
-    entry = dataclasses.replace(find("onnx"), requires=("no_such_engine",))
-    trouble = problem(entry)
+    entry = dataclasses.replace(find_runtime("onnx"), requires=("no_such_engine",))
+    trouble = why_unavailable(entry)
     assert trouble is not None
     assert trouble.error is MissingDependencyError
     assert "no_such_engine" in trouble.reason
-    assert trouble.mend == install("cpu")
+    assert trouble.fix == install("cpu")
 
 
 def test_several_missing_packages_are_told_as_such() -> None:
-    trouble = problem(dataclasses.replace(find("torch"), requires=("no_such", "nor_this")))
+    trouble = why_unavailable(
+        dataclasses.replace(find_runtime("torch"), requires=("no_such", "nor_this"))
+    )
     assert trouble is not None
     assert trouble.reason.endswith("needs no_such and nor_this, which are not installed")
 
 
 def test_a_missing_package_within_a_missing_package_is_missing() -> None:
-    trouble = problem(dataclasses.replace(find("onnx"), requires=("nope.sub",)))
+    trouble = why_unavailable(dataclasses.replace(find_runtime("onnx"), requires=("nope.sub",)))
     assert trouble is not None
     assert trouble.error is MissingDependencyError
     assert "nope.sub" in trouble.reason
@@ -64,7 +73,9 @@ def test_a_missing_package_within_a_missing_package_is_missing() -> None:
 
 def test_engine_that_does_not_import_is_a_clear_error() -> None:
     with pytest.raises(RuntimeUnavailableError, match="does not import"):
-        resolve(dataclasses.replace(find("onnx"), module="unmask_sdk.runtimes.no_such_file"))
+        runtime_class(
+            dataclasses.replace(find_runtime("onnx"), module="unmask_sdk.runtimes.no_such_file")
+        )
 
 
 @pytest.fixture
@@ -107,6 +118,6 @@ def test_runtime_of_another_package_runs_when_named(tiny_artifacts: Path) -> Non
 @pytest.mark.usefixtures("plugin")
 def test_runtime_of_another_package_that_does_not_load_is_a_clear_error() -> None:
     with pytest.raises(RuntimeUnavailableError, match=r"'broken'.*does not load"):
-        find("broken")
+        find_runtime("broken")
     with pytest.raises(RuntimeUnavailableError, match=r"'other'.*not a RuntimeEntry"):
-        find("other")
+        find_runtime("other")

@@ -19,7 +19,7 @@ from unmask_sdk.core.sample_images import draw
 from unmask_sdk.errors import ArtifactError, MissingDependencyError, RuntimeUnavailableError
 from unmask_sdk.faces.tiled_detector import TILE
 from unmask_sdk.loading.load import open_runtime
-from unmask_sdk.runtimes.registry import find, problem
+from unmask_sdk.runtimes.registry import find_runtime, why_unavailable
 from unmask_sdk.verify import verify
 
 pytest.importorskip("ai_edge_litert")
@@ -130,10 +130,10 @@ def test_a_file_replaced_later_changes_nothing(
 
 
 def test_either_package_will_do() -> None:
-    entry = find("tflite")
-    assert problem(entry) is None
-    assert problem(dataclasses.replace(entry, requires=("no_such|ai_edge_litert",))) is None
-    trouble = problem(dataclasses.replace(entry, requires=("no_such|nor_this",)))
+    entry = find_runtime("tflite")
+    assert why_unavailable(entry) is None
+    assert why_unavailable(dataclasses.replace(entry, requires=("no_such|ai_edge_litert",))) is None
+    trouble = why_unavailable(dataclasses.replace(entry, requires=("no_such|nor_this",)))
     assert trouble is not None
     assert trouble.error is MissingDependencyError
     assert "needs no_such or nor_this, which is not installed" in trouble.reason

@@ -20,7 +20,7 @@ from unmask_sdk.errors import InvalidInputError, RuntimeUnavailableError
 from unmask_sdk.loading.load import open_runtime
 from unmask_sdk.runtimes.engines.profiles import PROFILES
 from unmask_sdk.runtimes.nvidia import driver_problem, driver_version, find_gpu
-from unmask_sdk.runtimes.registry import find, problem, resolve
+from unmask_sdk.runtimes.registry import find_runtime, runtime_class, why_unavailable
 from unmask_sdk.verify import verify
 
 JETSON = "# R36 (release), REVISION: 4.3, GCID: 38968081, BOARD: generic, EABI: aarch64, DATE: …"
@@ -66,7 +66,7 @@ def test_without_a_driver_that_is_the_reason(name: str) -> None:
         match=r"there is no NVIDIA driver \(lib.*\); install the NVIDIA driver",
     ):
         unmask_sdk.load(name)
-    (told,) = (r for r in diagnose().runtimes if r.name == find(name).name)
+    (told,) = (r for r in diagnose().runtimes if r.name == find_runtime(name).name)
     assert not told.usable
     assert "no NVIDIA driver" in told.reason
     assert "JetPack" in (told.mend or "")
@@ -74,10 +74,10 @@ def test_without_a_driver_that_is_the_reason(name: str) -> None:
 
 @without_gpu
 def test_the_runtime_imports_and_says_why_it_does_not_open(tiny_artifacts: Path) -> None:
-    entry = find("trt")
+    entry = find_runtime("trt")
     if missing(entry.requires[:1]):
         pytest.importorskip("tensorrt_rtx")
-    runtime = resolve(entry)
+    runtime = runtime_class(entry)
     manifest = read_manifest(tiny_artifacts)
     artifact = manifest.find(role="unmasker", formats=("onnx",))[0]
     with pytest.raises(RuntimeUnavailableError, match="NVIDIA driver"):
@@ -90,7 +90,7 @@ def test_either_package_will_do() -> None:
 
 
 def test_other_devices_are_refused_before_anything_else() -> None:
-    trouble = problem(find("trt"), "cpu")
+    trouble = why_unavailable(find_runtime("trt"), "cpu")
     assert trouble is not None
     assert trouble.reason == "TensorRT runs on cuda, not on 'cpu'"
 
@@ -115,7 +115,7 @@ def test_on_a_gpu_it_agrees_and_threads_do_not_mix(
     tiny_trt: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("UNMASK_CACHE", str(tmp_path))
-    trouble = problem(find("trt"))
+    trouble = why_unavailable(find_runtime("trt"))
     if trouble is not None:
         pytest.skip(f"needs CUDA: {trouble.reason}")
     assert all(check.ok for check in verify(tiny_trt, "trt"))

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from unmask_sdk.errors import InvalidInputError, RuntimeUnavailableError, VerificationError
-from unmask_sdk.runtimes.registry import find, problem
+from unmask_sdk.runtimes.registry import find_runtime, why_unavailable
 from unmask_sdk.verify import compare, error_of, verify
 
 pytest.importorskip("onnxruntime")
@@ -43,7 +43,7 @@ def test_one_runtime_only(tiny_artifacts: Path) -> None:
 def test_runtime_that_cannot_run_is_an_error_if_asked_for(tiny_artifacts: Path) -> None:
     with pytest.raises(InvalidInputError):
         list(verify(tiny_artifacts, "abacus"))
-    if problem(find("cuda")) is None:
+    if why_unavailable(find_runtime("cuda")) is None:
         pytest.skip("needs a machine without CUDA")
     with pytest.raises(RuntimeUnavailableError, match="NVIDIA"):
         list(verify(tiny_artifacts, "cuda"))

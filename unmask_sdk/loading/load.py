@@ -12,7 +12,14 @@ from unmask_sdk.core.optional_deps import install
 from unmask_sdk.core.validate import check_text
 from unmask_sdk.errors import DeviceMismatchError, InvalidInputError, RuntimeUnavailableError
 from unmask_sdk.runtimes.candidate import Candidate
-from unmask_sdk.runtimes.registry import ENTRIES, Problem, RuntimeEntry, find, problem, resolve
+from unmask_sdk.runtimes.registry import (
+    ENTRIES,
+    Problem,
+    RuntimeEntry,
+    find_runtime,
+    runtime_class,
+    why_unavailable,
+)
 
 from .artifact_lookup import (
     AUTO,
@@ -90,7 +97,7 @@ def load(
         half_open.enter_context(unmasker)
         # The locator goes where the unmasker went. Its precision is its own: being asked for an
         # int8 unmasker says nothing of it.
-        entry = find(selection[-1].name)
+        entry = find_runtime(selection[-1].name)
         detector, aligner = (
             half_open.enter_context(
                 open_role(manifests, role, entry, device=unmasker.info.device, threads=threads)
@@ -134,7 +141,7 @@ def candidates(
         InvalidInputError: If no runtime or model has this name.
         ArtifactError: If a role has no artifact for it, or none of the precision.
     """
-    entry, manifests = find(runtime), _manifests(artifacts)
+    entry, manifests = find_runtime(runtime), _manifests(artifacts)
     locator = [find_file(manifests, role, entry) for role in ROLES if role != "unmasker"]
     return [find_file(manifests, "unmasker", entry, precision, model), *locator]
 
@@ -174,12 +181,12 @@ def choose(
             )
     model = resolve_model_name(manifests, role, model)
     considered: list[Candidate] = []
-    for entry in (find(runtime),) if explicit else ENTRIES:
+    for entry in (find_runtime(runtime),) if explicit else ENTRIES:
         trouble = why_unusable(manifests, role, entry, precision, device, model)
         if trouble is not None:
             if explicit:
                 raise trouble.as_error()
-            considered.append(Candidate(entry.name, False, trouble.reason, trouble.mend))
+            considered.append(Candidate(entry.name, False, trouble.reason, trouble.fix))
             continue
         for wanted in _precisions(manifests, role, entry, precision, model, limits):
             try:
@@ -189,7 +196,7 @@ def choose(
             except (RuntimeUnavailableError, DeviceMismatchError) as error:
                 if explicit:
                     raise
-                considered.append(Candidate(entry.name, False, str(error), entry.cure))
+                considered.append(Candidate(entry.name, False, str(error), entry.how_to_fix))
                 break
             found = f"{opened.artifact.name} {opened.info.precision} on {opened.info.provider}"
             missed = limits.missed_by(opened)
@@ -227,7 +234,7 @@ def _nothing(
     model: str | None,
 ) -> str:
     """Says that no runtime is usable, and what comes nearest to what was asked for."""
-    usable = [entry for entry in ENTRIES if problem(entry, device) is None]
+    usable = [entry for entry in ENTRIES if why_unavailable(entry, device) is None]
     if precision != AUTO and usable:
         there = {entry.name: runnable_files(manifests, role, entry, model) for entry in usable}
         told = "; ".join(f"{name} has {' and '.join(p)}" for name, p in there.items() if p)
@@ -255,7 +262,7 @@ def why_unusable(
     model: str | None = None,
 ) -> Problem | None:
     """Says why a runtime cannot serve, as far as can be known without importing it."""
-    trouble = problem(entry, device)
+    trouble = why_unavailable(entry, device)
     if trouble is None and pick_file(manifests, role, entry, precision, model) is None:
         trouble = missing_artifact(manifests, role, entry, precision, model)
     return trouble
@@ -287,7 +294,7 @@ def open_artifact(
     """Opens one artifact on one runtime, and compares what was asked for with what came."""
     path = manifest.path(artifact)
     wanted = device or entry.devices[0]
-    opened = resolve(entry)(path, artifact, device=wanted, threads=threads)
+    opened = runtime_class(entry)(path, artifact, device=wanted, threads=threads)
     actual = opened.info
     if (actual.device, actual.precision) != (wanted, artifact.precision):
         opened.close()

@@ -20,7 +20,7 @@ from unmask_sdk.errors import (
     RuntimeUnavailableError,
 )
 from unmask_sdk.loading.load import choose, open_artifact, open_runtime
-from unmask_sdk.runtimes.registry import find
+from unmask_sdk.runtimes.registry import find_runtime
 
 pytest.importorskip("onnxruntime")
 
@@ -104,7 +104,7 @@ def test_engine_on_another_device_is_an_error(
     monkeypatch.syspath_prepend(tmp_path)
     from dataclasses import replace
 
-    entry = replace(find("onnx"), module="liar", class_name="Liar", devices=("cuda",))
+    entry = replace(find_runtime("onnx"), module="liar", class_name="Liar", devices=("cuda",))
     manifest = read_manifest(tiny_artifacts)
     artifact = manifest.find(role="unmasker", formats=("onnx",))[0]
     with pytest.raises(DeviceMismatchError, match="fp32 on cuda, got fp32 on cpu"):
@@ -168,8 +168,8 @@ def test_names_that_are_none_are_refused(arguments: dict[str, Any], words: str) 
 
 
 def test_names_of_runtimes_may_be_in_capitals() -> None:
-    assert find("ONNX") is find("onnx")
-    assert find("TensorRT") is find("trt")
+    assert find_runtime("ONNX") is find_runtime("onnx")
+    assert find_runtime("TensorRT") is find_runtime("trt")
 
 
 def test_a_precision_that_no_usable_runtime_has_is_told_first() -> None:
