@@ -26,8 +26,8 @@ from rich.progress import track
 
 import unmask_sdk
 from unmask_sdk.faces.align import crop_matrix, to_photo
+from unmask_sdk.training.synthesis.masked_face import synthesize
 from unmask_sdk.training.synthesis.mesh import mean_face
-from unmask_sdk.training.synthesis.synthesis import synthesise
 
 EXAMPLES = Path("examples")
 WIDTH, HEIGHT = 1280, 720
@@ -74,7 +74,7 @@ def cast(examples: Path) -> list[Actor]:
             (face,) = result.faces
             bare = result.image
             mesh = to_photo(crop_matrix(face.eyes), mean_face())
-            worn = synthesise(bare, mesh, kind=kind, seed=seed)
+            worn = synthesize(bare, mesh, kind=kind, seed=seed)
             height, width = bare.shape[:2]
             shape = np.zeros((height, width), np.float32)
             middle = (width // 2, int(0.52 * height))

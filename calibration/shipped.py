@@ -1,6 +1,7 @@
 """Makes `faces.npz`, the calibration set that comes with the package: faces of nobody.
 
-Each face is a blend of six people (`training/synthesis/blends.py`) with a synthetic mask. Usage::
+Each face is the average of six people, with a synthetic mask, see
+`training/datasets/average_face.py`. Usage::
 
     python -m unmask_sdk.calibration.shipped FACES -o calibration/faces.npz
 """
@@ -14,10 +15,12 @@ import cv2
 import numpy as np
 from rich.progress import track
 
-from unmask_sdk.training.datasets.data import EYE_JITTER, Face, cut, read_landmarks, read_picture
-from unmask_sdk.training.synthesis.blends import PEOPLE, blend
-from unmask_sdk.training.synthesis.mesh import SKIN, eye_centres
-from unmask_sdk.training.synthesis.synthesis import MASK_TYPES
+from unmask_sdk.training.datasets.average_face import PEOPLE_PER_FACE, average_face
+from unmask_sdk.training.datasets.crops import EYE_JITTER, cut_crop
+from unmask_sdk.training.datasets.image_files import read_image
+from unmask_sdk.training.datasets.landmark_file import FaceRecord, read_landmarks
+from unmask_sdk.training.synthesis.mask_shapes import MASK_TYPES
+from unmask_sdk.training.synthesis.mesh import SKIN, eye_centers
 
 from .images import pack_images
 
@@ -28,31 +31,35 @@ SIDE = 360
 NEAR = 40
 
 
-def tone(folder: Path, face: Face) -> np.ndarray:
+def tone(folder: Path, face: FaceRecord) -> np.ndarray:
     """A face's mean skin colour, `[3]`."""
-    picture = cv2.blur(read_picture(folder / face.name), (5, 5))
+    picture = cv2.blur(read_image(folder / face.name), (5, 5))
     high = np.array(picture.shape[1::-1]) - 1
     points = np.clip(face.landmarks[list(SKIN)].round().astype(int), 0, high)
     return picture[points[:, 1], points[:, 0]].mean(0)
 
 
-def choose(folder: Path, faces: list[Face], shapes: np.ndarray, start: int) -> list[Face]:
+def choose(
+    folder: Path, faces: list[FaceRecord], shapes: np.ndarray, start: int
+) -> list[FaceRecord]:
     """Six people who hold their heads alike and are of like skin, each once.
 
     The blend of people of all tones would always be of the same middle tone.
     """
-    near: dict[str, Face] = {}
+    near: dict[str, FaceRecord] = {}
     for index in np.argsort(np.square(shapes - shapes[start]).sum(1)):
         near.setdefault(faces[index].person, faces[index])
         if len(near) == NEAR:
             break
     wanted = tone(folder, faces[start])
-    return sorted(near.values(), key=lambda f: np.square(tone(folder, f) - wanted).sum())[:PEOPLE]
+    return sorted(near.values(), key=lambda f: np.square(tone(folder, f) - wanted).sum())[
+        :PEOPLE_PER_FACE
+    ]
 
 
-def shape(face: Face) -> np.ndarray:
+def shape(face: FaceRecord) -> np.ndarray:
     """A face's mesh, whatever its place and size in the picture."""
-    left, right = eye_centres(face.landmarks)
+    left, right = eye_centers(face.landmarks)
     return ((face.landmarks - (left + right) / 2) / np.linalg.norm(right - left)).ravel()
 
 
@@ -74,11 +81,11 @@ def main() -> None:
     crops = []
     for k in track(range(COUNT), "blending"):
         people = choose(options.faces, faces, shapes, int(rng.integers(len(faces))))
-        picture, mesh = blend(options.faces, people, SIDE)
+        picture, mesh = average_face(options.faces, people, SIDE)
         # Averaging takes the camera's noise away, and evens out the light.
         light = rng.uniform(0.55, 1.3)
         noisy = picture * light + rng.normal(0, rng.uniform(0.5, 4), picture.shape)
-        crop = cut(noisy.clip(0, 255).astype(np.uint8), mesh, 256, jitter=EYE_JITTER, seed=k)
+        crop = cut_crop(noisy.clip(0, 255).astype(np.uint8), mesh, 256, jitter=EYE_JITTER, seed=k)
         crops.append(crop.masked(kind=MASK_TYPES[k % len(MASK_TYPES)], seed=k)[0])
     data = pack_images(crops)
     options.out.write_bytes(data)

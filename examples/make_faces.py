@@ -16,9 +16,9 @@ import numpy as np
 
 from unmask_sdk import UnmaskError
 from unmask_sdk.core.optional_deps import require
-from unmask_sdk.training.datasets.data import Face, read_landmarks
-from unmask_sdk.training.synthesis.mesh import eye_centres
-from unmask_sdk.training.synthesis.synthesis import synthesise
+from unmask_sdk.training.datasets.landmark_file import FaceRecord, read_landmarks
+from unmask_sdk.training.synthesis.masked_face import synthesize
+from unmask_sdk.training.synthesis.mesh import eye_centers
 
 
 @dataclass(frozen=True)
@@ -39,18 +39,18 @@ EXAMPLES = (
 )
 
 
-def choose(faces: list[Face], seed: int, count: int) -> list[Face]:
+def choose(faces: list[FaceRecord], seed: int, count: int) -> list[FaceRecord]:
     """People who face the camera alike, each once."""
     rng = np.random.default_rng(seed)
     shapes = []
     for face in faces:
-        left, right = eye_centres(face.landmarks)
+        left, right = eye_centers(face.landmarks)
         unit = np.linalg.norm(right - left)
         shapes.append(((face.landmarks - (left + right) / 2) / unit).ravel())
     table = np.array(shapes)
     start = int(rng.integers(len(faces)))
     order = np.argsort(np.square(table - table[start]).sum(1))
-    chosen: dict[str, Face] = {}
+    chosen: dict[str, FaceRecord] = {}
     for index in order:
         chosen.setdefault(faces[index].person, faces[index])
         if len(chosen) == count:
@@ -65,20 +65,22 @@ def main() -> None:
     parser.add_argument("-o", "--out", type=Path, required=True)
     options = parser.parse_args()
     require("make_faces.py", "skimage", "torch", extra="train")
-    from unmask_sdk.training.synthesis.blends import PEOPLE, blend
-    from unmask_sdk.training.unmasker.sheet import write_picture
+    from unmask_sdk.training.datasets.average_face import PEOPLE_PER_FACE, average_face
+    from unmask_sdk.training.datasets.image_files import write_image
 
     # Whole heads only: pictures that show the neck, looking at the camera.
     faces = [
         face
         for face in read_landmarks(options.landmarks)
         if face.name.startswith("lfw/")
-        and abs(face.landmarks[4, 0] - eye_centres(face.landmarks)[:, 0].mean()) < 2.5
+        and abs(face.landmarks[4, 0] - eye_centers(face.landmarks)[:, 0].mean()) < 2.5
     ]
     for example in EXAMPLES:
-        picture, mesh = blend(options.faces, choose(faces, example.people_seed, PEOPLE))
-        masked = synthesise(picture, mesh, kind=example.kind, seed=example.mask_seed)
-        write_picture(options.out / example.name, masked.image)
+        picture, mesh = average_face(
+            options.faces, choose(faces, example.people_seed, PEOPLE_PER_FACE)
+        )
+        masked = synthesize(picture, mesh, kind=example.kind, seed=example.mask_seed)
+        write_image(options.out / example.name, masked.image)
         print(options.out / example.name)
 
 

@@ -14,7 +14,7 @@ from unmask_sdk.core.sample_images import draw
 from unmask_sdk.errors import DataError
 
 if TYPE_CHECKING:
-    from unmask_sdk.training.datasets.data import Crop
+    from unmask_sdk.training.datasets.crops import FaceCrop
 
 
 SEED = 11
@@ -36,7 +36,7 @@ class Truth:
     pictures: UInt8Array
     masks: UInt8Array
     valid: UInt8Array
-    crops: tuple[Crop, ...]
+    crops: tuple[FaceCrop, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,19 +77,21 @@ def of_faces(folder: Path, landmarks: Path | None, split: str, limit: int) -> Ma
     Raises:
         DataError: If the landmarks cannot be read, or no face is in the split.
     """
-    from unmask_sdk.training.datasets.data import open_crop, read_landmarks, seed_of, select
-    from unmask_sdk.training.synthesis.synthesis import MASK_TYPES
+    from unmask_sdk.training.datasets.crops import read_crop, seed_from_name
+    from unmask_sdk.training.datasets.landmark_file import read_landmarks
+    from unmask_sdk.training.datasets.selection import select_faces
+    from unmask_sdk.training.synthesis.mask_shapes import MASK_TYPES
 
     faces = read_landmarks(landmarks or folder / "landmarks.npz")
-    chosen = select(faces, split=split, limit=limit)
+    chosen = select_faces(faces, split=split, limit=limit)
     if not chosen:
         there = ", ".join(sorted({face.split for face in faces}))
         raise DataError(f"no face in split {split!r}; this set has: {there}. Pass --split")
 
     def make(size: int) -> Pictures:
-        crops = tuple(open_crop(folder, face, size) for face in chosen)
+        crops = tuple(read_crop(folder, face, size) for face in chosen)
         pairs = [
-            crop.masked(kind=MASK_TYPES[k % len(MASK_TYPES)], seed=seed_of(face.name, SALT))
+            crop.masked(kind=MASK_TYPES[k % len(MASK_TYPES)], seed=seed_from_name(face.name, SALT))
             for k, (face, crop) in enumerate(zip(chosen, crops, strict=True))
         ]
         truth = Truth(

@@ -19,7 +19,8 @@ from unmask_sdk.export.onnx.exporter import to_onnx
 from unmask_sdk.export.onnx.precision import int8_share
 from unmask_sdk.export.onnx.quantize import FloatGraph
 from unmask_sdk.export.roles import role_of
-from unmask_sdk.training.datasets.data import check_splits, read_landmarks
+from unmask_sdk.training.datasets.landmark_file import read_landmarks
+from unmask_sdk.training.datasets.selection import check_splits
 from unmask_sdk.training.nets.checkpoint import load_unmasker
 
 from .faces import Sample, Track, collect, held_out, plain

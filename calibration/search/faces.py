@@ -12,9 +12,11 @@ import numpy as np
 
 from unmask_sdk.core.arrays import UInt8Array
 from unmask_sdk.faces.align import CROP_SIZE
-from unmask_sdk.training.datasets.data import EYE_JITTER, Face, open_crop, seed_of, select
-from unmask_sdk.training.synthesis.mesh import NOSE_TIP, eye_centres
-from unmask_sdk.training.synthesis.synthesis import MASK_TYPES
+from unmask_sdk.training.datasets.crops import EYE_JITTER, read_crop, seed_from_name
+from unmask_sdk.training.datasets.landmark_file import FaceRecord
+from unmask_sdk.training.datasets.selection import select_faces
+from unmask_sdk.training.synthesis.mask_shapes import MASK_TYPES
+from unmask_sdk.training.synthesis.mesh import NOSE_TIP, eye_centers
 
 from .scoring import Pairs
 
@@ -45,16 +47,18 @@ class Sample:
     brightness: float
 
 
-def collect(folder: Path, faces: Sequence[Face], count: int, track: Track[int]) -> list[Sample]:
+def collect(
+    folder: Path, faces: Sequence[FaceRecord], count: int, track: Track[int]
+) -> list[Sample]:
     """Cuts crops of training faces, one of each person while there are enough, masks on."""
     chosen = _choose(faces, "train", count)
     samples = []
     for k in track(range(len(chosen)), "calibration crops"):
         face = chosen[k]
-        crop = open_crop(folder, face, CROP_SIZE, jitter=EYE_JITTER)
-        image, mask, kind = crop.masked(kind=_kind(k), seed=seed_of(face.name, 1))
+        crop = read_crop(folder, face, CROP_SIZE, jitter=EYE_JITTER)
+        image, mask, kind = crop.masked(kind=_kind(k), seed=seed_from_name(face.name, 1))
         cloth = image[mask > 127] if (mask > 127).any() else np.zeros((1, 3))
-        left, right = eye_centres(face.landmarks)
+        left, right = eye_centers(face.landmarks)
         across = right - left
         distance = float(np.linalg.norm(across))
         samples.append(
@@ -72,14 +76,14 @@ def collect(folder: Path, faces: Sequence[Face], count: int, track: Track[int]) 
 
 
 def held_out(
-    folder: Path, faces: Sequence[Face], count: int, size: int, track: Track[int]
+    folder: Path, faces: Sequence[FaceRecord], count: int, size: int, track: Track[int]
 ) -> Pairs:
     """Cuts pairs of validation faces, in the network's size."""
     chosen = _choose(faces, "val", count)
     rows: list[tuple[UInt8Array, ...]] = []
     for k in track(range(len(chosen)), "held-out pairs"):
-        crop = open_crop(folder, chosen[k], size, jitter=EYE_JITTER)
-        image, mask, _ = crop.masked(kind=_kind(k), seed=seed_of(chosen[k].name, 1))
+        crop = read_crop(folder, chosen[k], size, jitter=EYE_JITTER)
+        image, mask, _ = crop.masked(kind=_kind(k), seed=seed_from_name(chosen[k].name, 1))
         rows.append((image, crop.truth, mask, crop.valid))
     return Pairs(*(np.stack(column) for column in zip(*rows, strict=True)))
 
@@ -99,9 +103,9 @@ def near_duplicates(images: Sequence[UInt8Array], bits: int = 5) -> list[tuple[i
     ]
 
 
-def _choose(faces: Sequence[Face], split: str, count: int) -> list[Face]:
-    single = select(list(faces), split=split, per_person=1, limit=count)
-    return single if len(single) == count else select(list(faces), split=split, limit=count)
+def _choose(faces: Sequence[FaceRecord], split: str, count: int) -> list[FaceRecord]:
+    single = select_faces(list(faces), split=split, per_person=1, limit=count)
+    return single if len(single) == count else select_faces(list(faces), split=split, limit=count)
 
 
 def _kind(k: int) -> str:

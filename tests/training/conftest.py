@@ -8,19 +8,19 @@ import h5py
 import numpy as np
 import pytest
 
-from unmask_sdk.training.datasets.crop_cache import Pack, PackPlan, open_pack
-from unmask_sdk.training.datasets.data import read_landmarks
+from unmask_sdk.training.datasets.crop_cache import CropCache, CropCacheConfig, open_crop_cache
+from unmask_sdk.training.datasets.landmark_file import read_landmarks
 from unmask_sdk.training.synthesis.mesh import mean_face
 from unmask_sdk.training.synthesis.mesher import CENTRE, INPUT, SIDE
 from unmask_sdk.training.unmasker.perceptual import BLOCKS, WIDTHS
 
 
 @pytest.fixture(scope="session")
-def pack(faces_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Pack:
+def pack(faces_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> CropCache:
     """The eight training faces at 64 px, with two masks each."""
-    plan = PackPlan(size=64, variants=2, split="train", per_person=None, limit=None)
+    plan = CropCacheConfig(size=64, variants=2, split="train", per_person=None, limit=None)
     faces = read_landmarks(faces_folder / "landmarks.npz")
-    return open_pack(faces_folder, faces, plan, tmp_path_factory.mktemp("cache"))
+    return open_crop_cache(faces_folder, faces, plan, tmp_path_factory.mktemp("cache"))
 
 
 @pytest.fixture(scope="session")

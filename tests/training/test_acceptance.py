@@ -9,18 +9,15 @@ import numpy as np
 import pytest
 
 from unmask_sdk.training import shipped_weights
-from unmask_sdk.training.datasets.data import (
-    open_crop,
-    read_landmarks,
-    read_picture,
-    seed_of,
-    select,
-)
+from unmask_sdk.training.datasets.crops import read_crop, seed_from_name
+from unmask_sdk.training.datasets.image_files import read_image
+from unmask_sdk.training.datasets.landmark_file import read_landmarks
+from unmask_sdk.training.datasets.selection import select_faces
 from unmask_sdk.training.evaluation.evaluate import HELD_OUT, run_graph, telea
 from unmask_sdk.training.evaluation.metrics import compare, intersection_over_union
-from unmask_sdk.training.locator.evaluate import load_locator
 from unmask_sdk.training.nets.checkpoint import load_network
-from unmask_sdk.training.synthesis.synthesis import MASK_TYPES
+from unmask_sdk.training.nets.torch_locator import load_locator
+from unmask_sdk.training.synthesis.mask_shapes import MASK_TYPES
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
 COUNT = 40
@@ -35,16 +32,16 @@ def unpack(archive: Path, folder: Path, names: set[str]) -> None:
 
 
 def test_the_unmasker_beats_telea_and_finds_masks(tmp_path):
-    faces = select(read_landmarks(DATA / "landmarks.npz"), split="val", limit=COUNT)
+    faces = select_faces(read_landmarks(DATA / "landmarks.npz"), split="val", limit=COUNT)
     for source in ("lfw", "utkface"):
         unpack(DATA / f"{source}.tar", tmp_path, {face.name for face in faces})
     graph = load_network(shipped_weights("unmask-256"))
     unmask = run_graph(graph)
     ours, classic, overlap = [], [], []
     for index, face in enumerate(faces):
-        crop = open_crop(tmp_path, face, graph.unmasker.config.size)
+        crop = read_crop(tmp_path, face, graph.unmasker.config.size)
         kind = MASK_TYPES[index % len(MASK_TYPES)]
-        masked, mask, _ = crop.masked(kind=kind, seed=seed_of(face.name, HELD_OUT))
+        masked, mask, _ = crop.masked(kind=kind, seed=seed_from_name(face.name, HELD_OUT))
         picture, found = unmask(masked)
         ours.append(compare(picture, crop.truth, mask, crop.valid).hole_psnr)
         filled = telea(masked, mask)
@@ -61,6 +58,6 @@ def test_the_locator_finds_really_masked_faces(tmp_path):
     chosen = {names[i] for i in np.linspace(0, len(names) - 1, COUNT).round().astype(int)}
     unpack(DATA / "real_masked.tar", tmp_path, chosen)
     locate = load_locator(shipped_weights("detector").parent)
-    found = [bool(locate(read_picture(tmp_path / name))) for name in sorted(chosen)]
+    found = [bool(locate(read_image(tmp_path / name))) for name in sorted(chosen)]
     assert len(found) == COUNT
     assert np.mean(found) >= 0.85

@@ -1,1 +1,4 @@
-"""Face data sets: landmarks, splits, crops rendered once, batches."""
+"""Face data sets: landmark files, selection, crops, cached crops and training batches.
+
+Imports `synthesis`, which draws the masks, and nothing of what trains on the data.
+"""

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from .crop_cache import Pack
+from .crop_cache import CropCache
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,7 +30,7 @@ def _load(array: np.ndarray, rows: np.ndarray, device: torch.device) -> Tensor:
     return tensor.permute(0, 3, 1, 2).float() / 127.5 - 1
 
 
-def read_batch(pack: Pack, rows: np.ndarray, variant: int, device: torch.device) -> Batch:
+def read_batch(pack: CropCache, rows: np.ndarray, variant: int, device: torch.device) -> Batch:
     """Reads rows of a pack without augmentation."""
     return Batch(
         _load(pack.masked[variant], rows, device),
@@ -104,7 +104,7 @@ class Batches:
 
     def __init__(
         self,
-        pack: Pack,
+        pack: CropCache,
         batch: int,
         seed: int,
         empty_share: float,

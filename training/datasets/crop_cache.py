@@ -26,15 +26,17 @@ from rich.progress import track
 from unmask_sdk.core.arrays import UInt8Array
 from unmask_sdk.core.atomic_write import atomic_write
 from unmask_sdk.errors import DataError
-from unmask_sdk.training.synthesis.synthesis import MASK_TYPES
+from unmask_sdk.training.synthesis.mask_shapes import MASK_TYPES
 
-from .data import EYE_JITTER, Face, open_crop, seed_of, select
+from .crops import EYE_JITTER, read_crop, seed_from_name
+from .landmark_file import FaceRecord
+from .selection import select_faces
 
 HOW_TO_MAKE_ROOM = "free some space, use fewer faces with --limit, or choose another --run"
 
 
 @dataclass(frozen=True)
-class PackPlan:
+class CropCacheConfig:
     """What a pack is made of; stored in `pack.json` and compared before a pack is used again."""
 
     size: int
@@ -46,9 +48,9 @@ class PackPlan:
     hard_share: float = 0.0
     version: int = 3
 
-    def choose(self, faces: list[Face]) -> list[Face]:
+    def choose(self, faces: list[FaceRecord]) -> list[FaceRecord]:
         """The faces that go into the pack."""
-        return select(faces, split=self.split, per_person=self.per_person, limit=self.limit)
+        return select_faces(faces, split=self.split, per_person=self.per_person, limit=self.limit)
 
     def shapes(self, count: int) -> dict[str, tuple[int, ...]]:
         """The files of a pack of so many faces, with their arrays' shapes."""
@@ -63,21 +65,25 @@ class PackPlan:
         return cache / f"{self.split}-{self.size}-{self.variants}-{count}"
 
 
-def _render(item: tuple[int, Face], folder: Path, plan: PackPlan) -> tuple[int, list[UInt8Array]]:
+def _render(
+    item: tuple[int, FaceRecord], folder: Path, plan: CropCacheConfig
+) -> tuple[int, list[UInt8Array]]:
     index, face = item
-    crop = open_crop(folder, face, plan.size, jitter=plan.jitter)
+    crop = read_crop(folder, face, plan.size, jitter=plan.jitter)
     arrays = [crop.truth, crop.valid]
     for variant in range(plan.variants):
         # Types in equal parts, a different one for each variant of a face.
         kind = MASK_TYPES[(index + variant) % len(MASK_TYPES)]
-        seed = seed_of(face.name, 1 + variant)
+        seed = seed_from_name(face.name, 1 + variant)
         hard = bool(np.random.default_rng((seed, 2)).random() < plan.hard_share)
         image, mask, _ = crop.masked(kind=kind, seed=seed, hard=hard)
         arrays += [image, mask]
     return index, arrays
 
 
-def _contents(faces_folder: Path, faces: list[Face], plan: PackPlan) -> dict[str, object]:
+def _contents(
+    faces_folder: Path, faces: list[FaceRecord], plan: CropCacheConfig
+) -> dict[str, object]:
     """What `pack.json` holds: equal for equal plans, landmarks and pictures only."""
     digest = hashlib.sha256()
     for face in faces:
@@ -95,7 +101,7 @@ def _contents(faces_folder: Path, faces: list[Face], plan: PackPlan) -> dict[str
     return {"plan": asdict(plan), "names": names, "digest": digest.hexdigest()}
 
 
-def _is_current(out: Path, plan: PackPlan, contents: dict[str, object], count: int) -> bool:
+def _is_current(out: Path, plan: CropCacheConfig, contents: dict[str, object], count: int) -> bool:
     try:
         stored = json.loads((out / "pack.json").read_text())
         sizes = {file: (out / file).stat().st_size for file in plan.shapes(count)}
@@ -106,7 +112,9 @@ def _is_current(out: Path, plan: PackPlan, contents: dict[str, object], count: i
     )
 
 
-def check_room(faces_folder: Path, faces: list[Face], plans: Iterable[PackPlan], run: Path) -> None:
+def check_disk_space(
+    faces_folder: Path, faces: list[FaceRecord], plans: Iterable[CropCacheConfig], run: Path
+) -> None:
     """Checks that the disk can take all the packs that are still to be rendered.
 
     Args:
@@ -154,8 +162,8 @@ def _reserve(path: Path, shape: tuple[int, ...]) -> np.ndarray:
     return array
 
 
-def write_pack(
-    faces_folder: Path, faces: list[Face], plan: PackPlan, out: Path, workers: int
+def write_crop_cache(
+    faces_folder: Path, faces: list[FaceRecord], plan: CropCacheConfig, out: Path, workers: int
 ) -> None:
     """Renders a pack into `out`; `pack.json` is written last, so a half-made pack is never used."""
     if not faces:
@@ -192,12 +200,12 @@ def write_pack(
     atomic_write(out / "pack.json", json.dumps(contents).encode())
 
 
-class Pack:
+class CropCache:
     """An opened pack; arrays are memory-mapped and read-only."""
 
     def __init__(self, folder: Path) -> None:
         stored = json.loads((folder / "pack.json").read_text())
-        self.plan = PackPlan(**stored["plan"])
+        self.plan = CropCacheConfig(**stored["plan"])
         self.names: list[str] = stored["names"]
         files = self.plan.shapes(len(self.names))
         arrays = [np.load(folder / file, mmap_mode="r") for file in files]
@@ -208,9 +216,13 @@ class Pack:
         return len(self.names)
 
 
-def open_pack(
-    faces_folder: Path, faces: list[Face], plan: PackPlan, cache: Path, workers: int = 1
-) -> Pack:
+def open_crop_cache(
+    faces_folder: Path,
+    faces: list[FaceRecord],
+    plan: CropCacheConfig,
+    cache: Path,
+    workers: int = 1,
+) -> CropCache:
     """Opens the pack of a plan under `cache`, rendering it first if it is not there.
 
     A pack is used again if plan, names and landmarks are the same, and the pictures' sizes and
@@ -219,5 +231,5 @@ def open_pack(
     chosen = plan.choose(faces)
     out = plan.folder(cache, len(chosen))
     if not _is_current(out, plan, _contents(faces_folder, chosen, plan), len(chosen)):
-        write_pack(faces_folder, chosen, plan, out, workers)
-    return Pack(out)
+        write_crop_cache(faces_folder, chosen, plan, out, workers)
+    return CropCache(out)

@@ -12,7 +12,7 @@ CROWD = 1000
 HELD_OUT_SHARE = 0.1
 
 
-def people_of(names: list[str]) -> list[str]:
+def infer_people(names: list[str]) -> list[str]:
     """The person in each picture of a set, told from where the pictures lie.
 
     A picture belongs to the person of its folder: `bob/1.jpg` to `bob`, `lfw/Bob/1.jpg` to
@@ -34,7 +34,7 @@ def people_of(names: list[str]) -> list[str]:
     ]
 
 
-def source_of(name: str, person: str) -> str:
+def source_dataset(name: str, person: str) -> str:
     """The data set that a picture is from, where a folder of pictures holds several.
 
     That is its top-level folder; "" for pictures in no folder, or in folders that are people.
@@ -55,7 +55,7 @@ def hold_out(people: Iterable[str]) -> set[str]:
     return set(ordered[: max(0, min(max(count, 1), len(ordered) - 1))])
 
 
-def splits_of(people: list[str]) -> list[str]:
+def assign_splits(people: list[str]) -> list[str]:
     """`val` for the people held out, `train` for the others."""
     held_out = hold_out(people)
     return ["val" if person in held_out else "train" for person in people]

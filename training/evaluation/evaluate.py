@@ -19,11 +19,13 @@ from torch import Tensor, nn
 
 from unmask_sdk.core.arrays import UInt8Array
 from unmask_sdk.errors import DataError
-from unmask_sdk.training.datasets.data import Face, open_crop, seed_of, thin
-from unmask_sdk.training.datasets.people import source_of
+from unmask_sdk.training.datasets.crops import read_crop, seed_from_name
+from unmask_sdk.training.datasets.landmark_file import FaceRecord
+from unmask_sdk.training.datasets.people import source_dataset
+from unmask_sdk.training.datasets.selection import subsample
 from unmask_sdk.training.nets.graph import UnmaskerGraph
-from unmask_sdk.training.nets.networks import Unmasker
-from unmask_sdk.training.synthesis.synthesis import MASK_TYPES
+from unmask_sdk.training.nets.networks import UnmaskerNet
+from unmask_sdk.training.synthesis.mask_shapes import MASK_TYPES
 
 from .metrics import Fidelity, compare, intersection_over_union
 from .perceptual_distance import PerceptualDistance
@@ -112,7 +114,7 @@ def run_graph(graph: nn.Module) -> Unmask:
 class _MaskGiven(nn.Module):
     """An unmasker that is told the mask instead of finding it."""
 
-    def __init__(self, unmasker: Unmasker, mask: UInt8Array) -> None:
+    def __init__(self, unmasker: UnmaskerNet, mask: UInt8Array) -> None:
         super().__init__()
         self.unmasker = unmasker
         self.mask = torch.from_numpy(mask)[None, None].float() / 255
@@ -129,11 +131,11 @@ def fill_given(graph: UnmaskerGraph, masked: UInt8Array, mask: UInt8Array) -> UI
 
 def evaluate(
     folder: Path,
-    faces: list[Face],
+    faces: list[FaceRecord],
     graphs: Mapping[str, UnmaskerGraph],
     size: int,
     *,
-    pool: list[Face] | None = None,
+    pool: list[FaceRecord] | None = None,
     recogniser: Recogniser | None = None,
     distance: PerceptualDistance | None = None,
 ) -> Evaluation:
@@ -155,9 +157,9 @@ def evaluate(
     shown = {int(i) for i in np.linspace(0, len(faces) - 1, SHEET_FACES)}
     for index, face in enumerate(track(faces, "evaluating")):
         kind = MASK_TYPES[index % len(MASK_TYPES)]
-        crop = open_crop(folder, face, size)
+        crop = read_crop(folder, face, size)
         truth = crop.truth
-        masked, mask, _ = crop.masked(kind=kind, seed=seed_of(face.name, HELD_OUT))
+        masked, mask, _ = crop.masked(kind=kind, seed=seed_from_name(face.name, HELD_OUT))
         answers = {INPUT: (masked, None), CLASSIC: (telea(masked, mask), None)}
         if graphs[OURS].unmasker.config.segmentation:
             answers[GIVEN] = (fill_given(graphs[OURS], masked, mask), None)
@@ -167,7 +169,7 @@ def evaluate(
             score = Score(
                 method=method,
                 face=face.name,
-                source=source_of(face.name, face.person),
+                source=source_dataset(face.name, face.person),
                 kind=kind,
                 fidelity=compare(picture, truth, mask, crop.valid),
                 iou=None if marked is None else intersection_over_union(marked, mask, crop.valid),
@@ -184,7 +186,7 @@ def evaluate(
         found.bare.append(float(((on_bare > 127) & data).sum() / data.sum()))
         if index in shown:
             found.rows.append([masked, answers[CLASSIC][0], answers[OURS][0], truth])
-    some = thin(faces, STABILITY_FACES)
+    some = subsample(faces, STABILITY_FACES)
     found.stability = measure_stability(folder, some, methods[OURS], size)
     if recogniser:
         found.verification = verify(folder, pool or faces, methods[OURS], size, recogniser)
@@ -192,7 +194,7 @@ def evaluate(
 
 
 def verify(
-    folder: Path, faces: list[Face], unmask: Unmask, size: int, recogniser: Recogniser
+    folder: Path, faces: list[FaceRecord], unmask: Unmask, size: int, recogniser: Recogniser
 ) -> dict[str, Verification]:
     """Verifies pairs of pictures, the second of each masked, unmasked, or never masked.
 
@@ -204,9 +206,9 @@ def verify(
         return {}
     vectors: dict[tuple[str, int], np.ndarray] = {}
     for index in track(sorted({int(i) for i in pairs.ravel()}), "verifying"):
-        crop = open_crop(folder, faces[index], size)
+        crop = read_crop(folder, faces[index], size)
         kind = MASK_TYPES[index % len(MASK_TYPES)]
-        masked, _, _ = crop.masked(kind=kind, seed=seed_of(faces[index].name, PROBES))
+        masked, _, _ = crop.masked(kind=kind, seed=seed_from_name(faces[index].name, PROBES))
         versions = {INPUT: masked, OURS: unmask(masked)[0], TRUTH: crop.truth}
         for name, picture in versions.items():
             vectors[name, index] = recogniser.describe(picture, crop)

@@ -20,7 +20,7 @@ from unmask_sdk.errors import DataError
 from unmask_sdk.faces.align import transform_points
 from unmask_sdk.runtimes.base import one_line
 from unmask_sdk.runtimes.onnx_session import OPEN_ERRORS, open_session
-from unmask_sdk.training.datasets.data import Crop
+from unmask_sdk.training.datasets.crops import FaceCrop
 from unmask_sdk.training.synthesis.mesh import five_points
 
 CHIP = 112
@@ -81,7 +81,7 @@ class Recogniser:
             )
         self._input = wanted.name
 
-    def describe(self, picture: UInt8Array, crop: Crop) -> Float64Array:
+    def describe(self, picture: UInt8Array, crop: FaceCrop) -> Float64Array:
         """The unit-length descriptor `[128]` of one version of a crop.
 
         Args:

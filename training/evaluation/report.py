@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from unmask_sdk.core.atomic_write import atomic_write
-from unmask_sdk.training.synthesis.synthesis import MASK_TYPES
-from unmask_sdk.training.unmasker.sheet import grid, write_picture
+from unmask_sdk.training.datasets.image_files import image_grid, write_image
+from unmask_sdk.training.synthesis.mask_shapes import MASK_TYPES
 
 from .evaluate import EMPTY_SHARE, OURS, TRUTH, Evaluation, Score
 from .real_photos import RealPhotos
@@ -193,9 +193,9 @@ def write_report(
     atomic_write(folder / "report.md", text.encode())
     atomic_write(folder / "scores.json", json.dumps(data).encode())
     _plot(folder / "plot.png", found)
-    write_picture(folder / "sheet.jpg", _in_columns(found.rows, 2))
+    write_image(folder / "sheet.jpg", _in_columns(found.rows, 2))
     if photos is not None and photos.rows:
-        write_picture(folder / "photos.jpg", _in_columns(photos.rows, 6))
+        write_image(folder / "photos.jpg", _in_columns(photos.rows, 6))
 
 
 def _in_columns(rows: list[list[np.ndarray]], columns: int) -> np.ndarray:
@@ -203,4 +203,4 @@ def _in_columns(rows: list[list[np.ndarray]], columns: int) -> np.ndarray:
     blank = [np.zeros_like(picture) for picture in rows[0]]
     filled = rows + [blank] * (-len(rows) % columns)
     lines = [filled[i : i + columns] for i in range(0, len(filled), columns)]
-    return grid([[picture for row in line for picture in row] for line in lines])
+    return image_grid([[picture for row in line for picture in row] for line in lines])

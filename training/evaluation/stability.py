@@ -10,8 +10,9 @@ import numpy as np
 from rich.progress import track
 
 from unmask_sdk.core.arrays import UInt8Array
-from unmask_sdk.training.datasets.data import Crop, Face, open_crop, seed_of
-from unmask_sdk.training.synthesis.synthesis import MASK_TYPES
+from unmask_sdk.training.datasets.crops import FaceCrop, read_crop, seed_from_name
+from unmask_sdk.training.datasets.landmark_file import FaceRecord
+from unmask_sdk.training.synthesis.mask_shapes import MASK_TYPES
 
 # From a masked crop to the crop without its mask, and the mask found, uint8.
 Unmask = Callable[[UInt8Array], tuple[UInt8Array, UInt8Array]]
@@ -39,7 +40,7 @@ class Stability:
     noise: float
 
 
-def _moved(crop: Crop) -> Crop:
+def _moved(crop: FaceCrop) -> FaceCrop:
     """The same face one crop pixel further right."""
     matrix = crop.matrix.copy()
     matrix[0, 2] += 1
@@ -47,7 +48,7 @@ def _moved(crop: Crop) -> Crop:
 
 
 def measure_stability(
-    folder: Path, faces: list[Face], unmask: Unmask, size: int
+    folder: Path, faces: list[FaceRecord], unmask: Unmask, size: int
 ) -> Stability | None:
     """Measures what one pixel of motion, and noise, do to the result.
 
@@ -62,11 +63,11 @@ def measure_stability(
     """
     rows = []
     for index, face in enumerate(track(faces, "stability")):
-        crop = open_crop(folder, face, size)
+        crop = read_crop(folder, face, size)
         moved = _moved(crop)
         arguments = {
             "kind": MASK_TYPES[index % len(MASK_TYPES)],
-            "seed": seed_of(face.name, _SEED),
+            "seed": seed_from_name(face.name, _SEED),
         }
         masked, mask, _ = crop.masked(**arguments)
         masked_moved, mask_moved, _ = moved.masked(**arguments)

@@ -16,9 +16,11 @@ from rich.progress import track
 
 from unmask_sdk.core.arrays import AnyArray, Float32Array, UInt8Array
 from unmask_sdk.errors import DataError
-from unmask_sdk.training.datasets.data import read_landmarks, read_picture
-from unmask_sdk.training.datasets.people import source_of
-from unmask_sdk.training.synthesis.synthesis import MASK_TYPES, synthesise
+from unmask_sdk.training.datasets.image_files import read_image
+from unmask_sdk.training.datasets.landmark_file import read_landmarks
+from unmask_sdk.training.datasets.people import source_dataset
+from unmask_sdk.training.synthesis.mask_shapes import MASK_TYPES
+from unmask_sdk.training.synthesis.masked_face import synthesize
 
 # Rim of the forehead from temple to temple on the mesh, and the middle of it.
 TEMPLES, FOREHEAD = (127, 356), 10
@@ -79,7 +81,7 @@ def load_faces(
     known = read_landmarks(landmarks)
     for i in rng.permutation([i for i, face in enumerate(known) if face.split == split]):
         face = known[i]
-        source = source_of(face.name, face.person)
+        source = source_dataset(face.name, face.person)
         if sources[source] >= limit or people[face.person] >= per_person:
             continue
         sources[source] += 1
@@ -94,10 +96,10 @@ def load_faces(
 
 
 def _load_face(folder: Path, name: str, mesh: Float32Array, *, seed: int) -> Face:
-    image = read_picture(folder / name)
+    image = read_image(folder / name)
     rng = np.random.default_rng(seed)
     kind = MASK_TYPES[int(rng.integers(len(MASK_TYPES)))]
-    masked = synthesise(image, mesh, kind=kind, seed=seed).image
+    masked = synthesize(image, mesh, kind=kind, seed=seed).image
     if rng.random() < 0.2:
         masked = draw_cap(masked, mesh, rng)
     return Face(name, image, masked, mesh)

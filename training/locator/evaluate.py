@@ -7,17 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from rich.progress import track
-from torch import nn
 
-from unmask_sdk.core.arrays import AnyArray, Float32Array
+from unmask_sdk.core.arrays import Float32Array
 from unmask_sdk.errors import DataError
 from unmask_sdk.faces.align import CROP_EYE_DISTANCE
 from unmask_sdk.faces.detector_postprocess import overlaps
 from unmask_sdk.faces.locator import Locator
-from unmask_sdk.training.datasets.data import read_picture
-from unmask_sdk.training.nets.checkpoint import load_network
+from unmask_sdk.training.datasets.image_files import read_image
+from unmask_sdk.training.nets.torch_locator import load_locator
 from unmask_sdk.training.synthesis.mesh import five_points
 
 from .data import Face, load_backgrounds, load_faces, mesh_box, val_photos
@@ -28,39 +26,6 @@ PHOTO_SIZE = 640
 # Mean side of the face's box in pixels of a 640 px photo; the last reaches beyond the frame.
 FACE_SIZES = (40, 60, 100, 180, 320, 620)
 PICTURES = {".jpg", ".jpeg", ".png"}
-OUTPUTS = {"detector": ("heat", "box"), "aligner": ("points", "score")}
-
-
-class GraphSession:
-    """A torch graph behind the interface that `Locator` asks for.
-
-    Args:
-        graph: Takes `image`.
-        outputs: Names of what it gives, in order.
-    """
-
-    def __init__(self, graph: nn.Module, outputs: tuple[str, ...]) -> None:
-        self._graph = graph.eval()
-        self._outputs = outputs
-
-    def run_named(self, **inputs: AnyArray) -> dict[str, AnyArray]:
-        """Runs the graph on `image`."""
-        with torch.inference_mode():
-            answers = self._graph(torch.from_numpy(inputs["image"]))
-        return {k: a.numpy() for k, a in zip(self._outputs, answers, strict=True)}
-
-
-def load_locator(weights: Path) -> Locator:
-    """Opens the locator with the weight files of a folder, in torch.
-
-    Raises:
-        DataError: If `detector.safetensors` or `aligner.safetensors` is missing or damaged.
-    """
-    detector, aligner = (
-        GraphSession(load_network(weights / f"{kind}.safetensors"), names)
-        for kind, names in OUTPUTS.items()
-    )
-    return Locator(detector, aligner)
 
 
 @dataclass
@@ -137,7 +102,7 @@ def evaluate_photos(locator: Locator, folder: Path) -> str:
     paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in PICTURES)
     if not paths:
         raise DataError(f"{folder}: no .jpg or .png picture in it")
-    counts = [len(locator(read_picture(path))) for path in track(paths, description=folder.name)]
+    counts = [len(locator(read_image(path))) for path in track(paths, description=folder.name)]
     missed = [p.name for p, n in zip(paths, counts, strict=True) if not n]
     share = 100 * (1 - len(missed) / len(paths))
     return f"{len(paths) - len(missed)} of {len(paths)} photos ({share:.1f} %), {sum(counts)} faces"

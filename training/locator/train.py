@@ -17,11 +17,12 @@ from torch.utils.data import DataLoader
 from unmask_sdk.core.output_paths import make_folder
 from unmask_sdk.errors import ConfigError
 from unmask_sdk.training.common.mixed_precision import autocast
-from unmask_sdk.training.datasets.data import check_splits, read_landmarks
+from unmask_sdk.training.datasets.image_files import write_image
+from unmask_sdk.training.datasets.landmark_file import read_landmarks
+from unmask_sdk.training.datasets.selection import check_splits
 from unmask_sdk.training.nets.checkpoint import save_network
 from unmask_sdk.training.unmasker.resuming import open_checkpoint, open_device, save_checkpoint
 from unmask_sdk.training.unmasker.settings import LEAST_RATE, build, check_range, read_yaml
-from unmask_sdk.training.unmasker.sheet import write_picture
 
 from .data import load_backgrounds, load_faces
 from .drawing import Scene
@@ -187,7 +188,7 @@ def _fit(task: Task, kind: str, config: LocatorTrainConfig) -> Path:
             log.write(json.dumps(record) + "\n")
             log.flush()
             console.print(json.dumps(record))
-            write_picture(config.out / f"{kind}.png", sample)
+            write_image(config.out / f"{kind}.png", sample)
     weights = config.out / f"{kind}.safetensors"
     save_network(weights, kind, graph.config, average)
     return weights

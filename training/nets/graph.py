@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from .networks import Unmasker, UnmaskerConfig
+from .networks import UnmaskerConfig, UnmaskerNet
 
 
 def composite(
@@ -44,7 +44,7 @@ class UnmaskerGraph(nn.Module):
     generated one shows before the mask's first step begins.
     """
 
-    def __init__(self, unmasker: Unmasker) -> None:
+    def __init__(self, unmasker: UnmaskerNet) -> None:
         super().__init__()
         self.unmasker = unmasker
 
@@ -72,4 +72,4 @@ class UnmaskerGraph(nn.Module):
 
 def build_unmasker(config: UnmaskerConfig) -> UnmaskerGraph:
     """The exported graph with fresh weights."""
-    return UnmaskerGraph(Unmasker(config))
+    return UnmaskerGraph(UnmaskerNet(config))

@@ -166,7 +166,7 @@ def binarize(probability: Tensor) -> Tensor:
     return ((probability - 0.4) * (1 / 0.2)).clamp(0.0, 1.0)
 
 
-class Unmasker(nn.Module):
+class UnmaskerNet(nn.Module):
     """Both stages on normalised pictures; what training works with.
 
     Pictures of half the size go through the half-size networks alone: the first leg of training.

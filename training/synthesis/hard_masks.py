@@ -15,7 +15,7 @@ import numpy as np
 from unmask_sdk.core.arrays import Float32Array, Float64Array
 
 from .mask_shapes import MIDDLE, MaskShape, mirror
-from .mesh import across, turned
+from .mesh import ear_axis, yaw_ratio
 from .trimmings import Layer
 
 # A turned head's mask stands off the face most here.
@@ -83,8 +83,8 @@ def stand_off(
         rng: Draws how far: up to 24 units on a profile.
     """
     front = np.exp(-(((outline - _FRONT) / 52.0) ** 2).sum(1))
-    far = turned(landmarks) * rng.uniform(0, 24) * unit
-    return pixels + np.outer(front, across(landmarks)) * far
+    far = yaw_ratio(landmarks) * rng.uniform(0, 24) * unit
+    return pixels + np.outer(front, ear_axis(landmarks)) * far
 
 
 def _loud(rng: np.random.Generator) -> Float64Array:

@@ -53,24 +53,24 @@ def check_landmarks(landmarks: npt.ArrayLike) -> Float64Array:
     return points
 
 
-def eye_centres(landmarks: Float64Array) -> Float64Array:
+def eye_centers(landmarks: Float64Array) -> Float64Array:
     """`[2, 2]`: the centres of the picture-left and picture-right eye."""
     return np.stack([landmarks[list(LEFT_EYE)].mean(0), landmarks[list(RIGHT_EYE)].mean(0)])
 
 
-def across(landmarks: Float64Array) -> Float64Array:
+def ear_axis(landmarks: Float64Array) -> Float64Array:
     """`[2]`: the direction from the ear on the picture's left to the other, of length 1."""
     left, right = landmarks[list(EARS)]
     return np.asarray((right - left) / max(float(np.linalg.norm(right - left)), 1e-6))
 
 
-def turned(landmarks: Float64Array) -> float:
+def yaw_ratio(landmarks: Float64Array) -> float:
     """How far a head is turned: 0 faces the camera, -1 and 1 show one cheek alone.
 
     Positive where the nose points to the picture's right.
     """
     left, right = landmarks[list(EARS)]
-    axis = across(landmarks)
+    axis = ear_axis(landmarks)
     to_left = (landmarks[NOSE_TIP] - left) @ axis
     to_right = (right - landmarks[NOSE_TIP]) @ axis
     cheeks = max(abs(to_left) + abs(to_right), 1e-6)
@@ -80,7 +80,7 @@ def turned(landmarks: Float64Array) -> float:
 def five_points(landmarks: Float64Array) -> Float64Array:
     """`[5, 2]`: eye centres, nose tip, mouth corners (picture-left before picture-right)."""
     rest = landmarks[[NOSE_TIP, MOUTH_LEFT, MOUTH_RIGHT]]
-    return np.concatenate([eye_centres(landmarks), rest])
+    return np.concatenate([eye_centers(landmarks), rest])
 
 
 def _terms(x: Float64Array, y: Float64Array) -> Float64Array:

@@ -18,7 +18,7 @@ from unmask_sdk.core.optional_deps import install
 from unmask_sdk.errors import DataError, MissingDependencyError
 from unmask_sdk.faces.align import crop_matrix, transform_points
 
-from .mesh import POINTS, eye_centres
+from .mesh import POINTS, eye_centers
 
 HOW_TO_GET = (
     "pip download --no-deps --python-version 3.11 --only-binary=:all: mediapipe==0.10.21 && "
@@ -86,5 +86,5 @@ class Mesher:
             self._interpreter.invoke()
             points = self._interpreter.get_tensor(self._output).reshape(POINTS, 3)[:, :2]
             mesh = transform_points(cv2.invertAffineTransform(matrix), points)
-            eyes = eye_centres(mesh)
+            eyes = eye_centers(mesh)
         return mesh

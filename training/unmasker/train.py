@@ -18,8 +18,14 @@ from torch import Tensor
 from unmask_sdk.core.output_paths import make_folder
 from unmask_sdk.errors import TrainingError
 from unmask_sdk.training.datasets.batches import Batches
-from unmask_sdk.training.datasets.crop_cache import Pack, PackPlan, check_room, open_pack
-from unmask_sdk.training.datasets.data import check_splits, most_turned, read_landmarks
+from unmask_sdk.training.datasets.crop_cache import (
+    CropCache,
+    CropCacheConfig,
+    check_disk_space,
+    open_crop_cache,
+)
+from unmask_sdk.training.datasets.landmark_file import read_landmarks
+from unmask_sdk.training.datasets.selection import check_splits, largest_yaw_rows
 
 from .config import Stage, TrainConfig
 from .resuming import open_device
@@ -28,9 +34,9 @@ from .trainer import FROZEN, Trainer
 from .validate import validate
 
 
-def _plans(config: TrainConfig, stage: Stage) -> tuple[PackPlan, PackPlan]:
+def _plans(config: TrainConfig, stage: Stage) -> tuple[CropCacheConfig, CropCacheConfig]:
     """What a stage trains on, and what it is validated with."""
-    plan = PackPlan(
+    plan = CropCacheConfig(
         stage.size,
         stage.variants,
         "train",
@@ -38,7 +44,7 @@ def _plans(config: TrainConfig, stage: Stage) -> tuple[PackPlan, PackPlan]:
         config.limit,
         hard_share=stage.hard_share,
     )
-    held_out = PackPlan(stage.size, 1, "val", None, config.validation)
+    held_out = CropCacheConfig(stage.size, 1, "val", None, config.validation)
     return plan, held_out
 
 
@@ -102,11 +108,11 @@ def train(
                 trainer.frozen_network(term)
         known = read_landmarks(landmarks)
         check_splits(known, landmarks)
-        check_room(faces, known, [p for stage in left for p in _plans(config, stage)], run)
+        check_disk_space(faces, known, [p for stage in left for p in _plans(config, stage)], run)
     for stage in left:
         plans = _plans(config, stage)
-        pack, held_out = (open_pack(faces, known, p, run / "packs", workers) for p in plans)
-        oversampled_rows = most_turned(plans[0].choose(known)) if stage.turned_share else None
+        pack, held_out = (open_crop_cache(faces, known, p, run / "packs", workers) for p in plans)
+        oversampled_rows = largest_yaw_rows(plans[0].choose(known)) if stage.turned_share else None
         batches = Batches(
             pack,
             stage.batch,
@@ -124,7 +130,7 @@ def train(
 
 
 def _run_stage(
-    trainer: Trainer, stage: Stage, batches: Batches, held_out: Pack, run: Path, weights: Path
+    trainer: Trainer, stage: Stage, batches: Batches, held_out: CropCache, run: Path, weights: Path
 ) -> None:
     config = trainer.config
     end = trainer.stage_start(stage) + stage.steps

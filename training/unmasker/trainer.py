@@ -17,7 +17,7 @@ from unmask_sdk.training.datasets.batches import Batch
 from unmask_sdk.training.nets.checkpoint import load_unmasker, save_network
 from unmask_sdk.training.nets.discriminator import FeatureDiscriminator
 from unmask_sdk.training.nets.graph import UnmaskerGraph
-from unmask_sdk.training.nets.networks import Unmasker
+from unmask_sdk.training.nets.networks import UnmaskerNet
 
 from . import losses
 from .config import BALANCED, LossWeights, Stage, TrainConfig
@@ -41,8 +41,8 @@ class Trainer:
         self.config = config
         self.device = device
         layout = torch.channels_last
-        self.net = Unmasker(config.network).to(device, memory_format=layout)
-        self.average = Unmasker(config.network).to(device, memory_format=layout).eval()
+        self.net = UnmaskerNet(config.network).to(device, memory_format=layout)
+        self.average = UnmaskerNet(config.network).to(device, memory_format=layout).eval()
         self.average.load_state_dict(self.net.state_dict())
         self.critic = FeatureDiscriminator(WIDTHS).to(device, memory_format=layout)
         self.optimiser = torch.optim.AdamW(

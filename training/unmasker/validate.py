@@ -6,13 +6,15 @@ import numpy as np
 import torch
 
 from unmask_sdk.training.datasets.batches import read_batch
-from unmask_sdk.training.datasets.crop_cache import Pack
+from unmask_sdk.training.datasets.crop_cache import CropCache
 from unmask_sdk.training.evaluation.metrics import psnr
-from unmask_sdk.training.nets.networks import Unmasker
+from unmask_sdk.training.nets.networks import UnmaskerNet
 
 
 @torch.inference_mode()
-def validate(net: Unmasker, pack: Pack, device: torch.device, batch: int = 20) -> dict[str, float]:
+def validate(
+    net: UnmaskerNet, pack: CropCache, device: torch.device, batch: int = 20
+) -> dict[str, float]:
     """Scores the network on variant 0 of a pack, end to end (its own mask).
 
     Returns:

@@ -81,7 +81,7 @@ def test_layers_are_promoted_until_the_limit_holds(
     from unmask_sdk.calibration.ranges import observe, ranges
     from unmask_sdk.calibration.search.faces import held_out, plain
     from unmask_sdk.calibration.search.sensitivity import loss_of, sensitivity
-    from unmask_sdk.training.datasets.data import read_landmarks
+    from unmask_sdk.training.datasets.landmark_file import read_landmarks
 
     graph = FloatGraph((tiny_artifacts / "unmasker-fp32.onnx").read_bytes())
     faces = read_landmarks(faces_folder / "landmarks.npz")

@@ -11,19 +11,22 @@ from PIL import Image
 
 from unmask_sdk.errors import DataError
 from unmask_sdk.training.datasets.batches import Batches, augment, read_batch
-from unmask_sdk.training.datasets.data import cut, most_turned, read_landmarks, read_picture, select
-from unmask_sdk.training.synthesis.mesh import EARS, NOSE_TIP, mean_face, turned
+from unmask_sdk.training.datasets.crops import cut_crop
+from unmask_sdk.training.datasets.image_files import read_image
+from unmask_sdk.training.datasets.landmark_file import read_landmarks
+from unmask_sdk.training.datasets.selection import largest_yaw_rows, select_faces
+from unmask_sdk.training.synthesis.mesh import EARS, NOSE_TIP, mean_face, yaw_ratio
 
 
 def test_selection_caps_people_and_thins(faces_folder):
     faces = read_landmarks(faces_folder / "landmarks.npz")
     assert len(faces) == 10
     assert faces[0].person == "set/person0"
-    assert len(select(faces, split="train")) == 8
-    assert [f.name for f in select(faces, split="train", per_person=1)] == [
+    assert len(select_faces(faces, split="train")) == 8
+    assert [f.name for f in select_faces(faces, split="train", per_person=1)] == [
         f"set/person{i}/{2 * i}.png" for i in range(4)
     ]
-    assert len(select(faces, split="val", limit=1)) == 1
+    assert len(select_faces(faces, split="val", limit=1)) == 1
 
 
 def test_landmark_files_are_checked(tmp_path):
@@ -39,11 +42,11 @@ def test_landmark_files_are_checked(tmp_path):
 
 def test_a_face_at_the_rim_is_valid_only_where_there_is_data(astronaut):
     picture, mesh = astronaut
-    crop = cut(picture[60:, 150:], mesh - [150, 60], 128)
+    crop = cut_crop(picture[60:, 150:], mesh - [150, 60], 128)
     rows = crop.valid > 0
     assert not rows[:20].any()
     assert rows[60:100, 40:90].all()
-    whole = cut(picture, mesh, 128)
+    whole = cut_crop(picture, mesh, 128)
     assert (whole.valid[30:110] == 255).all()
     # What has data is the same whether or not the rest of the picture is there.
     both = rows & (whole.valid > 0)
@@ -74,13 +77,13 @@ def test_pictures_are_read_upright_and_whole(astronaut, tmp_path):
     exif[0x0112] = 6
     path = tmp_path / "a.jpg"
     Image.fromarray(np.rot90(picture)).save(path, exif=exif, quality=95)
-    assert np.abs(read_picture(path).astype(int) - picture).mean() < 5
+    assert np.abs(read_image(path).astype(int) - picture).mean() < 5
     path.write_bytes(path.read_bytes()[:20_000])
     with pytest.raises(DataError, match=r"a\.jpg is cut off"):
-        read_picture(path)
+        read_image(path)
     path.write_bytes(b"")
     with pytest.raises(DataError, match=r"a\.jpg is empty"):
-        read_picture(path)
+        read_image(path)
 
 
 def test_batches_depend_on_seed_and_step_alone(pack):
@@ -123,9 +126,9 @@ def test_the_most_turned_heads_are_found(faces_folder):
     points = mean_face().copy()
     points[NOSE_TIP] = points[EARS[1]]
     profile = replace(faces[3], landmarks=points)
-    assert turned(points) == 1
-    assert abs(turned(mean_face())) < 0.05
-    assert list(most_turned([*faces[:3], profile, *faces[4:]])) == [3]
+    assert yaw_ratio(points) == 1
+    assert abs(yaw_ratio(mean_face())) < 0.05
+    assert list(largest_yaw_rows([*faces[:3], profile, *faces[4:]])) == [3]
 
 
 def test_augmentation_keeps_input_and_truth_together(pack):

@@ -7,21 +7,22 @@ import pytest
 
 from unmask_sdk.errors import DataError
 from unmask_sdk.training.datasets import people
-from unmask_sdk.training.datasets.data import check_splits, read_landmarks
-from unmask_sdk.training.datasets.people import hold_out, people_of, splits_of
+from unmask_sdk.training.datasets.landmark_file import read_landmarks
+from unmask_sdk.training.datasets.people import assign_splits, hold_out, infer_people
+from unmask_sdk.training.datasets.selection import check_splits
 
 
 def test_a_folder_is_a_person():
-    assert people_of(["bob/1.jpg", "bob/2.jpg", "eve/1.jpg"]) == ["bob", "bob", "eve"]
-    assert people_of(["lfw/Bob/1.jpg", "lfw/Bob/b/1.jpg"]) == ["lfw/Bob", "lfw/Bob/b"]
-    assert people_of(["1.jpg", "2.jpg"]) == ["1.jpg", "2.jpg"]
+    assert infer_people(["bob/1.jpg", "bob/2.jpg", "eve/1.jpg"]) == ["bob", "bob", "eve"]
+    assert infer_people(["lfw/Bob/1.jpg", "lfw/Bob/b/1.jpg"]) == ["lfw/Bob", "lfw/Bob/b"]
+    assert infer_people(["1.jpg", "2.jpg"]) == ["1.jpg", "2.jpg"]
 
 
 def test_a_data_set_is_nobody():
     # Many pictures directly in a top-level folder; and a folder of people with strays in it.
     crowd = [f"utkface/{i}.jpg" for i in range(people.CROWD + 1)]
     rest = ["lfw/Bob/1.jpg", "lfw/stray.jpg", "eve/1.jpg", "eve/2.jpg"]
-    found = people_of([*crowd, *rest])
+    found = infer_people([*crowd, *rest])
     assert found == [*crowd, "lfw/Bob", "lfw/stray.jpg", "eve", "eve"]
 
 
@@ -38,8 +39,8 @@ def test_some_people_are_held_out_but_never_all(count):
 
 
 def test_one_person_alone_is_trained_on():
-    assert splits_of(["me", "me"]) == ["train", "train"]
-    assert splits_of([]) == []
+    assert assign_splits(["me", "me"]) == ["train", "train"]
+    assert assign_splits([]) == []
 
 
 def landmark_file(path, names, **arrays):

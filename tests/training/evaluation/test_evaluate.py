@@ -12,7 +12,8 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 
 from unmask_sdk.errors import DataError
-from unmask_sdk.training.datasets.data import open_crop, read_landmarks
+from unmask_sdk.training.datasets.crops import read_crop
+from unmask_sdk.training.datasets.landmark_file import read_landmarks
 from unmask_sdk.training.evaluation.evaluate import INPUT, OURS, TRUTH, evaluate, run_graph
 from unmask_sdk.training.evaluation.real_photos import real_photos
 from unmask_sdk.training.evaluation.recognition import (
@@ -103,7 +104,7 @@ def test_no_faces_is_said(graph):
 
 def test_a_face_is_most_like_itself(faces_folder, recogniser):
     faces = read_landmarks(faces_folder / "landmarks.npz")
-    crop = open_crop(faces_folder, faces[0], 128)
+    crop = read_crop(faces_folder, faces[0], 128)
     own = recogniser.describe(crop.truth, crop)
     assert own @ own == pytest.approx(1)
     masked, _, _ = crop.masked(kind="dark", seed=0)

@@ -17,7 +17,7 @@ from unmask_sdk.faces.align import crop_matrix, transform_points
 from unmask_sdk.faces.detector_postprocess import ALIGN_SIZE, CELL, decode, overlaps
 from unmask_sdk.training.locator.data import load_backgrounds, load_faces, mesh_box
 from unmask_sdk.training.locator.drawing import Scene
-from unmask_sdk.training.locator.evaluate import evaluate, load_locator
+from unmask_sdk.training.locator.evaluate import evaluate
 from unmask_sdk.training.locator.losses import aligner_loss, detector_loss, detector_targets
 from unmask_sdk.training.locator.mosaics import draw_crop, draw_mosaic
 from unmask_sdk.training.locator.train import read_config, train
@@ -28,8 +28,10 @@ from unmask_sdk.training.nets.locator_networks import (
     DetectorConfig,
     DetectorGraph,
 )
+from unmask_sdk.training.nets.torch_locator import load_locator
+from unmask_sdk.training.synthesis.mask_shapes import MASK_TYPES
+from unmask_sdk.training.synthesis.masked_face import synthesize
 from unmask_sdk.training.synthesis.mesh import mean_face
-from unmask_sdk.training.synthesis.synthesis import MASK_TYPES, synthesise
 
 # The astronaut's eye centres, by MediaPipe's mesh.
 EYES = np.array([[203.5, 102.2], [247.0, 104.6]])
@@ -254,7 +256,7 @@ def placed(image, size, height, roll, centre=None):
 def test_shipped_weights_find_the_astronaut(locator, kind, size, height, roll):
     image = skimage.data.astronaut()
     if kind is not None:
-        image = synthesise(image, astronaut_mesh(), kind=kind, seed=3).image
+        image = synthesize(image, astronaut_mesh(), kind=kind, seed=3).image
     photo, eyes = placed(image, size, height, roll)
     faces = locator(photo)
     assert len(faces) >= 1

@@ -11,16 +11,17 @@ from hypothesis import strategies as st
 from unmask_sdk.errors import DataError, InvalidInputError
 from unmask_sdk.faces.align import crop_matrix, transform_points
 from unmask_sdk.training.synthesis.hard_masks import stand_off
-from unmask_sdk.training.synthesis.mesh import EARS, NOSE_TIP, FaceMap, eye_centres, mean_face
-from unmask_sdk.training.synthesis.synthesis import MASK_TYPES, synthesise
+from unmask_sdk.training.synthesis.mask_shapes import MASK_TYPES
+from unmask_sdk.training.synthesis.masked_face import synthesize
+from unmask_sdk.training.synthesis.mesh import EARS, NOSE_TIP, FaceMap, eye_centers, mean_face
 
 
 @pytest.mark.parametrize("kind", MASK_TYPES)
 def test_same_seed_same_picture_and_another_seed_another(astronaut, kind):
     picture, mesh = astronaut
-    first = synthesise(picture, mesh, kind=kind, seed=5)
-    again = synthesise(picture, mesh, kind=kind, seed=5)
-    other = synthesise(picture, mesh, kind=kind, seed=6)
+    first = synthesize(picture, mesh, kind=kind, seed=5)
+    again = synthesize(picture, mesh, kind=kind, seed=5)
+    other = synthesize(picture, mesh, kind=kind, seed=6)
     assert first.kind == kind
     assert (first.image == again.image).all()
     assert (first.mask == again.mask).all()
@@ -31,14 +32,14 @@ def test_same_seed_same_picture_and_another_seed_another(astronaut, kind):
 @pytest.mark.parametrize("seed", range(8))
 def test_mask_covers_the_mouth_and_leaves_the_eyes(astronaut, kind, seed):
     picture, mesh = astronaut
-    mask = synthesise(picture, mesh, kind=kind, seed=seed).mask
+    mask = synthesize(picture, mesh, kind=kind, seed=seed).mask
 
     def at(point):
         x, y = np.round(mesh[point]).astype(int)
         return mask[y, x]
 
     assert at(14) == 255  # lower lip
-    left, right = np.round(eye_centres(mesh)).astype(int)
+    left, right = np.round(eye_centers(mesh)).astype(int)
     assert mask[left[1], left[0]] == 0
     assert mask[right[1], right[0]] == 0
 
@@ -46,12 +47,12 @@ def test_mask_covers_the_mouth_and_leaves_the_eyes(astronaut, kind, seed):
 @pytest.mark.parametrize("kind", MASK_TYPES)
 def test_hard_masks_are_masks_of_their_own(astronaut, kind):
     picture, mesh = astronaut
-    hard = [synthesise(picture, mesh, kind=kind, seed=seed, hard=True) for seed in range(8)]
-    again = synthesise(picture, mesh, kind=kind, seed=3, hard=True)
+    hard = [synthesize(picture, mesh, kind=kind, seed=seed, hard=True) for seed in range(8)]
+    again = synthesize(picture, mesh, kind=kind, seed=3, hard=True)
     assert (again.image == hard[3].image).all()
     x, y = np.round(mesh[14]).astype(int)  # lower lip
     for seed, pair in enumerate(hard):
-        everyday = synthesise(picture, mesh, kind=kind, seed=seed)
+        everyday = synthesize(picture, mesh, kind=kind, seed=seed)
         assert (pair.mask != everyday.mask).any()
         assert pair.mask[y, x] == 255
         outside = cv2.dilate(pair.mask, np.ones((61, 61), np.uint8)) == 0
@@ -74,7 +75,7 @@ def test_the_front_of_a_mask_stands_off_a_turned_head_to_its_side():
 
 def test_far_from_the_mask_nothing_changes(astronaut):
     picture, mesh = astronaut
-    pair = synthesise(picture, mesh, kind="surgical", seed=1)
+    pair = synthesize(picture, mesh, kind="surgical", seed=1)
     rows, columns = np.nonzero(pair.mask)
     away = np.ones(pair.mask.shape, bool)
     away[
@@ -88,8 +89,8 @@ def test_far_from_the_mask_nothing_changes(astronaut):
 def test_a_scarf_covers_the_neck(astronaut):
     picture, mesh = astronaut
     chin = int(mesh[152, 1])
-    unit = np.linalg.norm(np.subtract(*eye_centres(mesh))) / 60
-    scarf = synthesise(picture, mesh, kind="scarf", seed=2).mask
+    unit = np.linalg.norm(np.subtract(*eye_centers(mesh))) / 60
+    scarf = synthesize(picture, mesh, kind="scarf", seed=2).mask
     assert scarf[int(chin + 15 * unit)].max() == 255
 
 
@@ -108,7 +109,7 @@ def test_any_face_anywhere_gives_a_valid_pair(seed, height, width, x, y, scale, 
     picture = np.random.default_rng(seed).integers(0, 256, (height, width, 3), np.uint8)
     c, s = np.cos(roll) * scale, np.sin(roll) * scale
     mesh = (mean_face() - 128) @ np.array([[c, s], [-s, c]]) + [x, y]
-    pair = synthesise(picture, mesh, seed=seed, hard=hard)
+    pair = synthesize(picture, mesh, seed=seed, hard=hard)
     assert pair.image.shape == picture.shape
     assert pair.image.dtype == np.uint8
     assert pair.mask.shape == picture.shape[:2]
@@ -118,15 +119,15 @@ def test_any_face_anywhere_gives_a_valid_pair(seed, height, width, x, y, scale, 
 def test_bad_input_is_refused(astronaut):
     picture, mesh = astronaut
     with pytest.raises(InvalidInputError, match="kind must be one of"):
-        synthesise(picture, mesh, kind="veil")
+        synthesize(picture, mesh, kind="veil")
     with pytest.raises(InvalidInputError, match="uint8"):
-        synthesise(picture.astype(np.float32), mesh)
+        synthesize(picture.astype(np.float32), mesh)
     with pytest.raises(DataError, match="468"):
-        synthesise(picture, mesh[:100])
+        synthesize(picture, mesh[:100])
     broken = mesh.copy()
     broken[0] = np.nan
     with pytest.raises(DataError, match="finite"):
-        synthesise(picture, broken)
+        synthesize(picture, broken)
 
 
 def test_the_map_returns_to_where_it_started(astronaut):
@@ -142,6 +143,6 @@ def test_the_map_returns_to_where_it_started(astronaut):
 
 
 def test_the_mean_face_lies_in_the_canonical_crop():
-    eyes = eye_centres(mean_face())
+    eyes = eye_centers(mean_face())
     np.testing.assert_allclose(eyes, [[98, 112], [158, 112]], atol=0.3)
     np.testing.assert_allclose(transform_points(crop_matrix(eyes), eyes), [[98, 112], [158, 112]])

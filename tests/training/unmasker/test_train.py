@@ -12,8 +12,8 @@ import torch
 from unmask_sdk.errors import ConfigError, DataError, InvalidInputError, TrainingError
 from unmask_sdk.training.common.mixed_precision import autocast
 from unmask_sdk.training.datasets.batches import read_batch
-from unmask_sdk.training.datasets.crop_cache import PackPlan, check_room
-from unmask_sdk.training.datasets.data import read_landmarks
+from unmask_sdk.training.datasets.crop_cache import CropCacheConfig, check_disk_space
+from unmask_sdk.training.datasets.landmark_file import read_landmarks
 from unmask_sdk.training.nets.checkpoint import load_network
 from unmask_sdk.training.nets.networks import UnmaskerConfig
 from unmask_sdk.training.unmasker.config import LossWeights, Stage, TrainConfig, read_config
@@ -121,10 +121,10 @@ def test_a_run_needs_a_folder_and_room(faces_folder, tmp_path):
     with pytest.raises(InvalidInputError, match=r"--run .*is a file.*choose another folder"):
         run(config(), faces_folder, tmp_path / "file")
     faces = read_landmarks(faces_folder / "landmarks.npz")
-    plan = PackPlan(size=2**20, variants=1, split="train", per_person=None, limit=None)
+    plan = CropCacheConfig(size=2**20, variants=1, split="train", per_person=None, limit=None)
     (tmp_path / "run").mkdir()
     with pytest.raises(DataError, match=r"GB of disk once packed.*--limit"):
-        check_room(faces_folder, faces, [plan], tmp_path / "run")
+        check_disk_space(faces_folder, faces, [plan], tmp_path / "run")
     assert not (tmp_path / "run" / "packs").exists()
 
 

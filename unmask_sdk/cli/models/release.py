@@ -65,7 +65,8 @@ def release(
         undone_on_failure,
         write_documents,
     )
-    from unmask_sdk.training.datasets.data import read_landmarks, select
+    from unmask_sdk.training.datasets.landmark_file import read_landmarks
+    from unmask_sdk.training.datasets.selection import select_faces
     from unmask_sdk.training.evaluation.evaluate import OURS, evaluate, run_graph
     from unmask_sdk.training.evaluation.perceptual_distance import PerceptualDistance
     from unmask_sdk.training.evaluation.real_photos import real_photos
@@ -93,8 +94,8 @@ def release(
                 f"{given or kept} works at {size} px; a release takes unmaskers of {SIZE} px, "
                 f"made by `unmask train training/configs/{kept.stem}.yaml`"
             )
-    pool = select(read_landmarks(faces / "landmarks.npz"), split="val")
-    chosen = select(pool, split="val", limit=limit)
+    pool = select_faces(read_landmarks(faces / "landmarks.npz"), split="val")
+    chosen = select_faces(pool, split="val", limit=limit)
     if not chosen:
         raise DataError(f"{faces / 'landmarks.npz'} has no face in the split 'val'")
     recogniser = Recogniser(sface) if sface else None

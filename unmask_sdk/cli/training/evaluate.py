@@ -55,7 +55,8 @@ def evaluate(
     from unmask_sdk.errors import DataError, InvalidInputError
     from unmask_sdk.faces.align import CROP_SIZE
     from unmask_sdk.training import shipped_weights
-    from unmask_sdk.training.datasets.data import select
+    from unmask_sdk.training.datasets.find_faces import find_faces
+    from unmask_sdk.training.datasets.selection import select_faces
     from unmask_sdk.training.evaluation.evaluate import OURS, run_graph
     from unmask_sdk.training.evaluation.evaluate import evaluate as run
     from unmask_sdk.training.evaluation.perceptual_distance import PerceptualDistance
@@ -63,7 +64,6 @@ def evaluate(
     from unmask_sdk.training.evaluation.recognition import Recogniser
     from unmask_sdk.training.evaluation.report import summarise, write_report
     from unmask_sdk.training.nets.checkpoint import load_unmasker
-    from unmask_sdk.training.synthesis.synth_set import find_faces
 
     if report is not None:
         check_writable(report, "--report")
@@ -80,7 +80,7 @@ def evaluate(
     recogniser = Recogniser(sface) if sface else None
     distance = PerceptualDistance() if perceptual else None
     found = find_faces(faces, landmarks, mesh)
-    chosen = select(found, split=split, limit=limit)
+    chosen = select_faces(found, split=split, limit=limit)
     if not chosen:
         splits = ", ".join(sorted({face.split for face in found}))
         raise DataError(f"no face in split {split!r}; this set has: {splits}. Pass --split")
@@ -94,7 +94,7 @@ def evaluate(
         chosen,
         graphs,
         sizes.pop(),
-        pool=select(found, split=split),
+        pool=select_faces(found, split=split),
         recogniser=recogniser,
         distance=distance,
     )

@@ -33,8 +33,9 @@ def synth(
 
     require("unmask synth", "torch", "safetensors", extra="train")
     from unmask_sdk.core.output_paths import check_writable
-    from unmask_sdk.training.synthesis.synth_set import check_options, find_faces
-    from unmask_sdk.training.synthesis.synth_set import synth as run
+    from unmask_sdk.training.datasets.find_faces import find_faces
+    from unmask_sdk.training.datasets.synth_set import check_options
+    from unmask_sdk.training.datasets.synth_set import write_synth_set as run
 
     check_writable(out, "--out")
     kinds = tuple(kind.strip() for kind in types.split(","))

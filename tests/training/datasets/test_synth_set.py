@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 
 from unmask_sdk.errors import DataError, ImageWriteError, InvalidInputError
-from unmask_sdk.training.datasets.data import read_landmarks
-from unmask_sdk.training.synthesis.mesh import eye_centres
-from unmask_sdk.training.synthesis.synth_set import find_faces, mesh_folder, stems, synth
-from unmask_sdk.training.unmasker.sheet import write_picture
+from unmask_sdk.training.datasets.find_faces import find_faces, mesh_folder
+from unmask_sdk.training.datasets.image_files import write_image
+from unmask_sdk.training.datasets.landmark_file import read_landmarks
+from unmask_sdk.training.datasets.synth_set import unique_stems, write_synth_set
+from unmask_sdk.training.synthesis.mesh import eye_centers
 
 
 @pytest.fixture
@@ -32,7 +33,7 @@ def test_meshing_tells_people_apart_and_holds_some_out(people, astronaut, mesh_m
     assert {face.split for face in faces} == {"train", "val"}
     assert faces[0].split == faces[1].split
     _, mesh = astronaut
-    assert np.abs(eye_centres(faces[0].landmarks) - eye_centres(mesh)).max() < 8
+    assert np.abs(eye_centers(faces[0].landmarks) - eye_centers(mesh)).max() < 8
 
 
 def test_what_cannot_be_read_is_left_out_with_the_reason(people, mesh_model, capsys):
@@ -64,13 +65,13 @@ def test_a_second_run_does_not_mesh_what_the_first_wrote(people, mesh_model, out
     for _ in range(2):
         faces = find_faces(people, None, mesh_model, skip=out)
         assert len(faces) == 5
-        assert synth(people, faces, out, size=64) == 5
+        assert write_synth_set(people, faces, out, size=64) == 5
     assert len(find_faces(people, None, mesh_model, skip=out)) == 5
 
 
 def test_landmarks_written_are_landmarks_read(people, mesh_model, tmp_path):
     faces = mesh_folder(people, mesh_model)
-    synth(people, faces, tmp_path / "out", size=64)
+    write_synth_set(people, faces, tmp_path / "out", size=64)
     again = read_landmarks(tmp_path / "out" / "landmarks.npz")
     for one, other in zip(faces, again, strict=True):
         assert (one.name, one.split, one.person) == (other.name, other.split, other.person)
@@ -79,7 +80,7 @@ def test_landmarks_written_are_landmarks_read(people, mesh_model, tmp_path):
 
 def test_pictures_alike_in_name_do_not_write_over_each_other(astronaut, tmp_path):
     names = ["a__b.png", "a/b.png", "sub/x.jpg", "sub/x.png", "sub/X.png"]
-    assert stems(names) == ["a__b", "a__b_2", "sub__x", "sub__x_2", "sub__X_3"]
+    assert unique_stems(names) == ["a__b", "a__b_2", "sub__x", "sub__x_2", "sub__X_3"]
     folder, out = tmp_path / "faces", tmp_path / "out"
     picture, mesh = astronaut
     names = names[:4]
@@ -87,7 +88,7 @@ def test_pictures_alike_in_name_do_not_write_over_each_other(astronaut, tmp_path
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         cv2.imwrite(str(folder / name), np.full_like(picture, 50 * index))
     np.savez(folder / "landmarks.npz", name=names, landmarks=np.stack([mesh] * 4))
-    synth(folder, find_faces(folder, None, None), out, size=64, variants=2)
+    write_synth_set(folder, find_faces(folder, None, None), out, size=64, variants=2)
     records = [json.loads(line) for line in (out / "pairs.jsonl").read_text().splitlines()]
     assert [r["source"] for r in records] == [n for n in names for _ in range(2)]
     for record in records:
@@ -107,24 +108,24 @@ def test_pictures_alike_in_name_do_not_write_over_each_other(astronaut, tmp_path
 def test_impossible_options_are_refused_before_any_work(faces_folder, tmp_path, options, expected):
     faces = read_landmarks(faces_folder / "landmarks.npz")
     with pytest.raises(InvalidInputError, match=expected):
-        synth(faces_folder, faces, tmp_path / "out", **options)
+        write_synth_set(faces_folder, faces, tmp_path / "out", **options)
     assert not (tmp_path / "out").exists()
 
 
 def test_impossible_places_are_refused(faces_folder, tmp_path):
     faces = read_landmarks(faces_folder / "landmarks.npz")
     with pytest.raises(InvalidInputError, match="another folder"):
-        synth(faces_folder, faces, faces_folder / "set" / "..", size=64)
+        write_synth_set(faces_folder, faces, faces_folder / "set" / "..", size=64)
     (tmp_path / "file").touch()
     with pytest.raises(InvalidInputError, match=r"--out .*is a file.*choose another folder"):
-        synth(faces_folder, faces, tmp_path / "file", size=64)
+        write_synth_set(faces_folder, faces, tmp_path / "file", size=64)
 
 
 def test_a_run_that_fails_leaves_nothing_half_written(people, mesh_model, tmp_path):
     faces = mesh_folder(people, mesh_model)
     (people / "eve" / "1.png").write_bytes(b"no picture")
-    with pytest.raises(DataError, match="cannot read a picture"):
-        synth(people, faces, tmp_path / "out", size=64)
+    with pytest.raises(DataError, match="cannot read an image"):
+        write_synth_set(people, faces, tmp_path / "out", size=64)
     left = [p.name for p in (tmp_path / "out").rglob("*") if p.is_file()]
     assert "pairs.jsonl" not in left
     assert not [name for name in left if "tmp" in name]
@@ -132,17 +133,17 @@ def test_a_run_that_fails_leaves_nothing_half_written(people, mesh_model, tmp_pa
 
 def test_large_crops_have_a_small_sheet(faces_folder, tmp_path):
     faces = read_landmarks(faces_folder / "landmarks.npz")[:2]
-    synth(faces_folder, faces, tmp_path, size=700, kinds=("dark",))
+    write_synth_set(faces_folder, faces, tmp_path, size=700, kinds=("dark",))
     assert cv2.imread(str(tmp_path / "truth" / "set__person0__0.png")).shape == (700, 700, 3)
     assert cv2.imread(str(tmp_path / "sheet.jpg")).shape == (256, 512, 3)
 
 
 def test_pictures_that_cannot_be_written_are_said(tmp_path):
     with pytest.raises(ImageWriteError, match="70000x2"):
-        write_picture(tmp_path / "wide.jpg", np.zeros((2, 70_000, 3), np.uint8))
+        write_image(tmp_path / "wide.jpg", np.zeros((2, 70_000, 3), np.uint8))
     with pytest.raises(ImageWriteError, match=r"or no such format"):
-        write_picture(tmp_path / "a.xyz", np.zeros((2, 2, 3), np.uint8))
+        write_image(tmp_path / "a.xyz", np.zeros((2, 2, 3), np.uint8))
     (tmp_path / "taken.png").mkdir()
     with pytest.raises(ImageWriteError, match="cannot write"):
-        write_picture(tmp_path / "taken.png", np.zeros((2, 2), np.uint8))
+        write_image(tmp_path / "taken.png", np.zeros((2, 2), np.uint8))
     assert [path.name for path in tmp_path.iterdir()] == ["taken.png"]

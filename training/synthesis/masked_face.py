@@ -16,11 +16,10 @@ from unmask_sdk.errors import InvalidInputError
 
 from .fabrics import base_colour, print_pattern, relief, shade
 from .hard_masks import hard_colour, harden_shape, loud_prints, odd_light, stand_off
+from .lighting import Light, image_tint, measure_light, noise_level
 from .mask_shapes import MASK_TYPES, MaskShape, draw_shape
-from .mesh import EARS, NOSE_TIP, SKIN, FaceMap, check_landmarks, mean_face
+from .mesh import EARS, NOSE_TIP, FaceMap, check_landmarks
 from .trimmings import strap_colour, trimmings
-
-__all__ = ["MASK_TYPES", "MaskedFace", "synthesise"]
 
 _SHIFT = 4  # cv2 draws at 1/16 pixel
 
@@ -71,39 +70,9 @@ def _coverage(
     return body, straps
 
 
-@dataclass(frozen=True)
-class _Light:
-    """How the face is lit: mean level, and its change across mean-face units."""
-
-    level: float
-    across: float
-    down: float
-    skin: Float64Array  # mean skin colour, 0..1 RGB
-
-
-def _measure_light(image: UInt8Array, landmarks: Float64Array) -> _Light:
-    points = landmarks[list(SKIN)]
-    height, width = image.shape[:2]
-    inside = (points >= 0).all(1) & (points[:, 0] < width) & (points[:, 1] < height)
-    x = np.clip(points[:, 0].round().astype(int), 0, width - 1)
-    y = np.clip(points[:, 1].round().astype(int), 0, height - 1)
-    small = cv2.blur(image, (5, 5))
-    colours = small[y, x].astype(np.float64)[inside if inside.sum() >= 6 else slice(None)] / 255
-    luma = colours @ [0.299, 0.587, 0.114]
-    where = (mean_face()[list(SKIN)] - [128.0, 150.0]) / 70.0
-    where = where[inside if inside.sum() >= 6 else slice(None)]
-    # A plane through log brightness; damped, since a cheek's blush or a beard is not light.
-    terms = np.c_[np.ones(len(where)), where]
-    plane = np.linalg.solve(terms.T @ terms + np.diag([0, 1.0, 2.0]), terms.T @ np.log(luma + 0.03))
-    bright = float(np.percentile(small[::4, ::4].max(-1), 90)) / 255
-    level = 0.25 + 0.45 * min(1.0, float(np.exp(plane[0])) * 1.6) + 0.45 * bright
-    across, down = np.clip(plane[1:], -0.6, 0.6)
-    return _Light(level, float(across), float(down), np.median(colours, 0))
-
-
 def _cloth_colour(
     shape: MaskShape,
-    light: _Light,
+    light: Light,
     u: Float32Array,
     v: Float32Array,
     inside: Float32Array,
@@ -139,25 +108,7 @@ def _cloth_colour(
     return (albedo * (lit * strength * 255)[..., None] * grey).astype(np.float32)
 
 
-def image_tint(skin: Float64Array) -> Float32Array:
-    """Colour cast of the light, guessed from how far skin is from a usual skin tone; mean 1."""
-    usual = np.array([0.66, 0.51, 0.43])
-    cast = (skin / max(float(skin.mean()), 1e-3)) / (usual / usual.mean())
-    cast = np.clip(cast, 0.6, 1.6) ** 0.5
-    return (cast / cast.mean()).astype(np.float32)
-
-
-def _grain(image: UInt8Array, box: tuple[int, int, int, int]) -> float:
-    """Standard deviation of the picture's own noise (median of its finest detail)."""
-    x0, y0, x1, y1 = box
-    grey = image[y0:y1, x0:x1, 1].astype(np.float32)
-    if grey.shape[0] < 8 or grey.shape[1] < 8:
-        return 0.0
-    detail = grey - cv2.GaussianBlur(grey, (0, 0), 1.0)
-    return float(min(6.0, np.median(np.abs(detail)) * 1.1))
-
-
-def synthesise(
+def synthesize(
     image: UInt8Array,
     landmarks: npt.ArrayLike,
     *,
@@ -214,7 +165,7 @@ def synthesise(
     grid_u, grid_v = face.face_grid(*box)
     u, v = grid_u.astype(np.float32), grid_v.astype(np.float32)
     unit = face.pixels_per_unit
-    light = _measure_light(image, points)
+    light = measure_light(image, points)
     inside = cv2.distanceTransform((body > 127).astype(np.uint8), cv2.DIST_L2, 3) / unit
     cloth = _cloth_colour(
         shape, light, u, v, inside, 1 / unit, rng, (image, hard_rng) if hard_rng else None
@@ -232,7 +183,7 @@ def synthesise(
     cloth[straps > body] = (
         own * strap_tone if bought is None else bought * 255 * light.level * image_tint(light.skin)
     )
-    cloth += rng.normal(0, _grain(image, box) + 0.4, (*cloth.shape[:2], 1)).astype(np.float32)
+    cloth += rng.normal(0, noise_level(image, box) + 0.4, (*cloth.shape[:2], 1)).astype(np.float32)
 
     cover = np.maximum(body, straps).astype(np.float32) / 255
     # Contact shadow: close and soft, a little below the cloth and away from the light.
