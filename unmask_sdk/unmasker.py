@@ -47,39 +47,38 @@ class Unmasker(FacePipeline):
         eyes: npt.ArrayLike | None = None,
         only: Callable[[Location], bool] | None = None,
     ) -> Result:
-        """Takes the masks off all faces of a photo.
+        """Removes the masks from all faces of a photo.
 
-        Faces whose mask covers less than `MIN_MASK_SHARE` of the crop count as not masked: they
-        are left as they are, bit for bit; so are boxes given in which there seems to be no face
-        (`MIN_BOX_SCORE`).
+        A face whose mask covers less than `pipeline.MIN_MASK_SHARE` of its crop counts as not
+        masked and is left unchanged, bit for bit; so is a given box that seems to contain no face
+        (`faces.given_faces.MIN_BOX_SCORE`).
 
         Args:
             image: Path, the bytes of a file (bytes, bytearray, memoryview), an open binary file,
                 Pillow image, or uint8 array `[H, W]`, `[H, W, 1]`, `[H, W, 3]` or `[H, W, 4]` of
                 any size. It is not changed; an open file is read to its end.
-            channels: Order of an array's colours: `rgb`, or `bgr` as OpenCV has them.
-            boxes: `[F, 4]`, (x0, y0, x1, y1) in pixels round each face from forehead to chin, to
-                use instead of looking for faces. For faces rolled by up to 45 degrees; give the
-                eyes of others.
-            eyes: `[F, 2, 2]`, (x, y) in pixels of the eye centres of each face, to use instead of
-                looking for faces. The order says which way up the face is: the one that is left
-                in the picture when the head is upright comes first. Swapped, the face is taken to
-                be upside down.
-            only: Says for each face, by its place (`box`, `eyes`, `confidence`), whether to look
-                at it: `only=lambda face: face.confidence > 0.7`. Others are left as they are, cost
-                nothing, and are not among the result's faces.
+            channels: Order of an array's color channels: `rgb`, or `bgr` as in OpenCV.
+            boxes: `[F, 4]`, (x0, y0, x1, y1) in pixels around each face from forehead to chin, used
+                instead of detection. For faces rolled by up to 45 degrees; for others give the
+                eyes.
+            eyes: `[F, 2, 2]`, (x, y) in pixels of the eye centers of each face, used instead of
+                detection. First the eye that is on the left in the image when the head is upright;
+                in the other order the face is taken to be upside down.
+            only: Decides for each located face (`box`, `eyes`, `confidence`) whether it is
+                processed: `only=lambda face: face.confidence > 0.7`. Others are left unchanged,
+                cost nothing, and are not among the result's faces.
 
         Returns:
-            The result. Where no face was found it has no faces, and the photo unchanged.
+            The result. If no face was found it has no faces, and the photo unchanged.
 
         Raises:
-            ImageReadError: If a file is not a whole picture of at most 144 million pixels.
-            InvalidInputError: If an argument does not fit.
+            ImageReadError: If a file is not a complete image of at most 144 million pixels.
+            InvalidInputError: If an argument is invalid.
             RuntimeUnavailableError: If the model is closed, or its engine fails.
         """
         if only is not None and not callable(only):
             raise InvalidInputError(
-                "only is a function of a face's place, such as "
+                "only must be a function of a located face, such as "
                 f"only=lambda face: face.confidence > 0.7; got {only!r}"
             )
         locator = self.locator
@@ -117,7 +116,7 @@ class Unmasker(FacePipeline):
         progress: Callable[[Progress], object] | None = None,
         stop: Event | None = None,
     ) -> VideoReport:
-        """Takes the masks off a video file; needs the extra `video`.
+        """Removes the masks from a video file; needs the extra `video`.
 
         Args:
             source: A video file.
@@ -126,17 +125,18 @@ class Unmasker(FacePipeline):
                 bits), in WebM VP9 (AV1).
             crf: Constant rate factor, from 0 (best) to the encoder's 51 or 63; 18 by default for
                 H.264.
-            smooth: Whether crops and fills are held still between frames (`Session`).
+            smooth: Whether crops and fills are smoothed over time (`Session`).
             progress: Called after each batch of frames, the last included.
-            stop: Set it, from any thread, to end early; the file holds what was done, and plays.
+            stop: Set it, from any thread, to end early; the file then holds the frames done so far,
+                and plays.
 
         Returns:
-            What was done.
+            A report of what was done.
 
         Raises:
-            VideoReadError: If `source` is no video that can be read.
+            VideoReadError: If `source` is not a video that can be read.
             VideoWriteError: If `target` cannot be written, or cannot hold what the source holds.
-            InvalidInputError: If an argument does not fit.
+            InvalidInputError: If an argument is invalid.
             RuntimeUnavailableError: If the model is closed, or its engine fails.
             MissingDependencyError: If PyAV is not installed.
             VideoInterrupted: After Ctrl-C, once the file is finished; it is a `KeyboardInterrupt`.
@@ -161,23 +161,23 @@ class Unmasker(FacePipeline):
         timeout: float | None = 10.0,
         smooth: bool = True,
     ) -> Stream:
-        """Takes the masks off live frames: an iterator of results that is never late.
+        """Removes the masks from live frames without falling behind: an iterator of results.
 
-        Frames that come while another is worked on are dropped, but for the latest. For the
+        Of the frames that arrive while another is processed, only the latest is kept. For the
         frames of a file use `video`, or `unmask_sdk.Session`, which drop none.
 
         Args:
             frames: Any iterable of uint8 `[H, W, 3]` arrays, such as `unmask_sdk.Camera(0)`.
-            channels: Order of the frames' colours: `rgb`, or `bgr` as OpenCV has them.
-            queue: Frames that may wait; 1 gives the least delay.
-            timeout: Seconds to wait for a frame before `SourceError`; None waits for ever.
-            smooth: Whether crops and fills are held still between frames (`Session`).
+            channels: Order of the frames' color channels: `rgb`, or `bgr` as in OpenCV.
+            queue: Frames that may wait; 1 gives the lowest latency.
+            timeout: Seconds to wait for a frame before `SourceError`; None waits without limit.
+            smooth: Whether crops and fills are smoothed over time (`Session`).
 
         Returns:
             The stream: iterate over it, read its `counters`, `close` it from any thread.
 
         Raises:
-            InvalidInputError: If an argument does not fit.
+            InvalidInputError: If an argument is invalid.
             RuntimeUnavailableError: If the model is closed.
         """
         return Stream(self, frames, channels=channels, queue=queue, timeout=timeout, smooth=smooth)

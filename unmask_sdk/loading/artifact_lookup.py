@@ -1,4 +1,4 @@
-"""Which file of the manifests serves a role on a runtime, and what to do where none does."""
+"""Which file of the manifests a runtime opens for a role, and the fix if there is none."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ from unmask_sdk.errors import ArtifactError, InvalidInputError
 from unmask_sdk.runtimes.registry import Problem, RuntimeEntry
 
 AUTO = "auto"
-# Taken where a folder holds several networks of a role.
+# Preferred if a folder holds several networks of a role.
 DEFAULTS = ("unmask-256",)
 
-# Every export lists the reference weights too.
+# Every export includes the reference weights.
 _EXPORTED_WITH = {"safetensors": "onnx"}
 
 
 def resolve_model_name(manifests: tuple[Manifest, ...], role: str, model: str | None) -> str | None:
-    """Gives the name of the network to take for a role; None if no manifest has the role.
+    """Returns the name of the network to use for a role; None if no manifest has the role.
 
-    A folder that has the role at all answers for it: an unmasker of the user's own must not give
-    way to the package's because it lacks a format.
+    The first folder that has the role decides: the user's own unmasker must not be replaced by the
+    package's because it lacks a format.
 
     Raises:
-        InvalidInputError: If there is none of the name asked for, or several to choose from.
+        InvalidInputError: If no network has this name, or there are several to choose from.
     """
     known = [dict.fromkeys(a.name for a in m.artifacts if a.role == role) for m in manifests]
     if model is not None:
@@ -34,7 +34,7 @@ def resolve_model_name(manifests: tuple[Manifest, ...], role: str, model: str | 
     if len(preferred) > 1:
         raise InvalidInputError(
             f"there are several networks of the role {role}: {', '.join(names)}; "
-            f"choose one with model={names[0]!r}, or export each to a folder of its own"
+            f"choose one with model={names[0]!r}, or export each to a separate folder"
         )
     return next(iter(preferred), None)
 
@@ -46,18 +46,18 @@ def missing_artifact(
     precision: str,
     model: str | None,
 ) -> Problem:
-    """Says that there is no artifact for a runtime, and what makes one."""
+    """Returns that a runtime has no artifact, and the command that makes one."""
     wanted = "" if precision == AUTO else f" {precision}"
     runnable = runnable_files(manifests, role, entry, model)
     format = _EXPORTED_WITH.get(entry.formats[0], entry.formats[0])
     first = entry.precisions[0] if precision == AUTO else precision
-    mends = [f"ask for the precision {' or '.join(runnable)}"] if runnable else []
+    fixes = [f"ask for the precision {' or '.join(runnable)}"] if runnable else []
     if first in entry.precisions:
-        mends.append(f"unmask export {format} --precision {first} -o DIR, and load(artifacts=DIR)")
+        fixes.append(f"unmask export {format} --precision {first} -o DIR, and load(artifacts=DIR)")
     return Problem(
         ArtifactError,
         f"there is no{wanted} {model or role} that {entry.title} opens",
-        ", or ".join(mends) or f"ask for the precision {' or '.join(entry.precisions)}",
+        ", or ".join(fixes) or f"ask for the precision {' or '.join(entry.precisions)}",
     )
 
 
@@ -82,7 +82,7 @@ def pick_file(
     precision: str,
     model: str | None,
 ) -> tuple[Manifest, Artifact] | None:
-    """Gives the file that a runtime opens for a role, if there is one."""
+    """Returns the file that a runtime opens for a role; None if there is none."""
     runnable = runnable_files(manifests, role, entry, model)
     chosen = next(iter(runnable), None) if precision == AUTO else precision
     return None if chosen is None else runnable.get(chosen)
@@ -91,7 +91,7 @@ def pick_file(
 def runnable_files(
     manifests: tuple[Manifest, ...], role: str, entry: RuntimeEntry, model: str | None
 ) -> dict[str, tuple[Manifest, Artifact]]:
-    """Gives what a runtime can open for a role by precision, the preferred one first."""
+    """Returns what a runtime can open for a role by precision, the preferred one first."""
     name = resolve_model_name(manifests, role, model)
     for manifest in manifests:
         files = manifest.find(role=role, formats=entry.formats)

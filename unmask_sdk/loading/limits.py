@@ -1,6 +1,6 @@
-"""What a runtime may take and must keep, and whether it does on this device.
+"""Limits on time and quality, and whether a runtime keeps them on this device.
 
-Speed is measured once and remembered; quality is what the artifact's certificate says.
+Latency is measured once and cached; quality is what the artifact's certificate says.
 """
 
 from __future__ import annotations
@@ -26,17 +26,17 @@ if TYPE_CHECKING:
     from unmask_sdk.core.manifest import Artifact
     from unmask_sdk.runtimes.base import Runtime
 
-# Runs before the clock counts, and runs that it counts.
+# Runs before the measurement, and measured runs.
 WARM_UP = 5
 RUNS = 15
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What is asked of the unmasker; None asks nothing.
+    """What is required of the unmasker; None requires nothing.
 
     Attributes:
-        max_ms: Milliseconds that one picture may take, the median of `RUNS`.
+        max_ms: Milliseconds that one image may take, the median of `RUNS`.
         min_psnr: PSNR in dB to the reference that the certificate must show for every output.
 
     Raises:
@@ -53,20 +53,20 @@ class Limits:
 
     @property
     def given(self) -> bool:
-        """Whether anything is asked."""
+        """Whether anything is required."""
         return self != Limits()
 
     def missed_by(self, runtime: Runtime[Any]) -> str | None:
-        """Says which limit an opened unmasker does not keep; None if it keeps both."""
+        """Returns which limit an opened unmasker misses; None if it keeps both."""
         quality = psnr_of(runtime.artifact)
         if self.min_psnr is not None and quality < self.min_psnr:
-            return f"its certificate shows {quality:.1f} dB, min_psnr={self.min_psnr:g} asks more"
+            return f"its certificate shows {quality:.1f} dB, below min_psnr={self.min_psnr:g}"
         if self.max_ms is not None:
             taken = milliseconds(runtime)
             if taken > self.max_ms:
                 return (
-                    f"a face takes {taken:.1f} ms here, max_ms={self.max_ms:g} allows less "
-                    "(`unmask cache clear` has it measured again)"
+                    f"a face takes {taken:.1f} ms here, more than max_ms={self.max_ms:g} "
+                    "(measure again with: unmask cache clear)"
                 )
         return None
 
@@ -77,12 +77,12 @@ def psnr_of(artifact: Artifact) -> float:
 
 
 def timings_folder() -> Path:
-    """Gives the folder of what was measured on this device, there or not."""
+    """Returns the folder of cached measurements; it may not exist yet."""
     return cache_folder() / "timings"
 
 
 def timings() -> list[str]:
-    """Describes what was measured on this device, a line each."""
+    """Describes the cached measurements of this device, one line each."""
     found = []
     for file in sorted(timings_folder().glob("*.json")):
         with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
@@ -96,7 +96,7 @@ def timings() -> list[str]:
 
 
 def forget_timings() -> int:
-    """Removes what was measured, and gives the number of measurements."""
+    """Removes the cached measurements, and returns their number."""
     files = list(timings_folder().glob("*.json"))
     for file in files:
         file.unlink(missing_ok=True)
@@ -104,9 +104,9 @@ def forget_timings() -> int:
 
 
 def milliseconds(runtime: Runtime[Any]) -> float:
-    """Gives the median time of one picture: as measured before on this device, or else now.
+    """Returns the median time of one image on this device, cached or measured now.
 
-    `unmask cache clear` has it measured again.
+    `unmask cache clear` removes the cached measurements.
     """
     file = timings_folder() / f"{_key(runtime)}.json"
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError):

@@ -1,4 +1,4 @@
-"""Live frames in, results out: never late, never stuck."""
+"""Live frames in, results out, without falling behind."""
 
 from __future__ import annotations
 
@@ -19,23 +19,21 @@ from unmask_sdk.result import Result
 from .latest_queue import Ended, Latest
 from .session import Session, check_frames
 
-# More frames than that fit in no memory.
+# More frames than this would not fit in memory.
 _MAX_QUEUE = 2**16
-
-
-# `close` waits no longer than this for a source that is stuck.
-_PATIENCE = 0.5
+# Seconds that `close` waits for a source that hangs.
+_CLOSE_TIMEOUT = 0.5
 
 
 @dataclass(frozen=True)
 class Counters:
-    """What became of the frames of a stream.
+    """Counts of the frames of a stream.
 
     Attributes:
-        received: Frames that the source gave.
-        dropped: Frames thrown away because a newer one came before their turn.
-        done: Results given.
-        stalls: Times that the source gave no frame for too long.
+        received: Frames that the source delivered.
+        dropped: Frames discarded because a newer one arrived before they were processed.
+        done: Results returned.
+        stalls: Times that the source delivered no frame within the timeout.
     """
 
     received: int
@@ -47,23 +45,23 @@ class Counters:
 class Stream(Closing, Iterator[Result]):
     """An iterator of results over live frames; `model.stream(…)` makes one.
 
-    A thread of its own takes the frames from the source as they come. Of those that come while
-    one is worked on, the latest `queue` are kept. The work is done in the thread that iterates.
+    A background thread reads the frames from the source. Of those that arrive while one is
+    processed, the latest `queue` are kept. Frames are processed in the thread that iterates.
 
-    Threads: one iterates; any may call `close` or read `counters`, at any time. One that nobody
-    holds any more, such as after a `break`, is closed as by `close`.
+    Threads: one thread iterates; any thread may call `close` or read `counters`, at any time. A
+    stream that is garbage-collected, such as after a `break`, is closed.
 
     Args:
         model: The model; it stays open.
-        frames: The source: any iterable of uint8 `[H, W, 3]` arrays, each an array of its own. If
-            it has a method `close`, it is called when the stream is closed.
-        channels: `rgb`, or `bgr` as OpenCV has them.
-        queue: Frames that may wait; 1 gives the least delay.
-        timeout: Seconds to wait for a frame; None waits for ever, or until `close`.
-        smooth: Whether crops and fills are held still between frames (`Session`).
+        frames: The source: any iterable of uint8 `[H, W, 3]` arrays, each a new array. If it has a
+            method `close`, it is called when the stream is closed.
+        channels: `rgb`, or `bgr` as in OpenCV.
+        queue: Frames that may wait; 1 gives the lowest latency.
+        timeout: Seconds to wait for a frame; None waits until `close`.
+        smooth: Whether crops and fills are smoothed over time (`Session`).
 
     Raises:
-        InvalidInputError: If an argument does not fit.
+        InvalidInputError: If an argument is invalid.
         RuntimeUnavailableError: If the model is closed.
     """
 
@@ -79,7 +77,7 @@ class Stream(Closing, Iterator[Result]):
     ) -> None:
         check_frames(
             frames,
-            "an iterable of pictures, such as unmask_sdk.Camera(0)",
+            "an iterable of images, such as unmask_sdk.Camera(0)",
             "; for a file use model.video(IN, OUT)",
         )
         check_channels(channels)
@@ -92,21 +90,21 @@ class Stream(Closing, Iterator[Result]):
         self._waiting: Latest[Any] = Latest(queue)
         self._done = 0
         self._stalls = 0
-        # Neither knows the stream, or it would be held by its own thread for ever.
+        # Neither refers to the stream, or its own thread would keep it alive.
         self._end = weakref.finalize(self, _end, frames, self._waiting)
-        # A source that is stuck must not keep the program from ending.
+        # A source that hangs must not keep the program from ending.
         self._reader = threading.Thread(
             target=_read, args=(frames, self._waiting), name="unmask-stream", daemon=True
         )
         self._reader.start()
 
     def __next__(self) -> Result:
-        """Gives the result for the next frame.
+        """Returns the result for the next frame.
 
         Raises:
             StopIteration: If the source has ended, or the stream is closed.
-            SourceError: If no frame came in time; iterating may go on.
-            InvalidInputError: If a frame is no such array.
+            SourceError: If no frame arrived in time; iteration may continue.
+            InvalidInputError: If a frame is not such an array.
         """
         try:
             frame = self._waiting.get(self._timeout)
@@ -115,8 +113,8 @@ class Stream(Closing, Iterator[Result]):
         except TimeoutError:
             self._stalls += 1
             raise SourceError(
-                f"the source gave no frame for {self._timeout:g} seconds; see to it, or wait "
-                "longer with timeout="
+                f"the source delivered no frame for {self._timeout:g} seconds; check the source, or "
+                "wait longer with timeout="
             ) from None
         result = self._session(read(frame, self._channels).pixels)
         self._done += 1
@@ -124,15 +122,15 @@ class Stream(Closing, Iterator[Result]):
 
     @property
     def counters(self) -> Counters:
-        """What became of the frames so far."""
+        """Counts of the frames so far."""
         waiting = self._waiting
         return Counters(waiting.received, waiting.dropped, self._done, self._stalls)
 
     def close(self) -> None:
-        """Ends the stream: whoever waits for a result is told at once. May be called twice."""
+        """Ends the stream; a thread that waits for a result gets `StopIteration`. Idempotent."""
         self._end()
         if threading.current_thread() is not self._reader:
-            self._reader.join(_PATIENCE)
+            self._reader.join(_CLOSE_TIMEOUT)
 
 
 def _read(frames: Iterable[Any], waiting: Latest[Any]) -> None:
@@ -140,7 +138,7 @@ def _read(frames: Iterable[Any], waiting: Latest[Any]) -> None:
         for frame in frames:
             if not waiting.put(frame):
                 return
-    except BaseException as error:  # noqa: BLE001  Told to the thread that iterates.
+    except BaseException as error:  # noqa: BLE001  Raised in the thread that iterates.
         waiting.end(error)
     else:
         waiting.end()
@@ -149,6 +147,6 @@ def _read(frames: Iterable[Any], waiting: Latest[Any]) -> None:
 def _end(frames: Iterable[Any], waiting: Latest[Any]) -> None:
     waiting.close()
     close = getattr(frames, "close", None)
-    # A generator can only be closed by the thread that runs it: it is dropped instead.
+    # Only the thread that runs a generator can close it; this one just drops it.
     if close is not None and not isinstance(frames, GeneratorType):
         close()
