@@ -113,8 +113,8 @@ class Stream(Closing, Iterator[Result]):
         except TimeoutError:
             self._stalls += 1
             raise SourceError(
-                f"the source delivered no frame for {self._timeout:g} seconds; check the source, or "
-                "wait longer with timeout="
+                f"the source delivered no frame for {self._timeout:g} seconds; check the source, "
+                "or wait longer with timeout="
             ) from None
         result = self._session(read(frame, self._channels).pixels)
         self._done += 1

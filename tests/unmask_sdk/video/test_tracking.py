@@ -175,7 +175,7 @@ def test_a_session_without_faces_and_with_wrong_frames(painted_model, backdrop, 
     np.testing.assert_array_equal(result.image, backdrop)
     with pytest.raises(InvalidInputError, match="uint8 RGB"):
         session(backdrop.astype(np.float32))
-    with pytest.raises(InvalidInputError, match="frames must be a list of pictures; got NoneType"):
+    with pytest.raises(InvalidInputError, match="frames must be a list of images; got NoneType"):
         session.batch(None)
     closed = load("onnx", artifacts=painted_artifacts)
     closed.close()
