@@ -1,11 +1,11 @@
-"""unmask-sdk takes the face mask off a face picture, on the device.
+"""unmask-sdk removes the face mask from a photo of a face, on the device.
 
     import unmask_sdk
 
     model = unmask_sdk.load()
     result = model("photo.jpg")
 
-Importing this is quick and imports no engine; what is heavy loads when it is first used.
+Importing the package is fast and imports no engine: heavy modules load on first use.
 """
 
 from __future__ import annotations
@@ -49,14 +49,14 @@ if TYPE_CHECKING:
 
     __version__: str
 
-# In a clone, the packages of this one lie beside it; Python started there takes this folder before
-# the installed package, and has to find them.
-_beside = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-if os.path.isfile(os.path.join(_beside, "pyproject.toml")):
-    __path__.append(_beside)
+# In a clone, the subpackages `runtimes`, `export` and so on are siblings of this folder. Python
+# started in the clone imports this folder instead of an installed package, and must find them.
+_clone = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+if os.path.isfile(os.path.join(_clone, "pyproject.toml")):
+    __path__.append(_clone)
 
-# ONNX Runtime reports to its makers unless this is set before it is first imported. Faces are no
-# business of theirs; who wants the reports says so in the environment.
+# ONNX Runtime sends telemetry unless this is set before its first import. Users who want to send
+# it set the variable in their environment.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 __all__ = [
@@ -110,7 +110,7 @@ _LAZY = {
 }
 
 
-# Not for type checkers, which would take every mistake for a name that it gives.
+# Hidden from type checkers, which would accept every misspelled name.
 if not TYPE_CHECKING:
 
     def __getattr__(name: str) -> Any:

@@ -72,7 +72,8 @@ class Result:
 
         Raises:
             ImageWriteError: If the extension is not supported, or the file cannot be written.
-            InvalidInputError: If `path` is not a path, or `quality` not a whole number from 1 to 100.
+            InvalidInputError: If `path` is not a path, or `quality` is not a whole number from 1
+                to 100.
         """
         if hasattr(path, "write"):
             raise InvalidInputError(
