@@ -12,7 +12,7 @@ from unmask_sdk.training.datasets.crop_cache import CropCache, CropCacheConfig, 
 from unmask_sdk.training.datasets.landmark_file import read_landmarks
 from unmask_sdk.training.synthesis.mesh import mean_face
 from unmask_sdk.training.synthesis.mesher import CENTRE, INPUT, SIDE
-from unmask_sdk.training.unmasker.perceptual import BLOCKS, WIDTHS
+from unmask_sdk.training.unmasker.perceptual_loss import BLOCKS, WIDTHS
 
 
 @pytest.fixture(scope="session")

@@ -15,8 +15,8 @@ import torch
 from unmask_sdk.core.optional_deps import install
 from unmask_sdk.errors import DataError, MissingDependencyError
 from unmask_sdk.training.synthesis.mesher import Mesher
-from unmask_sdk.training.unmasker.identity import LAYERS, load_identity
-from unmask_sdk.training.unmasker.perceptual import load_perceptual
+from unmask_sdk.training.unmasker.identity_loss import LAYERS, load_identity
+from unmask_sdk.training.unmasker.perceptual_loss import load_perceptual
 
 
 @pytest.fixture(scope="module")

@@ -18,9 +18,9 @@ from unmask_sdk.training.datasets.image_files import read_image
 from unmask_sdk.training.nets.torch_locator import load_locator
 from unmask_sdk.training.synthesis.mesh import five_points
 
-from .data import Face, load_backgrounds, load_faces, mesh_box, val_photos
-from .drawing import Scene, draw_background, paste
-from .mosaics import throw
+from .compositing import Scene, draw_background, paste
+from .faces import Face, load_backgrounds, load_faces, mesh_box, val_photos
+from .samples import throw
 
 PHOTO_SIZE = 640
 # Mean side of the face's box in pixels of a 640 px photo; the last reaches beyond the frame.

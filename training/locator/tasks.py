@@ -22,9 +22,9 @@ from unmask_sdk.training.nets.locator_networks import (
     DetectorGraph,
 )
 
-from .drawing import Scene
+from .compositing import Scene
 from .losses import aligner_loss, detector_loss, detector_targets
-from .mosaics import draw_crop, draw_mosaic
+from .samples import draw_crop, draw_mosaic
 
 MOSAIC_SIZE = 256
 VAL_SAMPLES = 256

@@ -16,16 +16,22 @@ from torch.utils.data import DataLoader
 
 from unmask_sdk.core.output_paths import make_folder
 from unmask_sdk.errors import ConfigError
+from unmask_sdk.training.common.device import open_device
 from unmask_sdk.training.common.mixed_precision import autocast
+from unmask_sdk.training.common.resume_checkpoint import open_checkpoint, save_checkpoint
+from unmask_sdk.training.common.yaml_config import (
+    MIN_LEARNING_RATE,
+    build_dataclass,
+    check_range,
+    read_yaml,
+)
 from unmask_sdk.training.datasets.image_files import write_image
 from unmask_sdk.training.datasets.landmark_file import read_landmarks
 from unmask_sdk.training.datasets.selection import check_splits
 from unmask_sdk.training.nets.checkpoint import save_network
-from unmask_sdk.training.unmasker.resuming import open_checkpoint, open_device, save_checkpoint
-from unmask_sdk.training.unmasker.settings import LEAST_RATE, build, check_range, read_yaml
 
-from .data import load_backgrounds, load_faces
-from .drawing import Scene
+from .compositing import Scene
+from .faces import load_backgrounds, load_faces
 from .tasks import AlignerTask, DetectorTask, Task
 
 TASKS: dict[str, type[Task]] = {"detector": DetectorTask, "aligner": AlignerTask}
@@ -49,7 +55,7 @@ class FitConfig:
 
     def __post_init__(self) -> None:
         check_range(self, "steps batch", 1)
-        check_range(self, "rate", LEAST_RATE, 1)
+        check_range(self, "rate", MIN_LEARNING_RATE, 1)
 
 
 @dataclass(frozen=True)
@@ -105,8 +111,7 @@ def read_config(path: Path, **changes: Any) -> LocatorTrainConfig:
     """
     values = read_yaml(path)
     values |= {key: value for key, value in changes.items() if value is not None}
-    config: LocatorTrainConfig = build(LocatorTrainConfig, values, path.name)
-    return config
+    return build_dataclass(LocatorTrainConfig, values, path.name)
 
 
 def train(config: LocatorTrainConfig, *, only: str | None = None) -> dict[str, Path]:

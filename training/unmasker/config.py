@@ -7,9 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from unmask_sdk.errors import ConfigError
+from unmask_sdk.training.common.yaml_config import (
+    MIN_LEARNING_RATE,
+    build_dataclass,
+    check_range,
+    read_yaml,
+)
 from unmask_sdk.training.nets.networks import UnmaskerConfig
-
-from .settings import LEAST_RATE, build, check_range, read_yaml
 
 # Terms whose pull on the picture is scaled against the reconstruction's, see `Trainer._balanced`.
 BALANCED = ("adversarial", "perceptual", "identity", "distillation")
@@ -78,7 +82,7 @@ class Stage:
     def __post_init__(self) -> None:
         if min(self.size, self.steps, self.batch, self.variants) < 1:
             raise ConfigError(f"a stage needs positive steps, batch, variants and size; got {self}")
-        check_range(self, "rate", LEAST_RATE, 1)
+        check_range(self, "rate", MIN_LEARNING_RATE, 1)
         check_range(self, "final_rate hard_share turned_share again_share", 0, 1)
         if self.again_share and self.losses.fills:
             raise ConfigError(
@@ -108,8 +112,8 @@ class TrainConfig:
         teacher: Weight file of a larger unmasker, whose fill the distillation term follows.
         start: Weight file of the same network to begin from, instead of at random.
         compile: Whether to compile the networks (slow start, about a third faster on CPU).
-        perceptual_weights: Path of the VGG16 weight file (see `training/unmasker/perceptual.py`).
-        identity_weights: Folder of face-recognition weights (see `training/unmasker/identity.py`).
+        perceptual_weights: VGG16 weight file (see `unmasker/perceptual_loss.py`).
+        identity_weights: Folder of face-recognition weights (see `unmasker/identity_loss.py`).
     """
 
     name: str
@@ -191,5 +195,4 @@ def read_config(path: Path, **overrides: Any) -> TrainConfig:
     """
     value = read_yaml(path)
     value.update({k: v for k, v in overrides.items() if v is not None})
-    config: TrainConfig = build(TrainConfig, value, path.name)
-    return config
+    return build_dataclass(TrainConfig, value, path.name)

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from unmask_sdk.core.output_paths import make_folder
 from unmask_sdk.errors import TrainingError
+from unmask_sdk.training.common.device import open_device
 from unmask_sdk.training.datasets.batches import Batches
 from unmask_sdk.training.datasets.crop_cache import (
     CropCache,
@@ -28,10 +29,9 @@ from unmask_sdk.training.datasets.landmark_file import read_landmarks
 from unmask_sdk.training.datasets.selection import check_splits, largest_yaw_rows
 
 from .config import Stage, TrainConfig
-from .resuming import open_device
-from .sheet import write_sheet
+from .sample_sheet import write_sample_sheet
 from .trainer import FROZEN, Trainer
-from .validate import validate
+from .validation import validate
 
 
 def _plans(config: TrainConfig, stage: Stage) -> tuple[CropCacheConfig, CropCacheConfig]:
@@ -168,7 +168,7 @@ def _run_stage(
             }
             _log(run, entry)
             _check_finite(entry)
-            write_sheet(
+            write_sample_sheet(
                 trainer.average, held_out, run / f"sheet-{trainer.step:06d}.jpg", trainer.device
             )
             progress.update(task, note=f"hole {scores['hole_psnr']:.2f} dB")

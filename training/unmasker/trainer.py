@@ -13,6 +13,7 @@ from torch import Tensor
 
 from unmask_sdk.errors import ConfigError
 from unmask_sdk.training.common.mixed_precision import autocast
+from unmask_sdk.training.common.resume_checkpoint import open_checkpoint, save_checkpoint
 from unmask_sdk.training.datasets.batches import Batch
 from unmask_sdk.training.nets.checkpoint import load_unmasker, save_network
 from unmask_sdk.training.nets.discriminator import FeatureDiscriminator
@@ -21,8 +22,7 @@ from unmask_sdk.training.nets.networks import UnmaskerNet
 
 from . import losses
 from .config import BALANCED, LossWeights, Stage, TrainConfig
-from .perceptual import WIDTHS, Perceptual, View, load_perceptual
-from .resuming import open_checkpoint, save_checkpoint
+from .perceptual_loss import WIDTHS, Perceptual, View, load_perceptual
 
 # The fixed network behind each term that has one; loaded before any work.
 FROZEN = {
@@ -108,7 +108,7 @@ class Trainer:
             network.features = self.compiled(network.features)
             return network
         if name == "identity":
-            from .identity import load_identity
+            from .identity_loss import load_identity
 
             return load_identity(Path(str(self.config.identity_weights)))
         teacher = load_unmasker(str(self.config.teacher)).unmasker

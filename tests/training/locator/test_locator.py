@@ -15,11 +15,11 @@ from unmask_sdk import training
 from unmask_sdk.errors import ConfigError, DataError
 from unmask_sdk.faces.align import crop_matrix, transform_points
 from unmask_sdk.faces.detector_postprocess import ALIGN_SIZE, CELL, decode, overlaps
-from unmask_sdk.training.locator.data import load_backgrounds, load_faces, mesh_box
-from unmask_sdk.training.locator.drawing import Scene
+from unmask_sdk.training.locator.compositing import Scene
 from unmask_sdk.training.locator.evaluate import evaluate
+from unmask_sdk.training.locator.faces import load_backgrounds, load_faces, mesh_box
 from unmask_sdk.training.locator.losses import aligner_loss, detector_loss, detector_targets
-from unmask_sdk.training.locator.mosaics import draw_crop, draw_mosaic
+from unmask_sdk.training.locator.samples import draw_crop, draw_mosaic
 from unmask_sdk.training.locator.train import read_config, train
 from unmask_sdk.training.nets.checkpoint import load_network
 from unmask_sdk.training.nets.locator_networks import (

@@ -26,11 +26,11 @@ def train(
         str | None, typer.Option(help="Weights of the larger unmasker that a small one follows.")
     ] = None,
     perceptual_weights: Annotated[
-        str | None, typer.Option(help="VGG16 weights (see training/unmasker/perceptual.py).")
+        str | None, typer.Option(help="VGG16 weights (see training/unmasker/perceptual_loss.py).")
     ] = None,
     identity_weights: Annotated[
         str | None,
-        typer.Option(help="Folder of dlib's weights (training/unmasker/identity.py)."),
+        typer.Option(help="Folder of dlib's weights (training/unmasker/identity_loss.py)."),
     ] = None,
 ) -> None:
     """Train the unmasker: weights, metrics.jsonl and sample sheets appear in the run folder.

@@ -8,9 +8,9 @@ import pytest
 
 from unmask_sdk import training
 from unmask_sdk.errors import ConfigError
+from unmask_sdk.training.common.device import open_device
 from unmask_sdk.training.locator import train as locator_train
 from unmask_sdk.training.unmasker import config
-from unmask_sdk.training.unmasker.resuming import open_device
 
 CONFIGS = Path(training.__path__[0]) / "configs"
 

@@ -96,7 +96,7 @@ def load_identity(folder: Path) -> Identity:
     except (OSError, ValueError) as error:
         raise DataError(
             f"cannot read face-recognition weights in {folder}: {error}; get them with: "
-            "npm pack @vladmandic/face-api@1.7.15 (see training/unmasker/identity.py)"
+            "npm pack @vladmandic/face-api@1.7.15 (see training/unmasker/identity_loss.py)"
         ) from None
     weights, start = {}, 0
     for entry in groups[0]["weights"]:

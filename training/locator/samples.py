@@ -21,8 +21,8 @@ from unmask_sdk.faces.detector_postprocess import (
 )
 from unmask_sdk.training.synthesis.mesh import five_points
 
-from .data import mesh_box
-from .drawing import Scene, compose, degrade, draw_background, paste
+from .compositing import Scene, compose, degrade, draw_background, paste
+from .faces import mesh_box
 
 # Five points of a mirrored face in the order of the face itself.
 MIRRORED = (1, 0, 2, 4, 3)

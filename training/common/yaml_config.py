@@ -1,4 +1,4 @@
-"""Settings: YAML checked against the dataclass that it fills, before any work."""
+"""Reads a YAML file into a dataclass and checks every value, before any work."""
 
 from __future__ import annotations
 
@@ -7,19 +7,24 @@ import types
 from collections.abc import Sequence
 from dataclasses import MISSING, fields, is_dataclass
 from pathlib import Path
-from typing import Any, Union, get_args, get_origin, get_type_hints
+from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from unmask_sdk.errors import ConfigError
 
-# A learning rate of nothing, or less, is a mistake.
-LEAST_RATE = 1e-12
+# A learning rate of 0 or less is a mistake.
+MIN_LEARNING_RATE = 1e-12
+
+Config = TypeVar("Config")
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
     """Reads a YAML file of keys and values.
 
+    Args:
+        path: The file, in UTF-8.
+
     Raises:
-        ConfigError: If it cannot be read, is not YAML, or is no mapping.
+        ConfigError: If it cannot be read, is not YAML, or is not a mapping.
     """
     import yaml
 
@@ -29,7 +34,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
         raise ConfigError(f"cannot read configuration {path}: {error.strerror}") from None
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path} is not UTF-8 text ({error}); save it as UTF-8") from None
-    # Impossible dates, which YAML reads as such, are plain ValueErrors.
+    # Impossible dates, which YAML tries to read as dates, are plain ValueErrors.
     except (yaml.YAMLError, ValueError) as error:
         raise ConfigError(f"{path} is not valid YAML: {error}") from None
     return _mapping(value, path.name)
@@ -41,29 +46,34 @@ def _mapping(value: Any, where: str) -> dict[str, Any]:
     return value
 
 
-def build(kind: type, value: Any, where: str) -> Any:
-    """Builds a (nested) dataclass from plain YAML data, naming the place of any mistake.
+def build_dataclass(kind: type[Config], value: Any, where: str) -> Config:
+    """Builds a (nested) dataclass from plain YAML data; errors name the key that is wrong.
 
     Args:
         kind: The dataclass. Its type hints decide what each value may be: `int`, `float`, `bool`,
-            `str`, `Path`, another dataclass, a tuple of those, or None beside them.
-        value: What YAML gave.
-        where: Name of the place, for messages.
+            `str`, `Path`, another dataclass, a tuple of those, or one of those or None.
+        value: What YAML returned.
+        where: Where the value is, such as the file's name, for error messages.
+
+    Raises:
+        ConfigError: If a key is unknown or missing, or a value has another type or is refused by
+            the dataclass.
     """
+    known = {field.name: field for field in fields(kind)}  # type: ignore[arg-type]  # a dataclass
     hints = get_type_hints(kind)
-    known = {f.name for f in fields(kind)}
-    for key in _mapping(value, where):
+    mapping = _mapping(value, where)
+    for key in mapping:
         if key not in known:
             raise ConfigError(
                 f"{where}: unknown key {key!r}; known keys: {', '.join(sorted(known))}"
             )
-    for f in fields(kind):
-        if f.name not in value and f.default is MISSING and f.default_factory is MISSING:
+    for name, field in known.items():
+        if name not in mapping and field.default is MISSING and field.default_factory is MISSING:
             raise ConfigError(
-                f"{where}: {f.name} is not set; add it to the file, or pass --{f.name} if the "
-                "command has it"
+                f"{where}: {name} is not set; add it to the file, or pass --{name} if the command "
+                "has this option"
             )
-    built = {key: _convert(hints[key], item, f"{where}.{key}") for key, item in value.items()}
+    built = {key: _convert(hints[key], item, f"{where}.{key}") for key, item in mapping.items()}
     try:
         return kind(**built)
     except ConfigError as error:
@@ -71,8 +81,8 @@ def build(kind: type, value: Any, where: str) -> Any:
 
 
 def _convert(hint: Any, item: Any, where: str) -> Any:
-    if is_dataclass(hint):
-        return build(hint, item, where)
+    if isinstance(hint, type) and is_dataclass(hint):
+        return build_dataclass(hint, item, where)
     if get_origin(hint) in (Union, types.UnionType):
         if item is None:
             return None
@@ -85,8 +95,8 @@ def _convert(hint: Any, item: Any, where: str) -> Any:
     if hint is Path and isinstance(item, str):
         return Path(item)
     if not isinstance(item, hint):
-        wanted = {bool: "true or false", str: "text", Path: "a path"}[hint]
-        raise ConfigError(f"{where}: expected {wanted}, got {item!r}")
+        expected = {bool: "true or false", str: "text", Path: "a path"}[hint]
+        raise ConfigError(f"{where}: expected {expected}, got {item!r}")
     return item
 
 
@@ -103,29 +113,36 @@ def _tuple(hints: tuple[Any, ...], items: Any, where: str) -> tuple[Any, ...]:
     )
 
 
-def _number(kind: type, item: Any, where: str) -> int | float:
-    wanted = "a whole number" if kind is int else "a number"
+def _number(kind: type[int] | type[float], item: Any, where: str) -> int | float:
+    expected = "a whole number" if kind is int else "a number"
     if isinstance(item, bool) or not isinstance(item, int | float | str):
-        raise ConfigError(f"{where}: expected {wanted}, got {item!r}")
+        raise ConfigError(f"{where}: expected {expected}, got {item!r}")
     if isinstance(item, int):
         return kind(item)
     try:
-        # YAML 1.1 takes 3e-4, without a point, for text.
+        # YAML 1.1 reads 3e-4, which has no decimal point, as text.
         number = float(item)
     except ValueError:
-        raise ConfigError(f"{where}: expected {wanted}, got {item!r}") from None
+        raise ConfigError(f"{where}: expected {expected}, got {item!r}") from None
     if not math.isfinite(number) or (kind is int and number != int(number)):
-        raise ConfigError(f"{where}: expected {wanted}, got {item!r}")
+        raise ConfigError(f"{where}: expected {expected}, got {item!r}")
     return kind(number)
 
 
-def check_range(settings: Any, names: str, low: float, high: float = math.inf) -> None:
-    """Raises `ConfigError` if one of the fields, their names parted by spaces, is out of range.
+def check_range(config: object, names: str, low: float, high: float = math.inf) -> None:
+    """Checks that fields of a configuration are within a range; None is allowed.
 
-    Fields that are None are passed over.
+    Args:
+        config: The object that has the fields.
+        names: Names of the fields, separated by spaces.
+        low: Smallest allowed value.
+        high: Largest allowed value.
+
+    Raises:
+        ConfigError: If a value is out of range.
     """
-    wanted = f"at least {low}" if math.isinf(high) else f"from {low} to {high}"
+    allowed = f"at least {low}" if math.isinf(high) else f"from {low} to {high}"
     for name in names.split():
-        value = getattr(settings, name)
+        value = getattr(config, name)
         if value is not None and not low <= value <= high:
-            raise ConfigError(f"{name} must be {wanted}; got {value!r}")
+            raise ConfigError(f"{name} must be {allowed}; got {value!r}")

@@ -13,7 +13,7 @@ from unmask_sdk.core.arrays import Float32Array, Float64Array, UInt8Array
 from unmask_sdk.faces.align import transform_points
 from unmask_sdk.training.synthesis.mesh import five_points
 
-from .data import Face, mesh_box
+from .faces import Face, mesh_box
 
 MASKED_SHARE = 0.55
 # How many times more often a face in full profile would be drawn than a frontal one.
