@@ -21,7 +21,7 @@ import numpy as np
 import typer
 from rich.progress import track
 
-from unmask_sdk.core.sample_images import draw
+from unmask_sdk.core.sample_images import draw_masked_faces
 from unmask_sdk.errors import UnmaskError
 from unmask_sdk.loading.load import open_runtime
 from unmask_sdk.runtimes.base import Runtime
@@ -53,7 +53,7 @@ def main(
     ) as it:
         say(f"{it.artifact.name} {it.info.precision} on {it.info.provider}, {it.info.device}")
         side = it.artifact.inputs[0].shape[1] or 256
-        images = draw(PICTURES, side, side)[:, None]
+        images = draw_masked_faces(PICTURES, side, side)[:, None]
         alone = [it.run(image) for image in images]
         wrong = differing(it, images, alone, threads, each)
         say(f"{threads} threads x {each} runs: {wrong} answers differ from those of one thread")

@@ -22,7 +22,7 @@ import typer
 
 from unmask_sdk.benchmarks.latency.bench import CANNOT
 from unmask_sdk.benchmarks.parity.cases import select
-from unmask_sdk.core.sample_images import draw
+from unmask_sdk.core.sample_images import draw_masked_faces
 from unmask_sdk.errors import UnmaskError
 from unmask_sdk.runtimes.base import Runtime
 
@@ -124,7 +124,7 @@ def main(
             print(f"{case.name} left out: {error}", file=sys.stderr)
             continue
         with opened as runtime:
-            found = measure(runtime, draw(1, case.size, case.size), rounds)
+            found = measure(runtime, draw_masked_faces(1, case.size, case.size), rounds)
         share = found.added_ms / found.bare_ms
         print(f"| {case.name} | {found.bare_ms:.2f} | {found.added_ms:.3f} | {share:.1%} |")
         large += [] if found.small else [case.name]

@@ -6,7 +6,7 @@ import pytest
 
 from unmask_sdk.benchmarks.latency.bench import CANNOT
 from unmask_sdk.benchmarks.parity.cases import select
-from unmask_sdk.core.sample_images import draw
+from unmask_sdk.core.sample_images import draw_masked_faces
 
 from .overhead import BARE, ROUNDS, measure
 
@@ -21,7 +21,7 @@ def test_overhead(benchmark, case):
         pytest.skip(str(error))
     rounds = ROUNDS if benchmark.enabled else 2
     with opened as runtime:
-        image = draw(1, case.size, case.size)
+        image = draw_masked_faces(1, case.size, case.size)
         found = benchmark.pedantic(measure, (runtime, image, rounds))
     benchmark.extra_info["bare ms"] = round(found.bare_ms, 2)
     benchmark.extra_info["added ms"] = round(found.added_ms, 3)

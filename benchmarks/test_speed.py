@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from unmask_sdk.benchmarks.parity.cases import Case, select
-from unmask_sdk.core.sample_images import draw
+from unmask_sdk.core.sample_images import draw_masked_faces
 
 from .latency import bench
 
@@ -35,7 +35,7 @@ def opened(case: Case, threads: int):
 @pytest.mark.parametrize("threads", [1, 2])
 def test_crop(benchmark, case, threads):
     with opened(case, threads) as runtime:
-        image = draw(1, case.size, case.size)
+        image = draw_masked_faces(1, case.size, case.size)
         benchmark.pedantic(runtime.run, (image,), rounds=30, warmup_rounds=5)
 
 
@@ -43,7 +43,7 @@ def test_crop(benchmark, case, threads):
 @pytest.mark.parametrize("count", bench.Plan.batches)
 def test_batch(benchmark, case, count):
     with opened(case, 1) as runtime:
-        images = draw(count, case.size, case.size)
+        images = draw_masked_faces(count, case.size, case.size)
         benchmark.pedantic(runtime.run, (images,), rounds=5, warmup_rounds=1)
     if benchmark.enabled:
         benchmark.extra_info["pictures_per_s"] = count / benchmark.stats.stats.median

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from unmask_sdk import UnmaskError
-from unmask_sdk.core.optional_deps import require
+from unmask_sdk.core.optional_deps import require_packages
 from unmask_sdk.training.datasets.landmark_file import FaceRecord, read_landmarks
 from unmask_sdk.training.synthesis.masked_face import synthesize
 from unmask_sdk.training.synthesis.mesh import eye_centers
@@ -64,7 +64,7 @@ def main() -> None:
     parser.add_argument("--landmarks", type=Path, required=True)
     parser.add_argument("-o", "--out", type=Path, required=True)
     options = parser.parse_args()
-    require("make_faces.py", "skimage", "torch", extra="train")
+    require_packages("make_faces.py", "skimage", "torch", extra="train")
     from unmask_sdk.training.datasets.average_face import PEOPLE_PER_FACE, average_face
     from unmask_sdk.training.datasets.image_files import write_image
 

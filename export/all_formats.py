@@ -18,7 +18,7 @@ import numpy as np
 from unmask_sdk.calibration.images import read_images
 from unmask_sdk.core.arrays import UInt8Array
 from unmask_sdk.core.manifest import Artifact, read_manifest
-from unmask_sdk.core.optional_deps import install, missing
+from unmask_sdk.core.optional_deps import install_command, missing_packages
 from unmask_sdk.errors import MissingDependencyError
 
 from . import manifest
@@ -46,13 +46,13 @@ def check_packages() -> None:
     absent = {
         name: exporter.extra
         for exporter in EXPORTERS.values()
-        for name in missing(exporter.requires)
+        for name in missing_packages(exporter.requires)
     }
     if absent:
         extras = ",".join(dict.fromkeys(absent.values()))
         raise MissingDependencyError(
             f"exporting all formats needs {', '.join(absent)}, which are not installed; "
-            f"{install(extras)}, or export formats one by one"
+            f"{install_command(extras)}, or export formats one by one"
         )
 
 

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from unmask_sdk.core.manifest import Artifact
-from unmask_sdk.core.optional_deps import require
-from unmask_sdk.core.output_paths import check_writable
+from unmask_sdk.core.optional_deps import require_packages
+from unmask_sdk.core.output_paths import check_writable_folder
 from unmask_sdk.errors import ConfigError
 from unmask_sdk.training import weights_folder
 
@@ -136,13 +136,13 @@ def export(
             f"{format} can be exported in {', '.join(exporter.precisions)}, not in {precision!r} "
             f"in this version; use --precision {exporter.precisions[0]}"
         )
-    check_writable(folder, "--out")
+    check_writable_folder(folder, "--out")
     manifest.check(folder)
     if calibration is not None and precision not in CALIBRATED:
         raise ConfigError(
             f"a calibration set is for {', '.join(CALIBRATED)}, not for {precision}; leave it out"
         )
-    require(f"exporting {format}", *exporter.requires, extra=exporter.extra)
+    require_packages(f"exporting {format}", *exporter.requires, extra=exporter.extra)
     files = list(weights) or fitting(shipped(), precision)
     for file in files:
         if not os.path.isfile(file):

@@ -13,9 +13,9 @@ from unmask_sdk.core.manifest import (
     MANIFEST_NAME,
     SCHEMA,
     Artifact,
-    files_of,
-    inside,
+    list_files,
     read_manifest,
+    resolve_inside,
 )
 from unmask_sdk.errors import ArtifactError, ExportError
 
@@ -92,7 +92,7 @@ def write(folder: Path, artifacts: Sequence[Artifact], files: Mapping[str, bytes
             _make(folder, undo)
             new = []
             for name, content in contents.items():
-                target = inside(folder, name)
+                target = resolve_inside(folder, name)
                 _make(target.parent, undo)
                 file = PartialFile(target)
                 undo.callback(file.discard)
@@ -111,9 +111,9 @@ def write(folder: Path, artifacts: Sequence[Artifact], files: Mapping[str, bytes
 def _clear_folders(folder: Path, artifacts: Sequence[Artifact], files: Mapping[str, bytes]) -> None:
     """Removes what an older artifact has left in the folder of a new one."""
     for place in {artifact.file for artifact in artifacts if artifact.package is None}:
-        new = {inside(folder, name) for name in files if name.startswith(f"{place}/")}
+        new = {resolve_inside(folder, name) for name in files if name.startswith(f"{place}/")}
         if new:
-            for file in set(files_of(inside(folder, place))) - new:
+            for file in set(list_files(resolve_inside(folder, place))) - new:
                 file.unlink()
 
 

@@ -19,7 +19,7 @@ import torch
 
 from unmask_sdk.core.atomic_write import atomic_write
 from unmask_sdk.core.manifest import Artifact
-from unmask_sdk.core.optional_deps import pip
+from unmask_sdk.core.optional_deps import pip_command
 from unmask_sdk.errors import ConfigError, ExportError
 from unmask_sdk.training import weights_folder
 from unmask_sdk.training.nets.checkpoint import read_metadata
@@ -55,14 +55,14 @@ def check_root(root: Path) -> None:
         if not (root / name).exists():
             raise ConfigError(
                 f"{root} holds no {name}; run unmask release from a clone of unmask-sdk, installed "
-                "with: " + pip("install -e '.[dev]'")
+                "with: " + pip_command("install -e '.[dev]'")
             )
     # What is measured is what is installed.
     installed = weights_folder().resolve()
     if installed != (root / "training" / "weights").resolve():
         raise ConfigError(
             f"{root} is not the clone that is installed, which has its weights in {installed}; "
-            + pip(f"install -e '{root}[dev]'")
+            + pip_command(f"install -e '{root}[dev]'")
         )
     # A wrong marker shows now, not when everything has been measured.
     for name in DOCUMENTS:

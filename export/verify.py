@@ -11,7 +11,7 @@ import torch
 
 from unmask_sdk.core.arrays import AnyArray, UInt8Array
 from unmask_sdk.core.manifest import Parity, TensorSpec
-from unmask_sdk.core.sample_images import draw
+from unmask_sdk.core.sample_images import draw_masked_faces
 from unmask_sdk.errors import ExportError
 from unmask_sdk.runtimes.base import Runtime
 from unmask_sdk.verify import compare, worst
@@ -29,7 +29,7 @@ OPEN_SIZES = ((160, 192), (96, 96), (256, 320))
 def pictures(spec: TensorSpec, count: int, seed: int, turn: int = 0) -> UInt8Array:
     """Draws inputs of the shape that a graph takes; `turn` picks among sizes if any goes."""
     height, width = OPEN_SIZES[turn % len(OPEN_SIZES)]
-    return draw(count, spec.shape[1] or height, spec.shape[2] or width, seed)
+    return draw_masked_faces(count, spec.shape[1] or height, spec.shape[2] or width, seed)
 
 
 def run_reference(network: torch.nn.Module, image: UInt8Array) -> list[AnyArray]:

@@ -22,9 +22,9 @@ from typing import Any, Generic, Protocol, TypeVar
 import numpy as np
 
 from unmask_sdk.core.arrays import AnyArray, UInt8Array
-from unmask_sdk.core.closable import Closing
+from unmask_sdk.core.closable import Closable
 from unmask_sdk.core.manifest import Artifact, TensorSpec
-from unmask_sdk.core.validate import check_whole
+from unmask_sdk.core.validate import check_integer
 from unmask_sdk.errors import ArtifactError, InvalidInputError, RuntimeUnavailableError
 
 Handle = TypeVar("Handle")
@@ -60,7 +60,7 @@ class RuntimeInfo:
     threads: int | None
 
 
-class Runtime(Closing, ABC, Generic[Handle]):
+class Runtime(Closable, ABC, Generic[Handle]):
     """One opened artifact.
 
     Args:
@@ -79,7 +79,7 @@ class Runtime(Closing, ABC, Generic[Handle]):
         self, path: Path, artifact: Artifact, *, device: str = "cpu", threads: int | None = None
     ) -> None:
         if threads is not None:
-            check_whole("threads", threads, 1, MAX_THREADS)
+            check_integer("threads", threads, 1, MAX_THREADS)
         self.artifact = artifact
         # What a run checks against; the batch is of any size, whatever the graph takes at a time.
         self._takes = tuple(map(_any_batch, artifact.inputs))

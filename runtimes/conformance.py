@@ -31,8 +31,8 @@ from typing import Any
 import numpy as np
 
 from unmask_sdk.core.arrays import AnyArray, UInt8Array
-from unmask_sdk.core.optional_deps import pip
-from unmask_sdk.core.sample_images import draw
+from unmask_sdk.core.optional_deps import pip_command
+from unmask_sdk.core.sample_images import draw_masked_faces
 from unmask_sdk.errors import (
     InvalidInputError,
     MissingDependencyError,
@@ -46,7 +46,7 @@ from .base import Runtime
 try:
     import pytest
 except ModuleNotFoundError as error:
-    NEEDS = f"the conformance suite needs pytest; {pip('install pytest')}"
+    NEEDS = f"the conformance suite needs pytest; {pip_command('install pytest')}"
     if __name__ == "__main__":
         raise SystemExit(NEEDS) from None
     raise MissingDependencyError(NEEDS) from error
@@ -207,7 +207,7 @@ def pictures(runtime: AnyRuntime, count: int, seed: int = 0) -> UInt8Array:
     _, height, width, _ = runtime.artifact.inputs[0].shape
     assert height is not None
     assert width is not None
-    return draw(count, height, width, seed)
+    return draw_masked_faces(count, height, width, seed)
 
 
 class TestNamed(RuntimeConformance):

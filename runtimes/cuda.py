@@ -9,7 +9,7 @@ from pathlib import Path
 import onnxruntime as ort
 
 from unmask_sdk.core.arrays import AnyArray
-from unmask_sdk.core.optional_deps import install, pip
+from unmask_sdk.core.optional_deps import install_command, pip_command
 from unmask_sdk.errors import RuntimeUnavailableError
 
 from .base import RuntimeInfo
@@ -34,7 +34,7 @@ class OnnxCudaRuntime(OnnxRuntime):
     def _mismatch_fix(self) -> str:
         return (
             ": the libraries of CUDA or cuDNN are missing, or of another version than it was built "
-            "for; " + pip("install --upgrade 'onnxruntime-gpu[cuda,cudnn]'")
+            "for; " + pip_command("install --upgrade 'onnxruntime-gpu[cuda,cudnn]'")
         )
 
     def _open(
@@ -71,5 +71,5 @@ def check_build() -> None:
         # The two packages are installed into one folder: the other has to go first.
         raise RuntimeUnavailableError(
             f"ONNX Runtime {ort.__version__} is a build without CUDA (it has {', '.join(known)}); "
-            f"{pip('uninstall onnxruntime')}, then {install('cuda')}"
+            f"{pip_command('uninstall onnxruntime')}, then {install_command('cuda')}"
         )

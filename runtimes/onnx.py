@@ -8,7 +8,7 @@ from pathlib import Path
 import onnxruntime as ort
 
 from unmask_sdk.core.arrays import AnyArray
-from unmask_sdk.core.optional_deps import pip
+from unmask_sdk.core.optional_deps import pip_command
 from unmask_sdk.errors import DeviceMismatchError, RuntimeUnavailableError
 
 from .base import Runtime, RuntimeInfo, check_names, one_line
@@ -47,7 +47,7 @@ class OnnxRuntime(Runtime[ort.InferenceSession]):
         except OPEN_ERRORS as error:
             raise RuntimeUnavailableError(
                 f"ONNX Runtime {ort.__version__} does not open {path.name} ({one_line(error)}); "
-                f"{pip('install --upgrade onnxruntime')}"
+                f"{pip_command('install --upgrade onnxruntime')}"
             ) from error
         providers = session.get_providers()
         # The CPU provider is always listed too, after the one that was asked for.

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from unmask_sdk.core.arrays import AnyArray
-from unmask_sdk.core.optional_deps import pip
+from unmask_sdk.core.optional_deps import pip_command
 from unmask_sdk.errors import DeviceMismatchError, RuntimeUnavailableError
 
 from .base import Runtime, RuntimeInfo, check_names, one_line
@@ -86,7 +86,7 @@ class OpenVINORuntime(Runtime[Compiled]):
         except (RuntimeError, UnicodeDecodeError) as error:
             raise RuntimeUnavailableError(
                 f"OpenVINO {version} does not open {path.name} ({one_line(error)}); "
-                f"{pip('install --upgrade openvino')}"
+                f"{pip_command('install --upgrade openvino')}"
             ) from error
         check_names(path, self.artifact, inputs, outputs)
         devices = list(model.get_property("EXECUTION_DEVICES"))

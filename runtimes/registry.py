@@ -11,7 +11,7 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from unmask_sdk.core.optional_deps import install, missing, needs
+from unmask_sdk.core.optional_deps import install_command, missing_message, missing_packages
 from unmask_sdk.errors import (
     InvalidInputError,
     MissingDependencyError,
@@ -62,7 +62,7 @@ class RuntimeEntry:
     @property
     def how_to_fix(self) -> str:
         """Command that makes it usable."""
-        return install(self.extra) if self.extra else self.fix
+        return install_command(self.extra) if self.extra else self.fix
 
 
 @dataclass(frozen=True)
@@ -241,9 +241,11 @@ def why_unavailable(entry: RuntimeEntry, device: str | None = None) -> Problem |
     if no_driver is not None:
         reason = f"{entry.title} needs an NVIDIA GPU, and {no_driver}"
         return Problem(RuntimeUnavailableError, reason, FIX)
-    absent = missing(entry.requires)
+    absent = missing_packages(entry.requires)
     if absent:
-        return Problem(MissingDependencyError, needs(entry.title, absent), entry.how_to_fix)
+        return Problem(
+            MissingDependencyError, missing_message(entry.title, absent), entry.how_to_fix
+        )
     return None
 
 

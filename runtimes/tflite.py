@@ -16,7 +16,7 @@ import numpy as np
 from unmask_sdk.core.arrays import AnyArray
 from unmask_sdk.core.cpu_count import usable_cpus
 from unmask_sdk.core.manifest import Artifact
-from unmask_sdk.core.optional_deps import pip
+from unmask_sdk.core.optional_deps import pip_command
 from unmask_sdk.errors import ArtifactError, RuntimeUnavailableError
 
 from .base import Runtime, RuntimeInfo, check_names, one_line
@@ -120,7 +120,7 @@ class TFLiteRuntime(Runtime[Interpreters]):
         except _ERRORS as error:
             raise RuntimeUnavailableError(
                 f"{ENGINE} does not open {path.name} ({one_line(error)}); "
-                f"{pip('install --upgrade ai-edge-litert')}"
+                f"{pip_command('install --upgrade ai-edge-litert')}"
             ) from error
         with interpreters.lent() as loaded:
             delegated = _is_delegated(loaded.interpreter)

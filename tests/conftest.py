@@ -45,12 +45,12 @@ def tiny_artifacts(tiny_weights: list[Path], tmp_path_factory: pytest.TempPathFa
     """
     for name in ("onnx", "onnxscript", "onnxruntime"):
         pytest.importorskip(name)
-    from unmask_sdk.core.optional_deps import missing
+    from unmask_sdk.core.optional_deps import missing_packages
     from unmask_sdk.export.formats import EXPORTERS, export
 
     folder = tmp_path_factory.mktemp("artifacts")
     export("onnx", tiny_weights, folder)
-    if not missing(EXPORTERS["tflite"].requires):
+    if not missing_packages(EXPORTERS["tflite"].requires):
         export("tflite", tiny_weights, folder)
     return folder
 
@@ -73,11 +73,11 @@ def every_artifact(
     tiny_weights: list[Path], tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[Path, list[Any], list[tuple[str, int, int]]]:
     """The tiny unmasker in every format and precision: folder, artifacts, reported steps."""
-    from unmask_sdk.core.optional_deps import missing
+    from unmask_sdk.core.optional_deps import missing_packages
     from unmask_sdk.export.all_formats import export_all
     from unmask_sdk.export.formats import EXPORTERS
 
-    absent = sorted({name for e in EXPORTERS.values() for name in missing(e.requires)})
+    absent = sorted({name for e in EXPORTERS.values() for name in missing_packages(e.requires)})
     if absent:
         pytest.skip(f"needs {', '.join(absent)}")
     folder = tmp_path_factory.mktemp("every")

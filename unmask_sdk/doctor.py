@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
-from .core.cache_dir import cache_folder
+from .core.cache_dir import cache_dir
 from .core.cpu_count import usable_cpus
 from .core.manifest import Manifest, read_manifest
 from .errors import ArtifactError, RuntimeUnavailableError, UnmaskError
@@ -220,7 +220,7 @@ def _states(manifest: Manifest) -> tuple[ArtifactState, ...]:
 def _kept() -> Kept:
     entries = EngineCache().entries()
     return Kept(
-        folder=str(cache_folder()),
+        folder=str(cache_dir()),
         engines=len(entries),
         megabytes=round(sum(entry.bytes for entry in entries) / 1e6, 1),
         timings=len(timings()),

@@ -15,7 +15,7 @@ import numpy as np
 from .compositing.blend import paste
 from .compositing.grayscale import grayscale_fill, is_grayscale
 from .core.arrays import Float64Array, UInt8Array
-from .core.closable import Closing
+from .core.closable import Closable
 from .errors import RuntimeUnavailableError
 from .face import Face
 from .faces.align import CROP_SIZE, crop_matrix, warp_crop
@@ -68,7 +68,7 @@ class StageTimer:
         self._last = now
 
 
-class FacePipeline(Closing):
+class FacePipeline(Closable):
     """Opened networks and the way of a face through them.
 
     Threads: may be used by many threads at the same time.

@@ -22,7 +22,7 @@ import unmask_sdk
 from unmask_sdk.benchmarks.parity.cases import Case
 from unmask_sdk.calibration.images import read_images
 from unmask_sdk.core.arrays import UInt8Array
-from unmask_sdk.core.sample_images import draw
+from unmask_sdk.core.sample_images import draw_masked_faces
 from unmask_sdk.errors import DeviceMismatchError, RuntimeUnavailableError, UnmaskError
 from unmask_sdk.loading.limits import psnr_of
 
@@ -250,7 +250,7 @@ def write_photo(folder: Path) -> Path:
 
 
 def _crops(case: Case, count: int) -> UInt8Array:
-    return draw(count, case.size, case.size)
+    return draw_masked_faces(count, case.size, case.size)
 
 
 def through(

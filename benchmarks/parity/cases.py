@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from unmask_sdk.core.manifest import Artifact, Manifest, read_manifest
-from unmask_sdk.core.optional_deps import missing
+from unmask_sdk.core.optional_deps import missing_packages
 from unmask_sdk.errors import InvalidInputError
 from unmask_sdk.export.formats import EXPORTERS
 from unmask_sdk.loading.load import open_artifact
@@ -136,4 +136,4 @@ def select(
 def _provable(entry: RuntimeEntry) -> bool:
     """Whether the format of a runtime can be proved here, where its exporter can work."""
     exporter = EXPORTERS.get(entry.name)
-    return exporter is not None and not missing(exporter.requires)
+    return exporter is not None and not missing_packages(exporter.requires)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from unmask_sdk.core.arrays import UInt8Array
-from unmask_sdk.core.optional_deps import missing
+from unmask_sdk.core.optional_deps import missing_packages
 from unmask_sdk.errors import ArtifactError, DeviceMismatchError, RuntimeUnavailableError
 from unmask_sdk.runtimes.base import Runtime
 from unmask_sdk.runtimes.registry import find_runtime
@@ -161,7 +161,7 @@ def reference_file(case: Case) -> Path:
 def _reference(
     case: Case, make: MakePictures, weights: Path | None
 ) -> tuple[str, Pictures, Answers]:
-    if missing(TORCH):
+    if missing_packages(TORCH):
         with np.load(case.manifest.golden_path(case.artifact), allow_pickle=False) as stored:
             image, unmasked, mask = (
                 stored[name] for name in ("in_image", "out_unmasked", "out_mask")

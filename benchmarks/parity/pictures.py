@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from unmask_sdk.core.arrays import UInt8Array
-from unmask_sdk.core.sample_images import draw
+from unmask_sdk.core.sample_images import draw_masked_faces
 from unmask_sdk.errors import DataError
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ MakePictures = Callable[[int], Pictures]
 
 def drawn(size: int, count: int) -> Pictures:
     """Draws pictures of nobody, which have no truth."""
-    return Pictures(f"{count} drawings", draw(count, size, size, SEED))
+    return Pictures(f"{count} drawings", draw_masked_faces(count, size, size, SEED))
 
 
 def of_faces(folder: Path, landmarks: Path | None, split: str, limit: int) -> MakePictures:

@@ -26,8 +26,8 @@ from torch import nn
 from unmask_sdk.benchmarks.latency.measure import interleave, ratio, tail
 from unmask_sdk.benchmarks.parity.cases import Case, select
 from unmask_sdk.core.atomic_write import atomic_write
-from unmask_sdk.core.optional_deps import missing
-from unmask_sdk.core.sample_images import draw
+from unmask_sdk.core.optional_deps import missing_packages
+from unmask_sdk.core.sample_images import draw_masked_faces
 from unmask_sdk.doctor import device
 from unmask_sdk.errors import InvalidInputError, UnmaskError
 from unmask_sdk.export.onnx.exporter import OPSET, quiet
@@ -71,14 +71,14 @@ def measure(cases: tuple[Case, ...], engines: list[str], rounds: int) -> dict[st
     with ExitStack() as stack:
         for case in cases:
             runtime = stack.enter_context(case.open(threads=1))
-            calls[case.name] = partial(runtime.run, draw(1, case.size, case.size))
+            calls[case.name] = partial(runtime.run, draw_masked_faces(1, case.size, case.size))
             ours.append({"name": case.name, "engine": case.entry.name})
         for peer in PEERS:
             torch.manual_seed(0)
             network = peer.build().eval()
             content = to_onnx(network)
             for engine in engines:
-                if missing([ENGINES[engine][0]]):
+                if missing_packages([ENGINES[engine][0]]):
                     continue
                 name = f"{peer.name} fp32 on {engine}"
                 calls[name] = ENGINES[engine][1](content)

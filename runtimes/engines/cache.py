@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from unmask_sdk.core.atomic_write import PARTIAL_SUFFIX, atomic_write
-from unmask_sdk.core.cache_dir import VARIABLE, cache_folder
+from unmask_sdk.core.cache_dir import CACHE_VARIABLE, cache_dir
 from unmask_sdk.errors import RuntimeUnavailableError
 
 from .key import EngineKey
@@ -60,7 +60,7 @@ class EngineCache:
     """
 
     def __init__(self, folder: Path | None = None, limit: int = LIMIT) -> None:
-        self.folder = cache_folder() / "engines" if folder is None else folder
+        self.folder = cache_dir() / "engines" if folder is None else folder
         self._limit = limit
 
     def get(self, key: EngineKey, build: Callable[[], bytes]) -> bytes:
@@ -163,7 +163,7 @@ class EngineCache:
                 "the engine of %s cannot be kept (%s); set %s to a folder with room",
                 key,
                 error,
-                VARIABLE,
+                CACHE_VARIABLE,
             )
 
     def _evict(self, newest: str) -> None:
@@ -202,7 +202,7 @@ class EngineCache:
         except OSError as error:
             raise RuntimeUnavailableError(
                 f"engines cannot be kept in {self.folder} ({error.strerror}); "
-                f"set {VARIABLE} to a folder that can be written to"
+                f"set {CACHE_VARIABLE} to a folder that can be written to"
             ) from error
         with stream:
             try:

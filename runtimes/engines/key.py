@@ -7,7 +7,7 @@ import json
 from dataclasses import asdict, dataclass
 
 from unmask_sdk.core.manifest import Artifact
-from unmask_sdk.core.optional_deps import pip
+from unmask_sdk.core.optional_deps import pip_command
 from unmask_sdk.errors import InvalidInputError, RuntimeUnavailableError
 from unmask_sdk.runtimes.nvidia import Gpu
 
@@ -77,7 +77,7 @@ def key_for(artifact: Artifact, library: Library, target: Gpu | str) -> EngineKe
             raise InvalidInputError(
                 f"{library.title} builds for the compute capabilities "
                 f"{', '.join(capabilities(library))}, not for {capability}; on that GPU use the "
-                f"full TensorRT: {pip('install tensorrt')}"
+                f"full TensorRT: {pip_command('install tensorrt')}"
             )
         if artifact.precision == "int8" and int(capability.split(".")[0]) < _RTX_INT8_FROM:
             raise RuntimeUnavailableError(

@@ -7,7 +7,7 @@ import importlib
 from dataclasses import dataclass
 from typing import Any
 
-from unmask_sdk.core.optional_deps import install, missing, pip
+from unmask_sdk.core.optional_deps import install_command, missing_packages, pip_command
 from unmask_sdk.errors import MissingDependencyError, RuntimeUnavailableError
 
 # The full one first: it tunes for the GPU that it builds on.
@@ -50,10 +50,10 @@ def find_library() -> Library:
         MissingDependencyError: If none is.
         RuntimeUnavailableError: If it does not import, or is too old.
     """
-    name = next((name for name in NAMES if not missing([name])), None)
+    name = next((name for name in NAMES if not missing_packages([name])), None)
     if name is None:
         raise MissingDependencyError(
-            f"neither {' nor '.join(NAMES)} is installed; {install('trt')} (on a "
+            f"neither {' nor '.join(NAMES)} is installed; {install_command('trt')} (on a "
             "Jetson use JetPack's: python3 -m venv --system-site-packages)"
         )
     try:
@@ -62,12 +62,12 @@ def find_library() -> Library:
     except (ImportError, OSError) as error:
         raise RuntimeUnavailableError(
             f"{_TITLES[name]} is installed but does not import ({error}); "
-            f"{pip('install --force-reinstall ' + name.replace('_', '-'))}"
+            f"{pip_command('install --force-reinstall ' + name.replace('_', '-'))}"
         ) from error
     library = Library(module, name, str(module.__version__))
     if not library.is_rtx and int(library.version.split(".")[0]) < OLDEST:
         raise RuntimeUnavailableError(
             f"{library.title} is too old, {OLDEST}.0 or newer is needed; on a Jetson install "
-            f"JetPack 6 or newer, elsewhere {pip('install --upgrade tensorrt')}"
+            f"JetPack 6 or newer, elsewhere {pip_command('install --upgrade tensorrt')}"
         )
     return library

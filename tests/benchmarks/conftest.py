@@ -45,13 +45,13 @@ def every_unmasker(
 ) -> Path:
     """The tiny networks, the unmasker in all formats that can be exported and looked into here."""
     from unmask_sdk.benchmarks.parity.layers import TAPS
-    from unmask_sdk.core.optional_deps import missing
+    from unmask_sdk.core.optional_deps import missing_packages
     from unmask_sdk.export.formats import EXPORTERS, export
 
     folder = Path(shutil.copytree(tiny_artifacts, tmp_path_factory.mktemp("every") / "artifacts"))
     unmasker = [file for file in tiny_weights if file.stem == "unmasker"]
     for exporter in EXPORTERS.values():
-        if exporter.name not in TAPS or missing(exporter.requires):
+        if exporter.name not in TAPS or missing_packages(exporter.requires):
             continue
         # The simplest and the one that changes most; exports take long.
         for precision in (exporter.precisions[0], exporter.precisions[-1]):

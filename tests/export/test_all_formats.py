@@ -35,7 +35,7 @@ def test_all_is_made_and_shown(
 def test_what_is_missing_is_told_before_any_work(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(all_formats, "missing", lambda names: ["coremltools"])
+    monkeypatch.setattr(all_formats, "missing_packages", lambda names: ["coremltools"])
     with pytest.raises(MissingDependencyError, match=r"coremltools.*pip install 'unmask-sdk"):
         all_formats.export_all([], tmp_path / "out")
     assert not (tmp_path / "out").exists()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from unmask_sdk.core.sample_images import draw
+from unmask_sdk.core.sample_images import draw_masked_faces
 from unmask_sdk.loading.load import open_runtime
 
 
@@ -20,7 +20,7 @@ def agree(folder: Path | None, size: int, count: int, runtime: str = "onnx") -> 
         runtime: Runtime that is compared with torch.
     """
     noise = np.random.default_rng(5).integers(0, 256, (count // 2, size, size, 3), np.uint8)
-    images = np.concatenate([draw(count - count // 2, size, size, seed=9), noise])
+    images = np.concatenate([draw_masked_faces(count - count // 2, size, size, seed=9), noise])
     with (
         open_runtime(runtime="torch", artifacts=folder) as reference,
         open_runtime(runtime=runtime, artifacts=folder) as candidate,

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from unmask_sdk.core.sample_images import draw
+from unmask_sdk.core.sample_images import draw_masked_faces
 from unmask_sdk.errors import ArtifactError, InvalidInputError, RuntimeUnavailableError
 from unmask_sdk.loading.load import open_runtime
 from unmask_sdk.runtimes.base import Runtime
@@ -60,7 +60,7 @@ def test_run_is_for_unmaskers(tiny_artifacts: Path) -> None:
         open_runtime("aligner", "onnx", artifacts=tiny_artifacts) as aligner,
         pytest.raises(InvalidInputError, match="not an unmasker"),
     ):
-        aligner.run(draw(1, 112, 112))
+        aligner.run(draw_masked_faces(1, 112, 112))
 
 
 def test_manifest_of_another_graph_is_refused(own_artifacts: Path) -> None:
@@ -78,7 +78,7 @@ def test_thread_count_is_checked(tiny_artifacts: Path, threads: Any) -> None:
 
 def test_tensors_come_in_and_go_out_through_dlpack(unmasker: AnyRuntime) -> None:
     torch = pytest.importorskip("torch")
-    images = draw(2, 64, 64)
+    images = draw_masked_faces(2, 64, 64)
     expected = unmasker.run(images)
     for answer, wanted in zip(unmasker.run(torch.from_numpy(images)), expected, strict=True):
         # On the same memory: nothing is copied on the way out.

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from unmask_sdk.core.manifest import TensorSpec, read_manifest
-from unmask_sdk.core.sample_images import draw
+from unmask_sdk.core.sample_images import draw_masked_faces
 from unmask_sdk.errors import RuntimeUnavailableError
 from unmask_sdk.runtimes.registry import find_runtime, runtime_class, why_unavailable
 
@@ -84,7 +84,7 @@ def test_it_agrees_with_torch(tiny_packages: Path, device: str) -> None:
         opened = open_runtime(runtime="coreml", device=device, artifacts=tiny_packages)
     except RuntimeUnavailableError as error:
         pytest.skip(str(error))
-    images = draw(3, 64, 64)
+    images = draw_masked_faces(3, 64, 64)
     with opened:
         assert opened.info.device == device
         unmasked, mask = opened.run(images)

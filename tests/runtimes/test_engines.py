@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unmask_sdk.core.cache_dir import cache_folder
+from unmask_sdk.core.cache_dir import cache_dir
 from unmask_sdk.core.manifest import Artifact, read_manifest
 from unmask_sdk.errors import InvalidInputError, RuntimeUnavailableError
 from unmask_sdk.runtimes.engines.build import build, check_memory, free_memory
@@ -207,14 +207,14 @@ def test_a_place_that_cannot_be_written_to_is_named(tmp_path: Path) -> None:
 
 def test_place_of_the_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("UNMASK_CACHE", str(tmp_path / "own"))
-    assert cache_folder() == tmp_path / "own"
+    assert cache_dir() == tmp_path / "own"
     assert EngineCache().folder == tmp_path / "own" / "engines"
     monkeypatch.delenv("UNMASK_CACHE")
     if sys.platform == "linux":
         monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-        assert cache_folder() == tmp_path / "unmask-sdk"
+        assert cache_dir() == tmp_path / "unmask-sdk"
         monkeypatch.setenv("XDG_CACHE_HOME", "relative")
-        assert cache_folder() == Path.home() / ".cache" / "unmask-sdk"
+        assert cache_dir() == Path.home() / ".cache" / "unmask-sdk"
 
 
 def test_too_little_memory_is_said_before_any_work(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from torch_agreement import agree
 from unmask_sdk.core.manifest import read_manifest
-from unmask_sdk.core.sample_images import draw
+from unmask_sdk.core.sample_images import draw_masked_faces
 from unmask_sdk.errors import RuntimeUnavailableError
 from unmask_sdk.loading.load import open_runtime
 
@@ -39,7 +39,7 @@ def test_file_that_is_no_model_is_a_clear_error(tiny_artifacts: Path, tmp_path: 
 
 def test_threads_do_not_mix_their_pictures(tiny_artifacts: Path) -> None:
     """Every thread has a request of its own, and nobody's output is written over later."""
-    pictures = draw(24, 64, 64, seed=3)[:, None]
+    pictures = draw_masked_faces(24, 64, 64, seed=3)[:, None]
     with open_runtime(runtime="openvino", threads=1, artifacts=tiny_artifacts) as opened:
         alone = [opened.run(picture) for picture in pictures]
         with ThreadPoolExecutor(8) as pool:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from unmask_sdk.core.optional_deps import missing
+from unmask_sdk.core.optional_deps import missing_packages
 
 PLUGIN = Path(__file__).parents[1] / "plugin"
 CONFORMANCE = """
@@ -30,7 +30,7 @@ class TestPainter(RuntimeConformance):
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """The environment of a Python that has the plugin installed."""
-    absent = missing(("pip", "setuptools"))
+    absent = missing_packages(("pip", "setuptools"))
     if absent:
         pytest.skip(f"needs {' and '.join(absent)}")
     source = shutil.copytree(PLUGIN, tmp_path_factory.mktemp("plugin") / "source")

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from tiny_networks import TINY
-from unmask_sdk.core.optional_deps import install
-from unmask_sdk.core.sample_images import draw
+from unmask_sdk.core.optional_deps import install_command
+from unmask_sdk.core.sample_images import draw_masked_faces
 from unmask_sdk.errors import InvalidInputError, MissingDependencyError, RuntimeUnavailableError
 from unmask_sdk.loading.load import open_runtime
 from unmask_sdk.runtimes.registry import (
@@ -53,7 +53,7 @@ def test_missing_package_is_named_with_the_command() -> None:
     assert trouble is not None
     assert trouble.error is MissingDependencyError
     assert "no_such_engine" in trouble.reason
-    assert trouble.fix == install("cpu")
+    assert trouble.fix == install_command("cpu")
 
 
 def test_several_missing_packages_are_told_as_such() -> None:
@@ -109,7 +109,7 @@ def plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.mark.usefixtures("plugin")
 def test_runtime_of_another_package_runs_when_named(tiny_artifacts: Path) -> None:
-    images = draw(2, TINY, TINY)
+    images = draw_masked_faces(2, TINY, TINY)
     with open_runtime(runtime="mirror", artifacts=tiny_artifacts) as opened:
         unmasked, _ = opened.run(images)
     assert (unmasked == images[:, :, ::-1]).all()

@@ -15,7 +15,7 @@ from tiny_networks import TINY
 from torch_agreement import agree
 from unmask_sdk import load
 from unmask_sdk.core.manifest import Artifact, read_manifest
-from unmask_sdk.core.sample_images import draw
+from unmask_sdk.core.sample_images import draw_masked_faces
 from unmask_sdk.errors import ArtifactError, MissingDependencyError, RuntimeUnavailableError
 from unmask_sdk.faces.tiled_detector import TILE
 from unmask_sdk.loading.load import open_runtime
@@ -46,7 +46,7 @@ def test_info_says_what_runs(tiny_artifacts: Path) -> None:
 
 
 def test_a_photo_goes_through_with_the_detector_tile_by_tile(tiny_artifacts: Path) -> None:
-    photo = draw(1, 2 * TILE - 20, TILE + 90)[0]
+    photo = draw_masked_faces(1, 2 * TILE - 20, TILE + 90)[0]
     with load("tflite", threads=1, artifacts=tiny_artifacts) as model:
         result = model(photo)
     assert result.image.shape == photo.shape
@@ -54,7 +54,7 @@ def test_a_photo_goes_through_with_the_detector_tile_by_tile(tiny_artifacts: Pat
 
 def test_detector_takes_one_size(tiny_artifacts: Path) -> None:
     with open_runtime("detector", "tflite", artifacts=tiny_artifacts) as detector:
-        maps = detector.run_named(image=draw(2, TILE, TILE))
+        maps = detector.run_named(image=draw_masked_faces(2, TILE, TILE))
     assert maps["heat"].shape == (2, TILE // 8, TILE // 8)
     assert maps["box"].shape == (2, TILE // 8, TILE // 8, 4)
 
@@ -91,7 +91,7 @@ def test_another_size_than_the_files_is_a_clear_error(tiny_artifacts: Path) -> N
         TFLiteRuntime(path, dataclasses.replace(entry, inputs=(image,))) as opened,
         pytest.raises(RuntimeUnavailableError, match=r"failed on inputs \[\[1, 32, 32, 3\]\]"),
     ):
-        opened.run_named(image=draw(1, 32, 32))
+        opened.run_named(image=draw_masked_faces(1, 32, 32))
 
 
 def test_interpreters_are_made_where_runs_overlap_and_no_more_than_cores(
@@ -121,7 +121,7 @@ def test_a_file_replaced_later_changes_nothing(
 ) -> None:
     # With one core the run would wait for the interpreter that is lent here.
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1}, raising=False)
-    images = draw(1, TINY, TINY)
+    images = draw_masked_faces(1, TINY, TINY)
     with open_runtime(runtime="tflite", threads=1, artifacts=own_artifacts) as opened:
         expected = opened.run(images)[0]
         (own_artifacts / opened.artifact.file).write_bytes(b"another")

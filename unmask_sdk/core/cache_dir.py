@@ -6,12 +6,12 @@ import os
 import sys
 from pathlib import Path
 
-VARIABLE = "UNMASK_CACHE"
+CACHE_VARIABLE = "UNMASK_CACHE"
 
 
-def cache_folder() -> Path:
+def cache_dir() -> Path:
     """Gives the folder, there or not: `UNMASK_CACHE` if that is set, else the platform's place."""
-    own = os.environ.get(VARIABLE)
+    own = os.environ.get(CACHE_VARIABLE)
     if own:
         return Path(own).expanduser().absolute()
     if sys.platform == "darwin":

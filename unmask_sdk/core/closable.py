@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 
-class Closing:
+class Closable:
     """Base of what has a `close` method."""
 
     def close(self) -> None:

@@ -219,7 +219,7 @@ def sha256_of(path: Path) -> str:
     """
     digest = hashlib.sha256()
     if path.is_dir():
-        for file in files_of(path):
+        for file in list_files(path):
             digest.update(f"{file.relative_to(path).as_posix()} {sha256_of(file)}\n".encode())
     else:
         with path.open("rb") as stream:
@@ -230,16 +230,16 @@ def sha256_of(path: Path) -> str:
 
 def size_of(path: Path) -> int:
     """Gives the bytes of a file, or of all files in a folder."""
-    return sum(file.stat().st_size for file in (files_of(path) if path.is_dir() else [path]))
+    return sum(file.stat().st_size for file in (list_files(path) if path.is_dir() else [path]))
 
 
-def files_of(folder: Path) -> list[Path]:
+def list_files(folder: Path) -> list[Path]:
     """Gives all files in a folder and the folders in it, in the order of their names."""
     found = (path for path in folder.rglob("*") if not path.is_dir())
     return sorted(found, key=lambda path: path.relative_to(folder).as_posix())
 
 
-def inside(root: Path, file: str) -> Path:
+def resolve_inside(root: Path, file: str) -> Path:
     """Joins a manifest's path to its folder, and refuses one that leads out of it.
 
     Raises:
@@ -263,7 +263,7 @@ def inside(root: Path, file: str) -> Path:
 
 
 def _checked(root: Path, file: str, sha256: str, size: int | None = None) -> Path:
-    path = inside(root, file)
+    path = resolve_inside(root, file)
     try:
         actual_size = size_of(path)
         if size is not None and actual_size != size:

@@ -13,7 +13,7 @@ from urllib.parse import unquote, urlsplit
 from unmask_sdk.errors import MissingDependencyError
 
 
-def missing(names: Sequence[str]) -> list[str]:
+def missing_packages(names: Sequence[str]) -> list[str]:
     """Gives those of the packages that are not installed.
 
     Args:
@@ -23,7 +23,7 @@ def missing(names: Sequence[str]) -> list[str]:
     return [name.replace("|", " or ") for name in absent]
 
 
-def needs(what: str, absent: Sequence[str]) -> str:
+def missing_message(what: str, absent: Sequence[str]) -> str:
     """Says that something needs packages that are not installed."""
     are = "is" if len(absent) == 1 else "are"
     *others, last = absent
@@ -31,7 +31,7 @@ def needs(what: str, absent: Sequence[str]) -> str:
     return f"{what} needs {named}, which {are} not installed"
 
 
-def require(what: str, *names: str, extra: str) -> None:
+def require_packages(what: str, *names: str, extra: str) -> None:
     """Refuses to go on without the packages.
 
     Args:
@@ -42,12 +42,12 @@ def require(what: str, *names: str, extra: str) -> None:
     Raises:
         MissingDependencyError: If one of them is not installed.
     """
-    absent = missing(names)
+    absent = missing_packages(names)
     if absent:
-        raise MissingDependencyError(f"{needs(what, absent)}; {install(extra)}")
+        raise MissingDependencyError(f"{missing_message(what, absent)}; {install_command(extra)}")
 
 
-def pip(arguments: str) -> str:
+def pip_command(arguments: str) -> str:
     """Gives a command of the pip that belongs to the Python that runs.
 
     It is plain `pip …` only where that is what a shell would find: an environment that was not
@@ -66,7 +66,7 @@ def pip(arguments: str) -> str:
     return f"{shlex.quote(sys.executable)} -m pip {arguments}"
 
 
-def install(extra: str) -> str:
+def install_command(extra: str) -> str:
     """Gives the command that brings an extra of this package, from where the package came from.
 
     Args:
@@ -84,11 +84,11 @@ def install(extra: str) -> str:
     url = str(origin.get("url", ""))
     if "dir_info" in origin:
         flag = "-e " if origin["dir_info"].get("editable") else ""
-        return pip(f"install {flag}'{unquote(urlsplit(url).path)}[{extra}]'")
+        return pip_command(f"install {flag}'{unquote(urlsplit(url).path)}[{extra}]'")
     if "vcs_info" in origin:
         vcs = origin["vcs_info"]
-        return pip(f"install '{named} @ {vcs.get('vcs')}+{url}@{vcs.get('commit_id')}'")
-    return pip(f"install '{named} @ {url}'" if url else f"install '{named}'")
+        return pip_command(f"install '{named} @ {vcs.get('vcs')}+{url}@{vcs.get('commit_id')}'")
+    return pip_command(f"install '{named} @ {url}'" if url else f"install '{named}'")
 
 
 def _is_there(name: str) -> bool:

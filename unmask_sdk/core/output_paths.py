@@ -9,7 +9,7 @@ from pathlib import Path
 from unmask_sdk.errors import InvalidInputError
 
 
-def check_writable(folder: Path, option: str) -> None:
+def check_writable_folder(folder: Path, option: str) -> None:
     """Refuses a folder that could neither be made nor be written to. Makes none.
 
     Args:
@@ -39,7 +39,7 @@ def check_writable(folder: Path, option: str) -> None:
         return
 
 
-def check_file(path: Path, option: str) -> None:
+def check_writable_file(path: Path, option: str) -> None:
     """Refuses a file that could not be written, there or not. Makes nothing.
 
     Args:
@@ -51,10 +51,10 @@ def check_file(path: Path, option: str) -> None:
     """
     if os.path.isdir(path):
         raise InvalidInputError(f"{option} {path} is a folder; name a file")
-    check_writable(path.parent, option)
+    check_writable_folder(path.parent, option)
 
 
-def hindrance(path: Path) -> str | None:
+def why_not_writable(path: Path) -> str | None:
     """Says why no file of this name can be written in a folder that must be there; None if it can.
 
     For functions that make no folders; what only the attempt shows, such as a full disk, is not
@@ -87,7 +87,7 @@ def make_folder(folder: Path, option: str) -> None:
     Raises:
         InvalidInputError: If it cannot be made or written to.
     """
-    check_writable(folder, option)
+    check_writable_folder(folder, option)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

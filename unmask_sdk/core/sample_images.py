@@ -11,7 +11,7 @@ import numpy as np
 from unmask_sdk.core.arrays import Float64Array, UInt8Array
 
 
-def draw(count: int, height: int, width: int, seed: int = 0) -> UInt8Array:
+def draw_masked_faces(count: int, height: int, width: int, seed: int = 0) -> UInt8Array:
     """Draws pictures with one masked face each, the eyes where the canonical crop has them.
 
     Args:

@@ -11,7 +11,7 @@ from typing import Any
 from unmask_sdk.errors import InvalidInputError
 
 
-def check_whole(name: str, value: Any, low: int, high: int | None = None) -> None:
+def check_integer(name: str, value: Any, low: int, high: int | None = None) -> None:
     """Refuses what is no whole number from `low` to `high`; None sets no upper end.
 
     Raises:

@@ -15,8 +15,8 @@ from PIL import Image, PngImagePlugin
 
 from unmask_sdk.core.arrays import UInt8Array
 from unmask_sdk.core.atomic_write import atomic_write
-from unmask_sdk.core.output_paths import hindrance
-from unmask_sdk.core.validate import check_whole
+from unmask_sdk.core.output_paths import why_not_writable
+from unmask_sdk.core.validate import check_integer
 from unmask_sdk.errors import ImageReadError, ImageWriteError
 
 from . import exif, xmp
@@ -169,7 +169,7 @@ def _encoder(
     strip: bool,
 ) -> Callable[[BinaryIO], None]:
     """Gives what writes a picture into an open file; `name` is for its errors."""
-    check_whole("quality", quality, 1, 100)
+    check_integer("quality", quality, 1, 100)
     extras = extras or Extras()
     height, width = pixels.shape[:2]
     if max(height, width) > form.max_side:
@@ -266,7 +266,7 @@ def _layers(pixels: UInt8Array, alpha: UInt8Array | None, keep: bool) -> Image.I
 
 
 def _check(path: Path) -> None:
-    reason = hindrance(path)
+    reason = why_not_writable(path)
     if reason is not None:
         raise ImageWriteError(f"cannot write {path}: {reason}")
 

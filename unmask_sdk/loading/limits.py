@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from unmask_sdk.core.atomic_write import atomic_write
-from unmask_sdk.core.cache_dir import cache_folder
+from unmask_sdk.core.cache_dir import cache_dir
 from unmask_sdk.core.cpu_count import usable_cpus
-from unmask_sdk.core.sample_images import draw
+from unmask_sdk.core.sample_images import draw_masked_faces
 from unmask_sdk.core.validate import check_positive
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def psnr_of(artifact: Artifact) -> float:
 
 def timings_folder() -> Path:
     """Returns the folder of cached measurements; it may not exist yet."""
-    return cache_folder() / "timings"
+    return cache_dir() / "timings"
 
 
 def timings() -> list[str]:
@@ -120,7 +120,7 @@ def milliseconds(runtime: Runtime[Any]) -> float:
 
 def _measure(runtime: Runtime[Any]) -> float:
     _, height, width, _ = runtime.artifact.inputs[0].shape
-    image = draw(1, height or 256, width or 256)
+    image = draw_masked_faces(1, height or 256, width or 256)
     taken = []
     for _ in range(WARM_UP + RUNS):
         start = time.perf_counter()

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from unmask_sdk.core.manifest import ROLES, Artifact, Manifest, read_manifest
-from unmask_sdk.core.optional_deps import install
+from unmask_sdk.core.optional_deps import install_command
 from unmask_sdk.core.validate import check_text
 from unmask_sdk.errors import DeviceMismatchError, InvalidInputError, RuntimeUnavailableError
 from unmask_sdk.runtimes.candidate import Candidate
@@ -240,7 +240,7 @@ def _nothing(
         told = "; ".join(f"{name} has {' and '.join(p)}" for name, p in there.items() if p)
         return f"no runtime that is usable here has {precision} ({told or 'nor another'})"
     if device is None:
-        return f"no runtime is usable here; {install('cpu')}"
+        return f"no runtime is usable here; {install_command('cpu')}"
     here = [entry for entry in ENTRIES if sys.platform in entry.platforms]
     able = [entry.name for entry in here if device in entry.devices]
     if able:

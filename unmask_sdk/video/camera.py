@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from unmask_sdk.core.arrays import UInt8Array
-from unmask_sdk.core.closable import Closing
-from unmask_sdk.core.validate import check_seconds, check_whole
+from unmask_sdk.core.closable import Closable
+from unmask_sdk.core.validate import check_integer, check_seconds
 from unmask_sdk.errors import InvalidInputError, SourceError
 
 from .latest_queue import Ended, Latest
@@ -49,7 +49,7 @@ class CameraCounters:
     opened: int
 
 
-class Camera(Closing, Iterator[UInt8Array]):
+class Camera(Closable, Iterator[UInt8Array]):
     """Frames of a camera, uint8 `[H, W, 3]` RGB, for `model.stream`.
 
     If it dies, or gives no frame for `stall` seconds, it is opened again, as often as it takes.
@@ -182,7 +182,7 @@ def _checked(source: int | str | os.PathLike[str]) -> int | str:
             f"or a GStreamer pipeline; got {source!r}"
         )
     # OpenCV 5 does not survive -1.
-    check_whole("the index of a camera", given, 0, _MAX_INDEX)
+    check_integer("the index of a camera", given, 0, _MAX_INDEX)
     return given
 
 
@@ -192,7 +192,7 @@ def _check_size(size: tuple[int, int] | None, source: int | str) -> None:
     if not isinstance(size, tuple | list) or len(size) != 2:
         raise InvalidInputError(f"size must be (width, height) in pixels; got {size!r}")
     for side in size:
-        check_whole("a side of size", side, 1, _MAX_SIDE)
+        check_integer("a side of size", side, 1, _MAX_SIDE)
     if isinstance(source, str) and ("://" in source or "!" in source):
         raise InvalidInputError(
             f"size is asked of devices only, and {source} is none; set it where the stream is "

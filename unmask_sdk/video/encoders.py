@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from unmask_sdk.core.optional_deps import pip
-from unmask_sdk.core.validate import check_whole
+from unmask_sdk.core.optional_deps import pip_command
+from unmask_sdk.core.validate import check_integer
 from unmask_sdk.errors import InvalidInputError, VideoWriteError
 
 from .pixel_formats import PixelFormat
@@ -90,7 +90,7 @@ def encoder_of(
     if formats is None:
         raise VideoWriteError(
             f"this PyAV has no encoder {chosen.name}; install PyAV from PyPI "
-            f"({pip('install av')}), or choose another codec, such as mpeg4"
+            f"({pip_command('install av')}), or choose another codec, such as mpeg4"
         )
     if not formats:
         raise VideoWriteError(
@@ -107,7 +107,7 @@ def encoder_of(
             raise InvalidInputError(f"crf is known for {', '.join(known)} only, not for {codec}")
         return chosen
     crf = chosen.crf if crf is None else crf
-    check_whole(f"crf (0 is best) for {chosen.name}", crf, 0, chosen.max_crf)
+    check_integer(f"crf (0 is best) for {chosen.name}", crf, 0, chosen.max_crf)
     return replace(chosen, crf=crf, options={**chosen.options, "crf": str(crf)})
 
 

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
-from unmask_sdk.core.optional_deps import require
-from unmask_sdk.core.output_paths import hindrance
+from unmask_sdk.core.optional_deps import require_packages
+from unmask_sdk.core.output_paths import why_not_writable
 from unmask_sdk.core.validate import as_path, check_text
 from unmask_sdk.errors import InvalidInputError, VideoWriteError
 from unmask_sdk.pipeline import CHUNK, FacePipeline
@@ -123,7 +123,7 @@ def unmask_video(
         VideoInterrupted: After Ctrl-C, once the file is finished; it is a `KeyboardInterrupt`. A
             second Ctrl-C does not wait, and leaves no file.
     """
-    require("video", "av", extra="video")
+    require_packages("video", "av", extra="video")
     source, target = as_path("source", source), as_path("target", target)
     if stop is not None and not isinstance(stop, threading.Event):
         raise InvalidInputError(f"stop must be a threading.Event; got {stop!r}")
@@ -132,7 +132,7 @@ def unmask_video(
     if codec is not None:
         check_text("codec", codec)
     container = container_of(target)
-    reason = hindrance(target)
+    reason = why_not_writable(target)
     if reason is not None:
         raise VideoWriteError(f"cannot write {target}: {reason}")
     if os.path.exists(target) and os.path.exists(source) and target.samefile(source):

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from types import GeneratorType
 from typing import Any
 
-from unmask_sdk.core.closable import Closing
-from unmask_sdk.core.validate import check_seconds, check_whole
+from unmask_sdk.core.closable import Closable
+from unmask_sdk.core.validate import check_integer, check_seconds
 from unmask_sdk.errors import SourceError
 from unmask_sdk.imaging.decode import Channels, check_channels, read
 from unmask_sdk.pipeline import FacePipeline
@@ -42,7 +42,7 @@ class Counters:
     stalls: int
 
 
-class Stream(Closing, Iterator[Result]):
+class Stream(Closable, Iterator[Result]):
     """An iterator of results over live frames; `model.stream(…)` makes one.
 
     A background thread reads the frames from the source. Of those that arrive while one is
@@ -81,7 +81,7 @@ class Stream(Closing, Iterator[Result]):
             "; for a file use model.video(IN, OUT)",
         )
         check_channels(channels)
-        check_whole("queue", queue, 1, _MAX_QUEUE)
+        check_integer("queue", queue, 1, _MAX_QUEUE)
         if timeout is not None:
             check_seconds("timeout", timeout)
         self._session = Session(model, smooth=smooth)

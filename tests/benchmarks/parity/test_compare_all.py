@@ -22,7 +22,7 @@ from unmask_sdk.benchmarks.parity import report as parity_report  # noqa: E402
 from unmask_sdk.benchmarks.parity.distances import Answers, to_reference  # noqa: E402
 from unmask_sdk.benchmarks.parity.pictures import Pictures, drawn, of_faces  # noqa: E402
 from unmask_sdk.benchmarks.parity.thresholds import read_thresholds  # noqa: E402
-from unmask_sdk.core.optional_deps import missing  # noqa: E402
+from unmask_sdk.core.optional_deps import missing_packages  # noqa: E402
 from unmask_sdk.errors import InvalidInputError, RuntimeUnavailableError  # noqa: E402
 from unmask_sdk.export.formats import EXPORTERS, export  # noqa: E402
 
@@ -32,7 +32,7 @@ THRESHOLDS = read_thresholds()
 EXPORTED = [
     e.name
     for e in EXPORTERS.values()
-    if e.name in layers.TAPS and e.name != "onnx" and not missing(e.requires)
+    if e.name in layers.TAPS and e.name != "onnx" and not missing_packages(e.requires)
 ]
 LAYER = "unmasker.generator.down2.1.0"
 

@@ -11,7 +11,7 @@ import pytest
 
 from tiny_networks import TINY
 from unmask_sdk.core.manifest import Artifact, read_manifest, sha256_of
-from unmask_sdk.core.sample_images import draw
+from unmask_sdk.core.sample_images import draw_masked_faces
 from unmask_sdk.errors import ConfigError, ExportError
 from unmask_sdk.export.formats import export
 
@@ -83,7 +83,10 @@ def test_parity_is_in_the_manifest(tiny_packages: Path) -> None:
 def test_pixels_outside_the_mask_are_exact(tiny_packages: Path, precision: str) -> None:
     artifact = entry(tiny_packages, "unmasker", precision)
     images = np.concatenate(
-        [draw(3, TINY, TINY, 5), np.random.default_rng(0).integers(0, 256, (2, TINY, TINY, 3))]
+        [
+            draw_masked_faces(3, TINY, TINY, 5),
+            np.random.default_rng(0).integers(0, 256, (2, TINY, TINY, 3)),
+        ]
     ).astype(np.uint8)
     with MilRuntime(tiny_packages / artifact.file, artifact) as runtime:
         unmasked, mask = runtime.run(images)

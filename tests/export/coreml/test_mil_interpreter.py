@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from tiny_networks import TINY
 from unmask_sdk.core.manifest import Artifact, read_manifest
-from unmask_sdk.core.sample_images import draw
+from unmask_sdk.core.sample_images import draw_masked_faces
 from unmask_sdk.errors import ArtifactError, ExportError, RuntimeUnavailableError
 
 ct = pytest.importorskip("coremltools")
@@ -138,7 +138,7 @@ def test_pictures_of_broken_numbers_are_refused(package: Path, artifact: Artifac
         MilRuntime(package, artifact) as runtime,
         pytest.raises(ExportError, match="no whole numbers of 0 to 255"),
     ):
-        runtime.run(draw(4, TINY, TINY))
+        runtime.run(draw_masked_faces(4, TINY, TINY))
 
 
 def test_unknown_operations_are_named(package: Path, artifact: Artifact) -> None:

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tiny_networks import TINY
-from unmask_sdk.core.sample_images import draw
+from unmask_sdk.core.sample_images import draw_masked_faces
 
 torch = pytest.importorskip("torch")
 onnx = pytest.importorskip("onnx")
@@ -52,7 +52,7 @@ def test_a_wide_convolution_computes_the_same(
 
 
 def test_the_network_computes_the_same_and_is_left_as_it_was(network: nn.Module) -> None:
-    images, names = draw(3, TINY, TINY), set(convolutions(network))
+    images, names = draw_masked_faces(3, TINY, TINY), set(convolutions(network))
     made = wide(network)
     assert set(convolutions(made)) == set(convolutions(network)) == names
     assert not any(isinstance(module, WideConv2d) for module in network.modules())

@@ -11,7 +11,7 @@ import pytest
 
 from tiny_networks import TINY
 from unmask_sdk.core.manifest import read_manifest, sha256_of
-from unmask_sdk.core.sample_images import draw
+from unmask_sdk.core.sample_images import draw_masked_faces
 from unmask_sdk.errors import ExportError
 from unmask_sdk.export.formats import export
 from unmask_sdk.loading.load import open_runtime
@@ -61,7 +61,7 @@ def test_float32_is_no_precision_of_ours(tiny_artifacts: Path) -> None:
 
 @pytest.mark.parametrize("precision", ["fp16", "int8"])
 def test_pixels_outside_the_mask_are_exact(folder: Path, precision: str) -> None:
-    images = draw(4, TINY, TINY, 7)
+    images = draw_masked_faces(4, TINY, TINY, 7)
     with open_runtime("unmasker", "openvino", precision, artifacts=folder) as opened:
         assert opened.info.precision == precision
         unmasked, mask = opened.run(images)

@@ -11,7 +11,7 @@ import pytest
 
 from tiny_networks import TINY
 from unmask_sdk.core.manifest import Artifact, read_manifest
-from unmask_sdk.core.sample_images import draw
+from unmask_sdk.core.sample_images import draw_masked_faces
 from unmask_sdk.errors import ExportError
 from unmask_sdk.export.formats import export
 from unmask_sdk.faces.tiled_detector import TILE
@@ -121,7 +121,7 @@ def test_convolutions_are_those_of_torch_without_transposes_before_them(
 
 
 def test_channels_last_computes_the_same(network: nn.Module) -> None:
-    images = draw(3, TINY, TINY)
+    images = draw_masked_faces(3, TINY, TINY)
     for expected, actual in zip(
         run_reference(network, images), run_reference(channels_last(network), images), strict=True
     ):

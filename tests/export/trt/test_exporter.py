@@ -12,7 +12,7 @@ import pytest
 
 from tiny_networks import TINY
 from unmask_sdk.core.manifest import Artifact, read_manifest
-from unmask_sdk.core.sample_images import draw
+from unmask_sdk.core.sample_images import draw_masked_faces
 from unmask_sdk.errors import ConfigError, ExportError
 from unmask_sdk.export.formats import export
 from unmask_sdk.verify import compare
@@ -105,7 +105,10 @@ def test_int8_is_symmetric_and_fused(tiny_trt: Path) -> None:
 def test_outside_the_mask_it_comes_back_bit_for_bit(tiny_trt: Path, precision: str) -> None:
     path, entry = _entry(tiny_trt, precision)
     images = np.concatenate(
-        [draw(2, TINY, TINY), np.random.default_rng(1).integers(0, 256, (2, TINY, TINY, 3), "u1")]
+        [
+            draw_masked_faces(2, TINY, TINY),
+            np.random.default_rng(1).integers(0, 256, (2, TINY, TINY, 3), "u1"),
+        ]
     )
     with AsWritten(path, entry, threads=1) as opened:
         unmasked, masks = opened.run(images)

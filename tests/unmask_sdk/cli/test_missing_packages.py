@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from unmask_sdk.core.optional_deps import install
+from unmask_sdk.core.optional_deps import install_command
 
 # Makes packages unimportable, as if they were not installed.
 WITHOUT = """
@@ -54,7 +54,7 @@ def test_the_extra_is_named(arguments: tuple[str, ...], extra: str) -> None:
     assert done.returncode == 1
     assert done.stderr.startswith("unmask: error: ")
     assert "torch and safetensors, which are not installed" in done.stderr
-    assert install(extra) in done.stderr
+    assert install_command(extra) in done.stderr
     assert done.stderr.count("\n") == 1
 
 
@@ -71,7 +71,7 @@ def test_benchmarks_name_their_extra(command: str, package: str) -> None:
     done = unmask({package}, command)
     assert done.returncode == 1
     assert f"unmask {command} needs {package}, which is not installed" in done.stderr
-    assert install("bench") in done.stderr
+    assert install_command("bench") in done.stderr
 
 
 def test_synth_needs_no_more_than_it_imports() -> None:
@@ -84,4 +84,4 @@ def test_video_needs_pyav_before_any_work() -> None:
     done = unmask({"av"}, "video", "nowhere.mp4", "-o", "out.mp4")
     assert done.returncode == 1
     assert "unmask video needs av, which is not installed" in done.stderr
-    assert install("video") in done.stderr
+    assert install_command("video") in done.stderr

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unmask_sdk.core.manifest import Artifact, inside, read_manifest
+from unmask_sdk.core.manifest import Artifact, read_manifest, resolve_inside
 from unmask_sdk.errors import ArtifactError
 
 Edit = Callable[[dict[str, Any]], Any]
@@ -83,7 +83,7 @@ def test_link_that_leads_out_is_refused(own_artifacts: Path, tmp_path: Path) -> 
 def test_no_path_gets_out(path: str) -> None:
     root = Path("/srv/models")
     try:
-        result = inside(root, path)
+        result = resolve_inside(root, path)
     except ArtifactError:
         return
     assert result.resolve().is_relative_to(root)

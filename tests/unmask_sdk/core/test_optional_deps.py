@@ -10,28 +10,28 @@ from pathlib import Path
 
 import pytest
 
-from unmask_sdk.core.optional_deps import install, missing, require
+from unmask_sdk.core.optional_deps import install_command, missing_packages, require_packages
 from unmask_sdk.errors import MissingDependencyError
 
 
 def test_missing_are_named_in_order() -> None:
     names = ("no_such", "json", "nope.sub", "json.nope", "json.tool")
-    assert missing(names) == ["no_such", "nope.sub", "json.nope"]
+    assert missing_packages(names) == ["no_such", "nope.sub", "json.nope"]
 
 
 def test_nothing_is_imported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "loud_engine.py").write_text("raise SystemExit('imported')")
     monkeypatch.syspath_prepend(tmp_path)
-    assert missing(["loud_engine"]) == []
+    assert missing_packages(["loud_engine"]) == []
     assert "loud_engine" not in sys.modules
 
 
 def test_require_says_what_mends_it() -> None:
-    require("unmask fly", "json", extra="wings")
+    require_packages("unmask fly", "json", extra="wings")
     with pytest.raises(MissingDependencyError, match=r"unmask fly needs a1 and b2.*\[wings\]'"):
-        require("unmask fly", "a1", "json", "b2", extra="wings")
+        require_packages("unmask fly", "a1", "json", "b2", extra="wings")
     with pytest.raises(MissingDependencyError, match=r"unmask fly needs a1, b2 and c3.*\[wings\]'"):
-        require("unmask fly", "a1", "json", "b2", "c3", extra="wings")
+        require_packages("unmask fly", "a1", "json", "b2", "c3", extra="wings")
 
 
 @pytest.mark.parametrize(
@@ -60,7 +60,7 @@ def test_the_command_takes_the_package_from_where_it_came(
         (info / "direct_url.json").write_text(json.dumps(origin))
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setenv("PATH", sysconfig.get_path("scripts"))
-    assert install("cpu") == command
+    assert install_command("cpu") == command
     # Of an environment that is not activated: a shell's pip would change another one.
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert install("cpu") == f"{shlex.quote(sys.executable)} -m {command}"
+    assert install_command("cpu") == f"{shlex.quote(sys.executable)} -m {command}"

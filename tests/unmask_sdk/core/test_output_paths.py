@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from unmask_sdk.core.output_paths import check_file, check_writable, make_folder
+from unmask_sdk.core.output_paths import check_writable_file, check_writable_folder, make_folder
 from unmask_sdk.errors import InvalidInputError
 
 
 def test_what_can_be_made_passes_and_is_not_made(tmp_path: Path) -> None:
     for folder in (tmp_path, tmp_path / "new", tmp_path / "new" / "deep"):
-        check_writable(folder, "--out")
+        check_writable_folder(folder, "--out")
     assert os.listdir(tmp_path) == []
 
 
@@ -27,7 +27,7 @@ def test_what_can_be_made_passes_and_is_not_made(tmp_path: Path) -> None:
         ("x" * 300, "too long"),
     ],
 )
-@pytest.mark.parametrize("function", [check_writable, make_folder])
+@pytest.mark.parametrize("function", [check_writable_folder, make_folder])
 def test_what_cannot_is_refused(
     tmp_path: Path, name: str, words: str, function: Callable[[Path, str], None]
 ) -> None:
@@ -39,11 +39,11 @@ def test_what_cannot_is_refused(
 def test_a_file_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     for name in ("file", "new", "new/deep"):
-        check_file(tmp_path / name, "--out")
+        check_writable_file(tmp_path / name, "--out")
     with pytest.raises(InvalidInputError, match="is a folder; name a file"):
-        check_file(tmp_path, "--out")
+        check_writable_file(tmp_path, "--out")
     with pytest.raises(InvalidInputError, match="is a file, not a folder"):
-        check_file(tmp_path / "file" / "new", "--out")
+        check_writable_file(tmp_path / "file" / "new", "--out")
     assert os.listdir(tmp_path) == ["file"]
 
 

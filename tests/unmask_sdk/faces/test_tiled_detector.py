@@ -39,13 +39,13 @@ def test_tiles_join_to_the_maps_of_the_whole(rows: int, columns: int, seed: int)
 @pytest.mark.parametrize("size", [(352, 352), (1056, 1728)])
 def test_shipped_detector_finds_the_same_in_tiles(size: tuple[int, int]) -> None:
     pytest.importorskip("onnxruntime")
-    from unmask_sdk.core.sample_images import draw
+    from unmask_sdk.core.sample_images import draw_masked_faces
     from unmask_sdk.faces.detector_postprocess import decode
     from unmask_sdk.loading.load import open_runtime
 
     image = np.full((1, *size, 3), 127, np.uint8)
     for top, left in ((96, 80), (size[0] - 260, size[1] - 256)):
-        image[:, top : top + 160, left : left + 160] = draw(1, 160, 160, seed=top)
+        image[:, top : top + 160, left : left + 160] = draw_masked_faces(1, 160, 160, seed=top)
     with open_runtime("detector", "onnx") as detector:
         whole = detector.run_named(image=image)
         tiled = TiledDetector(detector).run_named(image=image)

@@ -12,7 +12,7 @@ import pytest
 import unmask_sdk
 from tiny_networks import TINY
 from unmask_sdk.core.manifest import read_manifest
-from unmask_sdk.core.sample_images import draw
+from unmask_sdk.core.sample_images import draw_masked_faces
 from unmask_sdk.errors import (
     ArtifactError,
     DeviceMismatchError,
@@ -113,7 +113,7 @@ def test_engine_on_another_device_is_an_error(
 
 def test_load_opens_all_three_networks(tiny_artifacts: Path) -> None:
     model = unmask_sdk.load("cpu", threads=1, artifacts=tiny_artifacts)
-    unmasked, masks = model.crops(draw(2, TINY, TINY))
+    unmasked, masks = model.crops(draw_masked_faces(2, TINY, TINY))
     assert unmasked.shape == (2, TINY, TINY, 3)
     assert masks.dtype == np.uint8
     assert model.selection[-1].name == "onnx"

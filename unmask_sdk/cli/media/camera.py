@@ -21,8 +21,8 @@ from unmask_sdk.cli.options import (
 )
 from unmask_sdk.cli.signals import end_tidily
 from unmask_sdk.core.arrays import UInt8Array
-from unmask_sdk.core.optional_deps import pip
-from unmask_sdk.core.output_paths import check_file, make_folder
+from unmask_sdk.core.optional_deps import pip_command
+from unmask_sdk.core.output_paths import check_writable_file, make_folder
 from unmask_sdk.errors import InvalidInputError, MissingDependencyError, SourceError
 
 from .targets import PICTURES
@@ -222,7 +222,7 @@ def _check_file(out: Path, source: str) -> None:
             f"{out.with_suffix('.rgb')}, or let ffmpeg encode it: unmask camera … --out - | "
             f"ffmpeg -f rawvideo -pix_fmt rgb24 -video_size 1280x720 -i - {out}"
         )
-    check_file(out, "--out")
+    check_writable_file(out, "--out")
     # 0 is stdin.
     read = 0 if source == "-" else source
     if out.exists() and os.path.exists(read) and os.path.samestat(os.stat(read), out.stat()):
@@ -239,6 +239,6 @@ def _check_window() -> None:
         raise MissingDependencyError(
             "this OpenCV cannot open windows, or there is no display; write raw RGB with --out, "
             "such as: unmask camera 0 --out - | ffplay -f rawvideo -pixel_format rgb24 "
-            f"-video_size 1280x720 -; or {pip('uninstall opencv-python-headless')}, "
-            f"{pip('install opencv-python')}"
+            f"-video_size 1280x720 -; or {pip_command('uninstall opencv-python-headless')}, "
+            f"{pip_command('install opencv-python')}"
         ) from error

@@ -23,7 +23,7 @@ from unmask_sdk.cli.options import (
 )
 from unmask_sdk.cli.signals import end_after_this, end_tidily, tell_end
 from unmask_sdk.core.cpu_count import usable_cpus
-from unmask_sdk.core.output_paths import check_writable
+from unmask_sdk.core.output_paths import check_writable_folder
 from unmask_sdk.errors import InvalidInputError
 
 from .batch import Work, run
@@ -83,7 +83,7 @@ def folder(
         raise InvalidInputError("--watch and --ray do not go together; leave one of them out")
     if not os.path.isdir(source):
         raise InvalidInputError(f"{source} is not a folder; for single pictures: unmask image")
-    check_writable(out, "OUT")
+    check_writable_folder(out, "OUT")
     end_tidily()
     # Pillow's remarks on odd files, which are decoded all the same.
     warnings.simplefilter("ignore", UserWarning)

@@ -65,7 +65,7 @@ def image(
     from rich.console import Console
     from rich.progress import Progress
 
-    from unmask_sdk.core.output_paths import check_writable
+    from unmask_sdk.core.output_paths import check_writable_folder
     from unmask_sdk.loading.load import load
 
     from .process_file import Options, attempt
@@ -79,7 +79,7 @@ def image(
         jobs, unread = plan_piped(inputs, out)
     else:
         jobs, unread = plan(inputs, out)
-        check_writable(jobs[0][1].parent if len(jobs) == 1 else out, "--out")
+        check_writable_folder(jobs[0][1].parent if len(jobs) == 1 else out, "--out")
     end_tidily()
     several = len(jobs) + len(unread) > 1
     # Pillow's remarks on odd files, which are decoded all the same.

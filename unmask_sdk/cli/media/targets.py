@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TypeAlias
 
-from unmask_sdk.core.output_paths import check_file
+from unmask_sdk.core.output_paths import check_writable_file
 from unmask_sdk.errors import InvalidInputError
 from unmask_sdk.imaging.encode import OUTPUTS, output_format
 
@@ -95,7 +95,7 @@ def plan_piped(inputs: Sequence[Path], out: Path) -> tuple[list[tuple[Path, Path
     if len(inputs) > 1 or os.path.isdir(inputs[0]):
         raise InvalidInputError("- is for one picture alone; give one IN, and one picture as OUT")
     if out != PIPE:
-        check_file(out, "--out")
+        check_writable_file(out, "--out")
         output_format(out)
     return [(inputs[0], out)], []
 

@@ -48,16 +48,16 @@ def bench(
     ] = 0.1,
 ) -> None:
     """Measure every runtime and precision on this device."""
-    from unmask_sdk.core.optional_deps import require
+    from unmask_sdk.core.optional_deps import require_packages
 
-    require("unmask bench", "pytest_benchmark", extra="bench")
+    require_packages("unmask bench", "pytest_benchmark", extra="bench")
     if plot is not None:
-        require("--plot", "matplotlib", extra="bench")
+        require_packages("--plot", "matplotlib", extra="bench")
     from unmask_sdk.benchmarks.latency import bench_json, bench_table
     from unmask_sdk.benchmarks.latency.bench import GROUPS, Plan, usable
     from unmask_sdk.benchmarks.latency.condition import condition
     from unmask_sdk.benchmarks.parity.cases import select
-    from unmask_sdk.core.output_paths import check_file, make_folder
+    from unmask_sdk.core.output_paths import check_writable_file, make_folder
     from unmask_sdk.errors import InvalidInputError
 
     chosen = _names(groups)
@@ -70,7 +70,7 @@ def bench(
         raise InvalidInputError(f"--plot {plot}: it is drawn as .png or .svg; name it so")
     for file, option in ((json, "--json"), (plot, "--plot")):
         if file is not None:
-            check_file(file, option)
+            check_writable_file(file, option)
     plan = Plan(
         rounds=rounds,
         photos=min(rounds, Plan.photos),

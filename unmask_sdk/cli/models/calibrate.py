@@ -29,17 +29,17 @@ def calibrate(
     ] = 200,
 ) -> None:
     """Collect a calibration set, plan which layers stay in float, and report on both."""
-    from unmask_sdk.core.optional_deps import require
-    from unmask_sdk.core.output_paths import check_writable
+    from unmask_sdk.core.optional_deps import require_packages
+    from unmask_sdk.core.output_paths import check_writable_folder
     from unmask_sdk.errors import InvalidInputError
 
     needed = ("torch", "safetensors", "onnx", "onnxscript", "onnxruntime", "skimage", "matplotlib")
-    require("unmask calibrate", *needed, extra="export,train")
+    require_packages("unmask calibrate", *needed, extra="export,train")
     if out.suffix != ".npz":
         raise InvalidInputError(f"--out is an npz file, such as calibration.npz; got {out}")
     report = out.with_name(f"{out.stem}-report")
-    check_writable(out.parent, "--out")
-    check_writable(report, "--out")
+    check_writable_folder(out.parent, "--out")
+    check_writable_folder(report, "--out")
 
     from rich.progress import track
 

@@ -62,24 +62,24 @@ def parity(
     Without torch, with the golden vectors. How far a precision may be off is in
     benchmarks/parity/thresholds.json.
     """
-    from unmask_sdk.core.optional_deps import require
+    from unmask_sdk.core.optional_deps import require_packages
 
-    require("unmask parity", "skimage", extra="bench")
+    require_packages("unmask parity", "skimage", extra="bench")
     for given, option in ((faces, "--faces"), (weights, "--weights"), (layers, "--layers")):
         if given:
-            require(option, *NEEDS_TORCH, "onnx", "onnxruntime", extra="train")
+            require_packages(option, *NEEDS_TORCH, "onnx", "onnxruntime", extra="train")
     from unmask_sdk.benchmarks.parity import report as parity_report
     from unmask_sdk.benchmarks.parity.cases import select
     from unmask_sdk.benchmarks.parity.compare_all import compare_all
     from unmask_sdk.benchmarks.parity.pictures import drawn, of_faces
     from unmask_sdk.benchmarks.parity.thresholds import read_thresholds
-    from unmask_sdk.core.output_paths import check_writable
+    from unmask_sdk.core.output_paths import check_writable_folder
     from unmask_sdk.errors import InvalidInputError, VerificationError
 
     if sface and not faces:
         raise InvalidInputError("--sface judges faces whose truth is known; give --faces too")
     if report is not None:
-        check_writable(report, "--report")
+        check_writable_folder(report, "--report")
     recogniser = None
     if sface:
         from unmask_sdk.training.evaluation.recognition import Recogniser

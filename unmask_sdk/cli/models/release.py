@@ -51,11 +51,11 @@ def release(
 
     If any of it fails, the clone is left as it was.
     """
-    from unmask_sdk.core.optional_deps import require
+    from unmask_sdk.core.optional_deps import require_packages
 
-    require("unmask release", *NEEDS, extra="dev")
+    require_packages("unmask release", *NEEDS, extra="dev")
     from unmask_sdk.cli.media.image import image
-    from unmask_sdk.core.output_paths import check_writable
+    from unmask_sdk.core.output_paths import check_writable_folder
     from unmask_sdk.errors import DataError, InvalidInputError
     from unmask_sdk.export.release import (
         check_root,
@@ -76,7 +76,7 @@ def release(
 
     check_root(root)
     if report is not None:
-        check_writable(report, "--report")
+        check_writable_folder(report, "--report")
     stored = root / "training" / "weights"
     models = [
         (method, stored / f"{name}.safetensors", given)

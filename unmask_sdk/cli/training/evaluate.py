@@ -46,12 +46,12 @@ def evaluate(
     report: Annotated[Path | None, typer.Option(help="Folder for tables and pictures.")] = None,
 ) -> None:
     """Measure PSNR, SSIM, L1, seams, mask IoU, identity; beside the input and OpenCV's Telea."""
-    from unmask_sdk.core.optional_deps import require
+    from unmask_sdk.core.optional_deps import require_packages
 
-    require("unmask evaluate", *NEEDS, extra="train")
+    require_packages("unmask evaluate", *NEEDS, extra="train")
     if report is not None:
-        require("--report", "matplotlib", extra="train")
-    from unmask_sdk.core.output_paths import check_writable
+        require_packages("--report", "matplotlib", extra="train")
+    from unmask_sdk.core.output_paths import check_writable_folder
     from unmask_sdk.errors import DataError, InvalidInputError
     from unmask_sdk.faces.align import CROP_SIZE
     from unmask_sdk.training import shipped_weights
@@ -66,7 +66,7 @@ def evaluate(
     from unmask_sdk.training.nets.checkpoint import load_unmasker
 
     if report is not None:
-        check_writable(report, "--report")
+        check_writable_folder(report, "--report")
     files = {OURS: weights or shipped_weights("unmask-256")}
     for pair in against or []:
         name, separator, file = pair.partition("=")

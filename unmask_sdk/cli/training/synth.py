@@ -29,15 +29,15 @@ def synth(
     seed: Annotated[int, typer.Option(help="Same seed, same masks.")] = 0,
 ) -> None:
     """Put synthetic masks on faces: image, mask, truth, pairs.jsonl, and a contact sheet."""
-    from unmask_sdk.core.optional_deps import require
+    from unmask_sdk.core.optional_deps import require_packages
 
-    require("unmask synth", "torch", "safetensors", extra="train")
-    from unmask_sdk.core.output_paths import check_writable
+    require_packages("unmask synth", "torch", "safetensors", extra="train")
+    from unmask_sdk.core.output_paths import check_writable_folder
     from unmask_sdk.training.datasets.find_faces import find_faces
     from unmask_sdk.training.datasets.synth_set import check_options
     from unmask_sdk.training.datasets.synth_set import write_synth_set as run
 
-    check_writable(out, "--out")
+    check_writable_folder(out, "--out")
     kinds = tuple(kind.strip() for kind in types.split(","))
     check_options(faces, out, kinds, variants, size)
     found = find_faces(faces, landmarks, mesh, skip=out, limit=limit)

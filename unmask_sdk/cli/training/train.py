@@ -37,17 +37,17 @@ def train(
 
     The faces are packed there first: 0.20 MB of disk a face at 128 px, 0.52 MB at 256 px.
     """
-    from unmask_sdk.core.optional_deps import require
+    from unmask_sdk.core.optional_deps import require_packages
 
-    require("unmask train", "torch", "safetensors", "yaml", "skimage", extra="train")
+    require_packages("unmask train", "torch", "safetensors", "yaml", "skimage", extra="train")
     import cv2
     import torch
 
-    from unmask_sdk.core.output_paths import check_writable
+    from unmask_sdk.core.output_paths import check_writable_folder
     from unmask_sdk.training.unmasker.config import read_config
     from unmask_sdk.training.unmasker.train import train as run_training
 
-    check_writable(run, "--run")
+    check_writable_folder(run, "--run")
     settings = read_config(
         config,
         limit=limit,
@@ -57,7 +57,7 @@ def train(
         identity_weights=identity_weights,
     )
     if settings.perceptual_weights is not None:
-        require("the perceptual loss", "h5py", extra="train")
+        require_packages("the perceptual loss", "h5py", extra="train")
     torch.set_num_threads(threads)
     cv2.setNumThreads(1)
     weights = run_training(
@@ -78,9 +78,9 @@ def cost(
     layers: Annotated[bool, typer.Option(help="Show every convolution.")] = False,
 ) -> None:
     """Show what the unmasker costs: parameters and FLOP (2 per multiply-accumulate)."""
-    from unmask_sdk.core.optional_deps import require
+    from unmask_sdk.core.optional_deps import require_packages
 
-    require("unmask cost", "torch", "safetensors", extra="train")
+    require_packages("unmask cost", "torch", "safetensors", extra="train")
     import torch
     from rich.console import Console
     from rich.table import Table
