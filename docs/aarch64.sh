@@ -1,19 +1,19 @@
 #!/usr/bin/env bash
-# Does the wheel work on aarch64? Installs it in an emulated Debian, unmasks a photo, and runs the
-# conformance suite of ONNX Runtime and LiteRT there. On Debian, as root, from the repository root:
+# Tests the wheel on aarch64: installs it in an emulated Debian, unmasks a photo, and runs the
+# conformance suite with ONNX Runtime and LiteRT. On Debian, as root, from the repository root:
 #
 #   apt-get install qemu-user-static debootstrap
 #   docs/aarch64.sh /tmp/aarch64
 #
-# Takes half an hour and 1 GB. What is in the folder already is used again; delete it afterwards.
+# Takes half an hour and 1 GB. Reuses what is in the folder already; delete it afterwards.
 set -euo pipefail
 folder=$1
 suite=bookworm python=3.11 mirror=${MIRROR:-http://deb.debian.org/debian}
 root=$folder/root wheels=$folder/root/wheels
-# qemu's best processor has instructions that few boards have.
+# qemu's most capable CPU has instructions that few boards have.
 export QEMU_CPU=${QEMU_CPU:-cortex-a76}
 
-# Where no service has told the kernel which program runs such files.
+# Registers the emulator with the kernel, if no service has done so.
 if [ ! -e /proc/sys/fs/binfmt_misc/register ]; then
     mount -t binfmt_misc binfmt_misc /proc/sys/fs/binfmt_misc
 fi
@@ -26,7 +26,7 @@ if [ ! -e "$root/usr/bin/python3" ] || [ -e "$root/debootstrap" ]; then
     chroot "$root" /debootstrap/debootstrap --second-stage
 fi
 
-# Fetched outside, so that nothing inside needs a network: wheels for aarch64, and ours.
+# Downloads outside, so that nothing inside needs a network: wheels for aarch64, and ours.
 mkdir -p "$wheels"
 platforms=(--platform manylinux_2_28_aarch64 --platform manylinux_2_27_aarch64
     --platform manylinux_2_17_aarch64 --platform manylinux2014_aarch64)

@@ -1,8 +1,8 @@
-# For a Jetson with JetPack 6, from the repository root. Not built and not tried: see jetson.md.
+# For a Jetson with JetPack 6, from the repository root. Neither built nor tested: see jetson.md.
 #
 #   docker build -f docs/jetson.Dockerfile -t unmask .
 
-# Take the tag of the L4T release that the Jetson runs: `cat /etc/nv_tegra_release`.
+# Use the tag of the L4T release that the Jetson runs: `cat /etc/nv_tegra_release`.
 ARG L4T=r36.4.0
 FROM nvcr.io/nvidia/l4t-jetpack:${L4T}
 
@@ -10,14 +10,14 @@ RUN apt-get update \
     && apt-get install -y --no-install-recommends python3-venv python3-libnvinfer \
     && rm -rf /var/lib/apt/lists/*
 
-# TensorRT is JetPack's, so the environment sees the system's packages.
+# TensorRT comes from JetPack, so the environment needs the system's packages.
 RUN python3 -m venv --system-site-packages /opt/unmask
 ENV PATH=/opt/unmask/bin:$PATH
 
 COPY . /src
 RUN pip install --no-cache-dir /src 'cuda-python>=12.6.1,<13' && rm -rf /src
 
-# Engines outlive the container if a volume is mounted here.
+# Mount a volume here to keep engines after the container ends.
 ENV UNMASK_CACHE=/cache
 VOLUME /cache
 

@@ -1,4 +1,4 @@
-"""The SDK inside a program of your own: arrays in and out, own faces, errors that say what to do.
+"""The SDK inside another program: arrays in and out, known faces, errors with a remedy.
 
 python examples/embedded.py examples/surgical.jpg overlay.png
 """
@@ -19,21 +19,23 @@ def main() -> None:
     source, target = sys.argv[1:]
     try:
         model = unmask_sdk.load()
-    except unmask_sdk.UnmaskError as error:  # Every error of the SDK; its message names the cure.
+    except (
+        unmask_sdk.UnmaskError
+    ) as error:  # Base class of all errors; the message says how to fix it.
         raise SystemExit(str(error)) from None
-    frame = cv2.imread(source)  # OpenCV's order of colours
+    frame = cv2.imread(source)  # in OpenCV's channel order, BGR
     if frame is None:
-        raise SystemExit(f"{source} is not there, or no picture that OpenCV reads")
+        raise SystemExit(f"{source} does not exist, or OpenCV cannot read it")
     result = model(frame, channels="bgr", only=lambda face: face.confidence > 0.7)
     for face in result.faces:
         print(face, f"covers {np.mean(face.mask >= 128):.0%} of its crop")
-    # A program that finds faces by itself gives their eyes (or boxes), and saves the locator.
+    # A program that already knows the faces passes their eyes (or boxes), and skips the locator.
     eyes = [face.eyes for face in result.faces]
     again = model(frame, channels="bgr", eyes=eyes)
-    print(f"own eyes: {again}; {np.mean(again.generated > 0):.1%} of the picture is generated")
+    print(f"known eyes: {again}; {np.mean(again.generated > 0):.1%} of the image is generated")
     model.close()
     if not cv2.imwrite(target, np.hstack([again.image, again.overlay()])[..., ::-1]):
-        raise SystemExit(f"{target} cannot be written; is its folder there?")
+        raise SystemExit(f"{target} cannot be written; does its folder exist?")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""Makes the pictures in this folder: faces of nobody, with a synthetic mask.
+"""Makes the images in this folder: faces that do not exist, with a synthetic mask.
 
-Each face is a blend of at least five people, warped to their common mesh and averaged, so that it
-shows none of them. Usage, with the faces of your own data set::
+Each face is an average of at least five people, warped to their mean mesh, so that it shows none of
+them. Usage, with the faces of your own data set::
 
     python examples/make_faces.py FACES --landmarks FACES/landmarks.npz -o examples
 """
@@ -23,7 +23,7 @@ from unmask_sdk.training.synthesis.mesh import eye_centers
 
 @dataclass(frozen=True)
 class Example:
-    """One picture: its file name, the seed that chooses the people, and the mask."""
+    """One image: its file name, the seed that chooses the people, and the mask."""
 
     name: str
     people_seed: int
@@ -40,7 +40,7 @@ EXAMPLES = (
 
 
 def choose(faces: list[FaceRecord], seed: int, count: int) -> list[FaceRecord]:
-    """People who face the camera alike, each once."""
+    """Returns different people whose heads are turned alike."""
     rng = np.random.default_rng(seed)
     shapes = []
     for face in faces:
@@ -68,7 +68,7 @@ def main() -> None:
     from unmask_sdk.training.datasets.average_face import PEOPLE_PER_FACE, average_face
     from unmask_sdk.training.datasets.image_files import write_image
 
-    # Whole heads only: pictures that show the neck, looking at the camera.
+    # Complete heads only: images that show the neck, looking at the camera.
     faces = [
         face
         for face in read_landmarks(options.landmarks)
@@ -87,5 +87,5 @@ def main() -> None:
 if __name__ == "__main__":
     try:
         main()
-    except UnmaskError as error:  # Every error of the SDK; its message names the cure.
+    except UnmaskError as error:  # Base class of all errors; the message says how to fix it.
         raise SystemExit(str(error)) from None

@@ -1,4 +1,4 @@
-"""A model in an asyncio program: the loop stays free, and no more photos are open than may be.
+"""A model in an asyncio program: the event loop stays free, and few photos are open at a time.
 
 python examples/with_asyncio.py examples/*.jpg
 """
@@ -13,7 +13,7 @@ import cv2
 
 import unmask_sdk
 
-AT_ONCE = 4
+MAX_OPEN = 4
 
 
 def png(model: unmask_sdk.Unmasker, photo: Path) -> bytes:
@@ -21,13 +21,13 @@ def png(model: unmask_sdk.Unmasker, photo: Path) -> bytes:
 
 
 async def unmask(model: unmask_sdk.Unmasker, photo: Path, gate: asyncio.Semaphore) -> bytes:
-    """Takes a file, and gives the bytes of a PNG."""
+    """Reads a file, and returns the bytes of a PNG."""
     async with gate:
         return await asyncio.to_thread(png, model, photo)
 
 
 async def main() -> None:
-    gate = asyncio.Semaphore(AT_ONCE)
+    gate = asyncio.Semaphore(MAX_OPEN)
     photos = [Path(name) for name in sys.argv[1:]]
     with unmask_sdk.load(threads=1) as model:
         tasks = [unmask(model, photo, gate) for photo in photos]

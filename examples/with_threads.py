@@ -1,4 +1,4 @@
-"""One model, many threads: decoding, networks and encoding run beside each other.
+"""One model, many threads: decoding, networks and encoding run in parallel.
 
 python examples/with_threads.py examples/*.jpg --out unmasked
 """
@@ -19,15 +19,15 @@ def main() -> None:
     given = parser.parse_args()
     given.out.mkdir(parents=True, exist_ok=True)
 
-    # One thread for each run of a network; the pool fills the processors.
+    # One thread per network run; the pool uses all CPU cores.
     with unmask_sdk.load(threads=1) as model, ThreadPoolExecutor() as pool:
 
-        def one(photo: Path) -> str:
+        def unmask(photo: Path) -> str:
             result = model(photo)
             result.save(given.out / f"{photo.stem}.png")
             return f"{photo.name}: {result}"
 
-        for line in pool.map(one, given.photos):
+        for line in pool.map(unmask, given.photos):
             print(line)
 
 

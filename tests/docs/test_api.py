@@ -1,4 +1,4 @@
-"""docs/api.md: its code runs as it stands, and it leaves no public name out."""
+"""The code of docs/api.md runs unchanged, and the page names everything public."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
 
 
-def film(photo: Path, path: Path) -> None:
-    """Writes a video of a photo that stands still."""
+def write_video(photo: Path, path: Path) -> None:
+    """Writes a video that shows a photo for five frames."""
     av = pytest.importorskip("av")
     with av.open(str(path), "w") as file, Image.open(photo) as image:
         stream = file.add_stream("libx264", rate=10, options={"preset": "ultrafast"})
@@ -28,10 +28,10 @@ def film(photo: Path, path: Path) -> None:
         file.mux(stream.encode(None))
 
 
-def test_its_code_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_code_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("onnxruntime")
     shutil.copy(ROOT / "examples" / "surgical.jpg", tmp_path / "photo.jpg")
-    film(tmp_path / "photo.jpg", tmp_path / "in.mp4")
+    write_video(tmp_path / "photo.jpg", tmp_path / "in.mp4")
     monkeypatch.chdir(tmp_path)
     names: dict[str, Any] = {}
     blocks = re.findall(r"^```python\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE)
@@ -47,5 +47,5 @@ def test_its_code_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("name", [n for n in unmask_sdk.__all__ if n != "__version__"])
-def test_it_names_everything_public(name: str) -> None:
+def test_page_names_everything_public(name: str) -> None:
     assert re.search(rf"\b{name}\b", PAGE)

@@ -1,4 +1,4 @@
-"""docs/phone.md: its code runs as it stands, and does nearly what the package does."""
+"""The code of docs/phone.md runs unchanged, and its results are close to the package's."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PAGE = (ROOT / "docs" / "phone.md").read_text(encoding="utf-8")
 
 @pytest.fixture(scope="module")
 def names() -> dict[str, Any]:
-    """What the page's code defines."""
+    """The names that the page's code defines."""
     pytest.importorskip("ai_edge_litert")
     (block,) = re.findall(r"^```python\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE)
     defined: dict[str, Any] = {}
@@ -30,7 +30,7 @@ def names() -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("name", ["surgical", "cloth", "n95", "dark"])
-def test_it_unmasks_as_the_package_does(name: str, names: dict[str, Any]) -> None:
+def test_result_is_close_to_the_package(name: str, names: dict[str, Any]) -> None:
     photo = cv2.imread(str(ROOT / "examples" / f"{name}.jpg"))[..., ::-1].copy()
     with unmask_sdk.load("tflite", "int8") as model:
         result = model(photo)
@@ -42,7 +42,7 @@ def test_it_unmasks_as_the_package_does(name: str, names: dict[str, Any]) -> Non
     assert 10 * np.log10(255**2 / np.square(error).mean()) > 45
 
 
-def test_a_face_without_a_mask_stays(names: dict[str, Any]) -> None:
+def test_face_without_mask_is_unchanged(names: dict[str, Any]) -> None:
     photo = cv2.imread(str(ROOT / "examples" / "surgical.jpg"))[..., ::-1].copy()
     with unmask_sdk.load("tflite", "int8") as model:
         result = model(photo)
@@ -51,7 +51,7 @@ def test_a_face_without_a_mask_stays(names: dict[str, Any]) -> None:
     assert names["unmask"](bare, left, right) is bare
 
 
-def test_a_large_face_is_averaged_not_sampled(names: dict[str, Any]) -> None:
+def test_large_face_is_averaged_not_sampled(names: dict[str, Any]) -> None:
     rows = np.arange(2001) % 2 * 255
     photo = np.repeat(rows.astype(np.uint8), 3).reshape(1, 2001, 3).repeat(1900, 0)
     eyes = (700.5, 800.0), (1180.0, 805.0)
@@ -60,6 +60,6 @@ def test_a_large_face_is_averaged_not_sampled(names: dict[str, Any]) -> None:
     assert np.abs(crop.astype(int) - expected)[30:-30, 30:-30].max() <= 3
 
 
-def test_its_crop_is_the_packages(names: dict[str, Any]) -> None:
+def test_crop_matrix_equals_the_package(names: dict[str, Any]) -> None:
     eyes = [(412.5, 300.25), (520.0, 331.5)]
     np.testing.assert_allclose(names["crop_matrix"](*eyes), crop_matrix(eyes), atol=1e-9)

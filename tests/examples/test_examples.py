@@ -1,4 +1,4 @@
-"""The example scripts do what they say, with the shipped model."""
+"""The example scripts work as documented, with the shipped model."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ def run(name: str, arguments: list[str], folder: Path) -> subprocess.CompletedPr
     [
         ("with_threads.py", [PHOTO, OTHER, "--out", "out"], "surgical.jpg: Result("),
         ("with_asyncio.py", [PHOTO, OTHER], "n95.jpg: "),
-        ("embedded.py", [PHOTO, "overlay.png"], "of the picture is generated"),
+        ("embedded.py", [PHOTO, "overlay.png"], "of the image is generated"),
         ("own_runtime.py", [PHOTO], "Unmasker(counting, fp32, cpu: ours): 1 run"),
     ],
 )
-def test_an_example(name: str, arguments: list[str], words: str, tmp_path: Path) -> None:
+def test_example_runs(name: str, arguments: list[str], words: str, tmp_path: Path) -> None:
     pytest.importorskip("onnxruntime")
     done = run(name, arguments, tmp_path)
     assert done.returncode == 0, done.stderr
@@ -41,20 +41,20 @@ def test_an_example(name: str, arguments: list[str], words: str, tmp_path: Path)
 @pytest.mark.parametrize(
     ("name", "arguments", "words"),
     [
-        ("embedded.py", ["gone.jpg", "overlay.png"], "gone.jpg is not there"),
+        ("embedded.py", ["gone.jpg", "overlay.png"], "gone.jpg does not exist"),
         ("embedded.py", [PHOTO, "none/overlay.png"], "none/overlay.png cannot be written"),
         ("own_runtime.py", ["gone.jpg"], "gone.jpg does not exist"),
         ("make_faces.py", ["faces", "--landmarks", "gone.npz", "-o", "."], "gone.npz"),
     ],
 )
-def test_an_example_that_cannot_says_why_in_a_line(
+def test_failing_example_gives_one_line(
     name: str, arguments: list[str], words: str, tmp_path: Path
 ) -> None:
     pytest.importorskip("onnxruntime")
     done = run(name, arguments, tmp_path)
     assert done.returncode == 1
-    *remarks, last = done.stderr.splitlines()
+    *warnings, last = done.stderr.splitlines()
     assert words in last
-    # OpenCV warns of a file that it does not find.
-    assert all(line.startswith("[ WARN") for line in remarks)
+    # OpenCV warns about a missing file.
+    assert all(line.startswith("[ WARN") for line in warnings)
     assert not list(tmp_path.iterdir())
