@@ -13,6 +13,7 @@ from typing import Any
 from unmask_sdk.core.manifest import Artifact
 from unmask_sdk.core.optional_deps import require_packages
 from unmask_sdk.core.output_paths import check_writable_folder
+from unmask_sdk.core.requirements import EXPORTERS as NEEDS
 from unmask_sdk.errors import ConfigError
 from unmask_sdk.training import weights_folder
 
@@ -50,40 +51,40 @@ EXPORTERS: dict[str, Exporter] = {
             module="unmask_sdk.export.onnx.exporter",
             suffix=".onnx",
             precisions=("fp32", "fp16", "int8"),
-            requires=("torch", "safetensors", "onnx", "onnxscript", "onnxruntime"),
-            extra="export",
+            requires=NEEDS["onnx"].modules,
+            extra=NEEDS["onnx"].extra,
         ),
         Exporter(
             name="trt",
             module="unmask_sdk.export.trt.exporter",
             suffix="-trt.onnx",
             precisions=("fp16", "int8"),
-            requires=("torch", "safetensors", "onnx", "onnxscript", "onnxruntime"),
-            extra="export",
+            requires=NEEDS["trt"].modules,
+            extra=NEEDS["trt"].extra,
         ),
         Exporter(
             name="coreml",
             module="unmask_sdk.export.coreml.exporter",
             suffix=".mlpackage",
             precisions=("fp32", "fp16", "w8", "w8a8"),
-            requires=("torch", "safetensors", "onnx", "onnxscript", "onnxruntime", "coremltools"),
-            extra="export",
+            requires=NEEDS["coreml"].modules,
+            extra=NEEDS["coreml"].extra,
         ),
         Exporter(
             name="openvino",
             module="unmask_sdk.export.openvino.exporter",
             suffix="_openvino",
             precisions=("fp16", "int8"),
-            requires=("torch", "safetensors", "onnx", "onnxscript", "onnxruntime", "openvino"),
-            extra="export",
+            requires=NEEDS["openvino"].modules,
+            extra=NEEDS["openvino"].extra,
         ),
         Exporter(
             name="tflite",
             module="unmask_sdk.export.tflite.exporter",
             suffix=".tflite",
             precisions=("fp32", "fp16", "int8"),
-            requires=("torch", "safetensors", "litert_torch", "ai_edge_quantizer"),
-            extra="export-tflite",
+            requires=NEEDS["tflite"].modules,
+            extra=NEEDS["tflite"].extra,
         ),
     )
 }

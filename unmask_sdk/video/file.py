@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
-from unmask_sdk.core.optional_deps import require_packages
 from unmask_sdk.core.output_paths import why_not_writable
+from unmask_sdk.core.requirements import VIDEO
 from unmask_sdk.core.validate import as_path, check_text
 from unmask_sdk.errors import InvalidInputError, VideoWriteError
 from unmask_sdk.pipeline import CHUNK, FacePipeline
@@ -123,7 +123,7 @@ def unmask_video(
         VideoInterrupted: After Ctrl-C, once the file is finished; it is a `KeyboardInterrupt`. A
             second Ctrl-C does not wait, and leaves no file.
     """
-    require_packages("video", "av", extra="video")
+    VIDEO.check("video")
     source, target = as_path("source", source), as_path("target", target)
     if stop is not None and not isinstance(stop, threading.Event):
         raise InvalidInputError(f"stop must be a threading.Event; got {stop!r}")

@@ -13,7 +13,7 @@ from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
 
-from unmask_sdk.core.optional_deps import require_packages
+from unmask_sdk.core.requirements import check_command
 from unmask_sdk.errors import RuntimeUnavailableError
 
 from .batch import Job, Outcome, Work
@@ -37,7 +37,7 @@ def run_on_ray(work: Work, jobs: Sequence[Job]) -> Iterator[Outcome]:
         MissingDependencyError: If Ray is not installed.
         RuntimeUnavailableError: If there is no cluster.
     """
-    require_packages("--ray", "ray", "pyarrow", extra="ray")
+    check_command("unmask folder --ray")
     import ray
     import ray.data
 

@@ -57,8 +57,8 @@ def video(
     from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
     from rich.progress import Progress as Bar
 
-    from unmask_sdk.core.optional_deps import require_packages
     from unmask_sdk.core.output_paths import check_writable_file, make_folder
+    from unmask_sdk.core.requirements import check_command
     from unmask_sdk.loading.load import load
     from unmask_sdk.video.encoders import container_of
     from unmask_sdk.video.file import VideoInterrupted, unmask_video
@@ -66,7 +66,7 @@ def video(
 
     from .url_check import refuse_address
 
-    require_packages("unmask video", "av", extra="video")
+    check_command("unmask video")
     # What can be refused is refused before a folder is made.
     refuse_address(source)
     container_of(out)

@@ -48,11 +48,11 @@ def bench(
     ] = 0.1,
 ) -> None:
     """Measure every runtime and precision on this device."""
-    from unmask_sdk.core.optional_deps import require_packages
+    from unmask_sdk.core.requirements import check_command
 
-    require_packages("unmask bench", "pytest_benchmark", extra="bench")
+    check_command("unmask bench")
     if plot is not None:
-        require_packages("--plot", "matplotlib", extra="bench")
+        check_command("unmask bench --plot")
     from unmask_sdk.benchmarks.latency import bench_json, bench_table
     from unmask_sdk.benchmarks.latency.bench import GROUPS, Plan, usable
     from unmask_sdk.benchmarks.latency.condition import condition

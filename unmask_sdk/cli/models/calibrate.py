@@ -29,12 +29,11 @@ def calibrate(
     ] = 200,
 ) -> None:
     """Collect a calibration set, plan which layers stay in float, and report on both."""
-    from unmask_sdk.core.optional_deps import require_packages
     from unmask_sdk.core.output_paths import check_writable_folder
+    from unmask_sdk.core.requirements import check_command
     from unmask_sdk.errors import InvalidInputError
 
-    needed = ("torch", "safetensors", "onnx", "onnxscript", "onnxruntime", "skimage", "matplotlib")
-    require_packages("unmask calibrate", *needed, extra="export,train")
+    check_command("unmask calibrate")
     if out.suffix != ".npz":
         raise InvalidInputError(f"--out is an npz file, such as calibration.npz; got {out}")
     report = out.with_name(f"{out.stem}-report")

@@ -12,7 +12,6 @@ from unmask_sdk.cli.options import ArtifactsOption, ModelsOption, PrecisionsOpti
 if TYPE_CHECKING:
     from unmask_sdk.benchmarks.parity.compare_all import Verdict
 
-NEEDS_TORCH = ("torch", "safetensors")
 # Measures that the console shows; the report has them all.
 SHOWN = (
     "max_abs", "psnr_whole", "psnr_hole", "ssim_hole", "mask_iou", "hole_psnr_lost", "ssim_lost",
@@ -62,12 +61,12 @@ def parity(
     Without torch, with the golden vectors. How far a precision may be off is in
     benchmarks/parity/thresholds.json.
     """
-    from unmask_sdk.core.optional_deps import require_packages
+    from unmask_sdk.core.requirements import check_command
 
-    require_packages("unmask parity", "skimage", extra="bench")
+    check_command("unmask parity")
     for given, option in ((faces, "--faces"), (weights, "--weights"), (layers, "--layers")):
         if given:
-            require_packages(option, *NEEDS_TORCH, "onnx", "onnxruntime", extra="train")
+            check_command(f"unmask parity {option}")
     from unmask_sdk.benchmarks.parity import report as parity_report
     from unmask_sdk.benchmarks.parity.cases import select
     from unmask_sdk.benchmarks.parity.compare_all import compare_all

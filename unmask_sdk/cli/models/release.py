@@ -9,18 +9,6 @@ import typer
 
 from unmask_sdk.core.atomic_write import atomic_write
 
-NEEDS = (
-    "torch",
-    "safetensors",
-    "onnx",
-    "onnxruntime",
-    "onnxscript",
-    "litert_torch",
-    "ai_edge_quantizer",
-    "skimage",
-    "matplotlib",
-    "pytest_benchmark",
-)
 # Side of the crops of the unmaskers that come with the package.
 SIZE = 256
 LITE = "ours, lite"
@@ -51,9 +39,9 @@ def release(
 
     If any of it fails, the clone is left as it was.
     """
-    from unmask_sdk.core.optional_deps import require_packages
+    from unmask_sdk.core.requirements import check_command
 
-    require_packages("unmask release", *NEEDS, extra="dev")
+    check_command("unmask release")
     from unmask_sdk.cli.media.image import image
     from unmask_sdk.core.output_paths import check_writable_folder
     from unmask_sdk.errors import DataError, InvalidInputError

@@ -7,8 +7,6 @@ from typing import Annotated
 
 import typer
 
-NEEDS = ("torch", "safetensors", "onnx", "onnxruntime", "skimage")
-
 
 def evaluate(
     faces: Annotated[Path, typer.Argument(help="Folder of face pictures.")],
@@ -46,11 +44,11 @@ def evaluate(
     report: Annotated[Path | None, typer.Option(help="Folder for tables and pictures.")] = None,
 ) -> None:
     """Measure PSNR, SSIM, L1, seams, mask IoU, identity; beside the input and OpenCV's Telea."""
-    from unmask_sdk.core.optional_deps import require_packages
+    from unmask_sdk.core.requirements import check_command
 
-    require_packages("unmask evaluate", *NEEDS, extra="train")
+    check_command("unmask evaluate")
     if report is not None:
-        require_packages("--report", "matplotlib", extra="train")
+        check_command("unmask evaluate --report")
     from unmask_sdk.core.output_paths import check_writable_folder
     from unmask_sdk.errors import DataError, InvalidInputError
     from unmask_sdk.faces.align import CROP_SIZE

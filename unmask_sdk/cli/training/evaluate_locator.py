@@ -22,9 +22,9 @@ def evaluate_locator(
     limit: Annotated[int, typer.Option(help="Most faces from each source.", min=1)] = 100,
 ) -> None:
     """Measure how many faces are found, and how exactly; prints Markdown."""
-    from unmask_sdk.core.optional_deps import require_packages
+    from unmask_sdk.core.requirements import check_command
 
-    require_packages("unmask evaluate-locator", "torch", "safetensors", "skimage", extra="train")
+    check_command("unmask evaluate-locator")
     from unmask_sdk.training import weights_folder
     from unmask_sdk.training.locator.evaluate import evaluate
 

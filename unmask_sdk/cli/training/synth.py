@@ -29,9 +29,9 @@ def synth(
     seed: Annotated[int, typer.Option(help="Same seed, same masks.")] = 0,
 ) -> None:
     """Put synthetic masks on faces: image, mask, truth, pairs.jsonl, and a contact sheet."""
-    from unmask_sdk.core.optional_deps import require_packages
+    from unmask_sdk.core.requirements import check_command
 
-    require_packages("unmask synth", "torch", "safetensors", extra="train")
+    check_command("unmask synth")
     from unmask_sdk.core.output_paths import check_writable_folder
     from unmask_sdk.training.datasets.find_faces import find_faces
     from unmask_sdk.training.datasets.synth_set import check_options

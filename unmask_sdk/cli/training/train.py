@@ -37,9 +37,9 @@ def train(
 
     The faces are packed there first: 0.20 MB of disk a face at 128 px, 0.52 MB at 256 px.
     """
-    from unmask_sdk.core.optional_deps import require_packages
+    from unmask_sdk.core.requirements import check_command
 
-    require_packages("unmask train", "torch", "safetensors", "yaml", "skimage", extra="train")
+    check_command("unmask train")
     import cv2
     import torch
 
@@ -57,7 +57,7 @@ def train(
         identity_weights=identity_weights,
     )
     if settings.perceptual_weights is not None:
-        require_packages("the perceptual loss", "h5py", extra="train")
+        check_command("unmask train --perceptual-weights")
     torch.set_num_threads(threads)
     cv2.setNumThreads(1)
     weights = run_training(
@@ -78,9 +78,9 @@ def cost(
     layers: Annotated[bool, typer.Option(help="Show every convolution.")] = False,
 ) -> None:
     """Show what the unmasker costs: parameters and FLOP (2 per multiply-accumulate)."""
-    from unmask_sdk.core.optional_deps import require_packages
+    from unmask_sdk.core.requirements import check_command
 
-    require_packages("unmask cost", "torch", "safetensors", extra="train")
+    check_command("unmask cost")
     import torch
     from rich.console import Console
     from rich.table import Table

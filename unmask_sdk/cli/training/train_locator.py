@@ -20,11 +20,9 @@ def train_locator(
     device: Annotated[Optional[str], typer.Option(help="cpu or cuda.")] = None,  # noqa: UP045
 ) -> None:
     """Train the networks that find faces; goes on where the last run in OUT stopped."""
-    from unmask_sdk.core.optional_deps import require_packages
+    from unmask_sdk.core.requirements import check_command
 
-    require_packages(
-        "unmask train-locator", "torch", "safetensors", "yaml", "skimage", extra="train"
-    )
+    check_command("unmask train-locator")
     from unmask_sdk.training.locator.train import read_config, train
 
     settings = read_config(config, faces=faces, landmarks=landmarks, out=out, device=device)

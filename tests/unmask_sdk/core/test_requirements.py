@@ -1,0 +1,58 @@
+"""The table of requirements agrees with the extras in pyproject.toml."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from unmask_sdk.core.requirements import COMMANDS, EXPORTERS, RUNTIMES, Requirement
+from unmask_sdk.errors import MissingDependencyError
+from unmask_sdk.runtimes.registry import ENTRIES
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    tomllib = pytest.importorskip("tomli")
+
+PYPROJECT: dict[str, Any] = tomllib.loads(
+    (Path(__file__).parents[3] / "pyproject.toml").read_text(encoding="utf-8")
+)
+EXTRAS: dict[str, list[str]] = PYPROJECT["project"]["optional-dependencies"]
+# Distribution to modules, where the names differ.
+MODULES: dict[str, str | list[str]] = PYPROJECT["tool"]["deptry"]["package_module_name_map"]
+ALL = {**COMMANDS, **{f"runtime {k}": v for k, v in RUNTIMES.items()}}
+ALL |= {f"export {k}": v for k, v in EXPORTERS.items()}
+
+
+def modules_of(extra: str) -> set[str]:
+    """Top-level modules that an extra installs, as far as pyproject.toml lists them."""
+    found: set[str] = set()
+    for line in EXTRAS[extra]:
+        name, inner = re.fullmatch(r"([\w-]+)(?:\[([\w,-]+)\])?.*", line).groups()  # type: ignore[union-attr]
+        if name == PYPROJECT["project"]["name"]:
+            found = found.union(*map(modules_of, inner.split(",")))
+        else:
+            modules = MODULES.get(name, name.replace("-", "_"))
+            found |= {modules} if isinstance(modules, str) else set(modules)
+    return found
+
+
+@pytest.mark.parametrize("requirement", ALL.values(), ids=ALL)
+def test_extra_installs_every_module(requirement: Requirement) -> None:
+    installed = set().union(*map(modules_of, requirement.extra.split(",")))
+    for module in requirement.modules:
+        names = {name.partition(".")[0] for name in module.split("|")}
+        assert names & installed, f"[{requirement.extra}] does not install {module}"
+
+
+def test_every_runtime_is_in_the_table() -> None:
+    assert [entry.name for entry in ENTRIES] == list(RUNTIMES)
+
+
+def test_missing_module_is_named_with_what_needs_it() -> None:
+    with pytest.raises(MissingDependencyError, match=r"^unmask fly needs no_such.*\[wings\]"):
+        Requirement(("json", "no_such"), "wings").check("unmask fly")
