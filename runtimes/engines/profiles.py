@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from unmask_sdk.core.locator_sizes import BORDER, COARSE_SIDE, MAX_SIDE, STRIDE
 from unmask_sdk.core.manifest import TensorSpec
-from unmask_sdk.faces.detector_postprocess import BORDER, COARSE_SIDE, MAX_SIDE, STRIDE
 
 Shape = tuple[int, ...]
 

@@ -8,7 +8,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from unmask_sdk.core.arrays import Float32Array
-from unmask_sdk.faces.detector_postprocess import ALIGN_SIZE, CELL
+from unmask_sdk.core.locator_sizes import ALIGN_SIZE
+from unmask_sdk.faces.detector_postprocess import CELL
 
 # Spread of the heat round a face's centre, over the face's mean side.
 SPREAD = 0.1

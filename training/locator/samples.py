@@ -11,9 +11,9 @@ import cv2
 import numpy as np
 
 from unmask_sdk.core.arrays import Float32Array, Float64Array, UInt8Array
+from unmask_sdk.core.locator_sizes import ALIGN_SIZE
 from unmask_sdk.faces.align import transform_points
 from unmask_sdk.faces.detector_postprocess import (
-    ALIGN_SIZE,
     GREY,
     box_matrix,
     overlaps,

@@ -13,8 +13,9 @@ from torch import Tensor, nn
 from torch.utils.data import Dataset
 
 from unmask_sdk.core.arrays import AnyArray, Float64Array, UInt8Array
+from unmask_sdk.core.locator_sizes import ALIGN_SIZE
 from unmask_sdk.faces.align import CROP_EYE_DISTANCE
-from unmask_sdk.faces.detector_postprocess import ALIGN_SIZE, CELL, decode, overlaps, suppress
+from unmask_sdk.faces.detector_postprocess import CELL, decode, overlaps, suppress
 from unmask_sdk.training.nets.locator_networks import (
     AlignerConfig,
     AlignerGraph,

@@ -14,8 +14,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from unmask_sdk.core.locator_sizes import ALIGN_SIZE
 from unmask_sdk.errors import ConfigError
-from unmask_sdk.faces.detector_postprocess import ALIGN_SIZE
 
 from .networks import Residual, conv_bn
 

@@ -11,28 +11,22 @@ import cv2
 import numpy as np
 
 from unmask_sdk.core.arrays import Float32Array, Float64Array, UInt8Array
+from unmask_sdk.core.locator_sizes import ALIGN_SIZE, BORDER, COARSE_SIDE, MAX_SIDE, STRIDE
 
 # Only cells at least this hot give a box. It is the square of `locator.MIN_SCORE`: less heat could
 # not reach that score even if the aligner were certain.
 MIN_HEAT = 0.36
 
 CELL = 8
-STRIDE = 32
-# The coarse look: longest side of the photo in pixels. Whatever fills the frame is seen here.
-COARSE_SIDE = 288
 # The fine look: this share of the photo's size, so that a face of 40 px still spans 17, but no
 # longer than MAX_SIDE; beyond 4000 px the smallest face found grows with the photo.
 FINE_SCALE = 0.42
-MAX_SIDE = 1664
 # Neighbouring looks may differ by this factor; the detector is trained for 12 to 300 px.
 MAX_STEP = 6.0
-# Grey border round the photo, so that a face cut off by the frame has its centre well inside.
-BORDER = 32
 GREY = 127
 
-# Side of the crop that the aligner sees, and where the five points of an average upright face
-# lie in it, in crop sides from the top-left edge.
-ALIGN_SIZE = 112
+# Where the five points of an average upright face lie in the crop that the aligner takes, in
+# crop sides from the top-left edge.
 TEMPLATE: Float64Array = np.array(
     [[0.33, 0.34], [0.67, 0.34], [0.5, 0.56], [0.35, 0.694], [0.65, 0.694]]
 )

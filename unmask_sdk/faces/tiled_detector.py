@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from unmask_sdk.core.arrays import AnyArray
+from unmask_sdk.core.locator_sizes import STRIDE
 
-from .detector_postprocess import CELL, GREY, STRIDE
+from .detector_postprocess import CELL, GREY
 
 if TYPE_CHECKING:
     from .locator import NamedRuntime

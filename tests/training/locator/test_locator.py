@@ -12,9 +12,10 @@ import skimage.data
 import torch
 
 from unmask_sdk import training
+from unmask_sdk.core.locator_sizes import ALIGN_SIZE
 from unmask_sdk.errors import ConfigError, DataError
 from unmask_sdk.faces.align import crop_matrix, transform_points
-from unmask_sdk.faces.detector_postprocess import ALIGN_SIZE, CELL, decode, overlaps
+from unmask_sdk.faces.detector_postprocess import CELL, decode, overlaps
 from unmask_sdk.training.locator.compositing import Scene
 from unmask_sdk.training.locator.evaluate import evaluate
 from unmask_sdk.training.locator.faces import load_backgrounds, load_faces, mesh_box

@@ -8,12 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from unmask_sdk.core.arrays import AnyArray, UInt8Array
+from unmask_sdk.core.locator_sizes import ALIGN_SIZE, BORDER, COARSE_SIDE, MAX_SIDE
 from unmask_sdk.errors import InvalidInputError
 from unmask_sdk.faces import detector_postprocess as module
 from unmask_sdk.faces.align import transform_points
 from unmask_sdk.faces.detector_postprocess import (
-    ALIGN_SIZE,
-    BORDER,
     CELL,
     TEMPLATE,
     box_matrix,
@@ -90,8 +89,8 @@ def test_scales_cover_the_photo_without_gaps(height, width):
     assert 1 <= len(looks) <= 3
     assert looks == sorted(looks)
     assert looks[0] <= 1
-    assert looks[0] * longest <= module.COARSE_SIDE + 1e-6
-    assert looks[-1] * longest <= module.MAX_SIDE + 1e-6
+    assert looks[0] * longest <= COARSE_SIDE + 1e-6
+    assert looks[-1] * longest <= MAX_SIDE + 1e-6
     # 40 px is at least 16 px to the finest look, or 1/104 of a longer photo.
     assert looks[-1] * max(40, longest / 100) >= 16
     steps = np.array(looks[1:]) / np.array(looks[:-1])
