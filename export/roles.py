@@ -8,9 +8,9 @@ from typing import Any
 
 from torch import nn
 
+from unmask_sdk.core.locator_sizes import ALIGN_SIZE
 from unmask_sdk.core.manifest import TensorSpec
 from unmask_sdk.errors import ExportError
-from unmask_sdk.faces.locator import ALIGN_SIZE
 from unmask_sdk.training.nets.graph import UnmaskerGraph
 from unmask_sdk.training.nets.locator_networks import AlignerGraph, DetectorGraph
 

@@ -11,6 +11,7 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from unmask_sdk.core.manifest import ROLES
 from unmask_sdk.core.optional_deps import install_command, missing_message, missing_packages
 from unmask_sdk.core.requirements import RUNTIMES as NEEDS
 from unmask_sdk.errors import (
@@ -45,7 +46,9 @@ class RuntimeEntry:
         devices: Devices that it runs on, its default first.
         platforms: Values of `sys.platform` that it exists for.
         fix: Command that makes it usable.
-        extra: Instead, for the runtimes of this package: its extra that does.
+        extra: Instead of `fix`, for the runtimes of this package: the extra that installs it.
+        roles: Networks that it runs. `load` runs a detector or an aligner that is not among them
+            on `onnx`, and reports that in `Unmasker.selection`.
     """
 
     name: str
@@ -59,6 +62,7 @@ class RuntimeEntry:
     platforms: tuple[str, ...]
     fix: str = ""
     extra: str = ""
+    roles: tuple[str, ...] = ROLES
 
     @property
     def how_to_fix(self) -> str:

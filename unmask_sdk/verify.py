@@ -194,7 +194,7 @@ def verify(
     entries = ENTRIES if runtime is None else (find_runtime(runtime),)
     for artifact in _named(manifest, names):
         for entry in entries:
-            if artifact.format in entry.formats and artifact.precision in entry.precisions:
+            if _opens(entry, artifact):
                 try:
                     check = _check(manifest, artifact, entry, device, threads)
                 except (RuntimeUnavailableError, MissingDependencyError) as error:
@@ -215,6 +215,14 @@ def _named(manifest: Manifest, names: Collection[str]) -> tuple[Artifact, ...]:
                 f"{manifest.folder} has no model {name!r}; it has {', '.join(known)}"
             )
     return tuple(a for a in manifest.artifacts if not names or _names_of(a) & set(names))
+
+
+def _opens(entry: RuntimeEntry, artifact: Artifact) -> bool:
+    return (
+        artifact.role in entry.roles
+        and artifact.format in entry.formats
+        and artifact.precision in entry.precisions
+    )
 
 
 def _names_of(artifact: Artifact) -> set[str]:

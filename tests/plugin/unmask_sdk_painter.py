@@ -21,6 +21,7 @@ ENTRY = RuntimeEntry(
     precisions=("fp32",),
     devices=("cpu",),
     platforms=("linux", "darwin", "win32"),
+    roles=("unmasker",),
     fix="pip install unmask-sdk-painter",
 )
 

@@ -20,8 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from unmask_sdk.core.arrays import AnyArray, Float64Array, UInt8Array
-from unmask_sdk.core.locator_sizes import ALIGN_SIZE as ALIGN_SIZE
-from unmask_sdk.core.locator_sizes import BORDER
+from unmask_sdk.core.locator_sizes import ALIGN_SIZE, BORDER
 from unmask_sdk.errors import InvalidInputError
 
 from .align import transform_points, warp_crop

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,6 +37,9 @@ if TYPE_CHECKING:
     from unmask_sdk.unmasker import Unmasker
 
 NO_LIMITS = Limits()
+# Runs the detector and the aligner where the runtime of the unmasker does not, see
+# `RuntimeEntry.roles`.
+LOCATOR_FALLBACK = "onnx"
 _EASE = "ease max_ms or min_psnr, or choose a smaller model, such as model='unmask-256-lite'"
 
 
@@ -54,7 +58,9 @@ def load(
 
     Args:
         runtime: Name or alias of a runtime: it works or raises. `auto` takes the first that is
-            usable here, and says in `model.selection` why it passed over the others.
+            usable here, and says in `model.selection` why it passed over the others. Of a
+            runtime that does not run the detector and the aligner, `onnx` does; the last entry
+            of `model.selection` then says so.
         precision: Such as `fp32`; `auto` takes the one that the runtime prefers.
         model: Name of the unmasker; None takes `unmask-256`, or the only one in the folder.
         device: `cpu`, `cuda`, or Core ML's `all`, `gpu` or `ane`; None takes the runtime's default.
@@ -100,14 +106,37 @@ def load(
         entry = find_runtime(selection[-1].name)
         detector, aligner = (
             half_open.enter_context(
-                open_role(manifests, role, entry, device=unmasker.info.device, threads=threads)
+                _open_locator_role(manifests, role, entry, unmasker.info.device, threads)
             )
             for role in ("detector", "aligner")
         )
         half_open.pop_all()
+    elsewhere = [r for r in (detector, aligner) if r.artifact.role not in entry.roles]
+    if elsewhere:
+        roles = " and ".join(r.artifact.role for r in elsewhere)
+        reason = f"{selection[-1].reason}; {roles} on {elsewhere[0].info.provider}"
+        selection = (*selection[:-1], replace(selection[-1], reason=reason))
     side = detector.artifact.inputs[0].shape[1]
     look = detector if side is None else TiledDetector(detector, side)
     return Unmasker(unmasker, Locator(look, aligner), selection)
+
+
+def _open_locator_role(
+    manifests: tuple[Manifest, ...],
+    role: str,
+    entry: RuntimeEntry,
+    device: str,
+    threads: int | None,
+) -> Runtime[Any]:
+    """Opens the detector or the aligner on the unmasker's runtime, else on `onnx`."""
+    if role in entry.roles:
+        return open_role(manifests, role, entry, device=device, threads=threads)
+    other = find_runtime(LOCATOR_FALLBACK)
+    trouble = why_unusable(manifests, role, other)
+    if trouble is not None:
+        reason = f"{entry.title} does not run a {role}, and {trouble.reason}"
+        raise replace(trouble, reason=reason).as_error()
+    return open_role(manifests, role, other, threads=threads)
 
 
 def open_runtime(
@@ -262,6 +291,9 @@ def why_unusable(
     model: str | None = None,
 ) -> Problem | None:
     """Says why a runtime cannot serve, as far as can be known without importing it."""
+    if role not in entry.roles:
+        reason = f"{entry.title} runs {' and '.join(entry.roles)}, not the {role}"
+        return Problem(RuntimeUnavailableError, reason, f"use runtime={LOCATOR_FALLBACK!r} for it")
     trouble = why_unavailable(entry, device)
     if trouble is None and pick_file(manifests, role, entry, precision, model) is None:
         trouble = missing_artifact(manifests, role, entry, precision, model)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -23,11 +23,19 @@ def doctor(
 
     diagnosis = diagnose(artifacts)
     if as_json:
-        print(json.dumps(asdict(diagnosis), indent=2, ensure_ascii=False))
+        print(json.dumps(_to_json(diagnosis), indent=2, ensure_ascii=False))
     else:
         _show(diagnosis)
     if diagnosis.problem is not None or not all(state.ok for state in diagnosis.artifacts):
         raise typer.Exit(1)
+
+
+def _to_json(diagnosis: Diagnosis) -> dict[str, Any]:
+    data = asdict(diagnosis)
+    for candidate in (*data["runtimes"], *filter(None, [data["auto"]])):
+        # The key that readers of version 0.1 know.
+        candidate["mend"] = candidate["fix"]
+    return data
 
 
 def _show(diagnosis: Diagnosis) -> None:
