@@ -1,1 +1,4 @@
-"""The networks, their uint8 graphs, weight files and cost."""
+"""The networks, their exported uint8 graphs, weight files and cost.
+
+Imports nothing of what makes data or trains.
+"""

@@ -1,4 +1,4 @@
-"""Network weights on disk: safetensors whose metadata says what network they belong to."""
+"""Weight files: safetensors whose metadata describe the network that the weights belong to."""
 
 from __future__ import annotations
 
@@ -34,33 +34,33 @@ def save_network(path: Path, kind: str, config: Any, state: dict[str, torch.Tens
         path: File to write.
         kind: A key of `KINDS`.
         config: The network's configuration dataclass.
-        state: The graph module's state dictionary; step counters of batch norm are left out.
+        state: The graph's state dictionary; step counters of batch norm are left out.
 
     Returns:
         The file's SHA-256 as hexadecimal digits.
 
     Raises:
-        DataError: If the file cannot be written; what was there before stays.
+        DataError: If the file cannot be written; a previous file is kept.
     """
-    kept = {
+    stored = {
         name: tensor.detach().cpu().to(torch.float16).contiguous()
         for name, tensor in state.items()
         if not name.endswith("num_batches_tracked")
     }
     metadata = {"kind": kind, "config": json.dumps(asdict(config))}
-    content = _sorted_header(save(kept, metadata))
+    content = _sorted_header(save(stored, metadata))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         atomic_write(path, content)
     except OSError as error:
         raise DataError(
-            f"cannot write {path}: {error.strerror}; make room there or write to another folder"
+            f"cannot write {path}: {error.strerror}; free some space or write to another folder"
         ) from error
     return hashlib.sha256(content).hexdigest()
 
 
 def _sorted_header(content: bytes) -> bytes:
-    """The same file with its header in order: safetensors writes metadata in a random one."""
+    """Returns the same file with a sorted header: safetensors writes metadata in random order."""
     end = 8 + int.from_bytes(content[:8], "little")
     header = json.dumps(json.loads(content[8:end]), sort_keys=True, separators=(",", ":")).encode()
     header += b" " * (-len(header) % 8)
@@ -68,7 +68,7 @@ def _sorted_header(content: bytes) -> bytes:
 
 
 def read_metadata(path: Path) -> tuple[str, dict[str, Any]]:
-    """Gives `kind` and the configuration's fields of a weight file.
+    """Returns the kind of network of a weight file, and the fields of its configuration.
 
     Raises:
         DataError: If the file is missing, damaged, or of an unknown kind.
@@ -83,30 +83,30 @@ def read_metadata(path: Path) -> tuple[str, dict[str, Any]]:
     kind = metadata.get("kind")
     if kind not in KINDS or "config" not in metadata:
         raise DataError(
-            f"{path} holds kind {kind!r}; this version reads {', '.join(KINDS)}, "
-            "as unmask train writes them"
+            f"{path} holds a network of kind {kind!r}; this version reads {', '.join(KINDS)}, "
+            "as written by unmask train and unmask train-locator"
         )
     try:
         config = dict(json.loads(metadata["config"]))
     except (ValueError, TypeError) as error:
         raise DataError(
-            f"{path} holds a damaged configuration ({error}); get the file again or train it again"
+            f"{path} holds a damaged configuration ({error}); download the file or train it again"
         ) from None
     return kind, config
 
 
 def load_network(path: Path | str, *, sha256: str | None = None) -> nn.Module:
-    """Builds the network that a weight file describes and loads it, ready to run.
+    """Builds the network that a weight file describes, and loads its weights.
 
     Args:
         path: A safetensors file from `unmask train` or `unmask train-locator`.
-        sha256: If given, the digest that the file must have.
+        sha256: If given, the SHA-256 that the file must have, as hexadecimal digits.
 
     Returns:
         The uint8 graph in float32, in evaluation mode, on the CPU.
 
     Raises:
-        DataError: If the file is missing, damaged, or has another digest.
+        DataError: If the file is missing, damaged, or has another SHA-256.
     """
     path = Path(path)
     kind, fields = read_metadata(path)
@@ -114,7 +114,7 @@ def load_network(path: Path | str, *, sha256: str | None = None) -> nn.Module:
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
         if digest != sha256:
             raise DataError(
-                f"{path} has SHA-256 {digest}, not {sha256}; it was changed or damaged: "
+                f"{path} has SHA-256 {digest} instead of {sha256}; it was changed or damaged: "
                 "reinstall unmask-sdk or export again"
             )
     module_name, config_name, factory_name = KINDS[kind]
@@ -132,32 +132,30 @@ def load_network(path: Path | str, *, sha256: str | None = None) -> nn.Module:
     for name, tensor in state.items():
         if not torch.isfinite(tensor).all():
             raise DataError(
-                f"{path} holds values in {name} that are no finite numbers; it was damaged, or its "
-                "training went astray: take another"
+                f"{path} holds values in {name} that are not finite; the file is damaged, or its "
+                "training diverged: use another weight file"
             )
-    # Batch norm's step counters are not stored; nothing else may be missing or left over.
+    # Batch norm's step counters are not stored; all other keys must match.
     try:
         missing, unexpected = graph.load_state_dict(state, strict=False)
     except RuntimeError as error:
         raise DataError(f"{path} does not fit its own configuration: {error}") from None
-    missing = [name for name in missing if not name.endswith("num_batches_tracked")]
-    if missing or unexpected:
+    absent = [name for name in missing if not name.endswith("num_batches_tracked")]
+    if absent or unexpected:
         raise DataError(
-            f"{path} does not fit its own configuration: missing {missing[:3]}, "
+            f"{path} does not fit its own configuration: missing {absent[:3]}, "
             f"unexpected {unexpected[:3]}"
         )
     return graph.eval()
 
 
 def load_unmasker(path: Path | str) -> UnmaskerGraph:
-    """As `load_network`, for commands that take nothing but an unmasker.
+    """Loads a weight file as `load_network` does, and checks that it holds an unmasker.
 
     Raises:
         DataError: If the file cannot be loaded, or holds another network.
     """
     graph = load_network(path)
     if not isinstance(graph, UnmaskerGraph):
-        raise DataError(
-            f"{path} holds no unmasker; give unmasker weights, as unmask train writes them"
-        )
+        raise DataError(f"{path} does not hold an unmasker; give weights that unmask train wrote")
     return graph

@@ -1,4 +1,4 @@
-"""What a network costs: parameters and multiply-accumulates per layer, by running it once."""
+"""Cost of a network: parameters and multiply-accumulates per layer, measured by running it once."""
 
 from __future__ import annotations
 
@@ -10,7 +10,14 @@ from torch import nn
 
 @dataclass(frozen=True)
 class LayerCost:
-    """Cost of one convolution for one picture; FLOP counts a multiply-accumulate as two."""
+    """Cost of one convolution for one image.
+
+    Attributes:
+        name: Name of the layer in the graph.
+        shape: Channels, kernel, dilation and output size, for display.
+        parameters: Number of parameters.
+        flop: Floating-point operations; a multiply-accumulate counts as two.
+    """
 
     name: str
     shape: str
@@ -19,7 +26,7 @@ class LayerCost:
 
 
 def layer_costs(graph: nn.Module, example: torch.Tensor) -> list[LayerCost]:
-    """Costs of every convolution of a graph, in the order in which they run.
+    """Returns the cost of every convolution of a graph, in the order in which they run.
 
     Args:
         graph: The exported uint8 graph.

@@ -1,4 +1,4 @@
-"""The discriminator: used in training only, never shipped."""
+"""The discriminator; used in training only, never shipped."""
 
 from __future__ import annotations
 
@@ -9,12 +9,16 @@ from torch.nn.utils.parametrizations import spectral_norm
 
 
 class FeatureDiscriminator(nn.Module):
-    """Light heads on the features of a fixed network, after *Projected GANs* (Sauer et al., 2021).
+    """Light heads on the features of a frozen network.
 
-    The fixed network can tell lips from nostrils from the start; a discriminator that begins with
-    pixels has to learn that first, which takes more pictures than a CPU sees in a night.
-    `forward` takes feature maps `[N, C, H, W]`, one for each of `widths`, and gives a map of scores
-    `[N, 1, H/2, W/2]` for each.
+    Source: Sauer et al., *Projected GANs Converge Faster*, 2021.
+
+    The frozen network distinguishes lips from nostrils from the start; a discriminator on pixels
+    has to learn that first, which takes more images than a CPU processes in a night.
+
+    Args:
+        widths: Channels of each feature map.
+        channels: Channels of the heads' hidden layers.
     """
 
     def __init__(self, widths: Sequence[int], channels: int = 64) -> None:
@@ -33,6 +37,14 @@ class FeatureDiscriminator(nn.Module):
         )
 
     def forward(self, features: Sequence[Tensor]) -> list[Tensor]:
-        # The fixed network's activations differ by orders of magnitude.
-        normal = [x / (x.square().mean(1, keepdim=True) + 1e-3).sqrt() for x in features]
-        return [head(x) for head, x in zip(self.heads, normal, strict=True)]
+        """Scores feature maps.
+
+        Args:
+            features: One map `[N, C, H, W]` for each of `widths`.
+
+        Returns:
+            One map of scores `[N, 1, H/2, W/2]` for each.
+        """
+        # The magnitudes of the frozen network's layers differ by orders of magnitude.
+        normalized = [x / (x.square().mean(1, keepdim=True) + 1e-3).sqrt() for x in features]
+        return [head(x) for head, x in zip(self.heads, normalized, strict=True)]

@@ -1,4 +1,4 @@
-"""The unmasker as it is exported: bytes in, bytes out, all else inside."""
+"""The unmasker as it is exported: uint8 in and out, with all pre- and postprocessing inside."""
 
 from __future__ import annotations
 
@@ -9,39 +9,39 @@ from .networks import UnmaskerConfig, UnmaskerNet
 
 
 def composite(
-    pixels: Tensor, picture: Tensor, opacity: Tensor, decided: Tensor
+    pixels: Tensor, generated: Tensor, opacity: Tensor, binary: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """Lays the generated picture over the input, and writes the mask of both its parts.
+    """Blends the generated image over the input, and encodes mask and seam in one plane.
 
-    It is rounded once, at the end, so that runtimes whose networks differ by less than half a step
-    of 255 give pixels that differ by 1 at most. Blended with the mask's 127 steps instead, a hair's
-    breadth of opacity moved a pixel by up to 2.
+    Values are rounded once, at the end, so that runtimes whose networks differ by less than half
+    a step of 255 give pixels that differ by 1 at most. With an opacity quantized to the mask's
+    127 steps instead, a tiny change of opacity moved a pixel by up to 2.
 
     Args:
-        pixels: float32 `[N, 3, S, S]`, whole numbers 0..255.
-        picture: float32 `[N, 3, S, S]`, -1..1, beyond which it is clipped.
-        opacity: float32 `[N, 1, S, S]`, 0..1, how much of the picture to show.
-        decided: float32 `[N, 1, S, S]`, 0..1, what is mask; above 0 only where `opacity` is 1.
+        pixels: float32 `[N, 3, S, S]`, integers 0..255.
+        generated: float32 `[N, 3, S, S]`, -1..1, clipped beyond.
+        opacity: float32 `[N, 1, S, S]`, 0..1, how much of the generated image to show.
+        binary: float32 `[N, 1, S, S]`, 0..1, what is mask; above 0 only where `opacity` is 1.
 
     Returns:
-        The composite `[N, 3, S, S]` and the mask `[N, 1, S, S]`, float32, whole numbers 0..255.
+        The composite `[N, 3, S, S]` and the mask `[N, 1, S, S]`, float32, integers 0..255.
     """
-    mask = torch.round(opacity * 127.0 + decided * 128.0)
-    # A line through 1 where the mask rounds to 0, and through 0 where all is generated.
+    mask = torch.round(opacity * 127.0 + binary * 128.0)
+    # Linear in the opacity: 1 where the mask rounds to 0, and 0 where all is generated.
     kept = ((1.0 - opacity) * (254.0 / 253.0)).clamp(max=1.0)
-    generated = ((picture + 1.0) * 127.5).clamp(0.0, 255.0)
-    # Not `pixels * kept + …`: ONNX Runtime does that product channels last, where one plane against
-    # three is slow, a twentieth of a run.
-    return torch.round(generated + (pixels - generated) * kept), mask
+    foreground = ((generated + 1.0) * 127.5).clamp(0.0, 255.0)
+    # Not `pixels * kept + …`: ONNX Runtime does that product channels last, where multiplying one
+    # plane with three is slow and takes a twentieth of a run.
+    return torch.round(foreground + (pixels - foreground) * kept), mask
 
 
 class UnmaskerGraph(nn.Module):
     """The graph that is exported: uint8 NHWC in and out, everything else inside.
 
     `image` uint8 `[N, S, S, 3]` RGB gives `unmasked` uint8 `[N, S, S, 3]` and `mask` uint8
-    `[N, S, S, 1]`: 128 and above is mask, 1 to 127 the seam round it, in which the generated
-    picture fades out. Where `mask` is 0 the picture comes back bit for bit: nothing of the
-    generated one shows before the mask's first step begins.
+    `[N, S, S, 1]`: 128 and above is mask, 1 to 127 the seam around it, in which the generated
+    image fades out. Where `mask` is 0 the pixels of `unmasked` equal those of `image` bit for
+    bit: nothing of the generated image shows below the mask's first step.
     """
 
     def __init__(self, unmasker: UnmaskerNet) -> None:
@@ -49,18 +49,19 @@ class UnmaskerGraph(nn.Module):
         self.unmasker = unmasker
 
     def blend(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
-        """The graph on float planes, for formats whose pictures are not bytes.
+        """Runs the graph on float planes, for formats whose images are not uint8.
 
         Args:
-            pixels: float32 `[N, 3, S, S]`, whole numbers 0..255.
+            pixels: float32 `[N, 3, S, S]`, integers 0..255.
 
         Returns:
-            The picture `[N, 3, S, S]` and the mask `[N, 1, S, S]`, float32, whole numbers 0..255.
+            The image `[N, 3, S, S]` and the mask `[N, 1, S, S]`, float32, integers 0..255.
         """
-        picture, opacity, decided = self.unmasker(pixels * (1.0 / 127.5) - 1.0)
-        return composite(pixels, picture.float(), opacity.float(), decided.float())
+        generated, opacity, binary = self.unmasker(pixels * (1.0 / 127.5) - 1.0)
+        return composite(pixels, generated.float(), opacity.float(), binary.float())
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
+        """Maps `image` to `unmasked` and `mask`, as the class describes."""
         # Cast before permuting: TensorRT refuses uint8 into Transpose.
         pixels = image.to(torch.float32).permute(0, 3, 1, 2).contiguous()
         blended, mask = self.blend(pixels)
@@ -71,5 +72,5 @@ class UnmaskerGraph(nn.Module):
 
 
 def build_unmasker(config: UnmaskerConfig) -> UnmaskerGraph:
-    """The exported graph with fresh weights."""
+    """Returns the exported graph with fresh weights."""
     return UnmaskerGraph(UnmaskerNet(config))

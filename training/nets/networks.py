@@ -1,12 +1,14 @@
-"""The reference unmasker: segmentation branch and M-CSAM generator.
+"""The reference unmasker: segmentation network and M-CSAM generator.
 
-After Yang, *Face Mask Removal with Region-attentive Face Inpainting*: a segmentation network finds
-the mask (stage one), a generator built of Multi-scale Channel-Spatial Attention Modules fills it
-in (stage two).
+Source: Yang, *Face Mask Removal with Region-attentive Face Inpainting*. A segmentation network
+finds the mask (stage one), and a generator built of Multi-scale Channel-Spatial Attention Modules
+inpaints it (stage two).
 
-Both stages work at half the size, and a light sharpener after each brings its answer to full size.
-What is under a mask is decided at 128 px as well as at 256, at a quarter of the cost; and what
-training learns at 128 px, where it is four times cheaper, is used as it is.
+Both stages work at half size, and a light sharpener after each brings its prediction to full size.
+What is under a mask can be predicted at 128 px as well as at 256, at a quarter of the cost; and
+what training learns at 128 px, where it is four times cheaper, is used unchanged.
+
+Names of child modules and parameters are keys of the weight files and must not change.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ from torch.nn import functional as F
 
 from unmask_sdk.errors import ConfigError
 
-from .blocks import MCSAM, Residual, Sharpener, conv_bn, halve, upsample
+from .blocks import MCSAM, Residual, Sharpener, conv_bn, downsample, upsample
 
 
 @dataclass(frozen=True)
@@ -29,15 +31,15 @@ class UnmaskerConfig:
     Attributes:
         size: Side of the square crop in pixels, a multiple of 32.
         channels: Generator channels at 1/4, 1/8, 1/16 and 1/32 of the size.
-        blocks: Number of blocks: on the way down at 1/16, at 1/32, on the way up at 1/16.
-        block: `mcsam`, or `residual` for plain convolutions: a baseline.
+        blocks: Number of blocks in the encoder at 1/16, at 1/32, and in the decoder at 1/16.
+        block: `mcsam`, or `residual` for plain convolutions, a baseline.
         dilations: Dilation of each M-CSAM branch.
-        branch_ratio: Channels of each M-CSAM branch, as a share of the block's.
+        branch_ratio: Channels of each M-CSAM branch, as a fraction of the block's.
         segmentation_channels: Channels at 1/4, 1/8, 1/16 and 1/32 of the size.
         sharpener_channels: Channels of the generator's sharpener, at 1/2 of the size.
         sharpener_blocks: Number of residual blocks in the generator's sharpener.
-        segmentation: Whether stage one finds the mask. Without it, a baseline, the generator is
-            not told where the mask is and paints the whole picture.
+        segmentation: Whether stage one finds the mask. Without it, a baseline, the generator does
+            not know where the mask is and generates the complete image.
     """
 
     size: int = 256
@@ -75,8 +77,8 @@ class UnmaskerConfig:
 class Segmenter(nn.Module):
     """Stage one: a light encoder-decoder that predicts the mask.
 
-    `forward` takes `[N, 3, H, H]` in -1..1, H half the crop's size, and gives logits
-    `[N, 1, H, H]`.
+    Args:
+        channels: Channels at 1/4, 1/8, 1/16 and 1/32 of the crop's size.
     """
 
     def __init__(self, channels: tuple[int, int, int, int]) -> None:
@@ -92,6 +94,7 @@ class Segmenter(nn.Module):
         self.head = nn.Sequential(conv_bn(a, a), nn.Conv2d(a, 4, 3, padding=1), nn.PixelShuffle(2))
 
     def forward(self, x: Tensor) -> Tensor:
+        """Maps `[N, 3, H, H]` in -1..1, H half the crop's size, to logits `[N, 1, H, H]`."""
         half = self.down1(x)
         quarter = self.down2(half)
         eighth = self.down3(quarter)
@@ -105,12 +108,9 @@ class Segmenter(nn.Module):
 class Generator(nn.Module):
     """Stage two: fills the hole.
 
-    `forward` takes the picture with the hole emptied `[N, 3, H, H]` in -1..1 and the mask
-    `[N, 1, H, H]` in 0..1, H half the crop's size, and gives a whole picture `[N, 3, H, H]`,
-    nominally in -1..1.
-
-    Crops are aligned, so where a feature lies says what it is: a learnt map is added at the lowest
-    resolution, as convolutions alone would have to count pixels from the border.
+    Crops are aligned, so the position of a feature says what it is. A learned position map is
+    added at the lowest resolution, because convolutions alone would have to count pixels from the
+    border.
     """
 
     def __init__(self, config: UnmaskerConfig) -> None:
@@ -136,6 +136,16 @@ class Generator(nn.Module):
         self.head = nn.Sequential(conv_bn(a, a), nn.Conv2d(a, 12, 3, padding=1), nn.PixelShuffle(2))
 
     def forward(self, emptied: Tensor, mask: Tensor) -> Tensor:
+        """Generates an image.
+
+        Args:
+            emptied: The image with zeros in the hole, `[N, 3, H, H]` in -1..1, H half the crop's
+                size.
+            mask: The hole, `[N, 1, H, H]` in 0..1.
+
+        Returns:
+            The complete image `[N, 3, H, H]`, nominally in -1..1.
+        """
         half = self.down1(torch.cat([emptied, mask], 1))
         quarter = self.down2(half)
         eighth = self.down3(quarter)
@@ -143,33 +153,34 @@ class Generator(nn.Module):
         y = F.relu(eighth + upsample(self.up3(y)))
         y = F.relu(quarter + upsample(self.up2(y)))
         y = F.relu(half + upsample(self.up1(y)))
-        picture: Tensor = self.head(y)
-        return picture
+        generated: Tensor = self.head(y)
+        return generated
 
 
 def soft_threshold(probability: Tensor) -> Tensor:
-    """Turns mask probability into opacity that is exactly 0 outside and exactly 1 inside.
+    """Turns mask probability (0..1) into opacity that is exactly 0 outside and exactly 1 inside.
 
-    A probability of 0.97 inside the mask would let 3 % of its colour through, and a pixel that the
-    mask covers by a fifth must go too, or a thin rim of mask stays behind. Opacity therefore leaves
-    0 at 0.05 and reaches 1 at 0.2: where the network is sure of the edge that widens the mask by
-    less than a pixel, where it is not, by as much as it doubts.
+    A probability of 0.97 inside the mask would let 3 % of its color through, and a pixel that the
+    mask covers by a fifth has to be replaced too, or a thin rim of mask remains. Opacity therefore
+    leaves 0 at 0.05 and reaches 1 at 0.2. That widens the mask by less than a pixel where the
+    network is sure of the edge, and by more where it is not.
     """
     return ((probability - 0.05) * (1 / 0.15)).clamp(0.0, 1.0)
 
 
 def binarize(probability: Tensor) -> Tensor:
-    """Says what is mask: 0 up to a probability of 0.4, above 0 beyond, 1 from 0.6.
+    """Turns mask probability (0..1) into the mask: 0 up to 0.4, linear up to 1 at 0.6.
 
-    IoU is best at 0.4 to 0.5, whatever the type of mask.
+    IoU is best at a threshold of 0.4 to 0.5, for every type of mask.
     """
     return ((probability - 0.4) * (1 / 0.2)).clamp(0.0, 1.0)
 
 
 class UnmaskerNet(nn.Module):
-    """Both stages on normalised pictures; what training works with.
+    """Both stages on normalized images, as training uses them.
 
-    Pictures of half the size go through the half-size networks alone: the first leg of training.
+    Images of half the crop's size go through the half-size networks alone: the first stages of
+    training.
     """
 
     def __init__(self, config: UnmaskerConfig) -> None:
@@ -182,57 +193,75 @@ class UnmaskerNet(nn.Module):
             self.mask_sharpener = Sharpener(1, 3, config.segmentation_channels[0])
 
     def segment(self, image: Tensor) -> Tensor:
-        """Logits `[N, 1, S, S]` of the mask on `image` (`[N, 3, S, S]`, -1..1)."""
+        """Returns logits `[N, 1, S, S]` of the mask on `image` (`[N, 3, S, S]`, -1..1)."""
         logits: Tensor
         if self._is_half(image):
             logits = self.segmenter(image)
         else:
-            logits = self.mask_sharpener(self.segmenter(halve(image)), image)
+            logits = self.mask_sharpener(self.segmenter(downsample(image)), image)
         return logits
 
     def inpaint(self, image: Tensor, opacity: Tensor) -> Tensor:
-        """Fills the hole `opacity` (`[N, 1, S, S]`, 0..1) of `image` (`[N, 3, S, S]`, -1..1)."""
-        picture: Tensor
+        """Generates a complete image from what is outside the hole.
+
+        Args:
+            image: `[N, 3, S, S]`, -1..1.
+            opacity: The hole, `[N, 1, S, S]`, 0..1.
+
+        Returns:
+            The generated image `[N, 3, S, S]`, nominally in -1..1.
+        """
+        generated: Tensor
         emptied = image * (1.0 - opacity)
         if self._is_half(image):
-            picture = self.generator(emptied, opacity)
+            generated = self.generator(emptied, opacity)
         else:
             # A half-size pixel that is partly hole is hole: nothing of it may shine through.
             hole = F.max_pool2d(opacity, 2)
-            coarse = self.generator(halve(image) * (1.0 - hole), hole)
-            picture = self.sharpener(coarse, torch.cat([emptied, opacity], 1))
-        return picture
+            coarse = self.generator(downsample(image) * (1.0 - hole), hole)
+            generated = self.sharpener(coarse, torch.cat([emptied, opacity], 1))
+        return generated
 
     def hole_mask(self, probability: Tensor) -> Tensor:
-        """How much of each pixel is generated (0..1), by the probability that it is mask (0..1).
+        """Returns how much of each pixel is hole (0..1), from its mask probability (0..1).
 
-        At full size a pixel more is opened all round the mask: photos hold a bright or dark line
-        along a mask's hem, shadow or the camera's own sharpening, that is neither mask nor skin.
+        At full size the hole is one pixel wider than the mask on every side: photos have a bright
+        or dark line along a mask's edge, from shadow or from the camera's sharpening, that is
+        neither mask nor skin.
         """
         if not self._is_half(probability):
             probability = F.max_pool2d(probability, 3, stride=1, padding=1)
         return soft_threshold(probability)
 
     def inpaint_soft(self, image: Tensor, probability: Tensor) -> tuple[Tensor, Tensor]:
-        """Fills what is probably mask (0..1): the whole picture, and how much of it to show.
+        """Inpaints where the mask probability says so.
 
-        At full size two pixels more are shown than were opened: the line along a hem is that wide
-        in sharp photos. The generator sees these pixels and paints them again, without the line, as
-        the masks that it learnt from had none there.
+        At full size the generated image is shown two pixels beyond the hole, because the line
+        along a mask's edge is that wide in sharp photos. The generator sees these pixels and
+        generates them again without the line, as the masks that it was trained on have none there.
+
+        Args:
+            image: `[N, 3, S, S]`, -1..1.
+            probability: Of being mask, `[N, 1, S, S]`, 0..1.
+
+        Returns:
+            The generated image `[N, 3, S, S]`, and its opacity `[N, 1, S, S]`, 0..1.
         """
         opacity = self.hole_mask(probability)
-        picture = self.inpaint(image, opacity)
+        generated = self.inpaint(image, opacity)
         if not self._is_half(opacity):
             opacity = F.max_pool2d(opacity, 5, stride=1, padding=2)
-        return picture, opacity
+        return generated, opacity
 
     def _is_half(self, image: Tensor) -> bool:
         return image.shape[-1] == self.config.size // 2
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Gives the generated picture (-1..1, whole), how much of it to show, and the mask (0..1).
+        """Segments and inpaints `image` (`[N, 3, S, S]`, -1..1).
 
-        The mask is above 0 on mask only, and shows the generated picture there in full.
+        Returns:
+            The generated image `[N, 3, S, S]` (-1..1), its opacity `[N, 1, S, S]` (0..1), and the
+            mask `[N, 1, S, S]` (0..1), which is above 0 only where the opacity is 1.
         """
         if not self.config.segmentation:
             nothing = torch.zeros_like(image[:, :1])

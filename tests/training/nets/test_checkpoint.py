@@ -51,7 +51,7 @@ def test_weights_that_cannot_be_written_leave_the_old_ones(tmp_path):
     handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     try:
         resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
-        with pytest.raises(DataError, match=r"cannot write .*w\.safetensors.*make room"):
+        with pytest.raises(DataError, match=r"cannot write .*w\.safetensors.*free some space"):
             save_network(path, "unmasker", SMALL, state)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
@@ -62,7 +62,7 @@ def test_weights_that_cannot_be_written_leave_the_old_ones(tmp_path):
 
 def test_another_network_is_no_unmasker(tiny_weights):
     assert load_unmasker(tiny_weights[0]).unmasker.config.size == 64
-    with pytest.raises(DataError, match=r"detector\.safetensors holds no unmasker"):
+    with pytest.raises(DataError, match=r"detector\.safetensors does not hold an unmasker"):
         load_unmasker(tiny_weights[1])
 
 
