@@ -21,7 +21,7 @@ import typer
 
 import unmask_sdk
 from unmask_sdk.face import Face
-from unmask_sdk.faces.align import CROP_EYES, CROP_SIZE, to_photo, warp_crop
+from unmask_sdk.faces.align import CROP_EYES, CROP_SIZE, crop_to_photo, warp_crop
 from unmask_sdk.result import Result
 from unmask_sdk.video.session import Session
 
@@ -61,7 +61,7 @@ class Points:
 
     def add(self, faces: Sequence[Face], matrices: list[np.ndarray]) -> None:
         """Takes the next frame; one in which a face was not found counts for nothing."""
-        truth = np.stack([to_photo(matrix, CROP_EYES) for matrix in matrices])
+        truth = np.stack([crop_to_photo(matrix, CROP_EYES) for matrix in matrices])
         if len(faces) != len(truth):
             self._last = None
             return

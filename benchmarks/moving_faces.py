@@ -25,7 +25,7 @@ import typer
 from rich.progress import track
 
 import unmask_sdk
-from unmask_sdk.faces.align import crop_matrix, to_photo
+from unmask_sdk.faces.align import crop_matrix, crop_to_photo
 from unmask_sdk.training.synthesis.masked_face import synthesize
 from unmask_sdk.training.synthesis.mesh import mean_face
 
@@ -73,7 +73,7 @@ def cast(examples: Path) -> list[Actor]:
             result = model(examples / name)
             (face,) = result.faces
             bare = result.image
-            mesh = to_photo(crop_matrix(face.eyes), mean_face())
+            mesh = crop_to_photo(crop_matrix(face.eyes), mean_face())
             worn = synthesize(bare, mesh, kind=kind, seed=seed)
             height, width = bare.shape[:2]
             shape = np.zeros((height, width), np.float32)

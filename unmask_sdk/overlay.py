@@ -9,7 +9,7 @@ import numpy.typing as npt
 from unmask_sdk.core.arrays import Float64Array, Int32Array, UInt8Array
 
 from .face import Face
-from .faces.align import to_photo
+from .faces.align import crop_to_photo
 
 # Boxes of faces whose mask was removed, and of others; eyes; outline of what was generated.
 UNMASKED, NOT_MASKED, EYES, OUTLINE = (80, 220, 100), (250, 190, 60), (60, 200, 250), (250, 80, 200)
@@ -44,4 +44,4 @@ def _near(drawn: UInt8Array, points: npt.ArrayLike) -> Int32Array:
 def _outlines(face: Face) -> list[Float64Array]:
     covered = (face.mask >= 128).astype(np.uint8)
     found, _ = cv2.findContours(covered, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
-    return [to_photo(face.matrix, np.asarray(line)[:, 0]) for line in found]
+    return [crop_to_photo(face.matrix, np.asarray(line)[:, 0]) for line in found]

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from .compositing.blend import paste
+from .compositing.blend import blend_crop
 from .compositing.grayscale import grayscale_fill, is_grayscale
 from .core.arrays import Float64Array, UInt8Array
 from .core.closable import Closable
@@ -178,7 +178,7 @@ class FacePipeline(Closable):
             result = image if in_place else image.copy()
             for face in judged:
                 if face.masked:
-                    paste(result, face.crop, face.mask, face.matrix)
+                    blend_crop(result, face.crop, face.mask, face.matrix)
             timer.lap("paste")
             done.append((result, judged))
         return done

@@ -6,13 +6,13 @@ import os
 from dataclasses import dataclass
 from functools import cached_property
 
-from .compositing.blend import coverage
+from .compositing.blend import blend_coverage
 from .core.arrays import UInt8Array
 from .core.validate import as_path
 from .errors import InvalidInputError
 from .face import Face
 from .imaging.decode import Extras
-from .imaging.encode import to_bytes, write
+from .imaging.encode import encode_image, write_image
 from .imaging.notebook import notebook_png
 from .overlay import draw_faces
 
@@ -46,7 +46,7 @@ class Result:
         Calculated on first access.
         """
         masked = [face for face in self.faces if face.masked]
-        return coverage(self.image, [(face.crop, face.mask, face.matrix) for face in masked])
+        return blend_coverage(self.image, [(face.crop, face.mask, face.matrix) for face in masked])
 
     def overlay(self) -> UInt8Array:
         """Returns a copy of the image with the faces drawn on it, uint8 `[H, W, 3]` RGB.
@@ -81,7 +81,9 @@ class Result:
                 f"got {path!r}"
             )
         file = as_path("path", path)
-        write(file, self.image, self.extras, quality=quality, generated=self._altered, strip=strip)
+        write_image(
+            file, self.image, self.extras, quality=quality, generated=self._altered, strip=strip
+        )
 
     def encode(self, format: str = "png", *, quality: int = 95, strip: bool = False) -> bytes:
         """Returns the content of the file that `save` would write.
@@ -95,7 +97,7 @@ class Result:
             ImageWriteError: If the format is not supported, or cannot hold an image this large.
             InvalidInputError: If `quality` is not a whole number from 1 to 100.
         """
-        return to_bytes(
+        return encode_image(
             format, self.image, self.extras, quality=quality, generated=self._altered, strip=strip
         )
 

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from .errors import InvalidInputError
 from .faces.given_faces import MIN_BOX_SCORE, faces_from_boxes, faces_from_eyes
 from .faces.locator import MAX_FACES, Location, Locator
-from .imaging.decode import Channels, Source, read
+from .imaging.decode import Channels, Source, read_photo
 from .pipeline import FacePipeline, FaceTask, StageTimer
 from .result import Result
 from .runtimes.base import Runtime
@@ -83,7 +83,7 @@ class Unmasker(FacePipeline):
             )
         locator = self.locator
         timer = StageTimer()
-        photo = read(image, channels)
+        photo = read_photo(image, channels)
         timer.lap("decode")
         min_score = 0.0
         notes = photo.notes

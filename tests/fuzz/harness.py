@@ -24,8 +24,8 @@ from typing import Any
 from unmask_sdk.core.manifest import MANIFEST_NAME, read_manifest
 from unmask_sdk.errors import UnmaskError
 from unmask_sdk.imaging import xmp
-from unmask_sdk.imaging.decode import Extras, read
-from unmask_sdk.imaging.encode import write
+from unmask_sdk.imaging.decode import Extras, read_photo
+from unmask_sdk.imaging.encode import write_image
 
 # A picture of more pixels says nothing new, and takes the time of many.
 LARGE = 1 << 22
@@ -35,12 +35,12 @@ def picture(data: bytes) -> None:
     """Decodes a file, and writes it again with its metadata."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        photo = read(data)
+        photo = read_photo(data)
         if photo.pixels.size > LARGE:
             return
         with tempfile.TemporaryDirectory() as folder:
             for suffix in (".png", ".jpg", ".tif"):
-                write(Path(folder) / f"a{suffix}", photo.pixels, photo.extras, generated=True)
+                write_image(Path(folder) / f"a{suffix}", photo.pixels, photo.extras, generated=True)
 
 
 def metadata(data: bytes) -> None:
@@ -49,10 +49,10 @@ def metadata(data: bytes) -> None:
 
     half = len(data) // 2
     extras = Extras(exif=b"Exif\0\0" + data[:half], xmp=data[half:])
-    xmp.packet(data, generated=True)
+    xmp.build_packet(data, generated=True)
     with tempfile.TemporaryDirectory() as folder:
         for suffix in (".tif", ".webp"):
-            write(Path(folder) / f"a{suffix}", np.zeros((2, 2, 3), np.uint8), extras)
+            write_image(Path(folder) / f"a{suffix}", np.zeros((2, 2, 3), np.uint8), extras)
 
 
 def manifest(data: bytes) -> None:

@@ -96,7 +96,7 @@ def test_other_devices_are_refused_before_anything_else() -> None:
 
 
 def test_profiles_hold_what_the_sdk_looks_at() -> None:
-    from unmask_sdk.faces.detector_postprocess import letterbox, scales
+    from unmask_sdk.faces.detector_postprocess import detector_scales, letterbox
 
     specs = {a.role: a.inputs[0] for a in read_manifest().artifacts if a.format == "onnx"}
     for role, spec in specs.items():
@@ -104,7 +104,7 @@ def test_profiles_hold_what_the_sdk_looks_at() -> None:
         assert all(a <= b <= c for a, b, c in zip(small, best, large, strict=True))
     low, _, high = PROFILES["detector"].shapes(specs["detector"])
     for height, width in ((1, 1), (480, 640), (3000, 4000), (9000, 1000)):
-        for scale in scales(height, width):
+        for scale in detector_scales(height, width):
             canvas, _ = letterbox(np.zeros((height, width, 3), np.uint8), scale)
             assert low[1] <= canvas.shape[0] <= high[1]
             assert low[2] <= canvas.shape[1] <= high[2]

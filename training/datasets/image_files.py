@@ -11,7 +11,7 @@ import numpy as np
 from unmask_sdk.core.arrays import UInt8Array
 from unmask_sdk.core.atomic_write import atomic_write
 from unmask_sdk.errors import DataError, ImageReadError, ImageWriteError
-from unmask_sdk.imaging.decode import read
+from unmask_sdk.imaging.decode import read_photo
 
 
 def read_image(path: Path) -> UInt8Array:
@@ -21,7 +21,7 @@ def read_image(path: Path) -> UInt8Array:
         DataError: If the file is missing, cut off, or not an image.
     """
     try:
-        return read(path).pixels
+        return read_photo(path).pixels
     except ImageReadError as error:
         raise DataError(
             f"cannot read an image: {error}; fix it, or remove it from the landmark file"

@@ -12,7 +12,7 @@ from rich.progress import track
 from unmask_sdk.core.arrays import Float32Array
 from unmask_sdk.errors import DataError
 from unmask_sdk.faces.align import CROP_EYE_DISTANCE
-from unmask_sdk.faces.detector_postprocess import overlaps
+from unmask_sdk.faces.detector_postprocess import iou
 from unmask_sdk.faces.locator import Locator
 from unmask_sdk.training.datasets.image_files import read_image
 from unmask_sdk.training.nets.torch_locator import load_locator
@@ -81,7 +81,7 @@ def evaluate_faces(locator: Locator, faces: list[Face], *, seed: int = 0) -> str
 
 def _count(tally: Tally, found: list[Any], mesh: Float32Array, mirrored: bool) -> None:
     boxes = np.array([f.box for f in found]).reshape(-1, 4)
-    shared = overlaps(mesh_box(mesh).astype(np.float64), boxes)
+    shared = iou(mesh_box(mesh).astype(np.float64), boxes)
     hits = int((shared > 0.5).sum())
     tally.faces += 1
     tally.alarms += len(found) - min(hits, 1)

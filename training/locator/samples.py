@@ -14,9 +14,9 @@ from unmask_sdk.core.arrays import Float32Array, Float64Array, UInt8Array
 from unmask_sdk.core.locator_sizes import ALIGN_SIZE
 from unmask_sdk.faces.align import transform_points
 from unmask_sdk.faces.detector_postprocess import (
-    GREY,
+    GRAY,
     box_matrix,
-    overlaps,
+    iou,
     points_matrix,
 )
 from unmask_sdk.training.synthesis.mesh import five_points
@@ -52,7 +52,7 @@ def draw_mosaic(
         matrix, moved = throw(mesh, float(side), size, rng)
         box = mesh_box(moved)
         grown = box + (box[2:] - box[:2]).mean() * np.array([-0.1, -0.1, 0.1, 0.1])
-        if boxes and overlaps(grown, np.array(boxes)).max() > 0.02:
+        if boxes and iou(grown, np.array(boxes)).max() > 0.02:
             continue
         paste(canvas, picture, mesh, matrix, rng)
         boxes.append(box)
@@ -85,7 +85,7 @@ def draw_crop(scene: Scene, rng: np.random.Generator) -> tuple[UInt8Array, Float
         box = truth + rng.normal(0, 0.08, 4) * np.tile(truth[2:] - truth[:2], 2)
         if rng.random() < 0.12:
             box = _stray(truth, rng)
-            is_face = bool(overlaps(box, truth[None])[0] > 0.35)
+            is_face = bool(iou(box, truth[None])[0] > 0.35)
         place = box_matrix(box)
     else:
         loose = points + rng.normal(0, 0.03, (5, 2)) * np.ptp(moved, 0)
@@ -145,7 +145,7 @@ def _frame(canvas: UInt8Array, boxes: list[Float32Array], rng: np.random.Generat
     room = np.array([*centres.min(0, initial=size), *(size - centres.max(0, initial=0))])
     widths = np.minimum(rng.uniform(0, 0.3, 4) * size * (rng.random(4) < 0.6), room * 0.9)
     left, top, right, bottom = (int(w) for w in widths)
-    canvas[:, :left] = GREY
-    canvas[:top] = GREY
-    canvas[:, size - right :] = GREY
-    canvas[size - bottom :] = GREY
+    canvas[:, :left] = GRAY
+    canvas[:top] = GRAY
+    canvas[:, size - right :] = GRAY
+    canvas[size - bottom :] = GRAY

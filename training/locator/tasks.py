@@ -15,7 +15,7 @@ from torch.utils.data import Dataset
 from unmask_sdk.core.arrays import AnyArray, Float64Array, UInt8Array
 from unmask_sdk.core.locator_sizes import ALIGN_SIZE
 from unmask_sdk.faces.align import CROP_EYE_DISTANCE
-from unmask_sdk.faces.detector_postprocess import CELL, decode, overlaps, suppress
+from unmask_sdk.faces.detector_postprocess import CELL, decode_boxes, iou, nms
 from unmask_sdk.training.nets.locator_networks import (
     AlignerConfig,
     AlignerGraph,
@@ -111,9 +111,9 @@ class DetectorTask(Task):
             with torch.inference_mode():
                 answer = graph(torch.from_numpy(image)[None].to(device))
             heat, box = (a[0].cpu().numpy() for a in answer)
-            boxes, scores = decode(heat, box)
-            boxes = boxes[suppress(boxes, scores, 0.4)]
-            best = [overlaps(t, boxes).max(initial=0) for t in truth.astype(np.float64)]
+            boxes, scores = decode_boxes(heat, box)
+            boxes = boxes[nms(boxes, scores, 0.4)]
+            best = [iou(t, boxes).max(initial=0) for t in truth.astype(np.float64)]
             found = sum(b > 0.5 for b in best)
             hits, faces, alarms = hits + found, faces + len(truth), alarms + len(boxes) - found
             shared += [b for b in best if b > 0.5]

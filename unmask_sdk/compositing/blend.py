@@ -14,7 +14,13 @@ import cv2
 import numpy as np
 
 from unmask_sdk.core.arrays import AnyArray, Float32Array, Float64Array, UInt8Array
-from unmask_sdk.faces.align import CROP_SIZE, bounds, pixels_per_pixel, shifted, to_photo
+from unmask_sdk.faces.align import (
+    CROP_SIZE,
+    bounding_rect,
+    crop_to_photo,
+    offset_matrix,
+    photo_px_per_crop_px,
+)
 
 from . import grain
 
@@ -46,7 +52,7 @@ LARGE = 384
 _TILE = 1024
 
 
-def paste(
+def blend_crop(
     image: UInt8Array, crop: UInt8Array, mask: UInt8Array, matrix: Float64Array
 ) -> Region | None:
     """Puts an unmasked crop back into the photo, in place, where the mask was.
@@ -66,10 +72,10 @@ def paste(
         return None
     size = crop.shape[0]
     # In a small face every pixel is a feature; there the surroundings tell what is noise.
-    large = size * pixels_per_pixel(matrix) >= LARGE
+    large = size * photo_px_per_crop_px(matrix) >= LARGE
     box = EYES if large else (0, 0, CROP_SIZE, CROP_SIZE)
     left, top, right, bottom = _window(image, matrix, np.array(box) * (size / CROP_SIZE))
-    shown, there = image[top:bottom, left:right], shifted(warp, left, top)
+    shown, there = image[top:bottom, left:right], offset_matrix(warp, left, top)
     kept = np.zeros(shown.shape[:2], np.float32)
     if shown.size:
         kept[...] = _cover(cover, there, _size(shown)) == 0
@@ -83,8 +89,8 @@ def paste(
     x, y = (slice(middle[i] - near[i], middle[i + 2] - near[i]) for i in (0, 1))
     hides = (alpha[y, x] > 0.99).astype(np.float32)
     bands = grain.BANDS if large else grain.BANDS - 1
-    noise = grain.lacking(shown, kept, fill[y, x], hides, bands)
-    first = grain.start(crop)
+    noise = grain.missing_grain(shown, kept, fill[y, x], hides, bands)
+    first = grain.grain_offset(crop)
     for tile in tiles:
         if tile != near:
             fill, alpha = _laid(source, cover, warp, tile)
@@ -97,12 +103,12 @@ def _placed(
     image: UInt8Array, crop: UInt8Array, mask: UInt8Array, matrix: Float64Array
 ) -> tuple[UInt8Array, Float32Array, Float64Array, Region]:
     """Gives crop and opacity at the photo's resolution, their matrix, and where they reach."""
-    alpha = opacity(mask)
+    alpha = blend_opacity(mask)
     filled = _extent(alpha)
     size = len(crop)
     if filled is None:
         return crop, alpha, matrix, (0, 0, 0, 0)
-    small = min(size, max(1, round(size * pixels_per_pixel(matrix))))
+    small = min(size, max(1, round(size * photo_px_per_crop_px(matrix))))
     source, cover, warp = crop, alpha, matrix
     spread = 1
     if small < size:
@@ -115,10 +121,10 @@ def _placed(
         spread += -(-size // small)
     x0, y0, x1, y1 = filled[0] - spread, filled[1] - spread, filled[2] + spread, filled[3] + spread
     corners = np.array([[x0, y0], [x1, y0], [x1, y1], [x0, y1]], np.float64)
-    return source, cover, warp, bounds(to_photo(matrix, corners), image, 1.0)
+    return source, cover, warp, bounding_rect(crop_to_photo(matrix, corners), image, 1.0)
 
 
-def coverage(
+def blend_coverage(
     image: UInt8Array, pasted: Iterable[tuple[UInt8Array, UInt8Array, Float64Array]]
 ) -> UInt8Array:
     """Says how much of each pixel of a photo `paste` takes from crops.
@@ -135,11 +141,11 @@ def coverage(
         _, cover, warp, region = _placed(image, crop, mask, matrix)
         for x0, y0, x1, y1 in _tiles(region):
             view = image[y0:y1, x0:x1]
-            left[y0:y1, x0:x1] *= 1 - _cover(cover, shifted(warp, x0, y0), _size(view))
+            left[y0:y1, x0:x1] *= 1 - _cover(cover, offset_matrix(warp, x0, y0), _size(view))
     return np.asarray(np.ceil(255 * (1 - left)), np.uint8)
 
 
-def opacity(mask: UInt8Array) -> Float32Array:
+def blend_opacity(mask: UInt8Array) -> Float32Array:
     """Says how much of the crop is pasted where: a little more than the mask, then fading.
 
     Args:
@@ -184,7 +190,7 @@ def _blend(
 ) -> None:
     blended = cv2.blendLinear(view, fill, 1 - alpha, alpha)
     if noise is not None:
-        blended = grain.add(np.asarray(blended, np.uint8), alpha, noise, place)
+        blended = grain.add_grain(np.asarray(blended, np.uint8), alpha, noise, place)
     # Only where there is something to paste: `blendLinear` makes no promise for the rest.
     cv2.copyTo(blended, (alpha > 0).view(np.uint8), view)
 
@@ -194,7 +200,7 @@ def _laid(
 ) -> tuple[UInt8Array, Float32Array]:
     """Gives fill and opacity as they lie over a part of the photo."""
     left, top, right, bottom = tile
-    there = shifted(warp, left, top)
+    there = offset_matrix(warp, left, top)
     size = (right - left, bottom - top)
     return _enlarged(source, there, size), _cover(cover, there, size)
 
@@ -218,7 +224,7 @@ def _window(image: UInt8Array, matrix: Float64Array, box: Float64Array) -> Regio
     """The part of a photo round a box of the crop, cut to `WINDOW` about its middle."""
     x0, y0, x1, y1 = box
     corners = np.array([[x0, y0], [x1, y0], [x1, y1], [x0, y1]])
-    return _cut(bounds(to_photo(matrix, corners), image, grain.BLOCK), WINDOW)
+    return _cut(bounding_rect(crop_to_photo(matrix, corners), image, grain.BLOCK), WINDOW)
 
 
 def _cut(region: Region, side: int) -> Region:

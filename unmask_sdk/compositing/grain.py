@@ -39,7 +39,7 @@ STRONGEST = 24.0
 SHEET = 256
 
 
-def lacking(
+def missing_grain(
     photo: UInt8Array,
     kept: Float32Array,
     fill: UInt8Array,
@@ -60,8 +60,8 @@ def lacking(
         None if the fill lacks nothing that could be seen, or too little of the face is there to
         measure.
     """
-    there = noise(photo, kept, bands)
-    here = None if there is None else noise(fill, filled, bands)
+    there = measure_noise(photo, kept, bands)
+    here = None if there is None else measure_noise(fill, filled, bands)
     if there is None or here is None:
         return None
     # Noise does not grow with its reach: what does is the shape of the face.
@@ -73,7 +73,7 @@ def lacking(
     return strengths if strengths.any() else None
 
 
-def noise(picture: UInt8Array, where: Float32Array, bands: int) -> Float64Array | None:
+def measure_noise(picture: UInt8Array, where: Float32Array, bands: int) -> Float64Array | None:
     """Measures noise where a place is flattest: all else may be hair, lashes and folds.
 
     Args:
@@ -120,7 +120,7 @@ def _mixture(variances: Float64Array) -> Float64Array:
     return mixture
 
 
-def add(
+def add_grain(
     picture: UInt8Array, opacity: Float32Array, strengths: Float32Array, place: tuple[int, int]
 ) -> UInt8Array:
     """Gives a picture with grain.
@@ -148,7 +148,7 @@ def add(
     return np.asarray(cv2.add(picture, grain, dtype=cv2.CV_8U))
 
 
-def start(crop: UInt8Array) -> tuple[int, int]:
+def grain_offset(crop: UInt8Array) -> tuple[int, int]:
     """Where on the sheet the grain of a crop begins: anywhere, but always at the same place."""
     digest = zlib.crc32(crop[::8, ::8].tobytes())
     return digest % SHEET, digest // SHEET % SHEET

@@ -73,12 +73,12 @@ def transform_points(matrix: npt.ArrayLike, points: npt.ArrayLike) -> Float64Arr
     return moved
 
 
-def pixels_per_pixel(matrix: Float64Array) -> float:
+def photo_px_per_crop_px(matrix: Float64Array) -> float:
     """How many photo pixels one crop pixel spans along a side."""
     return 1.0 / float(np.hypot(matrix[0, 0], matrix[1, 0]))
 
 
-def to_photo(matrix: Float64Array, points: npt.ArrayLike) -> Float64Array:
+def crop_to_photo(matrix: Float64Array, points: npt.ArrayLike) -> Float64Array:
     """Carries `[..., 2]` crop points back to the photo."""
     import cv2
 
@@ -86,14 +86,16 @@ def to_photo(matrix: Float64Array, points: npt.ArrayLike) -> Float64Array:
     return back
 
 
-def shifted(matrix: Float64Array, left: int, top: int) -> Float64Array:
+def offset_matrix(matrix: Float64Array, left: int, top: int) -> Float64Array:
     """The matrix for a part of the photo that begins at (left, top)."""
     moved: Float64Array = matrix.copy()
     moved[:, 2] += matrix[:, :2] @ np.array([left, top])
     return moved
 
 
-def bounds(points: Float64Array, image: UInt8Array, spare: float) -> tuple[int, int, int, int]:
+def bounding_rect(
+    points: Float64Array, image: UInt8Array, spare: float
+) -> tuple[int, int, int, int]:
     """The rectangle (x0, y0, x1, y1) of a photo round points, `spare` pixels wider, clipped."""
     height, width = image.shape[:2]
     (left, top), (right, bottom) = points.min(0).tolist(), points.max(0).tolist()
@@ -121,14 +123,14 @@ def warp_crop(image: UInt8Array, matrix: Float64Array, size: int = CROP_SIZE) ->
 
     corners = np.array([[-1.0, -1.0], [size, -1.0], [size, size], [-1.0, size]])
     # Averaging looks a crop's pixel further.
-    spare = 2 + 2 * pixels_per_pixel(matrix)
-    x0, y0, x1, y1 = bounds(to_photo(matrix, corners), image, spare)
+    spare = 2 + 2 * photo_px_per_crop_px(matrix)
+    x0, y0, x1, y1 = bounding_rect(crop_to_photo(matrix, corners), image, spare)
     # A crop that lies wholly beyond the picture sees the border pixels nearest to it.
     height, width = image.shape[:2]
     x0, y0 = min(x0, width - 1), min(y0, height - 1)
     source: Any = image[y0 : max(y1, y0 + 1), x0 : max(x1, x0 + 1)]
-    warp = shifted(matrix, x0, y0)
-    factor = int(pixels_per_pixel(matrix))
+    warp = offset_matrix(matrix, x0, y0)
+    factor = int(photo_px_per_crop_px(matrix))
     if factor > 1:
         height, width = source.shape[:2]
         shrunk = (max(1, width // factor), max(1, height // factor))

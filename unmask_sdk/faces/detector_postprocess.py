@@ -23,7 +23,7 @@ CELL = 8
 FINE_SCALE = 0.42
 # Neighbouring looks may differ by this factor; the detector is trained for 12 to 300 px.
 MAX_STEP = 6.0
-GREY = 127
+GRAY = 127
 
 # Where the five points of an average upright face lie in the crop that the aligner takes, in
 # crop sides from the top-left edge.
@@ -34,7 +34,7 @@ TEMPLATE: Float64Array = np.array(
 BOX_MARGIN = 1.12
 
 
-def scales(height: int, width: int) -> list[float]:
+def detector_scales(height: int, width: int) -> list[float]:
     """Gives the sizes, over the photo's own, at which the detector looks; coarse first."""
     longest = max(height, width)
     coarse = min(1.0, COARSE_SIDE / longest)
@@ -78,12 +78,12 @@ def letterbox(
     rows, columns = (-(-(n + 2 * BORDER) // STRIDE) * STRIDE for n in (h, w))
     below, right = rows - h - BORDER, columns - w - BORDER
     canvas = cv2.copyMakeBorder(
-        shrunk, BORDER, below, BORDER, right, cv2.BORDER_CONSTANT, value=(GREY, GREY, GREY)
+        shrunk, BORDER, below, BORDER, right, cv2.BORDER_CONSTANT, value=(GRAY, GRAY, GRAY)
     )
     return np.asarray(canvas, np.uint8), np.array([width / w, height / h])
 
 
-def decode(heat: Float32Array, box: Float32Array) -> tuple[Float64Array, Float64Array]:
+def decode_boxes(heat: Float32Array, box: Float32Array) -> tuple[Float64Array, Float64Array]:
     """Reads boxes off the detector's maps, in pixels of the picture that it saw.
 
     Args:
@@ -113,7 +113,7 @@ def decode(heat: Float32Array, box: Float32Array) -> tuple[Float64Array, Float64
     )
 
 
-def suppress(boxes: Float64Array, scores: Float64Array, overlap: float) -> list[int]:
+def nms(boxes: Float64Array, scores: Float64Array, overlap: float) -> list[int]:
     """Picks the best of boxes that overlap.
 
     Args:
@@ -129,11 +129,11 @@ def suppress(boxes: Float64Array, scores: Float64Array, overlap: float) -> list[
     while len(order):
         best, order = order[0], order[1:]
         kept.append(int(best))
-        order = order[overlaps(boxes[best], boxes[order]) <= overlap]
+        order = order[iou(boxes[best], boxes[order]) <= overlap]
     return kept
 
 
-def overlaps(box: Float64Array, boxes: Float64Array) -> Float64Array:
+def iou(box: Float64Array, boxes: Float64Array) -> Float64Array:
     """Gives the intersection over union of one box `[4]` with each of `[N, 4]`."""
     low, high = np.maximum(box[:2], boxes[:, :2]), np.minimum(box[2:], boxes[:, 2:])
     shared = np.prod(np.clip(high - low, 0, None), axis=1)

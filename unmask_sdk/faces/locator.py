@@ -26,11 +26,11 @@ from unmask_sdk.errors import InvalidInputError
 from .align import transform_points, warp_crop
 from .detector_postprocess import (
     box_matrix,
-    decode,
+    decode_boxes,
+    detector_scales,
     letterbox,
+    nms,
     points_matrix,
-    scales,
-    suppress,
 )
 
 # A face counts as found from this score up (0..1, see `Location.score`). Measured on validation
@@ -108,7 +108,7 @@ class Locator:
         """
         _check(image)
         boxes, heats = self._detect(image)
-        keep = suppress(boxes, heats, MAX_OVERLAP)[:MAX_FACES]
+        keep = nms(boxes, heats, MAX_OVERLAP)[:MAX_FACES]
         boxes, heats = boxes[keep], heats[keep]
         points, scores = self._place(image, boxes)
         scores = np.sqrt(scores * heats)
@@ -117,7 +117,7 @@ class Locator:
         # Two boxes, say of face and of head, may lead the aligner to one pair of eyes.
         reach = np.hypot(*(points[:, 1] - points[:, 0]).T)[:, None]
         centres = points[:, :2].mean(1)
-        keep = suppress(np.hstack([centres - reach, centres + reach]), scores, MAX_OVERLAP)
+        keep = nms(np.hstack([centres - reach, centres + reach]), scores, MAX_OVERLAP)
         found = [Location(_floats(boxes[i]), points[i].copy(), float(scores[i])) for i in keep]
         return sorted(found, key=lambda face: -face.score * _area(face.box) ** 0.5)
 
@@ -172,10 +172,10 @@ class Locator:
     def _detect(self, image: UInt8Array) -> tuple[Float64Array, Float64Array]:
         found: list[tuple[Float64Array, Float64Array]] = []
         halves: list[UInt8Array] = []
-        for scale in scales(*image.shape[:2]):
+        for scale in detector_scales(*image.shape[:2]):
             canvas, factors = letterbox(image, scale, halves)
             maps = self._detector.run_named(image=canvas[None])
-            boxes, heats = decode(maps["heat"][0], maps["box"][0])
+            boxes, heats = decode_boxes(maps["heat"][0], maps["box"][0])
             # Pixel edges, not centres, keep their place as the size changes.
             boxes = (boxes - BORDER + 0.5) * np.tile(factors, 2) - 0.5
             found.append((boxes, heats))

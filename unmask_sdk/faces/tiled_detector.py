@@ -14,7 +14,7 @@ import numpy as np
 from unmask_sdk.core.arrays import AnyArray
 from unmask_sdk.core.locator_sizes import STRIDE
 
-from .detector_postprocess import CELL, GREY
+from .detector_postprocess import CELL, GRAY
 
 if TYPE_CHECKING:
     from .locator import NamedRuntime
@@ -57,7 +57,7 @@ class TiledDetector:
         return {"heat": heat, "box": box}
 
     def _tile(self, picture: AnyArray, top: int, left: int) -> AnyArray:
-        tile = np.full((1, self._size, self._size, 3), GREY, np.uint8)
+        tile = np.full((1, self._size, self._size, 3), GRAY, np.uint8)
         part = picture[top : top + self._size, left : left + self._size]
         tile[0, : part.shape[0], : part.shape[1]] = part
         return tile

@@ -19,7 +19,7 @@ _BAND = 1 << 20
 _SPACES = {"L": b"GRAY", "CMYK": b"CMYK", "LAB": b"Lab "}
 
 
-def colours(image: Image.Image) -> tuple[UInt8Array, UInt8Array | None, bytes | None]:
+def to_rgb(image: Image.Image) -> tuple[UInt8Array, UInt8Array | None, bytes | None]:
     """Takes a loaded Pillow image apart.
 
     Returns:
@@ -33,20 +33,20 @@ def colours(image: Image.Image) -> tuple[UInt8Array, UInt8Array | None, bytes | 
     image = _eight_bits(image)
     alpha = None
     if image.has_transparency_data:
-        alpha = array_of(image.convert("RGBA").getchannel("A"))
+        alpha = to_array(image.convert("RGBA").getchannel("A"))
     if image.mode in ("LA", "La", "1"):
         image = image.convert("L")
     if image.mode in _SPACES:
-        return array_of(_srgb(image, icc)), alpha, None
+        return to_array(_srgb(image, icc)), alpha, None
     if image.mode == "RGBa":
         image = image.convert("RGBA")
     if icc is not None and icc[16:20] != b"RGB ":
         icc = None
     # `convert` copies even where there is nothing to convert.
-    return array_of(image if image.mode == "RGB" else image.convert("RGB")), alpha, icc
+    return to_array(image if image.mode == "RGB" else image.convert("RGB")), alpha, icc
 
 
-def deep(image: Image.Image) -> bool:
+def has_more_than_8_bits(image: Image.Image) -> bool:
     """Says whether a picture holds more than 8 bits a channel.
 
     To be asked before it is loaded: Pillow reduces 16-bit colour by itself, and then forgets.
@@ -60,7 +60,7 @@ def deep(image: Image.Image) -> bool:
     return False
 
 
-def array_of(image: Image.Image) -> UInt8Array:
+def to_array(image: Image.Image) -> UInt8Array:
     """Gives a Pillow image of 8-bit channels as an array of its own.
 
     Band by band: `np.array` would hold the picture two times more in between.

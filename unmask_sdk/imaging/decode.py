@@ -23,7 +23,7 @@ from unmask_sdk.core.arrays import AnyArray, UInt8Array
 from unmask_sdk.errors import ImageReadError, InvalidInputError
 
 from . import exif, xmp
-from .color import colours, deep
+from .color import has_more_than_8_bits, to_rgb
 
 Channels = Literal["rgb", "bgr"]
 Buffer: TypeAlias = bytes | bytearray | memoryview
@@ -97,7 +97,7 @@ class Photo:
     notes: tuple[str, ...] = ()
 
 
-def read(source: Source, channels: Channels = "rgb") -> Photo:
+def read_photo(source: Source, channels: Channels = "rgb") -> Photo:
     """Takes a picture from wherever it is.
 
     Grey, palette and 16-bit pictures become 8-bit RGB; CMYK, Lab and grey pictures with a colour
@@ -161,8 +161,8 @@ def is_stripped(path: str | os.PathLike[str]) -> bool:
     """
     try:
         with open(path, "rb") as file, _opened(file) as image:
-            bare = "exif" not in image.info and exif.block(image, image.getexif()) is None
-            return bare and xmp.of(image) in (None, xmp.packet(None, generated=True))
+            bare = "exif" not in image.info and exif.upright_exif(image, image.getexif()) is None
+            return bare and xmp.read_packet(image) in (None, xmp.build_packet(None, generated=True))
     except (Image.DecompressionBombError, *_DAMAGE):
         return False
 
@@ -271,9 +271,9 @@ def _from_pillow(image: Image.Image, name: str) -> Photo:
     if width * height > MAX_PIXELS:
         raise ImageReadError(f"{name} is {width}x{height}: that is {_too_many()}")
     try:
-        notes = ("16 bits a channel became 8",) if deep(image) else ()
+        notes = ("16 bits a channel became 8",) if has_more_than_8_bits(image) else ()
         image.load()
-        pixels, alpha, icc = colours(image)
+        pixels, alpha, icc = to_rgb(image)
     except ImageReadError as error:
         raise ImageReadError(f"{name}: {error}") from None
     except _DAMAGE as error:
@@ -282,12 +282,12 @@ def _from_pillow(image: Image.Image, name: str) -> Photo:
         raise ImageReadError(f"{name} is {width}x{height}: not enough memory for it") from None
     try:
         tags = image.getexif()
-        (quarters, mirrored), block = exif.turns(tags), exif.block(image, tags)
+        (quarters, mirrored), block = exif.orientation(tags), exif.upright_exif(image, tags)
     except _DAMAGE:  # Damaged metadata is no reason to refuse a sound picture.
         (quarters, mirrored), block = (0, False), None
     if alpha is not None:
         alpha = None if alpha.min() == 255 else _turn(alpha, quarters, mirrored)
-    extras = Extras(alpha, block, icc, xmp.of(image))
+    extras = Extras(alpha, block, icc, xmp.read_packet(image))
     return Photo(_turn(pixels, quarters, mirrored), extras, owned=True, notes=notes)
 
 

@@ -69,7 +69,7 @@ _JPEG = OutputFormat(
 _TIFF = OutputFormat("TIFF", True, True, False, 2**31 - 1, {})
 
 # By the file name's extension, in lower case.
-OUTPUTS: Mapping[str, OutputFormat] = {
+OUTPUT_FORMATS: Mapping[str, OutputFormat] = {
     ".jpg": _JPEG,
     ".jpeg": _JPEG,
     ".png": OutputFormat("PNG", True, True, False, 2**31 - 1, {}),
@@ -89,15 +89,15 @@ def output_format(path: str | os.PathLike[str]) -> OutputFormat:
     """
     suffix = Path(path).suffix
     try:
-        return OUTPUTS[suffix.lower()]
+        return OUTPUT_FORMATS[suffix.lower()]
     except KeyError:
         found = f"the extension {suffix!r}" if suffix else "no extension"
         raise ImageWriteError(
-            f"{os.fspath(path)} has {found}; pictures can be written as {', '.join(OUTPUTS)}"
+            f"{os.fspath(path)} has {found}; pictures can be written as {', '.join(OUTPUT_FORMATS)}"
         ) from None
 
 
-def write(
+def write_image(
     path: str | os.PathLike[str],
     pixels: UInt8Array,
     extras: Extras | None = None,
@@ -132,7 +132,7 @@ def write(
     _replace(Path(path), encode)
 
 
-def to_bytes(
+def encode_image(
     format: str,
     pixels: UInt8Array,
     extras: Extras | None = None,
@@ -150,9 +150,9 @@ def to_bytes(
         ImageWriteError: If there is no such format, or it cannot hold a picture of this size.
         InvalidInputError: If `quality` is no whole number, or out of range.
     """
-    form = OUTPUTS.get(f".{str(format).removeprefix('.')}".lower())
+    form = OUTPUT_FORMATS.get(f".{str(format).removeprefix('.')}".lower())
     if form is None:
-        names = ", ".join(suffix[1:] for suffix in OUTPUTS)
+        names = ", ".join(suffix[1:] for suffix in OUTPUT_FORMATS)
         raise ImageWriteError(f"there is no format {format!r}; pictures can be written as {names}")
     file = io.BytesIO()
     _encoder("the picture", form, pixels, extras, quality, generated, strip)(file)
@@ -195,7 +195,7 @@ def _encoder(
     return encode
 
 
-def copy(source: str | os.PathLike[str] | bytes, path: str | os.PathLike[str]) -> None:
+def copy_image(source: str | os.PathLike[str] | bytes, path: str | os.PathLike[str]) -> None:
     """Copies a picture's file, or its content, byte for byte.
 
     A file of that name is replaced as by `write`.
@@ -214,9 +214,9 @@ def copy(source: str | os.PathLike[str] | bytes, path: str | os.PathLike[str]) -
 
 def _metadata(extras: Extras, form: OutputFormat, generated: bool) -> dict[str, Any]:
     """Gives Pillow's options for what of the metadata the format can hold."""
-    packet = xmp.packet(extras.xmp, generated=generated)
+    packet = xmp.build_packet(extras.xmp, generated=generated)
     if packet is not None and len(packet) > form.max_xmp:
-        packet = xmp.packet(None, generated=generated)
+        packet = xmp.build_packet(None, generated=generated)
     block = extras.exif if len(extras.exif or b"") <= form.max_exif else None
     options: dict[str, Any] = {}
     if extras.icc is not None:
@@ -238,7 +238,7 @@ def _png_text(packet: bytes) -> dict[str, Any]:
 
 # How Pillow, from its oldest version on, is told to write a packet.
 _XMP: Mapping[str, Callable[[bytes], dict[str, Any]]] = {
-    "JPEG": lambda packet: {"extra": xmp.segment(packet)},
+    "JPEG": lambda packet: {"extra": xmp.jpeg_segment(packet)},
     "PNG": _png_text,
     "WEBP": lambda packet: {"xmp": packet},
 }
@@ -249,9 +249,9 @@ def _tiff_tags(block: bytes | None, packet: bytes | None) -> bytes | None:
     try:
         if block is not None:
             tags.load(block)
-        return exif.descriptions(tags, packet)
+        return exif.descriptive_tags(tags, packet)
     except (OSError, *_REFUSALS):  # Damaged metadata is no reason to refuse a sound picture.
-        return exif.descriptions(Image.Exif(), packet)
+        return exif.descriptive_tags(Image.Exif(), packet)
 
 
 def _layers(pixels: UInt8Array, alpha: UInt8Array | None, keep: bool) -> Image.Image:

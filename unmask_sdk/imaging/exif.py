@@ -49,7 +49,7 @@ _GROUPS = (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo)
 _Entries: TypeAlias = dict[int, list[tuple[int, int, int]]]
 
 
-def turns(tags: Image.Exif) -> tuple[int, bool]:
+def orientation(tags: Image.Exif) -> tuple[int, bool]:
     """Says how to turn an array upright: times `np.rot90`, then whether `np.fliplr`."""
     value = tags.get(ExifTags.Base.Orientation, 1)
     if isinstance(value, bytes) and len(value) == 1:
@@ -57,15 +57,15 @@ def turns(tags: Image.Exif) -> tuple[int, bool]:
     return _TURNS.get(value, (0, False)) if isinstance(value, int) else (0, False)
 
 
-def block(image: Image.Image, tags: Image.Exif) -> bytes | None:
+def upright_exif(image: Image.Image, tags: Image.Exif) -> bytes | None:
     """Gives the EXIF block to write for a picture that was turned upright; None if it has none."""
     raw = image.info.get("exif")
     if isinstance(raw, bytes):
-        return reset(raw)
-    return descriptions(tags) if image.format == "TIFF" else None
+        return reset_exif(raw)
+    return descriptive_tags(tags) if image.format == "TIFF" else None
 
 
-def descriptions(tags: Image.Exif, xmp: bytes | None = None) -> bytes | None:
+def descriptive_tags(tags: Image.Exif, xmp: bytes | None = None) -> bytes | None:
     """Gives a block of what describes the picture, and nothing of how its file was stored.
 
     A TIFF file keeps both in one directory, so that storage tags from another file would spoil
@@ -85,7 +85,7 @@ def descriptions(tags: Image.Exif, xmp: bytes | None = None) -> bytes | None:
     return PREFIX + kept.tobytes().removeprefix(PREFIX) if len(kept) else None
 
 
-def reset(exif: bytes) -> bytes | None:
+def reset_exif(exif: bytes) -> bytes | None:
     """Says that the picture stands upright, and wipes the thumbnail out.
 
     The thumbnail would show the picture as it was, mask and all. Everything else stays byte for

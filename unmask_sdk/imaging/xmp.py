@@ -53,7 +53,7 @@ _HEAD = '<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>\n'
 _TAIL = '\n<?xpacket end="w"?>'
 
 
-def packet(old: bytes | None, *, generated: bool) -> bytes | None:
+def build_packet(old: bytes | None, *, generated: bool) -> bytes | None:
     """Gives the XMP packet to write.
 
     Args:
@@ -82,7 +82,7 @@ def packet(old: bytes | None, *, generated: bool) -> bytes | None:
     return text.encode()
 
 
-def of(image: Image.Image) -> bytes | None:
+def read_packet(image: Image.Image) -> bytes | None:
     """Gives the packet that came with a Pillow image, as it was in the file."""
     found: object = image.info.get("xmp") or image.info.get("XML:com.adobe.xmp")
     if found is None:
@@ -94,7 +94,7 @@ def of(image: Image.Image) -> bytes | None:
     return found if isinstance(found, bytes) else None
 
 
-def segment(packet: bytes) -> bytes:
+def jpeg_segment(packet: bytes) -> bytes:
     """Gives a packet as a JPEG's segment; at most `MAX_SEGMENT` bytes long."""
     content = JPEG + packet
     return b"\xff\xe1" + (len(content) + 2).to_bytes(2, "big") + content

@@ -13,7 +13,7 @@ from unmask_sdk.core.closable import Closable
 from unmask_sdk.core.validate import check_integer, check_seconds
 from unmask_sdk.errors import InvalidInputError, SourceError
 
-from .latest_queue import Ended, Latest
+from .latest_queue import LatestQueue, QueueEnded
 
 # What OpenCV takes as the index of a device, and as a side in pixels.
 _MAX_INDEX = 2**15
@@ -87,7 +87,7 @@ class Camera(Closable, Iterator[UInt8Array]):
         self._stall = stall
         self._retry = retry
         self._closed = threading.Event()
-        self._link: Latest[UInt8Array] | None = None
+        self._link: LatestQueue[UInt8Array] | None = None
         self._frames = self._deaths = self._stalls = self._opened = 0
 
     def __next__(self) -> UInt8Array:
@@ -104,7 +104,7 @@ class Camera(Closable, Iterator[UInt8Array]):
             except TimeoutError:
                 self._stalls += 1
                 self._drop()
-            except Ended:
+            except QueueEnded:
                 self._lost()
             except SourceError:
                 if not self._opened:
@@ -137,8 +137,8 @@ class Camera(Closable, Iterator[UInt8Array]):
         if link is not None:
             link.close()
 
-    def _connect(self) -> Latest[UInt8Array]:
-        link: Latest[UInt8Array] = Latest()
+    def _connect(self) -> LatestQueue[UInt8Array]:
+        link: LatestQueue[UInt8Array] = LatestQueue()
         self._link = link
         if self._closed.is_set():
             link.close()
@@ -148,7 +148,7 @@ class Camera(Closable, Iterator[UInt8Array]):
         ).start()
         return link
 
-    def _serve(self, link: Latest[UInt8Array]) -> None:
+    def _serve(self, link: LatestQueue[UInt8Array]) -> None:
         import cv2
 
         try:

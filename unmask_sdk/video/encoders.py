@@ -70,7 +70,7 @@ def container_of(path: Path) -> Container:
     return form
 
 
-def encoder_of(
+def choose_encoder(
     container: Container, pixels: PixelFormat, codec: str | None, crf: int | None
 ) -> Encoder:
     """Chooses the encoder, with its options complete.

@@ -18,11 +18,11 @@ from unmask_sdk.core.validate import as_path, check_text
 from unmask_sdk.errors import InvalidInputError, VideoWriteError
 from unmask_sdk.pipeline import CHUNK, FacePipeline
 
-from .encoders import container_of, encoder_of
-from .pixel_formats import PixelFormat, describe
-from .reader import Reader, reading, video_stream
+from .encoders import choose_encoder, container_of
+from .pixel_formats import PixelFormat, pixel_format_of
+from .reader import VideoReader, find_video_stream, open_video
 from .session import Session
-from .writer import Writer
+from .writer import VideoWriter
 
 if TYPE_CHECKING:
     import av
@@ -144,14 +144,14 @@ def unmask_video(
             progress(Progress(work.frames, total, work.time, time.perf_counter() - start))
 
     stop = stop or threading.Event()
-    with reading(source) as opened, _finishing(stop) as interrupted:
-        stream = video_stream(opened, source)
+    with open_video(source) as opened, _finishing(stop) as interrupted:
+        stream = find_video_stream(opened, source)
         stream.thread_type = "AUTO"
-        reader = Reader(opened, stream)
+        reader = VideoReader(opened, stream)
         first = reader.first_frame(source)
-        pixels = describe(first)
-        encoder = encoder_of(container, pixels, codec, crf)
-        file = Writer(target, opened, stream, pixels, encoder)
+        pixels = pixel_format_of(first)
+        encoder = choose_encoder(container, pixels, codec, crf)
+        file = VideoWriter(target, opened, stream, pixels, encoder)
         try:
             work = _Work(Session(model, smooth=smooth), file, pixels)
             size = max(1, min(CHUNK, _BATCH_PIXELS // (pixels.width * pixels.height)))
@@ -193,7 +193,7 @@ def unmask_video(
 class _Work:
     """Frames on their way from decoder to encoder."""
 
-    def __init__(self, session: Session, file: Writer, pixels: PixelFormat) -> None:
+    def __init__(self, session: Session, file: VideoWriter, pixels: PixelFormat) -> None:
         self._session = session
         self._file = file
         self._pixels = pixels

@@ -14,16 +14,16 @@ import numpy as np
 from unmask_sdk.core.arrays import Float32Array, UInt8Array
 
 # The share of the present frame in the average where nothing moves.
-CALM = 0.15
+STILL_WEIGHT = 0.15
 # Difference of the input, of 255 and averaged over a cell and its neighbours, from which on the
 # average is dropped. Noise of standard deviation 3 differs by 0.3 on that scale.
-MOVED = 5.0
+MOTION_THRESHOLD = 5.0
 # Movement is looked for in so many cells a side, and spreads so many cells round itself: a plain
 # mask shows that it moves at its rim alone.
 _CELLS, _SPREAD = 64, 11
 
 
-class FillHistory:
+class FillSmoother:
     """The fill and the mask of one face, from frame to frame."""
 
     def __init__(self) -> None:
@@ -51,7 +51,9 @@ class FillHistory:
             self._fill, self._mask = unmasked.astype(np.float32), mask.astype(np.float32)
             return unmasked, mask
         moved = np.abs(cv2.blur(seen - self._input, (3, 3))).max(2)
-        share = np.clip(cv2.dilate(moved, np.ones((_SPREAD, _SPREAD))) / MOVED, CALM, 1)
+        share = np.clip(
+            cv2.dilate(moved, np.ones((_SPREAD, _SPREAD))) / MOTION_THRESHOLD, STILL_WEIGHT, 1
+        )
         share = np.asarray(cv2.blur(share, (5, 5)), np.float32)
         self._input += share[..., None] * (seen - self._input)
         fine = np.asarray(cv2.resize(share, mask.shape[::-1], interpolation=cv2.INTER_LINEAR))

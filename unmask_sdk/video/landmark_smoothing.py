@@ -32,13 +32,13 @@ _FLOW: dict[str, Any] = {"winSize": (15, 15), "maxLevel": 2}
 # pixel.
 _MIN_POINTS, _MIN_SHARE = 10, 0.5
 # How far the points are drawn to where the locator sees them, each frame.
-PULL = 0.1
+CORRECTION = 0.1
 # Beyond this many eye distances between the two, the locator is followed at once; from the first
 # to the second ever more.
 _NEAR, _FAR = 0.05, 0.15
 
 
-class Steady:
+class LandmarkSmoother:
     """The eye points of one face, from frame to frame."""
 
     def __init__(self) -> None:
@@ -102,5 +102,5 @@ def _pull(carried: Float64Array, seen: Float64Array) -> Float64Array:
     off = seen - carried
     distance = float(np.linalg.norm(seen[1] - seen[0]))
     far = float(np.linalg.norm(off, axis=1).max()) / distance
-    share = PULL + (1 - PULL) * float(np.clip((far - _NEAR) / (_FAR - _NEAR), 0, 1))
+    share = CORRECTION + (1 - CORRECTION) * float(np.clip((far - _NEAR) / (_FAR - _NEAR), 0, 1))
     return np.asarray(share * off)

@@ -9,11 +9,11 @@ from typing import Generic, TypeVar
 T = TypeVar("T")
 
 
-class Ended(Exception):
+class QueueEnded(Exception):
     """There will be no more items."""
 
 
-class Latest(Generic[T]):
+class LatestQueue(Generic[T]):
     """A queue that throws its oldest item away when it is full. Any thread may call anything.
 
     Args:
@@ -53,7 +53,7 @@ class Latest(Generic[T]):
             if self._items:
                 return self._items.popleft()
             error, self._error = self._error, None
-            raise error or Ended
+            raise error or QueueEnded
 
     def end(self, error: BaseException | None = None) -> None:
         """Takes no more items; those that wait can still be taken."""

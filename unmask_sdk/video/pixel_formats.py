@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from unmask_sdk.core.arrays import AnyArray, UInt8Array
-from unmask_sdk.faces.align import bounds, to_photo
+from unmask_sdk.faces.align import bounding_rect, crop_to_photo
 from unmask_sdk.result import Result
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ class PixelFormat:
                 continue
             side = face.mask.shape[0]
             corners = np.array([[0, 0], [side, 0], [side, side], [0, side]], np.float64)
-            x0, y0, x1, y1 = bounds(to_photo(face.matrix, corners), before, 2)
+            x0, y0, x1, y1 = bounding_rect(crop_to_photo(face.matrix, corners), before, 2)
             # From one chroma sample's first pixel to another's last.
             x0, y0, x1, y1 = x0 - x0 % 2, y0 - y0 % 2, x1 + x1 % 2, y1 + y1 % 2
             after = np.ascontiguousarray(result.image[y0:y1, x0:x1])
@@ -125,7 +125,7 @@ class PixelFormat:
                 view[where] = source[where]
 
 
-def describe(frame: av.VideoFrame) -> PixelFormat:
+def pixel_format_of(frame: av.VideoFrame) -> PixelFormat:
     """Tells the format from a decoded frame.
 
     Formats that cannot be written to in place become the nearest that can: packed, palette and RGB

@@ -29,7 +29,7 @@ _SLACK, _SLACK_FRAMES = 0.25, 2
 
 
 @contextmanager
-def reading(path: Path) -> Iterator[InputContainer]:
+def open_video(path: Path) -> Iterator[InputContainer]:
     """Opens a video; its failures become `VideoReadError`."""
     import av
 
@@ -48,7 +48,7 @@ def reading(path: Path) -> Iterator[InputContainer]:
         yield source
 
 
-def video_stream(source: InputContainer, path: Path) -> VideoStream:
+def find_video_stream(source: InputContainer, path: Path) -> VideoStream:
     """Gives the first moving picture of a file."""
     from av.stream import Disposition
 
@@ -63,7 +63,7 @@ def video_stream(source: InputContainer, path: Path) -> VideoStream:
     )
 
 
-class Reader:
+class VideoReader:
     """Takes packets from a file, and frames out of those of its video."""
 
     def __init__(self, source: Any, stream: Any) -> None:

@@ -85,6 +85,6 @@ class Session:
         points = np.vstack([track.eyes, found.points[2:]])
         return FaceTask(
             Location(found.box, points, found.score),
-            smooth=track.history.update if self._smooth else None,
+            smooth=track.fill_smoother.update if self._smooth else None,
             track=track.number,
         )

@@ -12,11 +12,11 @@ from typing import Any
 from unmask_sdk.core.closable import Closable
 from unmask_sdk.core.validate import check_integer, check_seconds
 from unmask_sdk.errors import SourceError
-from unmask_sdk.imaging.decode import Channels, check_channels, read
+from unmask_sdk.imaging.decode import Channels, check_channels, read_photo
 from unmask_sdk.pipeline import FacePipeline
 from unmask_sdk.result import Result
 
-from .latest_queue import Ended, Latest
+from .latest_queue import LatestQueue, QueueEnded
 from .session import Session, check_frames
 
 # More frames than this would not fit in memory.
@@ -87,7 +87,7 @@ class Stream(Closable, Iterator[Result]):
         self._session = Session(model, smooth=smooth)
         self._channels = channels
         self._timeout = timeout
-        self._waiting: Latest[Any] = Latest(queue)
+        self._waiting: LatestQueue[Any] = LatestQueue(queue)
         self._done = 0
         self._stalls = 0
         # Neither refers to the stream, or its own thread would keep it alive.
@@ -108,7 +108,7 @@ class Stream(Closable, Iterator[Result]):
         """
         try:
             frame = self._waiting.get(self._timeout)
-        except Ended:
+        except QueueEnded:
             raise StopIteration from None
         except TimeoutError:
             self._stalls += 1
@@ -116,7 +116,7 @@ class Stream(Closable, Iterator[Result]):
                 f"the source delivered no frame for {self._timeout:g} seconds; check the source, "
                 "or wait longer with timeout="
             ) from None
-        result = self._session(read(frame, self._channels).pixels)
+        result = self._session(read_photo(frame, self._channels).pixels)
         self._done += 1
         return result
 
@@ -133,7 +133,7 @@ class Stream(Closable, Iterator[Result]):
             self._reader.join(_CLOSE_TIMEOUT)
 
 
-def _read(frames: Iterable[Any], waiting: Latest[Any]) -> None:
+def _read(frames: Iterable[Any], waiting: LatestQueue[Any]) -> None:
     try:
         for frame in frames:
             if not waiting.put(frame):
@@ -144,7 +144,7 @@ def _read(frames: Iterable[Any], waiting: Latest[Any]) -> None:
         waiting.end()
 
 
-def _end(frames: Iterable[Any], waiting: Latest[Any]) -> None:
+def _end(frames: Iterable[Any], waiting: LatestQueue[Any]) -> None:
     waiting.close()
     close = getattr(frames, "close", None)
     # Only the thread that runs a generator can close it; this one just drops it.

@@ -9,8 +9,8 @@ import numpy as np
 from unmask_sdk.core.arrays import Float64Array, UInt8Array
 from unmask_sdk.faces.locator import Location, Locator
 
-from .fill_smoothing import FillHistory
-from .landmark_smoothing import Steady
+from .fill_smoothing import FillSmoother
+from .landmark_smoothing import LandmarkSmoother
 
 # Two faces of neighbouring frames are the same one if they lie no more than this many eye
 # distances apart, and neither is larger than the other by more than this factor.
@@ -33,16 +33,16 @@ class Track:
         location: Where it lies in the last frame, as the locator sees it.
         eyes: float64 `[2, 2]`, the eye points to crop by.
         missed: Frames on end in which the detector did not see it.
-        steady: What keeps its crop still.
-        history: What keeps its fill still.
+        landmark_smoother: What keeps its crop still.
+        fill_smoother: What keeps its fill still.
     """
 
     number: int
     location: Location
     eyes: Float64Array
     missed: int = 0
-    steady: Steady = field(default_factory=Steady)
-    history: FillHistory = field(default_factory=FillHistory)
+    landmark_smoother: LandmarkSmoother = field(default_factory=LandmarkSmoother)
+    fill_smoother: FillSmoother = field(default_factory=FillSmoother)
 
 
 class Tracker:
@@ -80,7 +80,7 @@ class Tracker:
                 self._count += 1
         for track in seen:
             eyes = track.location.eyes
-            track.eyes = track.steady.update(image, eyes) if self._smooth else eyes
+            track.eyes = track.landmark_smoother.update(image, eyes) if self._smooth else eyes
         self._tracks = sorted(seen, key=lambda track: track.number)
         return list(self._tracks)
 

@@ -26,7 +26,7 @@ _BITS_PER_PIXEL = 0.15
 _NOT_KEPT = {"major_brand", "minor_version", "compatible_brands", "encoder", "duration"}
 
 
-class Writer:
+class VideoWriter:
     """A video file being written under a temporary name beside its own.
 
     Args:

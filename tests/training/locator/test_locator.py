@@ -15,7 +15,7 @@ from unmask_sdk import training
 from unmask_sdk.core.locator_sizes import ALIGN_SIZE
 from unmask_sdk.errors import ConfigError, DataError
 from unmask_sdk.faces.align import crop_matrix, transform_points
-from unmask_sdk.faces.detector_postprocess import CELL, decode, overlaps
+from unmask_sdk.faces.detector_postprocess import CELL, decode_boxes, iou
 from unmask_sdk.training.locator.compositing import Scene
 from unmask_sdk.training.locator.evaluate import evaluate
 from unmask_sdk.training.locator.faces import load_backgrounds, load_faces, mesh_box
@@ -146,9 +146,9 @@ def test_crops_show_left_before_right(scene):
 def test_targets_are_what_decode_reads():
     truth = np.array([[20, 30, 80, 100], [150, 140, 166, 160], [0, 120, 200, 380]], np.float32)
     heat, maps, weight = detector_targets(truth, 32)
-    boxes, scores = decode(heat, maps)
+    boxes, scores = decode_boxes(heat, maps)
     assert sorted(scores)[-3:] == [1, 1, 1]
-    best = [overlaps(t, boxes[scores == 1]).max() for t in truth.astype(float)]
+    best = [iou(t, boxes[scores == 1]).max() for t in truth.astype(float)]
     np.testing.assert_allclose(best, 1, atol=1e-5)
     assert weight.sum() == pytest.approx(3, abs=0.01)
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from unmask_sdk.compositing.blend import FADE, WIDEN, opacity, paste
+from unmask_sdk.compositing.blend import FADE, WIDEN, blend_crop, blend_opacity
 from unmask_sdk.faces.align import crop_matrix, transform_points, warp_crop
 
 RNG = np.random.default_rng(0)
@@ -48,7 +48,7 @@ def test_pixels_away_from_the_mask_are_untouched(transform, kind):
     masks = (MASK, np.full_like(MASK, 255), MASK // 40, rng.integers(0, 2, MASK.shape) * MASK)
     mask = masks[kind].astype(np.uint8)
     photo = NOISE.copy()
-    region = paste(photo, rng.integers(0, 256, (256, 256, 3), np.uint8), mask, matrix)
+    region = blend_crop(photo, rng.integers(0, 256, (256, 256, 3), np.uint8), mask, matrix)
     changed = (photo != NOISE).any(-1)
     assert not (changed & ~reach(mask, matrix, photo.shape)).any()
     if region is None:
@@ -63,7 +63,9 @@ def test_pixels_away_from_the_mask_are_untouched(transform, kind):
 @given(transforms)
 def test_an_empty_mask_changes_nothing(transform):
     photo = NOISE.copy()
-    assert paste(photo, np.zeros((256, 256, 3), np.uint8), MASK * 0, placed(*transform)) is None
+    assert (
+        blend_crop(photo, np.zeros((256, 256, 3), np.uint8), MASK * 0, placed(*transform)) is None
+    )
     np.testing.assert_array_equal(photo, NOISE)
 
 
@@ -71,7 +73,7 @@ def test_an_empty_mask_changes_nothing(transform):
 def test_a_crop_pasted_back_where_it_was_is_the_photo(dx, dy):
     matrix = np.array([[1.0, 0, -dx], [0, 1.0, -dy]])
     photo = NOISE.copy()
-    paste(photo, warp_crop(photo, matrix), np.full_like(MASK, 255), matrix)
+    blend_crop(photo, warp_crop(photo, matrix), np.full_like(MASK, 255), matrix)
     assert np.abs(photo.astype(int) - NOISE).max() <= 1
 
 
@@ -83,7 +85,7 @@ def test_a_smooth_crop_pasted_back_stays_the_photo(pixels, angle):
     photo = np.repeat(wave[..., None], 3, 2).astype(np.uint8)
     matrix = placed(600, 450, pixels, angle)
     before = photo.copy()
-    region = paste(photo, warp_crop(photo, matrix), MASK, matrix)
+    region = blend_crop(photo, warp_crop(photo, matrix), MASK, matrix)
     assert region is not None
     difference = np.abs(photo.astype(int) - before)
     assert difference.max() <= 3
@@ -95,7 +97,7 @@ def test_the_mask_is_replaced_whole(pixels):
     matrix = placed(160, 120, pixels, 0.3)
     photo = np.zeros((240, 320, 3), np.uint8)
     photo[...] = (20, 60, 230)
-    paste(photo, np.full((256, 256, 3), (200, 150, 120), np.uint8), MASK, matrix)
+    blend_crop(photo, np.full((256, 256, 3), (200, 150, 120), np.uint8), MASK, matrix)
     grid = np.stack(np.meshgrid(np.arange(320), np.arange(240)), -1)
     points = np.rint(transform_points(matrix, grid)).astype(int)
     inside = ((points >= 12) & (points < 244)).all(-1)
@@ -107,14 +109,14 @@ def test_the_mask_is_replaced_whole(pixels):
 
 
 def test_opacity_covers_the_mask_and_ends_soon():
-    cover = opacity(MASK)
+    cover = blend_opacity(MASK)
     assert cover.min() >= 0
     assert (cover[MASK > 0] == 1).all()
     away = cv2.distanceTransform((MASK == 0).astype(np.uint8), cv2.DIST_L2, 5)
     assert (cover[away > WIDEN + FADE + 1] == 0).all()
     # No step that could be seen: neighbours differ by less than half.
     assert max(np.abs(np.diff(cover, axis=a)).max() for a in (0, 1)) < 0.5
-    everywhere = opacity(np.full((256, 256), 255, np.uint8))
+    everywhere = blend_opacity(np.full((256, 256), 255, np.uint8))
     edge = np.concatenate([everywhere[0], everywhere[-1], everywhere[:, 0], everywhere[:, -1]])
     assert (edge == 0).all()
     assert everywhere[128, 128] == 1
@@ -125,7 +127,7 @@ def test_sides_beyond_16_bits_work():
     eyes = np.array([[39_000.0, 120], [39_060.0, 120]])
     matrix = crop_matrix(eyes)
     assert warp_crop(photo, matrix).max() == 0
-    region = paste(photo, np.full((256, 256, 3), 99, np.uint8), MASK, matrix)
+    region = blend_crop(photo, np.full((256, 256, 3), 99, np.uint8), MASK, matrix)
     assert region is not None
     assert photo[183, 39_030].tolist() == [99, 99, 99]
 
@@ -137,7 +139,7 @@ def test_tiles_meet_without_a_line(pixels, monkeypatch):
     for side in (10_000, 37):
         monkeypatch.setattr("unmask_sdk.compositing.blend._TILE", side)
         photo = NOISE.copy()
-        assert paste(photo, crop, MASK, placed(160, 60, pixels, 0.4)) is not None
+        assert blend_crop(photo, crop, MASK, placed(160, 60, pixels, 0.4)) is not None
         pictures.append(photo.astype(int))
     # Interpolation counts in thirty-seconds of a pixel, from each tile's corner.
     assert np.abs(pictures[0] - pictures[1]).max() <= 2

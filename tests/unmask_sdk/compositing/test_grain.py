@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from unmask_sdk.compositing import grain
-from unmask_sdk.compositing.blend import opacity, paste
+from unmask_sdk.compositing.blend import blend_crop, blend_opacity
 from unmask_sdk.faces.align import crop_matrix, warp_crop
 
 Y, X = np.mgrid[:256, :256]
@@ -45,7 +45,7 @@ def pasted(photo: np.ndarray, matrix: np.ndarray) -> np.ndarray:
     crop = warp_crop(photo, matrix)
     clean = warp_crop(np.rint(skin()).astype(np.uint8), matrix)
     out = photo.copy()
-    paste(out, np.where(MASK[..., None] > 0, clean, crop), MASK, matrix)
+    blend_crop(out, np.where(MASK[..., None] > 0, clean, crop), MASK, matrix)
     return out
 
 
@@ -62,7 +62,7 @@ def spectrum(picture: np.ndarray, where: np.ndarray) -> np.ndarray:
 def regions(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """What is pasted whole, and what is not touched, in the photo."""
     warp = {"flags": cv2.WARP_INVERSE_MAP | cv2.INTER_LINEAR}
-    alpha = cv2.warpAffine(opacity(MASK), matrix, (640, 480), **warp)
+    alpha = cv2.warpAffine(blend_opacity(MASK), matrix, (640, 480), **warp)
     inside = cv2.erode((alpha > 0.999).astype(np.uint8), np.ones((9, 9))) > 0
     return inside, cv2.dilate(alpha, np.ones((5, 5))) == 0
 
@@ -111,7 +111,7 @@ def test_a_fill_in_a_large_photo_is_as_sharp_as_it():
     photo = cv2.GaussianBlur(photo, (0, 0), 1.0)
     crop = warp_crop(photo, matrix)
     out = photo.copy()
-    paste(out, crop, MASK, matrix)
+    blend_crop(out, crop, MASK, matrix)
     inside, _ = regions(matrix)
     soft = cv2.warpAffine(crop, matrix, (640, 480), flags=cv2.WARP_INVERSE_MAP | cv2.INTER_CUBIC)
     inside &= np.arange(640) // 50 == 5
@@ -133,7 +133,7 @@ def test_a_grey_photo_stays_grey():
     crop = warp_crop(photo, matrix)
     fill = np.where(MASK[..., None] > 0, warp_crop(np.rint(clean).astype(np.uint8), matrix), crop)
     out = photo.copy()
-    paste(out, fill, MASK, matrix)
+    blend_crop(out, fill, MASK, matrix)
     assert (out != photo).any()
     assert np.ptp(out.astype(int), axis=2).max() == 0
 
@@ -144,6 +144,6 @@ def test_grain_of_any_size_tiles(height, width, x, y):
     picture = np.full((height, width, 3), 128, np.uint8)
     whole = np.ones((height, width), np.float32)
     strengths = np.full((3, grain.BANDS), 3, np.float32)
-    out = grain.add(picture, whole, strengths, (x, y))
-    part = grain.add(picture[1:, 1:], whole[1:, 1:], strengths, (x + 1, y + 1))
+    out = grain.add_grain(picture, whole, strengths, (x, y))
+    part = grain.add_grain(picture[1:, 1:], whole[1:, 1:], strengths, (x + 1, y + 1))
     np.testing.assert_array_equal(out[1:, 1:], part)

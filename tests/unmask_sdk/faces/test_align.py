@@ -9,7 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from unmask_sdk.errors import InvalidInputError
-from unmask_sdk.faces.align import CROP_EYES, crop_matrix, to_photo, transform_points, warp_crop
+from unmask_sdk.faces.align import (
+    CROP_EYES,
+    crop_matrix,
+    crop_to_photo,
+    transform_points,
+    warp_crop,
+)
 
 NOISE = cv2.GaussianBlur(
     np.random.default_rng(0).integers(0, 256, (300, 400, 3)).astype(np.uint8), (0, 0), 1.5
@@ -31,7 +37,7 @@ placed = st.builds(
 def test_eyes_land_where_they_belong(eyes):
     matrix = crop_matrix(eyes)
     np.testing.assert_allclose(transform_points(matrix, eyes), CROP_EYES, atol=1e-6)
-    np.testing.assert_allclose(to_photo(matrix, CROP_EYES), eyes, atol=1e-6)
+    np.testing.assert_allclose(crop_to_photo(matrix, CROP_EYES), eyes, atol=1e-6)
 
 
 # From a factor of two on the crop is averaged, which plain sampling is not.
@@ -53,8 +59,8 @@ def test_a_part_of_the_picture_gives_what_the_whole_gives(eyes):
 @given(placed)
 def test_half_size_is_the_same_crop_halved(eyes):
     points = np.array([[0.0, 0.0], [255.0, 40.0]])
-    at_256 = to_photo(crop_matrix(eyes), points)
-    at_128 = to_photo(crop_matrix(eyes, 128), (points + 0.5) / 2 - 0.5)
+    at_256 = crop_to_photo(crop_matrix(eyes), points)
+    at_128 = crop_to_photo(crop_matrix(eyes, 128), (points + 0.5) / 2 - 0.5)
     np.testing.assert_allclose(at_256, at_128, atol=1e-6)
 
 

@@ -16,12 +16,12 @@ from unmask_sdk.faces.detector_postprocess import (
     CELL,
     TEMPLATE,
     box_matrix,
-    decode,
+    decode_boxes,
+    detector_scales,
+    iou,
     letterbox,
-    overlaps,
+    nms,
     points_matrix,
-    scales,
-    suppress,
 )
 from unmask_sdk.faces.locator import Locator
 
@@ -38,19 +38,19 @@ def as_boxes(drawn: list[tuple[float, ...]]) -> tuple[AnyArray, AnyArray]:
 @given(boxes_of)
 def test_suppress_keeps_the_best_and_nothing_that_overlaps(drawn):
     boxes, scores = as_boxes(drawn)
-    kept = suppress(boxes, scores, 0.4)
+    kept = nms(boxes, scores, 0.4)
     assert list(scores[kept]) == sorted(scores[kept], reverse=True)
     for place, i in enumerate(kept):
-        assert (overlaps(boxes[i], boxes[kept[:place]]) <= 0.4).all()
+        assert (iou(boxes[i], boxes[kept[:place]]) <= 0.4).all()
     for i in set(range(len(boxes))) - set(kept):
         rivals = [k for k in kept if scores[k] >= scores[i]]
-        assert overlaps(boxes[i], boxes[rivals]).max() > 0.4
+        assert iou(boxes[i], boxes[rivals]).max() > 0.4
 
 
 @given(boxes_of)
 def test_overlap_is_one_with_itself_and_symmetric(drawn):
     boxes, _ = as_boxes(drawn)
-    table = np.array([overlaps(b, boxes) for b in boxes]).reshape(len(boxes), len(boxes))
+    table = np.array([iou(b, boxes) for b in boxes]).reshape(len(boxes), len(boxes))
     np.testing.assert_allclose(np.diag(table), 1)
     np.testing.assert_allclose(table, table.T)
     assert ((table >= 0) & (table <= 1 + 1e-12)).all()
@@ -84,7 +84,7 @@ def test_box_matrix_centres_the_box():
 
 @given(st.integers(1, 20000), st.integers(1, 20000))
 def test_scales_cover_the_photo_without_gaps(height, width):
-    looks = scales(height, width)
+    looks = detector_scales(height, width)
     longest = max(height, width)
     assert 1 <= len(looks) <= 3
     assert looks == sorted(looks)
@@ -112,14 +112,14 @@ def test_decode_reads_one_box_at_each_peak():
     box = np.zeros((6, 8, 4), np.float32)
     heat[2, 3], heat[2, 4] = 0.9, 0.6
     box[2, 3] = [0.25, -0.5, np.log(4), np.log(2)]
-    boxes, scores = decode(heat, box)
+    boxes, scores = decode_boxes(heat, box)
     cx, cy = 3.5 * CELL - 0.5 + 0.25 * 32, 2.5 * CELL - 0.5 - 0.5 * 16
     np.testing.assert_allclose(boxes, [[cx - 16, cy - 8, cx + 16, cy + 8]], rtol=1e-5)
     np.testing.assert_allclose(scores, [0.9], rtol=1e-6)
 
 
 def test_decode_of_nonsense_stays_finite():
-    boxes, _ = decode(np.ones((4, 4), np.float32), np.full((4, 4, 4), 1e9, np.float32))
+    boxes, _ = decode_boxes(np.ones((4, 4), np.float32), np.full((4, 4, 4), 1e9, np.float32))
     assert np.isfinite(boxes).all()
 
 

@@ -40,7 +40,7 @@ def test_tiles_join_to_the_maps_of_the_whole(rows: int, columns: int, seed: int)
 def test_shipped_detector_finds_the_same_in_tiles(size: tuple[int, int]) -> None:
     pytest.importorskip("onnxruntime")
     from unmask_sdk.core.sample_images import draw_masked_faces
-    from unmask_sdk.faces.detector_postprocess import decode
+    from unmask_sdk.faces.detector_postprocess import decode_boxes
     from unmask_sdk.loading.load import open_runtime
 
     image = np.full((1, *size, 3), 127, np.uint8)
@@ -49,8 +49,8 @@ def test_shipped_detector_finds_the_same_in_tiles(size: tuple[int, int]) -> None
     with open_runtime("detector", "onnx") as detector:
         whole = detector.run_named(image=image)
         tiled = TiledDetector(detector).run_named(image=image)
-    boxes, scores = decode(whole["heat"][0], whole["box"][0])
-    again, scores_again = decode(tiled["heat"][0], tiled["box"][0])
+    boxes, scores = decode_boxes(whole["heat"][0], whole["box"][0])
+    again, scores_again = decode_boxes(tiled["heat"][0], tiled["box"][0])
     assert len(boxes) > 0
     np.testing.assert_allclose(again, boxes, atol=1.0)
     np.testing.assert_allclose(scores_again, scores, atol=0.02)

@@ -11,7 +11,7 @@ from PIL import Image, ImageCms
 
 from sample_files import PICTURE, encoded, off
 from unmask_sdk.errors import ImageReadError
-from unmask_sdk.imaging.decode import read
+from unmask_sdk.imaging.decode import read_photo
 
 RNG = np.random.default_rng(0)
 
@@ -31,7 +31,7 @@ def test_modes_become_rgb(mode: str) -> None:
     }
     image = sources.get(mode, lambda: Image.fromarray(PICTURE).convert(mode))()
     assert image.mode == mode
-    photo = read(image)
+    photo = read_photo(image)
     assert photo.pixels.shape == PICTURE.shape
     assert photo.pixels.dtype == np.uint8
     assert photo.pixels.flags.c_contiguous
@@ -46,7 +46,7 @@ def test_modes_become_rgb(mode: str) -> None:
 @pytest.mark.parametrize("form", ["JPEG", "TIFF"])
 def test_cmyk_files(form: str) -> None:
     image = Image.fromarray(PICTURE).convert("CMYK")
-    assert off(read(encoded(image, form)).pixels, PICTURE) < 12
+    assert off(read_photo(encoded(image, form)).pixels, PICTURE) < 12
 
 
 def profile(space: bytes, tag: bytes, content: bytes, pcs: bytes) -> bytes:
@@ -63,12 +63,12 @@ def profile(space: bytes, tag: bytes, content: bytes, pcs: bytes) -> bytes:
 def test_grey_goes_through_its_profile() -> None:
     linear = profile(b"GRAY", b"kTRC", b"curv\0\0\0\0\0\0\0\0", b"XYZ ")
     grey = Image.fromarray(np.array([[0, 55, 255]], np.uint8))
-    photo = read(encoded(grey, "PNG", icc_profile=linear))
+    photo = read_photo(encoded(grey, "PNG", icc_profile=linear))
     # 55 of 255 of the light is half way up in sRGB.
     assert photo.pixels[0].tolist() == [[0] * 3, [128] * 3, [255] * 3]
     assert photo.extras.icc is None
     alpha = Image.merge("LA", (grey, Image.new("L", grey.size, 9)))
-    photo = read(encoded(alpha, "PNG", icc_profile=linear))
+    photo = read_photo(encoded(alpha, "PNG", icc_profile=linear))
     assert photo.pixels[0].tolist() == [[0] * 3, [128] * 3, [255] * 3]
     assert photo.extras.alpha is not None
 
@@ -84,20 +84,22 @@ def test_cmyk_goes_through_its_profile() -> None:
     lut += np.array(lightness, np.uint8).tobytes() + ramp * 3
     press = profile(b"CMYK", b"A2B0", lut, b"Lab ")
     image = Image.fromarray(np.array([[[0] * 4, [255, 0, 0, 0], [0, 0, 255, 0]]], np.uint8), "CMYK")
-    white, cyan, yellow = read(encoded(image, "TIFF", icc_profile=press)).pixels[0].astype(int)
+    white, cyan, yellow = (
+        read_photo(encoded(image, "TIFF", icc_profile=press)).pixels[0].astype(int)
+    )
     assert white.min() > 250
     assert np.ptp(cyan) <= 3
     assert off(cyan, yellow) <= 1
-    assert read(encoded(image, "TIFF")).pixels[0, 1].tolist() == [0, 255, 255]
+    assert read_photo(encoded(image, "TIFF")).pixels[0, 1].tolist() == [0, 255, 255]
 
 
 def test_a_profile_of_the_wrong_kind_is_passed_over() -> None:
     srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     grey = Image.fromarray(PICTURE).convert("L")
-    photo = read(encoded(grey, "PNG", icc_profile=srgb))
+    photo = read_photo(encoded(grey, "PNG", icc_profile=srgb))
     assert photo.extras.icc is None
     np.testing.assert_array_equal(photo.pixels[..., 0], np.array(grey))
-    photo = read(encoded(Image.fromarray(PICTURE), "PNG", icc_profile=srgb))
+    photo = read_photo(encoded(Image.fromarray(PICTURE), "PNG", icc_profile=srgb))
     assert photo.extras.icc == srgb
 
 
@@ -105,7 +107,7 @@ def test_a_profile_of_the_wrong_kind_is_passed_over() -> None:
 def test_16_bit_grey_is_scaled(form: str) -> None:
     wide = np.linspace(0, 65535, 40 * 60).reshape(40, 60).astype(np.uint16)
     data = b"P5 60 40 65535\n" + wide.astype(">u2").tobytes()
-    photo = read(data if form == "PPM" else encoded(Image.fromarray(wide), form))
+    photo = read_photo(data if form == "PPM" else encoded(Image.fromarray(wide), form))
     assert off(photo.pixels, np.dstack([np.rint(wide / 257)] * 3)) <= 0
     assert photo.notes == ("16 bits a channel became 8",)
 
@@ -116,7 +118,7 @@ def test_16_bit_colour_is_scaled(suffix: str, channels: int, tmp_path: Path) -> 
     cv2 = pytest.importorskip("cv2")
     wide = RNG.integers(0, 65536, (20, 30, channels), np.uint16)
     cv2.imwrite(str(tmp_path / f"a{suffix}"), wide)
-    photo = read(tmp_path / f"a{suffix}")
+    photo = read_photo(tmp_path / f"a{suffix}")
     assert off(photo.pixels, np.rint(wide[..., 2::-1] / 257)) <= 1
     assert photo.notes == ("16 bits a channel became 8",)
     if channels == 4:
@@ -128,27 +130,27 @@ def test_32_bit_pixels_are_refused() -> None:
     for dtype in (np.int32, np.float32):
         data = encoded(Image.fromarray(np.ones((4, 4), dtype)), "TIFF")
         with pytest.raises(ImageReadError, match="32-bit pixels"):
-            read(data)
+            read_photo(data)
 
 
 def test_alpha_is_kept_and_full_opacity_is_none() -> None:
     alpha = RNG.integers(0, 256, (40, 60), np.uint8)
-    photo = read(Image.fromarray(np.dstack([PICTURE, alpha])))
+    photo = read_photo(Image.fromarray(np.dstack([PICTURE, alpha])))
     np.testing.assert_array_equal(photo.extras.alpha, alpha)
     np.testing.assert_array_equal(photo.pixels, PICTURE)
-    assert read(Image.fromarray(PICTURE).convert("RGBA")).extras.alpha is None
+    assert read_photo(Image.fromarray(PICTURE).convert("RGBA")).extras.alpha is None
     palette = Image.fromarray(PICTURE).convert("P")
-    photo = read(encoded(palette, "PNG", transparency=palette.getpixel((9, 9))))
+    photo = read_photo(encoded(palette, "PNG", transparency=palette.getpixel((9, 9))))
     clear = np.array(palette) == palette.getpixel((9, 9))
     np.testing.assert_array_equal(photo.extras.alpha, np.where(clear, 0, 255))
 
 
 @pytest.mark.parametrize("form", ["PNG", "TIFF", "BMP", "PPM", "GIF", "JPEG"])
 def test_8_bits_leave_nothing_to_note(form: str) -> None:
-    assert read(encoded(Image.fromarray(PICTURE), form)).notes == ()
+    assert read_photo(encoded(Image.fromarray(PICTURE), form)).notes == ()
 
 
 def test_16_bit_pixmaps_are_noted() -> None:
     wide = np.dstack([np.linspace(0, 65535, 40 * 60).reshape(40, 60)] * 3).astype(">u2")
-    photo = read(b"P6 60 40 65535\n" + wide.tobytes())
+    photo = read_photo(b"P6 60 40 65535\n" + wide.tobytes())
     assert photo.notes == ("16 bits a channel became 8",)

@@ -16,7 +16,7 @@ from PIL import Image
 from sample_files import PICTURE, encoded
 from unmask_sdk.errors import ImageReadError, InvalidInputError
 from unmask_sdk.imaging import decode as images
-from unmask_sdk.imaging.decode import read
+from unmask_sdk.imaging.decode import read_photo
 
 RNG = np.random.default_rng(0)
 
@@ -26,17 +26,17 @@ def test_several_pictures_in_a_file_are_refused(form: str) -> None:
     frames = [Image.fromarray(np.full((8, 8, 3), v, np.uint8)) for v in (0, 90, 200)]
     data = encoded(frames[0], form, save_all=True, append_images=frames[1:])
     with pytest.raises(ImageReadError, match="holds 3 pictures"):
-        read(data)
+        read_photo(data)
 
 
 def test_a_single_gif_is_read() -> None:
-    assert read(encoded(Image.fromarray(PICTURE), "GIF")).pixels.shape == PICTURE.shape
+    assert read_photo(encoded(Image.fromarray(PICTURE), "GIF")).pixels.shape == PICTURE.shape
 
 
 def test_a_phones_auxiliary_picture_is_no_animation() -> None:
     small = Image.fromarray(PICTURE[::2, ::2])
     data = encoded(Image.fromarray(PICTURE), "MPO", save_all=True, append_images=[small])
-    assert read(data).pixels.shape == PICTURE.shape
+    assert read_photo(data).pixels.shape == PICTURE.shape
 
 
 def odd_files(folder: Path) -> dict[str, tuple[Path, str]]:
@@ -66,64 +66,68 @@ def odd_files(folder: Path) -> dict[str, tuple[Path, str]]:
 def test_what_is_no_picture_gives_one_line(tmp_path: Path) -> None:
     for path, words in odd_files(tmp_path).values():
         with pytest.raises(ImageReadError, match=words) as caught:
-            read(path)
+            read_photo(path)
         assert "\n" not in str(caught.value)
         assert path.name in str(caught.value)
 
 
 def test_more_odd_sources() -> None:
     with pytest.raises(ImageReadError, match="empty"):
-        read(b"")
+        read_photo(b"")
     with pytest.raises(InvalidInputError, match="not a path"):
-        read("a\0b.jpg")
+        read_photo("a\0b.jpg")
     with pytest.raises(ImageReadError, match="is a URL, which is not opened; download it"):
-        read("https://example.org/a.jpg")
+        read_photo("https://example.org/a.jpg")
     for source in (None, 3, [[0]], object()):
         with pytest.raises(InvalidInputError, match="must be a path"):
-            read(source)  # type: ignore[arg-type]
+            read_photo(source)  # type: ignore[arg-type]
     with pytest.raises(InvalidInputError, match=r"gives str, not bytes; open it with mode 'rb'"):
-        read(io.StringIO("x"))  # type: ignore[arg-type]
+        read_photo(io.StringIO("x"))  # type: ignore[arg-type]
     for stream, words in ((io.BytesIO(), "are empty"), (io.BytesIO(b"x"), "not a picture")):
         with pytest.raises(ImageReadError, match=f"the open file's bytes .*{words}"):
-            read(stream)
+            read_photo(stream)
     stream.close()
     with pytest.raises(ImageReadError, match=r"the open file cannot be read: .*closed"):
-        read(stream)
+        read_photo(stream)
     with pytest.raises(InvalidInputError, match="channels"):
-        read(PICTURE, channels="RGB")  # type: ignore[arg-type]
+        read_photo(PICTURE, channels="RGB")  # type: ignore[arg-type]
 
 
 def test_a_tiff_of_32_bits_is_called_one(tmp_path: Path) -> None:
     for picture in (PICTURE, PICTURE[..., 0]):
         cv2.imwrite(str(tmp_path / "a.tiff"), picture.astype(np.float32) / 255)
         with pytest.raises(ImageReadError, match=r"a\.tiff.* 32.*save .* with 8 or 16"):
-            read(tmp_path / "a.tiff")
+            read_photo(tmp_path / "a.tiff")
 
 
 def test_a_picture_without_pixels_is_refused() -> None:
     with pytest.raises(ImageReadError, match="no pixels"):
-        read(Image.new("RGB", (0, 5)))
+        read_photo(Image.new("RGB", (0, 5)))
 
 
 def test_a_long_picture_is_read_and_a_bomb_is_not(
     tmp_path: Path, recwarn: pytest.WarningsRecorder
 ) -> None:
-    assert read(encoded(Image.new("RGB", (20_000, 50)), "PNG")).pixels.shape == (50, 20_000, 3)
+    assert read_photo(encoded(Image.new("RGB", (20_000, 50)), "PNG")).pixels.shape == (
+        50,
+        20_000,
+        3,
+    )
     # From 90 million pixels Pillow warns, from 179 million it raises: neither may come through.
     for width, height in ((20_000, 8_000), (20_000, 10_000)):
         with pytest.raises(ImageReadError, match="million pixels"):
-            read(encoded(Image.new("1", (width, height)), "PNG"))
+            read_photo(encoded(Image.new("1", (width, height)), "PNG"))
     assert not recwarn.list
 
 
 def test_the_budget_is_asked_before_decoding(monkeypatch: pytest.MonkeyPatch) -> None:
     data = encoded(Image.fromarray(PICTURE), "PNG")
     monkeypatch.setattr(images, "MAX_PIXELS", 60 * 40)
-    read(data)
+    read_photo(data)
     monkeypatch.setattr(images, "MAX_PIXELS", 60 * 40 - 1)
     broken = data[:60]  # The size is there, the pixels are not.
     with pytest.raises(ImageReadError, match="million pixels"):
-        read(broken)
+        read_photo(broken)
 
 
 # Pillow says what it thinks of the files.
@@ -148,7 +152,7 @@ CASES = {
 def attempt(data: bytes) -> np.ndarray | None:
     """Gives the pixels, or None where reading ends in our own error of one line."""
     try:
-        pixels = read(data).pixels
+        pixels = read_photo(data).pixels
     except ImageReadError as error:
         problem = str(error)
     else:
@@ -165,7 +169,7 @@ def test_a_file_cut_off_anywhere_is_never_half_decoded(case: str) -> None:
     form, options = CASES[case]
     noisy = (PICTURE // 2 + RNG.integers(0, 128, PICTURE.shape)).astype(np.uint8)
     data = encoded(Image.fromarray(noisy), form, **options)
-    whole = read(data).pixels
+    whole = read_photo(data).pixels
     refused = 0
     for length in range(1, len(data), max(1, len(data) // 150)):
         cut = attempt(data[:length])

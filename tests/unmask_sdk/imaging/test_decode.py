@@ -14,7 +14,7 @@ from PIL import Image, ImageOps
 
 from sample_files import PICTURE, X, encoded, off
 from unmask_sdk.errors import InvalidInputError
-from unmask_sdk.imaging.decode import read
+from unmask_sdk.imaging.decode import read_photo
 
 RNG = np.random.default_rng(0)
 
@@ -23,21 +23,21 @@ RNG = np.random.default_rng(0)
 def test_lossless_formats_come_back_exactly(form: str, tmp_path: Path) -> None:
     path = tmp_path / "a.bin"  # The name says nothing; the content does.
     path.write_bytes(encoded(Image.fromarray(PICTURE), form))
-    photo = read(path)
+    photo = read_photo(path)
     assert photo.owned
     np.testing.assert_array_equal(photo.pixels, PICTURE)
-    np.testing.assert_array_equal(read(str(path)).pixels, PICTURE)
+    np.testing.assert_array_equal(read_photo(str(path)).pixels, PICTURE)
     content = path.read_bytes()
     for source in (content, bytearray(content), memoryview(content), io.BytesIO(content)):
-        np.testing.assert_array_equal(read(source).pixels, PICTURE)
+        np.testing.assert_array_equal(read_photo(source).pixels, PICTURE)
     with open(path, "rb") as file:
-        np.testing.assert_array_equal(read(file).pixels, PICTURE)
+        np.testing.assert_array_equal(read_photo(file).pixels, PICTURE)
         assert not file.closed
 
 
 @pytest.mark.parametrize("form", ["JPEG", "WEBP"])
 def test_lossy_formats_come_near(form: str) -> None:
-    assert off(read(encoded(Image.fromarray(PICTURE), form, quality=95)).pixels, PICTURE) < 12
+    assert off(read_photo(encoded(Image.fromarray(PICTURE), form, quality=95)).pixels, PICTURE) < 12
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
@@ -48,7 +48,7 @@ def test_orientation_is_applied_once(form: str, orientation: int) -> None:
     tags[0x010F] = "Maker"
     options = {"lossless": True} if form == "WEBP" else {}
     data = encoded(Image.fromarray(PICTURE), form, exif=tags, **options)
-    photo = read(data)
+    photo = read_photo(data)
     with Image.open(io.BytesIO(data)) as image:
         upright = np.array(ImageOps.exif_transpose(image))
     np.testing.assert_array_equal(photo.pixels, upright)
@@ -61,14 +61,14 @@ def test_orientation_is_applied_once(form: str, orientation: int) -> None:
 
 def test_a_matrix_is_a_grey_picture() -> None:
     matrix = np.matrix(PICTURE[..., 0])
-    np.testing.assert_array_equal(read(matrix).pixels, np.dstack([PICTURE[..., 0]] * 3))
+    np.testing.assert_array_equal(read_photo(matrix).pixels, np.dstack([PICTURE[..., 0]] * 3))
 
 
 def test_alpha_turns_with_the_picture() -> None:
     tags = Image.Exif()
     tags[0x0112] = 6
     rgba = np.dstack([PICTURE, X.astype(np.uint8)])
-    photo = read(encoded(Image.fromarray(rgba), "PNG", exif=tags))
+    photo = read_photo(encoded(Image.fromarray(rgba), "PNG", exif=tags))
     np.testing.assert_array_equal(photo.extras.alpha, np.rot90(X, 3))
     np.testing.assert_array_equal(photo.pixels, np.rot90(PICTURE, 3))
 
@@ -76,7 +76,7 @@ def test_alpha_turns_with_the_picture() -> None:
 @pytest.mark.filterwarnings("ignore::UserWarning:PIL")
 def test_damaged_exif_does_not_cost_the_picture() -> None:
     data = encoded(Image.fromarray(PICTURE), "PNG", exif=b"Exif\0\0II*\0\xff\xff\xff\x00junk")
-    photo = read(data)
+    photo = read_photo(data)
     np.testing.assert_array_equal(photo.pixels, PICTURE)
     assert photo.extras.exif is None
 
@@ -84,11 +84,13 @@ def test_damaged_exif_does_not_cost_the_picture() -> None:
 def test_a_picture_is_taken_over_in_bands(monkeypatch: pytest.MonkeyPatch) -> None:
     for pixels in (1, 60, 60 * 7, 60 * 40):
         monkeypatch.setattr("unmask_sdk.imaging.color._BAND", pixels)
-        np.testing.assert_array_equal(read(Image.fromarray(PICTURE)).pixels, PICTURE)
+        np.testing.assert_array_equal(read_photo(Image.fromarray(PICTURE)).pixels, PICTURE)
 
 
 def test_one_pixel_is_a_picture() -> None:
-    assert read(encoded(Image.new("RGB", (1, 1), "red"), "PNG")).pixels.tolist() == [[[255, 0, 0]]]
+    assert read_photo(encoded(Image.new("RGB", (1, 1), "red"), "PNG")).pixels.tolist() == [
+        [[255, 0, 0]]
+    ]
 
 
 @given(
@@ -97,11 +99,11 @@ def test_one_pixel_is_a_picture() -> None:
     )
 )
 def test_arrays_keep_their_values_in_either_order(array: np.ndarray) -> None:
-    photo = read(array)
+    photo = read_photo(array)
     np.testing.assert_array_equal(photo.pixels, array[..., :3])
     mirrored = np.ascontiguousarray(array[:, ::-1])[:, ::-1]  # Not contiguous.
-    np.testing.assert_array_equal(read(mirrored).pixels, array[..., :3])
-    turned = read(array, "bgr")
+    np.testing.assert_array_equal(read_photo(mirrored).pixels, array[..., :3])
+    turned = read_photo(array, "bgr")
     np.testing.assert_array_equal(turned.pixels, array[..., 2::-1])
     if array.shape[2] == 4:
         np.testing.assert_array_equal(photo.extras.alpha, array[..., 3])
@@ -115,7 +117,7 @@ def test_grey_arrays_are_taken() -> None:
     grey = RNG.integers(0, 256, (4, 6), np.uint8)
     for array in (grey, grey[..., None]):
         for channels in ("rgb", "bgr"):
-            photo = read(array, channels)  # type: ignore[arg-type]
+            photo = read_photo(array, channels)  # type: ignore[arg-type]
             np.testing.assert_array_equal(photo.pixels, np.dstack([grey] * 3))
             assert not np.shares_memory(photo.pixels, array)
 
@@ -135,11 +137,11 @@ def test_grey_arrays_are_taken() -> None:
 )
 def test_arrays_of_another_kind_are_refused(array: np.ndarray, words: str) -> None:
     with pytest.raises(InvalidInputError, match=words):
-        read(array)
+        read_photo(array)
 
 
 def test_a_pillow_image_is_not_changed() -> None:
     image = Image.fromarray(PICTURE)
-    photo = read(image)
+    photo = read_photo(image)
     photo.pixels[:] = 0
     np.testing.assert_array_equal(np.array(image), PICTURE)

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from PIL import Image, ImageCms
 
 from unmask_sdk.errors import ImageReadError, ImageWriteError, InvalidInputError
-from unmask_sdk.imaging.decode import Extras, read
-from unmask_sdk.imaging.encode import OUTPUTS, copy, to_bytes, write
+from unmask_sdk.imaging.decode import Extras, read_photo
+from unmask_sdk.imaging.encode import OUTPUT_FORMATS, copy_image, encode_image, write_image
 
 RNG = np.random.default_rng(0)
 PIXELS = RNG.integers(0, 256, (20, 30, 3), np.uint8)
@@ -31,16 +31,16 @@ def exif() -> bytes:
     return b"Exif\0\0" + tags.tobytes().removeprefix(b"Exif\0\0")
 
 
-@pytest.mark.parametrize("suffix", OUTPUTS)
+@pytest.mark.parametrize("suffix", OUTPUT_FORMATS)
 def test_what_is_written_is_read_again(suffix: str, tmp_path: Path) -> None:
     path = tmp_path / f"a{suffix.upper()}"
-    write(path, PIXELS, Extras(exif=exif(), icc=SRGB))
-    photo = read(path)
-    if OUTPUTS[suffix].lossy:
+    write_image(path, PIXELS, Extras(exif=exif(), icc=SRGB))
+    photo = read_photo(path)
+    if OUTPUT_FORMATS[suffix].lossy:
         assert photo.pixels.shape == PIXELS.shape
     else:
         np.testing.assert_array_equal(photo.pixels, PIXELS)
-    if OUTPUTS[suffix].metadata:
+    if OUTPUT_FORMATS[suffix].metadata:
         assert photo.extras.icc == SRGB
         kept = Image.Exif()
         kept.load(photo.extras.exif)
@@ -50,60 +50,62 @@ def test_what_is_written_is_read_again(suffix: str, tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == [path.name]
 
 
-@pytest.mark.parametrize("suffix", OUTPUTS)
+@pytest.mark.parametrize("suffix", OUTPUT_FORMATS)
 def test_alpha_is_kept_or_laid_on_white(suffix: str, tmp_path: Path) -> None:
     path = tmp_path / f"a{suffix}"
-    write(path, PIXELS, Extras(alpha=ALPHA))
-    photo = read(path)
-    if OUTPUTS[suffix].alpha:
+    write_image(path, PIXELS, Extras(alpha=ALPHA))
+    photo = read_photo(path)
+    if OUTPUT_FORMATS[suffix].alpha:
         np.testing.assert_array_equal(photo.extras.alpha, ALPHA)
     else:
         assert photo.extras.alpha is None
         share = ALPHA[..., None] / 255
         wanted = PIXELS * share + 255 * (1 - share)
         error = np.abs(photo.pixels - wanted)
-        assert error.mean() < (12 if OUTPUTS[suffix].lossy else 1)
+        assert error.mean() < (12 if OUTPUT_FORMATS[suffix].lossy else 1)
 
 
 def test_jpeg_keeps_full_colour_resolution_and_takes_a_quality(tmp_path: Path) -> None:
-    write(tmp_path / "a.jpg", PIXELS)
+    write_image(tmp_path / "a.jpg", PIXELS)
     with Image.open(tmp_path / "a.jpg") as image:
         assert [layer[1:3] for layer in image.layer] == [(1, 1)] * 3
-    write(tmp_path / "b.jpg", PIXELS, quality=30)
+    write_image(tmp_path / "b.jpg", PIXELS, quality=30)
     assert (tmp_path / "b.jpg").stat().st_size < (tmp_path / "a.jpg").stat().st_size
-    write(tmp_path / "d.jpg", PIXELS, quality=np.int64(30))
+    write_image(tmp_path / "d.jpg", PIXELS, quality=np.int64(30))
     assert (tmp_path / "d.jpg").read_bytes() == (tmp_path / "b.jpg").read_bytes()
     for quality in (0, 101, "a", 9.5, None, True, np.float32(90)):
         with pytest.raises(InvalidInputError, match="quality"):
-            write(tmp_path / "c.jpg", PIXELS, quality=quality)
+            write_image(tmp_path / "c.jpg", PIXELS, quality=quality)
 
 
-@pytest.mark.parametrize("suffix", OUTPUTS)
+@pytest.mark.parametrize("suffix", OUTPUT_FORMATS)
 def test_bytes_are_what_the_file_would_be(suffix: str, tmp_path: Path) -> None:
     extras = Extras(ALPHA, exif(), SRGB)
     for strip in (False, True):
-        write(tmp_path / f"a{suffix}", PIXELS, extras, quality=70, generated=True, strip=strip)
+        write_image(
+            tmp_path / f"a{suffix}", PIXELS, extras, quality=70, generated=True, strip=strip
+        )
         for name in (suffix[1:], suffix[1:].upper()):
-            content = to_bytes(name, PIXELS, extras, quality=70, generated=True, strip=strip)
+            content = encode_image(name, PIXELS, extras, quality=70, generated=True, strip=strip)
             assert content == (tmp_path / f"a{suffix}").read_bytes()
 
 
 def test_bytes_that_cannot_be() -> None:
     for name in ("gif", "..png", "", None):
         with pytest.raises(ImageWriteError, match=r"no format .*as jpg, jpeg, png"):
-            to_bytes(name, PIXELS)
+            encode_image(name, PIXELS)
     with pytest.raises(ImageWriteError, match="the picture: WEBP holds at most"):
-        to_bytes("webp", np.zeros((1, 66_000, 3), np.uint8))
+        encode_image("webp", np.zeros((1, 66_000, 3), np.uint8))
     with pytest.raises(InvalidInputError, match="quality"):
-        to_bytes("png", PIXELS, quality=0)
+        encode_image("png", PIXELS, quality=0)
 
 
 def test_exif_too_long_for_jpeg_is_left_out(tmp_path: Path) -> None:
     extras = Extras(exif=exif() + bytes(70_000))
-    write(tmp_path / "a.jpg", PIXELS, extras)
-    assert read(tmp_path / "a.jpg").extras.exif is None
-    write(tmp_path / "a.png", PIXELS, extras)
-    assert read(tmp_path / "a.png").extras.exif is not None
+    write_image(tmp_path / "a.jpg", PIXELS, extras)
+    assert read_photo(tmp_path / "a.jpg").extras.exif is None
+    write_image(tmp_path / "a.png", PIXELS, extras)
+    assert read_photo(tmp_path / "a.png").extras.exif is not None
 
 
 def test_exif_does_not_spoil_a_tiff(tmp_path: Path) -> None:
@@ -112,8 +114,8 @@ def test_exif_does_not_spoil_a_tiff(tmp_path: Path) -> None:
     # What a JPEG's block may say of its own storage.
     for tag, value in ((0x100, 7), (0x101, 7), (0x103, 6), (0x106, 6), (0x111, 3), (0x117, 3)):
         tags[tag] = value
-    write(tmp_path / "a.tif", PIXELS, Extras(exif=b"Exif\0\0" + tags.tobytes()))
-    np.testing.assert_array_equal(read(tmp_path / "a.tif").pixels, PIXELS)
+    write_image(tmp_path / "a.tif", PIXELS, Extras(exif=b"Exif\0\0" + tags.tobytes()))
+    np.testing.assert_array_equal(read_photo(tmp_path / "a.tif").pixels, PIXELS)
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning:PIL")
@@ -126,27 +128,27 @@ def test_damaged_exif_does_not_cost_the_picture(
     for place, value in changes:
         block[place % len(block)] = value
     path = tmp_path_factory.getbasetemp() / "damaged.tif"
-    write(path, PIXELS, Extras(exif=bytes(block)))
-    np.testing.assert_array_equal(read(path).pixels, PIXELS)
+    write_image(path, PIXELS, Extras(exif=bytes(block)))
+    np.testing.assert_array_equal(read_photo(path).pixels, PIXELS)
 
 
 @pytest.mark.parametrize("name", ["a", "a.gif", "a.heic", "a.jpg.txt", ".png"])
 def test_other_extensions_are_refused_with_the_list(name: str, tmp_path: Path) -> None:
     with pytest.raises(ImageWriteError, match=r"\.jpg, .*\.webp"):
-        write(tmp_path / name, PIXELS)
+        write_image(tmp_path / name, PIXELS)
     assert not os.listdir(tmp_path)
 
 
 @pytest.mark.parametrize("suffix", [".webp", ".jpg"])
 def test_what_a_format_cannot_hold_is_refused(suffix: str, tmp_path: Path) -> None:
     with pytest.raises(ImageWriteError, match="at most"):
-        write(tmp_path / f"a{suffix}", np.zeros((1, 66_000, 3), np.uint8))
+        write_image(tmp_path / f"a{suffix}", np.zeros((1, 66_000, 3), np.uint8))
     assert not os.listdir(tmp_path)
 
 
 def test_a_failure_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "a.png"
-    write(path, PIXELS)
+    write_image(path, PIXELS)
     before = path.read_bytes()
 
     def full(*_: object) -> None:
@@ -154,35 +156,35 @@ def test_a_failure_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.Monke
 
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(ImageWriteError, match="No space left"):
-        write(path, PIXELS[::2])
+        write_image(path, PIXELS[::2])
     assert path.read_bytes() == before
     assert os.listdir(tmp_path) == ["a.png"]
 
 
 def test_places_that_cannot_be_written(tmp_path: Path) -> None:
     with pytest.raises(ImageWriteError, match="there is no folder"):
-        write(tmp_path / "none" / "a.png", PIXELS)
+        write_image(tmp_path / "none" / "a.png", PIXELS)
     (tmp_path / "file").write_bytes(b"x")
     with pytest.raises(ImageWriteError, match="cannot write"):
-        write(tmp_path / "file" / "a.png", PIXELS)
+        write_image(tmp_path / "file" / "a.png", PIXELS)
     (tmp_path / "folder.png").mkdir()
     with pytest.raises(ImageWriteError, match="cannot write"):
-        write(tmp_path / "folder.png", PIXELS)
+        write_image(tmp_path / "folder.png", PIXELS)
     assert sorted(os.listdir(tmp_path)) == ["file", "folder.png"]
 
 
 def test_a_locked_folder_is_named(locked: Path, tmp_path: Path) -> None:
     with pytest.raises(ImageWriteError, match=f"the folder {locked} may not be written to"):
-        write(locked / "a.png", PIXELS)
-    write(tmp_path / "a.png", PIXELS)
+        write_image(locked / "a.png", PIXELS)
+    write_image(tmp_path / "a.png", PIXELS)
     with pytest.raises(ImageWriteError, match=f"the folder {locked} may not be written to"):
-        copy(tmp_path / "a.png", locked / "a.png")
+        copy_image(tmp_path / "a.png", locked / "a.png")
 
 
 @pytest.mark.skipif(os.name != "posix", reason="modes are POSIX")
 def test_a_new_file_is_as_open_as_others(tmp_path: Path) -> None:
     (tmp_path / "plain").write_bytes(b"x")
-    write(tmp_path / "a.png", PIXELS)
+    write_image(tmp_path / "a.png", PIXELS)
     assert (tmp_path / "a.png").stat().st_mode == (tmp_path / "plain").stat().st_mode
 
 
@@ -192,23 +194,23 @@ def test_a_link_is_replaced_and_its_target_is_not_touched(tmp_path: Path) -> Non
         (tmp_path / "a.png").symlink_to(tmp_path / "elsewhere.png")
     except OSError:
         pytest.skip("no symbolic links here")
-    write(tmp_path / "a.png", PIXELS)
+    write_image(tmp_path / "a.png", PIXELS)
     assert (tmp_path / "elsewhere.png").read_bytes() == b"mine"
     assert not (tmp_path / "a.png").is_symlink()
 
 
 def test_a_name_that_is_no_path_is_refused() -> None:
     with pytest.raises(ImageWriteError, match="no path"):
-        write("a\0.png", PIXELS)
+        write_image("a\0.png", PIXELS)
 
 
 def test_a_copy_is_the_same_to_the_byte_and_replaces_whole(tmp_path: Path) -> None:
-    write(tmp_path / "a.jpg", PIXELS, quality=20)
-    write(tmp_path / "b.jpg", PIXELS)
-    copy(tmp_path / "a.jpg", tmp_path / "b.jpg")
+    write_image(tmp_path / "a.jpg", PIXELS, quality=20)
+    write_image(tmp_path / "b.jpg", PIXELS)
+    copy_image(tmp_path / "a.jpg", tmp_path / "b.jpg")
     assert (tmp_path / "b.jpg").read_bytes() == (tmp_path / "a.jpg").read_bytes()
     with pytest.raises(ImageReadError, match="cannot be read"):
-        copy(tmp_path / "gone.jpg", tmp_path / "b.jpg")
+        copy_image(tmp_path / "gone.jpg", tmp_path / "b.jpg")
     with pytest.raises(ImageWriteError, match="there is no folder"):
-        copy(tmp_path / "a.jpg", tmp_path / "gone" / "b.jpg")
+        copy_image(tmp_path / "a.jpg", tmp_path / "gone" / "b.jpg")
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a.jpg", "b.jpg"]

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from sample_files import PICTURE, encoded
-from unmask_sdk.imaging.decode import read
-from unmask_sdk.imaging.encode import write
-from unmask_sdk.imaging.exif import PREFIX, reset, turns
+from unmask_sdk.imaging.decode import read_photo
+from unmask_sdk.imaging.encode import write_image
+from unmask_sdk.imaging.exif import PREFIX, orientation, reset_exif
 
 
 @pytest.mark.parametrize("order", "<>")
@@ -27,8 +27,8 @@ def test_reset_changes_orientation_and_thumbnail_alone(order: str) -> None:
     wanted = bytearray(body)
     wanted[end - 4 : end - 2] = struct.pack(order + "H", 1)
     wanted[end : end + 4] = bytes(4)
-    assert reset(body) == PREFIX + bytes(wanted)
-    assert reset(PREFIX + body) == PREFIX + bytes(wanted)
+    assert reset_exif(body) == PREFIX + bytes(wanted)
+    assert reset_exif(PREFIX + body) == PREFIX + bytes(wanted)
 
 
 HEADS = [
@@ -52,12 +52,12 @@ def test_a_picture_is_turned_once_whatever_the_kind_of_number(
     block = PREFIX + (b"II*\0" if order == "<" else b"MM\0*") + struct.pack(order + "IH", 8, 1)
     block += struct.pack(order + "HHI", 0x0112, kind, 1) + value + bytes(4)
     (tmp_path / "in.jpg").write_bytes(encoded(Image.fromarray(PICTURE), "JPEG", exif=block))
-    photo = read(tmp_path / "in.jpg")
+    photo = read_photo(tmp_path / "in.jpg")
     assert photo.pixels.shape == (60, 40, 3)
-    write(tmp_path / "out.jpg", photo.pixels, photo.extras)
+    write_image(tmp_path / "out.jpg", photo.pixels, photo.extras)
     with Image.open(tmp_path / "out.jpg") as image:
         assert image.getexif()[0x0112] in (1, b"\1")
-    assert read(tmp_path / "out.jpg").pixels.shape == (60, 40, 3)
+    assert read_photo(tmp_path / "out.jpg").pixels.shape == (60, 40, 3)
 
 
 @pytest.mark.parametrize("order", "<>")
@@ -77,7 +77,7 @@ def test_no_byte_of_the_thumbnail_stays(order: str, strips: bool) -> None:
     body = (b"II*\0" if order == "<" else b"MM\0*") + struct.pack(order + "IHI", 8, 0, start)
     body += notes + struct.pack(order + "H", 2)
     body += b"".join(struct.pack(order + "HHII", *kind) for kind in kinds) + bytes(4) + content
-    block = reset(body + shown + b"more notes")
+    block = reset_exif(body + shown + b"more notes")
     wanted = bytearray(body + bytes(60) + b"more notes")
     wanted[10:14] = bytes(4)
     assert block == PREFIX + wanted
@@ -91,14 +91,14 @@ def test_the_thumbnail_of_a_photo_is_gone_from_the_file(tmp_path: Path) -> None:
     body = body[:-4] + struct.pack(">HH", len(thumbnail), 0) + bytes(4) + thumbnail
     (tmp_path / "in.jpg").write_bytes(encoded(Image.fromarray(PICTURE), "JPEG", exif=PREFIX + body))
     assert (tmp_path / "in.jpg").read_bytes().count(b"\xff\xd8\xff") == 2
-    photo = read(tmp_path / "in.jpg")
-    write(tmp_path / "out.jpg", photo.pixels, photo.extras)
+    photo = read_photo(tmp_path / "in.jpg")
+    write_image(tmp_path / "out.jpg", photo.pixels, photo.extras)
     assert (tmp_path / "out.jpg").read_bytes().count(b"\xff\xd8\xff") == 1
 
 
 @given(st.binary(max_size=60), st.sampled_from(HEADS))
 def test_reset_never_crashes(junk: bytes, head: bytes) -> None:
-    block = reset(head + junk)
+    block = reset_exif(head + junk)
     assert block is None or len(block) == len(PREFIX) + len((head + junk).removeprefix(PREFIX))
 
 
@@ -106,4 +106,4 @@ def test_reset_never_crashes(junk: bytes, head: bytes) -> None:
 def test_an_odd_orientation_is_upright(value: object) -> None:
     tags = Image.Exif()
     tags[0x0112] = value
-    assert turns(tags) == (0, False)
+    assert orientation(tags) == (0, False)

@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from unmask_sdk.imaging import xmp
-from unmask_sdk.imaging.decode import Extras, read
-from unmask_sdk.imaging.encode import OUTPUTS, write
+from unmask_sdk.imaging.decode import Extras, read_photo
+from unmask_sdk.imaging.encode import OUTPUT_FORMATS, write_image
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (20, 30, 3), np.uint8)
 SOURCE_TYPE = f"{{{xmp.IPTC}}}DigitalSourceType"
 TITLE = "{http://ns.adobe.com/photoshop/1.0/}Headline"
-WITH_METADATA = [suffix for suffix, form in OUTPUTS.items() if form.metadata]
+WITH_METADATA = [suffix for suffix, form in OUTPUT_FORMATS.items() if form.metadata]
 
 
 def packet(inside: str = "", attributes: str = "") -> bytes:
@@ -45,25 +45,25 @@ def properties(content: bytes | None) -> dict[str, list[str | None]]:
 
 
 def test_nothing_to_say_is_nothing_written() -> None:
-    assert xmp.packet(None, generated=False) is None
-    assert xmp.packet(b"rubbish", generated=False) is None
+    assert xmp.build_packet(None, generated=False) is None
+    assert xmp.build_packet(b"rubbish", generated=False) is None
 
 
 @pytest.mark.parametrize("old", [None, b"", b"rubbish", packet()[:-250], packet() * 2])
 def test_the_notice_alone(old: bytes | None) -> None:
-    found = properties(xmp.packet(old, generated=True))
+    found = properties(xmp.build_packet(old, generated=True))
     assert found[SOURCE_TYPE] == [xmp.GENERATED]
     assert TITLE not in found
 
 
 def test_the_notice_joins_what_is_there() -> None:
-    once = xmp.packet(packet("<xmp:Rating>5</xmp:Rating>"), generated=True)
+    once = xmp.build_packet(packet("<xmp:Rating>5</xmp:Rating>"), generated=True)
     found = properties(once)
     assert found[SOURCE_TYPE] == [xmp.GENERATED]
     assert found[TITLE] == ["J\u00e4ger & Co"]
     assert found["{http://ns.adobe.com/xap/1.0/}Rating"] == ["5"]
     assert b"<xmp:Rating>" in (once or b"")  # Prefixes stay, for readers that go by them.
-    assert xmp.packet(once, generated=True) == once
+    assert xmp.build_packet(once, generated=True) == once
 
 
 @pytest.mark.parametrize("as_element", [True, False])
@@ -83,22 +83,22 @@ def test_an_older_source_type_gives_way_unless_it_says_more(
         if as_element
         else packet(attributes=f'iptc:DigitalSourceType="{value}"')
     )
-    (found,) = properties(xmp.packet(given, generated=True))[SOURCE_TYPE]
+    (found,) = properties(xmp.build_packet(given, generated=True))[SOURCE_TYPE]
     assert (found or "").strip() == xmp.SOURCE_TYPES + new
-    (kept,) = properties(xmp.packet(given, generated=False))[SOURCE_TYPE]
+    (kept,) = properties(xmp.build_packet(given, generated=False))[SOURCE_TYPE]
     assert (kept or "").strip() == value
 
 
 def test_what_was_true_of_the_old_file_alone_goes() -> None:
     old = packet("<xmp:Thumbnails>face</xmp:Thumbnails>", 'tiff:Orientation="6" tiff:Make="M"')
-    found = properties(xmp.packet(old, generated=False))
+    found = properties(xmp.build_packet(old, generated=False))
     assert sorted(name.split("}")[1] for name in found) == ["Headline", "Make", "about"]
 
 
 def test_entities_and_endless_nesting_are_not_followed() -> None:
     doctype = b'<!DOCTYPE a [<!ENTITY e "ee">]>'
     for bad in (doctype + packet(), packet("<xmp:a>" * 99 + "</xmp:a>" * 99), packet(" " * 2**20)):
-        assert xmp.packet(bad, generated=False) is None
+        assert xmp.build_packet(bad, generated=False) is None
 
 
 @given(st.lists(st.tuples(st.integers(0, 2000), st.integers(0, 255)), max_size=8))
@@ -106,31 +106,31 @@ def test_damage_never_raises(changes: list[tuple[int, int]]) -> None:
     content = bytearray(packet("<xmp:Rating>5</xmp:Rating>"))
     for place, value in changes:
         content[place % len(content)] = value
-    assert properties(xmp.packet(bytes(content), generated=True))[SOURCE_TYPE]
+    assert properties(xmp.build_packet(bytes(content), generated=True))[SOURCE_TYPE]
 
 
 @pytest.mark.parametrize("suffix", WITH_METADATA)
 def test_every_format_carries_it(suffix: str, tmp_path: Path) -> None:
     path = tmp_path / f"a{suffix}"
-    write(path, PIXELS, Extras(xmp=packet()), generated=True)
-    found = properties(read(path).extras.xmp)
+    write_image(path, PIXELS, Extras(xmp=packet()), generated=True)
+    found = properties(read_photo(path).extras.xmp)
     assert found[SOURCE_TYPE] == [xmp.GENERATED]
     assert found[TITLE] == ["J\u00e4ger & Co"]
-    write(path, PIXELS, Extras(xmp=packet()), generated=True, strip=True)
-    assert sorted(name.split("}")[1] for name in properties(read(path).extras.xmp)) == [
+    write_image(path, PIXELS, Extras(xmp=packet()), generated=True, strip=True)
+    assert sorted(name.split("}")[1] for name in properties(read_photo(path).extras.xmp)) == [
         "DigitalSourceType",
         "about",
     ]
-    write(path, PIXELS, Extras(xmp=packet()))
-    assert SOURCE_TYPE not in properties(read(path).extras.xmp)
-    write(path, PIXELS, Extras(xmp=packet()), strip=True)
-    assert read(path).extras.xmp is None
+    write_image(path, PIXELS, Extras(xmp=packet()))
+    assert SOURCE_TYPE not in properties(read_photo(path).extras.xmp)
+    write_image(path, PIXELS, Extras(xmp=packet()), strip=True)
+    assert read_photo(path).extras.xmp is None
 
 
 def test_the_notice_is_written_even_where_the_rest_is_too_long(tmp_path: Path) -> None:
     long = packet(f"<xmp:Label>{'a' * 70_000}</xmp:Label>")
-    write(tmp_path / "a.jpg", PIXELS, Extras(xmp=long), generated=True)
-    found = properties(read(tmp_path / "a.jpg").extras.xmp)
+    write_image(tmp_path / "a.jpg", PIXELS, Extras(xmp=long), generated=True)
+    found = properties(read_photo(tmp_path / "a.jpg").extras.xmp)
     assert found[SOURCE_TYPE] == [xmp.GENERATED]
     assert TITLE not in found
 
@@ -140,12 +140,14 @@ def test_a_turned_photo_is_not_turned_once_more(tmp_path: Path) -> None:
     turned = packet(attributes='tiff:Orientation="6"')
     image = Image.fromarray(PIXELS)
     image.save(tmp_path / "in.webp", lossless=True, xmp=turned)
-    photo = read(tmp_path / "in.webp")
+    photo = read_photo(tmp_path / "in.webp")
     assert photo.pixels.shape == (30, 20, 3)
-    write(tmp_path / "out.png", photo.pixels, photo.extras)
-    np.testing.assert_array_equal(read(tmp_path / "out.png").pixels, photo.pixels)
+    write_image(tmp_path / "out.png", photo.pixels, photo.extras)
+    np.testing.assert_array_equal(read_photo(tmp_path / "out.png").pixels, photo.pixels)
 
 
 def test_damaged_exif_does_not_cost_a_tiff_its_notice(tmp_path: Path) -> None:
-    write(tmp_path / "a.tif", PIXELS, Extras(exif=b"Exif\0\0II*\0" + bytes(2)), generated=True)
-    assert properties(read(tmp_path / "a.tif").extras.xmp)[SOURCE_TYPE] == [xmp.GENERATED]
+    write_image(
+        tmp_path / "a.tif", PIXELS, Extras(exif=b"Exif\0\0II*\0" + bytes(2)), generated=True
+    )
+    assert properties(read_photo(tmp_path / "a.tif").extras.xmp)[SOURCE_TYPE] == [xmp.GENERATED]

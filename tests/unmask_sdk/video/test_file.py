@@ -15,7 +15,7 @@ import pytest
 from unmask_sdk.errors import InvalidInputError, VideoReadError, VideoWriteError
 from unmask_sdk.faces.align import crop_matrix, transform_points
 from unmask_sdk.video.file import unmask_video
-from unmask_sdk.video.pixel_formats import FULL, LIMITED, Turn, describe, planes
+from unmask_sdk.video.pixel_formats import FULL, LIMITED, Turn, pixel_format_of, planes
 
 av = pytest.importorskip("av")
 
@@ -113,7 +113,7 @@ def packets(path, kind="audio"):
 
 
 def rgb(frame):
-    form = describe(frame)
+    form = pixel_format_of(frame)
     return form.rgb(form.prepare(frame))
 
 

@@ -13,7 +13,7 @@ import pytest
 from unmask_sdk import Camera
 from unmask_sdk.errors import InvalidInputError, SourceError
 from unmask_sdk.video.camera import open_capture
-from unmask_sdk.video.latest_queue import Ended, Latest
+from unmask_sdk.video.latest_queue import LatestQueue, QueueEnded
 
 EYES = np.array([[250.0, 95.0], [310.0, 98.0]])
 
@@ -57,7 +57,7 @@ def wait_for(condition, seconds=5.0):
 
 
 def test_the_latest_wins():
-    queue = Latest(2)
+    queue = LatestQueue(2)
     assert [queue.put(n) for n in range(5)] == [True] * 5
     assert (queue.received, queue.dropped) == (5, 3)
     assert [queue.get(0), queue.get(0)] == [3, 4]
@@ -66,7 +66,7 @@ def test_the_latest_wins():
     queue.end(OSError("gone"))
     with pytest.raises(OSError, match="gone"):
         queue.get(None)
-    with pytest.raises(Ended):
+    with pytest.raises(QueueEnded):
         queue.get(None)
     assert not queue.put(6)
 

@@ -11,8 +11,8 @@ import pytest
 from unmask_sdk import Session, load
 from unmask_sdk.errors import InvalidInputError, RuntimeUnavailableError
 from unmask_sdk.faces.align import transform_points
-from unmask_sdk.video.fill_smoothing import CALM, FillHistory
-from unmask_sdk.video.landmark_smoothing import PULL, Steady
+from unmask_sdk.video.fill_smoothing import STILL_WEIGHT, FillSmoother
+from unmask_sdk.video.landmark_smoothing import CORRECTION, LandmarkSmoother
 from unmask_sdk.video.tracking import MAX_MISSED, Tracker
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
@@ -42,7 +42,7 @@ def moved(image, step):
 
 def test_points_are_steady_and_not_late(backdrop):
     rng = np.random.default_rng(0)
-    steady = Steady()
+    steady = LandmarkSmoother()
     eyes = np.array([[262.0, 90.0], [300.0, 92.0]])
     raw, held = [], []
     for step in range(20):
@@ -58,24 +58,24 @@ def test_points_are_steady_and_not_late(backdrop):
 
 
 def test_a_cut_is_followed_at_once(backdrop):
-    steady = Steady()
+    steady = LandmarkSmoother()
     steady.update(backdrop, EYES)
     there = EYES + 130
     np.testing.assert_allclose(steady.update(backdrop, there), there, atol=0.5)
 
 
 def test_without_texture_the_points_are_those_seen():
-    steady = Steady()
+    steady = LandmarkSmoother()
     plain = np.full((200, 300, 3), 90, np.uint8)
     for shift in range(3):
         seen = EYES / 2 + shift
         np.testing.assert_array_equal(steady.update(plain, seen), seen)
-    assert 0 < PULL < 1
+    assert 0 < CORRECTION < 1
 
 
 def test_a_still_fill_is_calmed_and_a_moving_one_is_not_late():
     rng = np.random.default_rng(0)
-    history = FillHistory()
+    history = FillSmoother()
     original = cv2.resize(rng.integers(0, 255, (16, 16, 3), np.uint8), (256, 256))
     mask = np.zeros((256, 256), np.uint8)
     mask[120:220, 60:200] = 255
@@ -88,7 +88,7 @@ def test_a_still_fill_is_calmed_and_a_moving_one_is_not_late():
         np.testing.assert_array_equal(held, mask)
         fills.append(calm[150:190, 90:170].astype(np.float64))
     late = np.array(fills[10:])
-    assert np.abs(np.diff(late, axis=0)).mean() < 2 * CALM * 4.5
+    assert np.abs(np.diff(late, axis=0)).mean() < 2 * STILL_WEIGHT * 4.5
     # The face turns: what is shown is what the network says now.
     other = np.roll(original, 40, axis=1)
     wanted = np.where(mask[..., None] > 0, 60, other).astype(np.uint8)
@@ -97,7 +97,7 @@ def test_a_still_fill_is_calmed_and_a_moving_one_is_not_late():
 
 
 def test_a_mask_that_is_taken_off_is_gone_at_once():
-    history = FillHistory()
+    history = FillSmoother()
     masked, bare = np.full((256, 256, 3), 220, np.uint8), np.full((256, 256, 3), 120, np.uint8)
     mask = np.full((256, 256), 255, np.uint8)
     history.update(masked, bare, mask)

@@ -74,7 +74,7 @@ def unmask_file(model: Unmasker, source: Path, target: Path, options: Options) -
         RuntimeUnavailableError: If the engine fails.
     """
     from unmask_sdk.imaging.decode import stored_format
-    from unmask_sdk.imaging.encode import copy, output_format
+    from unmask_sdk.imaging.encode import copy_image, output_format
 
     content = sys.stdin.buffer.read() if source == PIPE else source
     result = model(content)
@@ -99,7 +99,7 @@ def unmask_file(model: Unmasker, source: Path, target: Path, options: Options) -
             f"cannot make the folder {target.parent}: {error.strerror}"
         ) from error
     if as_it_was:
-        copy(content, target)
+        copy_image(content, target)
     else:
         shown.save(target, quality=options.quality, strip=options.strip)
     return done
@@ -124,9 +124,9 @@ def _beside(source: Path | bytes, result: Result) -> Result:
     """Puts the photo as it was to the left of the result."""
     import numpy as np
 
-    from unmask_sdk.imaging.decode import read
+    from unmask_sdk.imaging.decode import read_photo
 
-    before = read(source)
+    before = read_photo(source)
     alpha = before.extras.alpha
     return replace(
         result,

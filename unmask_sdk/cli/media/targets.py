@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 from unmask_sdk.core.output_paths import check_writable_file
 from unmask_sdk.errors import InvalidInputError
-from unmask_sdk.imaging.encode import OUTPUTS, output_format
+from unmask_sdk.imaging.encode import OUTPUT_FORMATS, output_format
 
 Identity: TypeAlias = tuple[int, int]
 
@@ -18,7 +18,7 @@ Identity: TypeAlias = tuple[int, int]
 PIPE = Path("-")
 
 # Taken for pictures in a folder; those that cannot be read are reported, not passed over.
-PICTURES = frozenset(OUTPUTS) | {
+PICTURES = frozenset(OUTPUT_FORMATS) | {
     ".avif",
     ".gif",
     ".heic",
@@ -67,7 +67,7 @@ def plan(inputs: Sequence[Path], out: Path) -> tuple[list[tuple[Path, Path]], li
     else:
         if os.path.lexists(out) and not folder:
             raise InvalidInputError(f"{out} is a file; several pictures need a folder as OUT")
-        if out.suffix.lower() in OUTPUTS and not folder:
+        if out.suffix.lower() in OUTPUT_FORMATS and not folder:
             raise InvalidInputError(
                 f"{out} is the name of one picture; several pictures need a folder as OUT"
             )
@@ -157,11 +157,11 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
 
 
 def _writable(name: Path) -> Path:
-    return name if name.suffix.lower() in OUTPUTS else name.with_suffix(".png")
+    return name if name.suffix.lower() in OUTPUT_FORMATS else name.with_suffix(".png")
 
 
 def _whole(name: Path) -> Path:
-    return name if name.suffix.lower() in OUTPUTS else name.with_name(f"{name.name}.png")
+    return name if name.suffix.lower() in OUTPUT_FORMATS else name.with_name(f"{name.name}.png")
 
 
 def _check(jobs: Sequence[tuple[Path, Path]]) -> None:

@@ -62,7 +62,7 @@ def video(
     from unmask_sdk.loading.load import load
     from unmask_sdk.video.encoders import container_of
     from unmask_sdk.video.file import VideoInterrupted, unmask_video
-    from unmask_sdk.video.reader import reading, video_stream
+    from unmask_sdk.video.reader import find_video_stream, open_video
 
     from .url_check import refuse_address
 
@@ -71,8 +71,8 @@ def video(
     refuse_address(source)
     container_of(out)
     check_writable_file(out, "--out")
-    with reading(source) as file:
-        video_stream(file, source)
+    with open_video(source) as file:
+        find_video_stream(file, source)
     console = Console(stderr=True)
     bar = Bar(
         TextColumn("taking masks off"),
