@@ -5,7 +5,10 @@ The faces are variations of one public-domain photo of an astronaut, with face m
 
 from __future__ import annotations
 
+import json
 import os
+import re
+import shutil
 import signal
 from pathlib import Path
 from typing import Any
@@ -14,14 +17,47 @@ import cv2
 import numpy as np
 import pytest
 
+from shared_folders import make_once
 from tiny_networks import save_tiny_networks
 
 # Read when torch and OpenMP are first imported. Parallel workers get one thread each; with more,
 # their threads wait for one another.
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+# Marks of the tests that the fast tier leaves out, and marks that fixtures bring.
+TIERS = ("slow", "engine", "gpu", "mac", "browser")
+FAST = f"not ({' or '.join(TIERS)})"
+# Exports take half a minute each; `library` is TensorRT-RTX, which builds engines.
+MARK_OF_FIXTURE = {
+    "every_artifact": "engine",
+    "every_unmasker": "engine",
+    "library": "engine",
+    "tiny_artifacts": "slow",
+    "tiny_packages": "engine",
+    "tiny_trt": "engine",
+}
+MODULE_MARK = re.compile(r"^pytestmark = \[?\s*pytest\.mark\.(\w+)", re.MULTILINE)
 # The astronaut's eye centers in pixels, as MediaPipe's face mesh has them.
 ASTRONAUT_EYES = ((203.5, 102.2), (247.0, 104.6))
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Keeps the fast tier from importing files of which it runs nothing.
+
+    They import converters, which takes longer than the tests of the fast tier do.
+    """
+    if config.option.markexpr != FAST or not collection_path.match("test_*.py"):
+        return None
+    mark = MODULE_MARK.search(collection_path.read_text(encoding="utf-8"))
+    return True if mark is not None and mark[1] in TIERS else None
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Marks tests by the fixtures that they use."""
+    for item in items:
+        for fixture in getattr(item, "fixturenames", ()):
+            if fixture in MARK_OF_FIXTURE:
+                item.add_marker(MARK_OF_FIXTURE[fixture])
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -48,11 +84,12 @@ def tiny_artifacts(tiny_weights: list[Path], tmp_path_factory: pytest.TempPathFa
     from unmask_sdk.core.optional_deps import missing_packages
     from unmask_sdk.export.formats import EXPORTERS, export
 
-    folder = tmp_path_factory.mktemp("artifacts")
-    export("onnx", tiny_weights, folder)
-    if not missing_packages(EXPORTERS["tflite"].requires):
-        export("tflite", tiny_weights, folder)
-    return folder
+    def fill(folder: Path) -> None:
+        export("onnx", tiny_weights, folder)
+        if not missing_packages(EXPORTERS["tflite"].requires):
+            export("tflite", tiny_weights, folder)
+
+    return make_once(tmp_path_factory, "tiny-artifacts", fill)
 
 
 @pytest.fixture(scope="session")
@@ -61,18 +98,21 @@ def tiny_packages(tiny_weights: list[Path], tmp_path_factory: pytest.TempPathFac
     pytest.importorskip("coremltools")
     from unmask_sdk.export.formats import export
 
-    folder = tmp_path_factory.mktemp("packages")
-    export("coreml", tiny_weights, folder)
-    for precision in ("fp16", "w8", "w8a8"):
-        export("coreml", tiny_weights[:1], folder, precision=precision)
-    return folder
+    def fill(folder: Path) -> None:
+        export("coreml", tiny_weights, folder)
+        for precision in ("fp16", "w8", "w8a8"):
+            export("coreml", tiny_weights[:1], folder, precision=precision)
+
+    return make_once(tmp_path_factory, "tiny-packages", fill)
 
 
 @pytest.fixture(scope="session")
-def every_artifact(
-    tiny_weights: list[Path], tmp_path_factory: pytest.TempPathFactory
-) -> tuple[Path, list[Any], list[tuple[str, int, int]]]:
-    """The tiny unmasker in every format and precision: folder, artifacts, reported steps."""
+def every_artifact(tiny_weights: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the tiny unmasker in every format and precision. Do not change it.
+
+    `report.json` in it holds the arguments of each call of `progress`, and the format,
+    precision and number of parity values of each artifact that `export_all` returned.
+    """
     from unmask_sdk.core.optional_deps import missing_packages
     from unmask_sdk.export.all_formats import export_all
     from unmask_sdk.export.formats import EXPORTERS
@@ -80,31 +120,40 @@ def every_artifact(
     absent = sorted({name for e in EXPORTERS.values() for name in missing_packages(e.requires)})
     if absent:
         pytest.skip(f"needs {', '.join(absent)}")
-    folder = tmp_path_factory.mktemp("every")
-    steps: list[tuple[str, int, int]] = []
-    made = export_all(tiny_weights[:1], folder, progress=lambda *step: steps.append(step))
-    return folder, made, steps
+
+    def fill(folder: Path) -> None:
+        steps: list[tuple[str, int, int]] = []
+        made = export_all(tiny_weights[:1], folder, progress=lambda *step: steps.append(step))
+        artifacts = [
+            (m.artifact.format, m.artifact.precision, len(m.artifact.parity)) for m in made
+        ]
+        report = {"artifacts": artifacts, "steps": steps}
+        (folder / "report.json").write_text(json.dumps(report), encoding="utf-8")
+
+    return make_once(tmp_path_factory, "every-artifact", fill)
 
 
 @pytest.fixture
 def own_artifacts(tiny_artifacts: Path, tmp_path: Path) -> Path:
     """A copy of `tiny_artifacts` that a test may damage."""
-    import shutil
-
     return Path(shutil.copytree(tiny_artifacts, tmp_path / "artifacts"))
 
 
 @pytest.fixture(scope="session")
 def tiny_trt(tiny_weights: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the tiny networks exported to TensorRT: fp16, and the unmasker in int8."""
+    """A folder with the tiny networks exported to TensorRT: fp16, and the unmasker in int8.
+
+    Do not change it.
+    """
     for name in ("onnx", "onnxscript", "onnxruntime"):
         pytest.importorskip(name)
     from unmask_sdk.export.formats import export
 
-    folder = tmp_path_factory.mktemp("trt")
-    export("trt", tiny_weights, folder, precision="fp16")
-    export("trt", tiny_weights[:1], folder, precision="int8")
-    return folder
+    def fill(folder: Path) -> None:
+        export("trt", tiny_weights, folder, precision="fp16")
+        export("trt", tiny_weights[:1], folder, precision="int8")
+
+    return make_once(tmp_path_factory, "tiny-trt", fill)
 
 
 @pytest.fixture(scope="session")

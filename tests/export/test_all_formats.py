@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import cv2
@@ -12,19 +13,21 @@ from unmask_sdk.errors import MissingDependencyError
 from unmask_sdk.export import all_formats
 from unmask_sdk.export.formats import EXPORTERS, fitting
 
+pytestmark = pytest.mark.engine
 
-def test_all_is_made_and_shown(
-    every_artifact: tuple[Path, list[all_formats.Made], list[tuple[str, int, int]]],
-) -> None:
-    folder, made, told = every_artifact
+
+def test_all_is_made_and_shown(every_artifact: Path) -> None:
+    folder = every_artifact
+    report = json.loads((folder / "report.json").read_text(encoding="utf-8"))
+    made, steps = report["artifacts"], report["steps"]
     wanted = {(e.name, p) for e in EXPORTERS.values() for p in e.precisions}
-    assert {(m.artifact.format, m.artifact.precision) for m in made} == wanted
+    assert {(name, precision) for name, precision, _ in made} == wanted
     manifest = read_manifest(folder)
     for artifact in manifest.artifacts:
         assert manifest.path(artifact).exists()
-    assert all(entry.artifact.parity for entry in made)
-    assert told[0][1:] == (0, len(wanted))
-    assert told[-1] == ("pictures", len(wanted), len(wanted))
+    assert all(n_parity for _, _, n_parity in made)
+    assert steps[0][1:] == [0, len(wanted)]
+    assert steps[-1] == ["pictures", len(wanted), len(wanted)]
     lines = (folder / all_formats.TABLE).read_text().splitlines()
     assert len(lines) == 2 + len(made)
     picture = cv2.imread(str(folder / all_formats.PICTURE))

@@ -20,6 +20,8 @@ from unmask_sdk.errors import DataError, ExportError
 from unmask_sdk.export.formats import export
 from unmask_sdk.export.manifest import write
 
+pytestmark = pytest.mark.slow
+
 for needed in ("onnx", "onnxscript", "onnxruntime", "torch"):
     pytest.importorskip(needed)
 

@@ -20,6 +20,8 @@ from unmask_sdk.runtimes.registry import find_runtime, runtime_class, why_unavai
 pytest.importorskip("coremltools")
 from unmask_sdk.runtimes.coreml import UNITS, CoreMLRuntime, to_array, to_picture
 
+pytestmark = pytest.mark.engine
+
 on_a_mac = pytest.mark.skipif(sys.platform != "darwin", reason="needs macOS")
 elsewhere = pytest.mark.skipif(sys.platform == "darwin", reason="Core ML is here")
 
@@ -74,6 +76,7 @@ def test_arrays_come_as_they_are_and_are_the_callers() -> None:
     assert got[0, 4, 1] == 9
 
 
+@pytest.mark.mac
 @on_a_mac
 @pytest.mark.parametrize("device", UNITS)
 def test_it_agrees_with_torch(tiny_packages: Path, device: str) -> None:

@@ -61,6 +61,7 @@ def test_registry_knows_it() -> None:
     assert trouble is not None
 
 
+@pytest.mark.gpu
 @pytest.mark.skipif(
     why_unavailable(find_runtime("cuda")) is not None or not with_cuda, reason="needs CUDA"
 )

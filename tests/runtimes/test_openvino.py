@@ -17,6 +17,8 @@ from unmask_sdk.loading.load import open_runtime
 pytest.importorskip("openvino")
 from unmask_sdk.runtimes.openvino import OpenVINORuntime
 
+pytestmark = pytest.mark.engine
+
 
 def test_shipped_unmasker_agrees_with_torch() -> None:
     agree(None, 256, 24, "openvino")

@@ -27,6 +27,8 @@ pytest.importorskip("litert_torch")
 from unmask_sdk.runtimes import tflite
 from unmask_sdk.runtimes.tflite import TFLiteRuntime
 
+pytestmark = pytest.mark.engine
+
 
 def entry_of(folder: Path, role: str = "unmasker") -> Artifact:
     (entry,) = read_manifest(folder).find(role=role, formats=("tflite",))

@@ -28,6 +28,7 @@ def test_cuda_that_is_not_there_is_an_error_and_no_fallback(tiny_artifacts: Path
         open_runtime(runtime="torch", device="cuda", artifacts=tiny_artifacts)
 
 
+@pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
 def test_cuda_is_what_it_says(tiny_artifacts: Path) -> None:
     with open_runtime(runtime="torch", device="cuda", artifacts=tiny_artifacts) as opened:

@@ -110,6 +110,7 @@ def test_profiles_hold_what_the_sdk_looks_at() -> None:
             assert low[2] <= canvas.shape[1] <= high[2]
 
 
+@pytest.mark.gpu
 @with_gpu
 def test_on_a_gpu_it_agrees_and_threads_do_not_mix(
     tiny_trt: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -22,7 +22,10 @@ from unmask_sdk.training.synthesis.mask_shapes import MASK_TYPES
 DATA = Path(__file__).parents[3] / "shared" / "data"
 COUNT = 40
 
-pytestmark = pytest.mark.skipif(not DATA.is_dir(), reason="needs ../shared/data")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not DATA.is_dir(), reason="needs ../shared/data"),
+]
 
 
 def unpack(archive: Path, folder: Path, names: set[str]) -> None:

@@ -11,6 +11,8 @@ import cv2
 import numpy as np
 import pytest
 
+pytestmark = pytest.mark.slow
+
 # The same call as the `unmask` script, whatever the environment's PATH.
 UNMASK = [sys.executable, "-c", "from unmask_sdk.cli import main; main()"]
 

@@ -18,6 +18,8 @@ from unmask_sdk.training.synthesis.mesher import Mesher
 from unmask_sdk.training.unmasker.identity_loss import LAYERS, load_identity
 from unmask_sdk.training.unmasker.perceptual_loss import load_perceptual
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def dlib(tmp_path_factory):

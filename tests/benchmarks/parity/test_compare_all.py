@@ -26,6 +26,8 @@ from unmask_sdk.core.optional_deps import missing_packages  # noqa: E402
 from unmask_sdk.errors import InvalidInputError, RuntimeUnavailableError  # noqa: E402
 from unmask_sdk.export.formats import EXPORTERS, export  # noqa: E402
 
+pytestmark = pytest.mark.slow
+
 THRESHOLDS = read_thresholds()
 # Formats whose runtime has their name, of those that can be exported here. In ONNX files faults
 # are planted themselves.

@@ -21,6 +21,8 @@ from unmask_sdk.calibration.search.sensitivity import promote  # noqa: E402
 from unmask_sdk.cli import main  # noqa: E402
 from unmask_sdk.export.onnx.quantize import FloatGraph  # noqa: E402
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def outcome(

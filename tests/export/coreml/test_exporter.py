@@ -21,6 +21,8 @@ from unmask_sdk.export.coreml.mil_interpreter import MilRuntime, read
 from unmask_sdk.export.coreml.mil_precision import achieved, quantise
 from unmask_sdk.faces.tiled_detector import TILE
 
+pytestmark = pytest.mark.engine
+
 PRECISIONS = ("fp32", "fp16", "w8", "w8a8")
 
 

@@ -32,6 +32,8 @@ from unmask_sdk.export.coreml.mil_operations import (  # noqa: E402
 from unmask_sdk.export.verify import measure  # noqa: E402
 from unmask_sdk.training.nets.checkpoint import load_network  # noqa: E402
 
+pytestmark = pytest.mark.engine
+
 MODEL = "Data/com.apple.CoreML/model.mlmodel"
 WEIGHTS = "Data/com.apple.CoreML/weights/weight.bin"
 

@@ -24,6 +24,8 @@ from unmask_sdk.export.roles import role_of  # noqa: E402
 from unmask_sdk.export.verify import run_reference  # noqa: E402
 from unmask_sdk.training.nets.checkpoint import load_network  # noqa: E402
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def network(tiny_weights: list[Path]) -> nn.Module:

@@ -19,6 +19,8 @@ torch = pytest.importorskip("torch")
 from unmask_sdk.export.onnx.precision import achieved, at_precision, check_precision  # noqa: E402
 from unmask_sdk.training.nets.checkpoint import load_network, save_network  # noqa: E402
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def both(

@@ -28,6 +28,8 @@ from unmask_sdk.export.pipeline import Job  # noqa: E402
 from unmask_sdk.export.roles import role_of  # noqa: E402
 from unmask_sdk.training.nets.checkpoint import load_network  # noqa: E402
 
+pytestmark = pytest.mark.slow
+
 SIZE = 64
 
 

@@ -21,6 +21,8 @@ pytest.importorskip("openvino")
 pytest.importorskip("onnxscript")
 from unmask_sdk.export.openvino.exporter import achieved
 
+pytestmark = pytest.mark.engine
+
 
 @pytest.fixture(scope="module")
 def folder(tiny_weights: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -42,6 +42,8 @@ from unmask_sdk.export.tflite.quantize import int8_operators, quantised  # noqa:
 from unmask_sdk.export.verify import run_reference  # noqa: E402
 from unmask_sdk.training.nets.checkpoint import load_network  # noqa: E402
 
+pytestmark = pytest.mark.engine
+
 
 @pytest.fixture(scope="module")
 def folder(

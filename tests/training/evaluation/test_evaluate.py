@@ -26,6 +26,8 @@ from unmask_sdk.training.evaluation.report import headline, summarise, write_rep
 from unmask_sdk.training.evaluation.stability import measure_stability
 from unmask_sdk.training.nets.checkpoint import load_network
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def recogniser(tmp_path_factory):

@@ -34,6 +34,8 @@ from unmask_sdk.training.synthesis.mask_shapes import MASK_TYPES
 from unmask_sdk.training.synthesis.masked_face import synthesize
 from unmask_sdk.training.synthesis.mesh import mean_face
 
+pytestmark = pytest.mark.slow
+
 # The astronaut's eye centres, by MediaPipe's mesh.
 EYES = np.array([[203.5, 102.2], [247.0, 104.6]])
 WEIGHTS = Path(training.__path__[0]) / "weights"

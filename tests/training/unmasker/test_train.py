@@ -20,6 +20,8 @@ from unmask_sdk.training.unmasker.config import LossWeights, Stage, TrainConfig,
 from unmask_sdk.training.unmasker.train import train
 from unmask_sdk.training.unmasker.trainer import Trainer
 
+pytestmark = pytest.mark.slow
+
 TINY = UnmaskerConfig(
     size=64, channels=(8, 16, 16, 16), blocks=(0, 1, 1), segmentation_channels=(8, 8, 8, 8)
 )

@@ -15,6 +15,8 @@ from unmask_sdk.training.nets.checkpoint import save_network  # noqa: E402
 from unmask_sdk.training.nets.graph import build_unmasker  # noqa: E402
 from unmask_sdk.training.nets.networks import UnmaskerConfig  # noqa: E402
 
+pytestmark = pytest.mark.slow
+
 
 def save(path: Path, size: int) -> Path:
     """Random weights of a small unmasker."""
