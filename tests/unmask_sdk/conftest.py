@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -22,6 +23,12 @@ def painted_artifacts(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("painted")
     save_painted_models(folder)
     return folder
+
+
+@pytest.fixture
+def own_painted(painted_artifacts: Path, tmp_path: Path) -> Path:
+    """A copy of `painted_artifacts` that a test may damage."""
+    return Path(shutil.copytree(painted_artifacts, tmp_path / "artifacts"))
 
 
 @pytest.fixture(scope="session")

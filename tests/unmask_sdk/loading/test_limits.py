@@ -25,8 +25,8 @@ def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "cache" / "timings"
 
 
-def test_time_is_measured_once_and_remembered(tiny_artifacts: Path, own_cache: Path) -> None:
-    with open_runtime(runtime="onnx", artifacts=tiny_artifacts) as opened:
+def test_time_is_measured_once_and_remembered(painted_artifacts: Path, own_cache: Path) -> None:
+    with open_runtime(runtime="onnx", artifacts=painted_artifacts) as opened:
         first = milliseconds(opened)
         (file,) = own_cache.iterdir()
         note = json.loads(file.read_text())
@@ -37,50 +37,50 @@ def test_time_is_measured_once_and_remembered(tiny_artifacts: Path, own_cache: P
         assert milliseconds(opened) != 123.0
 
 
-def test_another_thread_count_is_measured_anew(tiny_artifacts: Path, own_cache: Path) -> None:
+def test_another_thread_count_is_measured_anew(painted_artifacts: Path, own_cache: Path) -> None:
     for threads in (1, 2):
-        with open_runtime(runtime="onnx", threads=threads, artifacts=tiny_artifacts) as opened:
+        with open_runtime(runtime="onnx", threads=threads, artifacts=painted_artifacts) as opened:
             milliseconds(opened)
     assert len(list(own_cache.iterdir())) == 2
 
 
 def test_a_cache_that_cannot_be_written_is_no_hindrance(
-    tiny_artifacts: Path, tmp_path: Path
+    painted_artifacts: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "cache").write_text("in the way")
-    with open_runtime(runtime="onnx", artifacts=tiny_artifacts) as opened:
+    with open_runtime(runtime="onnx", artifacts=painted_artifacts) as opened:
         assert milliseconds(opened) > 0
 
 
-def test_generous_limits_take_what_auto_takes(tiny_artifacts: Path) -> None:
-    with unmask_sdk.load("onnx", max_ms=1e6, min_psnr=1, artifacts=tiny_artifacts) as model:
+def test_generous_limits_take_what_auto_takes(painted_artifacts: Path) -> None:
+    with unmask_sdk.load("onnx", max_ms=1e6, min_psnr=1, artifacts=painted_artifacts) as model:
         assert model.runtime.precision == "fp32"
 
 
-def test_limits_that_nothing_keeps_say_what_was_measured(tiny_artifacts: Path) -> None:
+def test_limits_that_nothing_keeps_say_what_was_measured(painted_artifacts: Path) -> None:
     with pytest.raises(
         RuntimeUnavailableError,
         match=r"keeps the limits\. Considered:(\n.*)*\n  onnx: .* ms here.*ease",
     ):
-        unmask_sdk.load(max_ms=1e-6, artifacts=tiny_artifacts)
+        unmask_sdk.load(max_ms=1e-6, artifacts=painted_artifacts)
 
 
-def test_quality_is_the_certificate(tiny_artifacts: Path) -> None:
-    artifact = read_manifest(tiny_artifacts).find(role="unmasker", formats=("onnx",))[0]
+def test_quality_is_the_certificate(painted_artifacts: Path) -> None:
+    artifact = read_manifest(painted_artifacts).find(role="unmasker", formats=("onnx",))[0]
     poor = Parity("unmasked", "torch", 64, 9.0, 1.0, 40.0)
     exact = replace(poor, output="mask", psnr_db=None)
     assert psnr_of(replace(artifact, parity=(poor, exact))) == 40.0
     assert psnr_of(replace(artifact, parity=(exact,))) == math.inf
 
 
-def test_numbers_of_numpy_are_numbers(tiny_artifacts: Path, own_cache: Path) -> None:
+def test_numbers_of_numpy_are_numbers(painted_artifacts: Path, own_cache: Path) -> None:
     asked = {"threads": np.int64(2), "max_ms": np.float32(1e6), "min_psnr": np.int64(1)}
-    with unmask_sdk.load("onnx", artifacts=tiny_artifacts, **asked) as model:
+    with unmask_sdk.load("onnx", artifacts=painted_artifacts, **asked) as model:
         assert model.runtime.threads == 2
     (file,) = own_cache.iterdir()
     assert json.loads(file.read_text())["threads"] == 2
     with pytest.raises(InvalidInputError, match="threads must be a whole number"):
-        unmask_sdk.load("onnx", artifacts=tiny_artifacts, threads=True)
+        unmask_sdk.load("onnx", artifacts=painted_artifacts, threads=True)
 
 
 @pytest.mark.parametrize("value", [0, -1, math.nan, math.inf, "fast", True])

@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 
 import unmask_sdk
-from tiny_networks import TINY
 from unmask_sdk.core.manifest import read_manifest
 from unmask_sdk.core.sample_images import draw_masked_faces
 from unmask_sdk.errors import (
@@ -20,29 +19,40 @@ from unmask_sdk.errors import (
     RuntimeUnavailableError,
 )
 from unmask_sdk.loading.load import choose, open_artifact, open_runtime
-from unmask_sdk.runtimes.registry import find_runtime
+from unmask_sdk.runtimes.registry import ENTRIES, find_runtime, why_unavailable
 
 pytest.importorskip("onnxruntime")
 
 
-def test_auto_takes_onnx_here_and_explains_what_it_passed_over(tiny_artifacts: Path) -> None:
-    opened, considered = choose((read_manifest(tiny_artifacts),), "auto", "auto")
-    assert opened.info.runtime == "onnx"
-    assert [c.name for c in considered] == ["trt", "cuda", "coreml", "onnx"]
-    assert [c.usable for c in considered] == [False] * 3 + [True]
-    for candidate in considered[:-1]:
+def test_auto_takes_the_first_usable_runtime_and_explains_the_others(
+    painted_artifacts: Path,
+) -> None:
+    manifest = read_manifest(painted_artifacts)
+    opened, considered = choose((manifest,), "auto", "auto")
+    *passed_over, chosen = considered
+    names = [entry.name for entry in ENTRIES]
+    assert [c.name for c in considered] == names[: len(considered)]
+    assert len(considered) <= names.index("onnx") + 1
+    for candidate in passed_over:
+        entry = find_runtime(candidate.name)
+        files = manifest.find(role="unmasker", formats=entry.formats)
+        assert why_unavailable(entry) is not None or not files
+        assert not candidate.usable
         assert candidate.reason
         assert candidate.fix
-    assert considered[-1].fix is None
+    assert why_unavailable(find_runtime(chosen.name)) is None
+    assert opened.info.runtime == chosen.name
+    assert chosen.usable
+    assert chosen.fix is None
 
 
-def test_auto_without_anything_usable_lists_the_reasons(tiny_artifacts: Path) -> None:
+def test_auto_without_anything_usable_lists_the_reasons(painted_artifacts: Path) -> None:
     with pytest.raises(
         RuntimeUnavailableError,
         match=r"^no runtime runs on device='npu'; leave it out, or ask for cuda or cpu"
         r"\. Considered:\n  trt: .*\n  cuda: (.*\n)*  onnx: .*\n(.*\n)*  torch: ",
     ):
-        open_runtime(device="npu", artifacts=tiny_artifacts)
+        open_runtime(device="npu", artifacts=painted_artifacts)
 
 
 def test_auto_on_a_device_that_is_not_there_names_what_runs_on_it(tiny_artifacts: Path) -> None:
@@ -57,28 +67,30 @@ def test_auto_on_a_device_that_is_not_there_names_what_runs_on_it(tiny_artifacts
         open_runtime(device="cuda", artifacts=tiny_artifacts)
 
 
-def test_auto_does_not_pass_over_a_damaged_file(own_artifacts: Path) -> None:
-    (own_artifacts / "unmasker-fp32.onnx").write_bytes(b"")
+def test_auto_does_not_pass_over_a_damaged_file(own_painted: Path) -> None:
+    (own_painted / "unmasker.onnx").write_bytes(b"")
     with pytest.raises(ArtifactError, match="0 bytes"):
-        open_runtime(artifacts=own_artifacts)
+        open_runtime(artifacts=own_painted)
 
 
 @pytest.mark.parametrize("name", ["trt", "tensorrt", "cuda", "coreml"])
 def test_explicit_choice_that_cannot_work_says_why_and_what_mends_it(
-    tiny_artifacts: Path, name: str
+    painted_artifacts: Path, name: str
 ) -> None:
+    if why_unavailable(find_runtime(name)) is None:
+        pytest.skip(f"{name} is usable here")
     with pytest.raises(RuntimeUnavailableError, match=r"(exists on|driver).*; "):
-        open_runtime(runtime=name, artifacts=tiny_artifacts)
+        open_runtime(runtime=name, artifacts=painted_artifacts)
 
 
-def test_precision_that_is_not_there_is_refused(tiny_artifacts: Path) -> None:
+def test_precision_that_is_not_there_is_refused(painted_artifacts: Path) -> None:
     for precision in ("int8", "fp16"):
         mend = f"ask for the precision fp32, or unmask export onnx --precision {precision} -o DIR"
         with pytest.raises(ArtifactError, match=f"no {precision} unmasker.*; {mend}"):
-            open_runtime(runtime="onnx", precision=precision, artifacts=tiny_artifacts)
+            open_runtime(runtime="onnx", precision=precision, artifacts=painted_artifacts)
     # No export would help.
     with pytest.raises(ArtifactError, match=r"no int4 unmasker.*; ask for the precision fp32$"):
-        open_runtime(runtime="onnx", precision="int4", artifacts=tiny_artifacts)
+        open_runtime(runtime="onnx", precision="int4", artifacts=painted_artifacts)
 
 
 def test_missing_role_is_refused(own_artifacts: Path) -> None:
@@ -91,7 +103,7 @@ def test_missing_role_is_refused(own_artifacts: Path) -> None:
 
 
 def test_engine_on_another_device_is_an_error(
-    tiny_artifacts: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    painted_artifacts: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     (tmp_path / "liar.py").write_text(
         "from unmask_sdk.runtimes.base import Runtime, RuntimeInfo\n"
@@ -105,22 +117,22 @@ def test_engine_on_another_device_is_an_error(
     from dataclasses import replace
 
     entry = replace(find_runtime("onnx"), module="liar", class_name="Liar", devices=("cuda",))
-    manifest = read_manifest(tiny_artifacts)
+    manifest = read_manifest(painted_artifacts)
     artifact = manifest.find(role="unmasker", formats=("onnx",))[0]
     with pytest.raises(DeviceMismatchError, match="fp32 on cuda, got fp32 on cpu"):
         open_artifact(manifest, artifact, entry)
 
 
-def test_load_opens_all_three_networks(tiny_artifacts: Path) -> None:
-    model = unmask_sdk.load("cpu", threads=1, artifacts=tiny_artifacts)
-    unmasked, masks = model.crops(draw_masked_faces(2, TINY, TINY))
-    assert unmasked.shape == (2, TINY, TINY, 3)
+def test_load_opens_all_three_networks(painted_artifacts: Path) -> None:
+    model = unmask_sdk.load("cpu", threads=1, artifacts=painted_artifacts)
+    unmasked, masks = model.crops(draw_masked_faces(2, 256, 256))
+    assert unmasked.shape == (2, 256, 256, 3)
     assert masks.dtype == np.uint8
     assert model.selection[-1].name == "onnx"
 
 
 def test_load_that_fails_half_way_closes_what_it_opened(
-    own_artifacts: Path, monkeypatch: pytest.MonkeyPatch
+    own_painted: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from unmask_sdk.runtimes.onnx import OnnxRuntime
 
@@ -129,24 +141,24 @@ def test_load_that_fails_half_way_closes_what_it_opened(
     monkeypatch.setattr(
         OnnxRuntime, "close", lambda self: (closed.append(self.artifact.role), close(self))
     )
-    (own_artifacts / "aligner-fp32.onnx").write_bytes(b"")
+    (own_painted / "aligner.onnx").write_bytes(b"")
     with pytest.raises(ArtifactError, match="0 bytes"):
-        unmask_sdk.load("onnx", artifacts=own_artifacts)
+        unmask_sdk.load("onnx", artifacts=own_painted)
     assert closed == ["detector", "unmasker"]
     with unmask_sdk.load("onnx"):
         assert closed == ["detector", "unmasker"]
 
 
-def test_load_refuses_nonsense(tiny_artifacts: Path) -> None:
+def test_load_refuses_nonsense(painted_artifacts: Path) -> None:
     with pytest.raises(InvalidInputError, match="unknown runtime"):
-        unmask_sdk.load("fastest", artifacts=tiny_artifacts)
+        unmask_sdk.load("fastest", artifacts=painted_artifacts)
     with pytest.raises(InvalidInputError, match=r"no precision 'int3'; known are: fp16, int8"):
-        unmask_sdk.load(precision="int3", artifacts=tiny_artifacts)
+        unmask_sdk.load(precision="int3", artifacts=painted_artifacts)
     with pytest.raises(InvalidInputError, match=r"artifacts must be a path; got 3"):
         unmask_sdk.load(artifacts=3)
     for threads in (0, 1.5, True, 10**9):
         with pytest.raises(InvalidInputError, match=f"threads .* from 1 to 1024; got {threads}"):
-            unmask_sdk.load("onnx", threads=threads, artifacts=tiny_artifacts)
+            unmask_sdk.load("onnx", threads=threads, artifacts=painted_artifacts)
 
 
 @pytest.mark.parametrize(
