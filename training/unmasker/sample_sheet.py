@@ -17,19 +17,19 @@ from unmask_sdk.training.nets.networks import UnmaskerNet
 
 @torch.inference_mode()
 def write_sample_sheet(
-    net: UnmaskerNet, pack: CropCache, path: Path, device: torch.device, count: int = 10
+    net: UnmaskerNet, crops: CropCache, path: Path, device: torch.device, count: int = 10
 ) -> None:
     """Writes a sheet of validation faces: masked, predicted mask, result, truth.
 
     Args:
         net: The network, on `device`, in evaluation mode.
-        pack: Validation crops.
+        crops: Validation crops.
         path: File to write.
         device: Where the network runs.
-        count: Number of faces, evenly spaced over the pack.
+        count: Number of faces, evenly spaced over the crop cache.
     """
-    rows = np.linspace(0, len(pack) - 1, min(count, len(pack))).round().astype(int)
-    sample = read_batch(pack, rows, 0, device)
+    rows = np.linspace(0, len(crops) - 1, min(count, len(crops))).round().astype(int)
+    sample = read_batch(crops, rows, 0, device)
     generated, opacity, mask = net(sample.masked)
     result = torch.lerp(sample.masked, generated.float(), opacity)
     mask_image = mask.expand(-1, 3, -1, -1) * 2 - 1

