@@ -1,4 +1,4 @@
-"""What holds something open, and lets go of it at the end of a `with` block."""
+"""Base class of objects that hold a resource and are used in `with` blocks."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ if TYPE_CHECKING:
 
 
 class Closable:
-    """Base of what has a `close` method."""
+    """Base class of objects with a `close` method."""
 
     def close(self) -> None:
-        """Lets go of what is held."""
+        """Releases what the object holds."""
         raise NotImplementedError
 
     def __enter__(self) -> Self:

@@ -1,4 +1,4 @@
-"""How many processors there are to work with."""
+"""Number of CPUs available to this process."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import os
 
 
 def usable_cpus() -> int:
-    """Gives the number of processors that this process may use, at least 1."""
+    """Returns the number of CPUs that this process may use, at least 1."""
     try:
         return len(os.sched_getaffinity(0))
-    except AttributeError:  # Only Linux tells.
+    except AttributeError:  # Only Linux has CPU affinity.
         return os.cpu_count() or 1

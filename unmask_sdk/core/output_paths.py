@@ -1,4 +1,4 @@
-"""Folders to write to: looked at before any work, and made when there is something to write."""
+"""Checks that output paths can be written, before any work is done; creates output folders."""
 
 from __future__ import annotations
 
@@ -10,20 +10,21 @@ from unmask_sdk.errors import InvalidInputError
 
 
 def check_writable_folder(folder: Path, option: str) -> None:
-    """Refuses a folder that could neither be made nor be written to. Makes none.
+    """Checks that a folder can be written to, or created. Creates nothing.
 
     Args:
-        folder: The folder, there or not.
-        option: What gave it, such as `--out`, for the message.
+        folder: The folder, which may not exist yet.
+        option: The option that named it, such as `--out`, for the error message.
 
     Raises:
-        InvalidInputError: If it, or what it would lie in, is a file or cannot be written to.
+        InvalidInputError: If the folder, or its nearest existing parent, is a file or cannot be
+            written to.
     """
     for place in (folder, *folder.parents):
         try:
             mode = os.stat(place).st_mode
         except (FileNotFoundError, NotADirectoryError):
-            continue  # Its parent tells.
+            continue  # Its parent is checked next.
         except OSError as error:
             raise InvalidInputError(
                 f"{option} {folder}: {error.strerror}; choose another folder"
@@ -34,20 +35,21 @@ def check_writable_folder(folder: Path, option: str) -> None:
             )
         if not os.access(place, os.W_OK | os.X_OK):
             raise InvalidInputError(
-                f"{option} {folder}: {place} may not be written to; choose another folder"
+                f"{option} {folder}: {place} is not writable; choose another folder"
             )
         return
 
 
 def check_writable_file(path: Path, option: str) -> None:
-    """Refuses a file that could not be written, there or not. Makes nothing.
+    """Checks that a file can be written, or created. Creates nothing.
 
     Args:
-        path: The file.
-        option: What gave it, such as `--out`, for the message.
+        path: The file, which may not exist yet.
+        option: The option that named it, such as `--out`, for the error message.
 
     Raises:
-        InvalidInputError: If it is a folder, or its folder could neither be made nor written to.
+        InvalidInputError: If the path is a folder, or its folder can be neither created nor
+            written to.
     """
     if os.path.isdir(path):
         raise InvalidInputError(f"{option} {path} is a folder; name a file")
@@ -55,15 +57,15 @@ def check_writable_file(path: Path, option: str) -> None:
 
 
 def why_not_writable(path: Path) -> str | None:
-    """Says why no file of this name can be written in a folder that must be there; None if it can.
+    """Returns why no file of this name can be written, or `None` if it looks writable.
 
-    For functions that make no folders; what only the attempt shows, such as a full disk, is not
-    looked for.
+    For functions that do not create folders: the parent folder must exist. Reasons that only the
+    attempt shows, such as a full disk, are not checked.
     """
     if not os.path.isdir(path.parent):
-        return f"there is no folder {path.parent}; make it first"
+        return f"there is no folder {path.parent}; create it first"
     if not os.access(path.parent, os.W_OK | os.X_OK):
-        return f"the folder {path.parent} may not be written to; choose another"
+        return f"the folder {path.parent} is not writable; choose another"
     if os.path.isdir(path):
         return "it is a folder; name a file"
     try:
@@ -73,19 +75,19 @@ def why_not_writable(path: Path) -> str | None:
     except OSError as error:  # The name is too long.
         return f"{error.strerror}; choose another name"
     except ValueError as error:
-        return f"it is no path: {error}"
+        return f"it is not a valid path: {error}"
     return None
 
 
 def make_folder(folder: Path, option: str) -> None:
-    """Makes a folder, with those above it.
+    """Creates a folder, with its parents, if it does not exist.
 
     Args:
-        folder: The folder, there or not.
-        option: What gave it, such as `--out`, for the message.
+        folder: The folder.
+        option: The option that named it, such as `--out`, for the error message.
 
     Raises:
-        InvalidInputError: If it cannot be made or written to.
+        InvalidInputError: If it cannot be created or written to.
     """
     check_writable_folder(folder, option)
     try:

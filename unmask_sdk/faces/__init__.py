@@ -1,1 +1,1 @@
-"""Finds faces and their eyes, and cuts the canonical crop."""
+"""Finds faces and their eyes, and warps them to the canonical crop."""

@@ -1,8 +1,8 @@
-"""The canonical crop: where a face lies in the 256x256 picture that the networks see.
+"""The canonical crop: the aligned 256x256 image of a face that the networks take.
 
-The crop is placed by the eye centres alone, so that the masked and the unmasked picture of one
-face align alike. Coordinates are pixels, x to the right and y down, with whole numbers at pixel
-centres (OpenCV's convention). "Left" and "right" are the picture's, not the person's.
+The crop is placed by the eye centers alone, so that the masked and the unmasked image of a face
+are aligned in the same way. Coordinates are pixels, x to the right and y down, with integers at
+pixel centers (OpenCV's convention). "Left" and "right" are as seen in the image, not the person's.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ CROP_SIZE = 256
 CROP_EYES = np.array([[98.0, 112.0], [158.0, 112.0]])
 CROP_EYE_DISTANCE = 60.0
 
-# Closer than this, two "eye centres" give no usable direction or scale.
+# Two "eye centers" closer than this, in pixels, give no usable direction or scale.
 MIN_EYE_DISTANCE = 1.0
 
 
 def crop_matrix(eyes: npt.ArrayLike, size: int = CROP_SIZE) -> Float64Array:
-    """Gives the similarity transform from picture to canonical crop.
+    """Returns the similarity transform from photo to canonical crop.
 
     Args:
-        eyes: `[2, 2]`, the (x, y) centres of the picture-left and picture-right eye in pixels.
-        size: Side of the crop in pixels; the eyes' places scale with it.
+        eyes: `[2, 2]`, the (x, y) centers of the image-left and image-right eye in pixels.
+        size: Side of the crop in pixels; the positions of the eyes scale with it.
 
     Returns:
         `[2, 3]` float64 matrix for `cv2.warpAffine`.
@@ -52,8 +52,8 @@ def crop_matrix(eyes: npt.ArrayLike, size: int = CROP_SIZE) -> Float64Array:
         raise InvalidInputError(
             f"eyes must be at least {MIN_EYE_DISTANCE:g} px apart; got {points.tolist()}"
         )
-    # Eye places keep their position relative to the crop's edges (pixel edges, not centres) as
-    # the size changes, so a crop at 128 is exactly the crop at 256 halved.
+    # The eyes keep their position relative to the crop's edges (pixel edges, not centers) when the
+    # size changes, so a crop of 128 is exactly the crop of 256 at half size.
     target = (CROP_EYES + 0.5) * (size / CROP_SIZE) - 0.5
     tx, ty = target[1] - target[0]
     a = (tx * dx + ty * dy) / squared
@@ -74,42 +74,50 @@ def transform_points(matrix: npt.ArrayLike, points: npt.ArrayLike) -> Float64Arr
 
 
 def photo_px_per_crop_px(matrix: Float64Array) -> float:
-    """How many photo pixels one crop pixel spans along a side."""
+    """Returns how many photo pixels one crop pixel spans along a side."""
     return 1.0 / float(np.hypot(matrix[0, 0], matrix[1, 0]))
 
 
 def crop_to_photo(matrix: Float64Array, points: npt.ArrayLike) -> Float64Array:
-    """Carries `[..., 2]` crop points back to the photo."""
+    """Transforms `[..., 2]` crop points back to the photo."""
     import cv2
 
-    back: Float64Array = transform_points(cv2.invertAffineTransform(matrix), points)
-    return back
+    return transform_points(cv2.invertAffineTransform(matrix), points)
 
 
 def offset_matrix(matrix: Float64Array, left: int, top: int) -> Float64Array:
-    """The matrix for a part of the photo that begins at (left, top)."""
+    """Returns the matrix for the part of the photo that begins at (left, top)."""
     moved: Float64Array = matrix.copy()
     moved[:, 2] += matrix[:, :2] @ np.array([left, top])
     return moved
 
 
 def bounding_rect(
-    points: Float64Array, image: UInt8Array, spare: float
+    points: Float64Array, image: UInt8Array, padding: float
 ) -> tuple[int, int, int, int]:
-    """The rectangle (x0, y0, x1, y1) of a photo round points, `spare` pixels wider, clipped."""
+    """Returns the bounding rectangle of points, padded and clipped to the image.
+
+    Args:
+        points: `[N, 2]`, (x, y) in pixels.
+        image: uint8 `[H, W, …]`.
+        padding: Pixels added on each side.
+
+    Returns:
+        (x0, y0, x1, y1) in whole pixels; x1 and y1 are exclusive.
+    """
     height, width = image.shape[:2]
     (left, top), (right, bottom) = points.min(0).tolist(), points.max(0).tolist()
-    x0, x1 = (min(max(x, 0), width) for x in (floor(left - spare), ceil(right + spare) + 1))
-    y0, y1 = (min(max(y, 0), height) for y in (floor(top - spare), ceil(bottom + spare) + 1))
+    x0, x1 = (min(max(x, 0), width) for x in (floor(left - padding), ceil(right + padding) + 1))
+    y0, y1 = (min(max(y, 0), height) for y in (floor(top - padding), ceil(bottom + padding) + 1))
     return x0, y0, x1, y1
 
 
 def warp_crop(image: UInt8Array, matrix: Float64Array, size: int = CROP_SIZE) -> UInt8Array:
-    """Cuts the canonical crop out of a picture.
+    """Warps the canonical crop out of a photo.
 
-    Only the part of the picture round the crop is looked at. Pictures that are larger than the
-    crop are averaged over, not sampled, so that fine detail does not alias. Pixels from outside
-    the picture repeat its border.
+    Only the part of the photo around the crop is read. A face that is larger than the crop is
+    downsampled by averaging, so that fine detail does not alias. Outside the photo, its border
+    pixels are repeated.
 
     Args:
         image: `[H, W, C]` or `[H, W]` uint8.
@@ -122,10 +130,10 @@ def warp_crop(image: UInt8Array, matrix: Float64Array, size: int = CROP_SIZE) ->
     import cv2
 
     corners = np.array([[-1.0, -1.0], [size, -1.0], [size, size], [-1.0, size]])
-    # Averaging looks a crop's pixel further.
-    spare = 2 + 2 * photo_px_per_crop_px(matrix)
-    x0, y0, x1, y1 = bounding_rect(crop_to_photo(matrix, corners), image, spare)
-    # A crop that lies wholly beyond the picture sees the border pixels nearest to it.
+    # Averaging reads one more crop pixel on each side.
+    padding = 2 + 2 * photo_px_per_crop_px(matrix)
+    x0, y0, x1, y1 = bounding_rect(crop_to_photo(matrix, corners), image, padding)
+    # A crop that lies completely outside the photo gets the nearest border pixels.
     height, width = image.shape[:2]
     x0, y0 = min(x0, width - 1), min(y0, height - 1)
     source: Any = image[y0 : max(y1, y0 + 1), x0 : max(x1, x0 + 1)]
@@ -135,13 +143,13 @@ def warp_crop(image: UInt8Array, matrix: Float64Array, size: int = CROP_SIZE) ->
         height, width = source.shape[:2]
         shrunk = (max(1, width // factor), max(1, height // factor))
         if width >= factor and height >= factor:
-            # Whole pixels are averaged faster. What is left out lies beyond the crop or, where the
-            # photo ends there, is less than a pixel of it.
+            # An integer factor is faster. The pixels left out lie beyond the crop or, where the
+            # photo ends there, are less than one pixel of the crop.
             height, width = shrunk[1] * factor, shrunk[0] * factor
             source = source[:height, :width]
         source = cv2.resize(source, shrunk, interpolation=cv2.INTER_AREA)
         fx, fy = width / shrunk[0], height / shrunk[1]
-        # Pixel x of the shrunk picture lies at fx * (x + 0.5) - 0.5 in the original.
+        # Pixel x of the downsampled image lies at fx * (x + 0.5) - 0.5 in the original.
         grow = np.array([[fx, 0, 0.5 * fx - 0.5], [0, fy, 0.5 * fy - 0.5], [0, 0, 1]])
         warp = warp @ grow
     return np.asarray(

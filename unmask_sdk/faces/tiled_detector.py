@@ -1,8 +1,8 @@
-"""A detector of fixed size made to look at pictures of any size, tile by tile.
+"""Runs a detector of fixed input size on images of any size, tile by tile.
 
-Some formats (TFLite, Core ML) hold graphs of one input shape only. Neighbouring tiles overlap, and
-of each tile's maps only the inner part is used, so the maps are those of one look at the whole
-picture, but for the little that the network would have seen further away.
+Some formats (TFLite, Core ML) have graphs of one input shape only. Neighboring tiles overlap, and
+only the inner part of each tile's maps is used, so the maps equal those of the complete image
+except for the small influence of pixels outside the tile.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
     from .locator import NamedRuntime
 
 
-# Side of the detector's input where it is fixed. The coarse look, which most photos of one face
-# need alone, is never larger than this.
+# Side of the detector's input where it is fixed. The coarse pass, the only one that most photos of
+# one face need, is never larger than this.
 TILE = 352
-# Pixels at a tile's inner edge whose answers come from the neighbour, who sees more around them.
-# Faces larger than twice this are seen whole in the coarser look.
+# Pixels along a tile's inner edge whose values come from the neighboring tile, which sees more
+# around them. Faces larger than twice this are seen completely in the coarser pass.
 EDGE = 48
 
 
@@ -41,14 +41,18 @@ class TiledDetector:
         self._size = size
 
     def run_named(self, **inputs: AnyArray) -> dict[str, AnyArray]:
-        """Looks at `image`, uint8 `[1, H, W, 3]` with sides that are multiples of 32."""
-        picture = inputs["image"][0]
-        height, width = picture.shape[:2]
+        """Runs the detector on `image`, uint8 `[1, H, W, 3]` with sides that are multiples of 32.
+
+        Returns:
+            The maps `heat` and `box`, see `Locator`.
+        """
+        image = inputs["image"][0]
+        height, width = image.shape[:2]
         heat = np.zeros((1, height // CELL, width // CELL), np.float32)
         box = np.zeros((*heat.shape, 4), np.float32)
         for top in _starts(height, self._size):
             for left in _starts(width, self._size):
-                maps = self._detector.run_named(image=self._tile(picture, top, left))
+                maps = self._detector.run_named(image=self._tile(image, top, left))
                 r0, r1 = _inner(top, height, self._size)
                 c0, c1 = _inner(left, width, self._size)
                 y, x = top // CELL, left // CELL
@@ -56,15 +60,15 @@ class TiledDetector:
                 box[:, r0:r1, c0:c1] = maps["box"][:, r0 - y : r1 - y, c0 - x : c1 - x]
         return {"heat": heat, "box": box}
 
-    def _tile(self, picture: AnyArray, top: int, left: int) -> AnyArray:
+    def _tile(self, image: AnyArray, top: int, left: int) -> AnyArray:
         tile = np.full((1, self._size, self._size, 3), GRAY, np.uint8)
-        part = picture[top : top + self._size, left : left + self._size]
+        part = image[top : top + self._size, left : left + self._size]
         tile[0, : part.shape[0], : part.shape[1]] = part
         return tile
 
 
 def _starts(length: int, size: int) -> list[int]:
-    """Where tiles begin along one side: evenly, at multiples of the detector's stride."""
+    """Returns where tiles begin along one side: evenly, at multiples of the detector's stride."""
     if length <= size:
         return [0]
     count = -(-(length - 2 * EDGE) // (size - 2 * EDGE))
@@ -72,7 +76,7 @@ def _starts(length: int, size: int) -> list[int]:
 
 
 def _inner(start: int, length: int, size: int) -> tuple[int, int]:
-    """The cells of the whole that a tile answers for; tiles later in order write over earlier."""
+    """Returns the range of cells that a tile fills; later tiles overwrite earlier ones."""
     low = 0 if start == 0 else start + EDGE
     high = length if start + size >= length else start + size - EDGE
     return low // CELL, high // CELL

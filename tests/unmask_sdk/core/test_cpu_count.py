@@ -1,4 +1,4 @@
-"""How many processors there are is what this process may use, not what the machine has."""
+"""The CPU count is what this process may use, not what the machine has."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import pytest
 from unmask_sdk.core.cpu_count import usable_cpus
 
 
-@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="only Linux can be told")
-def test_only_what_may_be_used_counts() -> None:
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="only Linux has CPU affinity")
+def test_only_usable_cpus_count() -> None:
     code = (
         "import os; os.sched_setaffinity(0, {min(os.sched_getaffinity(0))});"
         "from unmask_sdk.core.cpu_count import usable_cpus; print(usable_cpus())"
@@ -21,7 +21,7 @@ def test_only_what_may_be_used_counts() -> None:
     assert done.stdout == "1\n"
 
 
-def test_where_the_system_does_not_tell_the_machines_count(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unknown_cpu_count_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(os, "sched_getaffinity", raising=False)
     monkeypatch.setattr(os, "cpu_count", lambda: None)
     assert usable_cpus() == 1

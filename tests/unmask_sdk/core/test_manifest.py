@@ -1,4 +1,4 @@
-"""Reading a manifest: nothing changed, damaged or out of place gets through."""
+"""Reading a manifest: changed, damaged or misplaced files are refused."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from unmask_sdk.errors import ArtifactError
 Edit = Callable[[dict[str, Any]], Any]
 
 
-def put(folder: Path, **fields: Any) -> None:
+def set_fields(folder: Path, **fields: Any) -> None:
     """Sets fields of every entry."""
     edit(folder, lambda data: [entry.update(fields) for entry in data["artifacts"]])
 
@@ -65,22 +65,22 @@ def test_changed_golden_vectors_are_refused(own_artifacts: Path) -> None:
 @pytest.mark.parametrize(
     "path", ["../x.onnx", "a/../../x.onnx", "/etc/passwd", "", ".", "C:\\x", "a\\b", "c:x"]
 )
-def test_path_that_leads_out_is_refused(own_artifacts: Path, path: str) -> None:
-    put(own_artifacts, file=path)
+def test_path_out_of_the_folder_is_refused(own_artifacts: Path, path: str) -> None:
+    set_fields(own_artifacts, file=path)
     with pytest.raises(ArtifactError, match="leads out"):
         unmasker(own_artifacts)
 
 
-def test_link_that_leads_out_is_refused(own_artifacts: Path, tmp_path: Path) -> None:
+def test_link_out_of_the_folder_is_refused(own_artifacts: Path, tmp_path: Path) -> None:
     (tmp_path / "elsewhere").write_bytes(b"secret")
     (own_artifacts / "link.onnx").symlink_to(tmp_path / "elsewhere")
-    put(own_artifacts, file="link.onnx")
+    set_fields(own_artifacts, file="link.onnx")
     with pytest.raises(ArtifactError, match="leads out"):
         unmasker(own_artifacts)
 
 
 @given(st.text(alphabet="ab./\\:" + string.whitespace, max_size=12))
-def test_no_path_gets_out(path: str) -> None:
+def test_no_path_escapes_the_folder(path: str) -> None:
     root = Path("/srv/models")
     try:
         result = resolve_inside(root, path)
@@ -90,29 +90,29 @@ def test_no_path_gets_out(path: str) -> None:
 
 
 def test_other_packages_are_refused(own_artifacts: Path) -> None:
-    put(own_artifacts, package="os")
+    set_fields(own_artifacts, package="os")
     with pytest.raises(ArtifactError, match="not in 'os'"):
         unmasker(own_artifacts)
 
 
-def test_newer_schema_says_upgrade(own_artifacts: Path) -> None:
+def test_newer_schema_asks_for_an_upgrade(own_artifacts: Path) -> None:
     edit(own_artifacts, lambda data: data.update(schema=2))
     with pytest.raises(ArtifactError, match=r"schema 2.*upgrade"):
         read_manifest(own_artifacts)
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{", "null", '{"schema": true}', '{"schema": 1}'])
-def test_what_is_no_manifest_is_refused(tmp_path: Path, text: str) -> None:
+def test_invalid_manifest_is_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "manifest.json").write_text(text)
     with pytest.raises(ArtifactError, match=r"manifest\.json"):
         read_manifest(tmp_path)
 
 
 def test_missing_manifest_is_refused(tmp_path: Path) -> None:
-    mend = r"; make it with: unmask export onnx -o \S+$"
-    with pytest.raises(ArtifactError, match=rf"folder {tmp_path} holds no manifest\.json{mend}"):
+    fix = r"; create it with: unmask export onnx -o \S+$"
+    with pytest.raises(ArtifactError, match=rf"folder {tmp_path} has no manifest\.json{fix}"):
         read_manifest(tmp_path)
-    with pytest.raises(ArtifactError, match=rf"folder typo does not exist{mend}"):
+    with pytest.raises(ArtifactError, match=rf"folder typo does not exist{fix}"):
         read_manifest("typo")
     (tmp_path / "file").write_text("hello")
     with pytest.raises(ArtifactError, match=r"cannot read .*Not a directory"):
@@ -130,7 +130,7 @@ def test_every_field_is_checked(own_artifacts: Path) -> None:
 
 
 @pytest.mark.parametrize("shape", [[-1, 3], [0], ["N"], [True], [1.5]])
-def test_odd_shapes_are_refused(own_artifacts: Path, shape: list[Any]) -> None:
+def test_invalid_shapes_are_refused(own_artifacts: Path, shape: list[Any]) -> None:
     edit(own_artifacts, lambda data: data["artifacts"][0]["inputs"][0].update(shape=shape))
     with pytest.raises(ArtifactError, match="shape"):
         read_manifest(own_artifacts)

@@ -1,4 +1,4 @@
-"""What is not installed is named, and nothing is imported to find out."""
+"""Missing packages are found without importing anything."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from unmask_sdk.core.optional_deps import install_command, missing_packages, req
 from unmask_sdk.errors import MissingDependencyError
 
 
-def test_missing_are_named_in_order() -> None:
+def test_missing_packages_are_in_order() -> None:
     names = ("no_such", "json", "nope.sub", "json.nope", "json.tool")
     assert missing_packages(names) == ["no_such", "nope.sub", "json.nope"]
 
@@ -26,7 +26,7 @@ def test_nothing_is_imported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert "loud_engine" not in sys.modules
 
 
-def test_require_says_what_mends_it() -> None:
+def test_error_has_the_command_that_fixes_it() -> None:
     require_packages("unmask fly", "json", extra="wings")
     with pytest.raises(MissingDependencyError, match=r"unmask fly needs a1 and b2.*\[wings\]'"):
         require_packages("unmask fly", "a1", "json", "b2", extra="wings")
@@ -50,7 +50,7 @@ def test_require_says_what_mends_it() -> None:
         ),
     ],
 )
-def test_the_command_takes_the_package_from_where_it_came(
+def test_install_command_uses_the_origin_of_the_package(
     origin: dict[str, object] | None, command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     info = tmp_path / "unmask_sdk-0.1.dist-info"
@@ -61,6 +61,6 @@ def test_the_command_takes_the_package_from_where_it_came(
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setenv("PATH", sysconfig.get_path("scripts"))
     assert install_command("cpu") == command
-    # Of an environment that is not activated: a shell's pip would change another one.
+    # The environment is not activated: a shell's pip would change another one.
     monkeypatch.setenv("PATH", str(tmp_path))
     assert install_command("cpu") == f"{shlex.quote(sys.executable)} -m {command}"

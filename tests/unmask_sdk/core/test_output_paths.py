@@ -1,4 +1,4 @@
-"""Folders that could not be written to are refused, and none is made."""
+"""Output paths that cannot be written are refused, and checks create nothing."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from unmask_sdk.core.output_paths import check_writable_file, check_writable_fol
 from unmask_sdk.errors import InvalidInputError
 
 
-def test_what_can_be_made_passes_and_is_not_made(tmp_path: Path) -> None:
+def test_writable_folder_passes_and_is_not_created(tmp_path: Path) -> None:
     for folder in (tmp_path, tmp_path / "new", tmp_path / "new" / "deep"):
         check_writable_folder(folder, "--out")
     assert os.listdir(tmp_path) == []
@@ -28,7 +28,7 @@ def test_what_can_be_made_passes_and_is_not_made(tmp_path: Path) -> None:
     ],
 )
 @pytest.mark.parametrize("function", [check_writable_folder, make_folder])
-def test_what_cannot_is_refused(
+def test_impossible_folder_is_refused(
     tmp_path: Path, name: str, words: str, function: Callable[[Path, str], None]
 ) -> None:
     (tmp_path / "file").touch()
@@ -36,7 +36,7 @@ def test_what_cannot_is_refused(
         function(tmp_path / name, "--run")
 
 
-def test_a_file_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
+def test_impossible_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     for name in ("file", "new", "new/deep"):
         check_writable_file(tmp_path / name, "--out")
@@ -47,13 +47,13 @@ def test_a_file_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == ["file"]
 
 
-def test_a_folder_is_made_with_those_above_it(tmp_path: Path) -> None:
+def test_folder_is_created_with_its_parents(tmp_path: Path) -> None:
     for _ in range(2):
         make_folder(tmp_path / "a" / "b", "--out")
     assert (tmp_path / "a" / "b").is_dir()
 
 
-def test_a_folder_that_fails_in_the_making_is_said(
+def test_failure_to_create_a_folder_is_an_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(*arguments: object, **options: object) -> None:

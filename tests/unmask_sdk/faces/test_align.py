@@ -1,4 +1,4 @@
-"""The canonical crop: where the eyes land, and what is seen of the picture."""
+"""The canonical crop: where the eyes land, and which part of the photo is read."""
 
 from __future__ import annotations
 
@@ -34,20 +34,20 @@ placed = st.builds(
 
 
 @given(placed)
-def test_eyes_land_where_they_belong(eyes):
+def test_eyes_land_at_their_canonical_positions(eyes):
     matrix = crop_matrix(eyes)
     np.testing.assert_allclose(transform_points(matrix, eyes), CROP_EYES, atol=1e-6)
     np.testing.assert_allclose(crop_to_photo(matrix, CROP_EYES), eyes, atol=1e-6)
 
 
-# From a factor of two on the crop is averaged, which plain sampling is not.
+# From a factor of two on the crop is averaged and not sampled.
 @settings(deadline=None)
 @given(
     st.builds(
         eyes_at, st.floats(-500, 900), st.floats(-500, 800), st.floats(5, 110), st.floats(-3.2, 3.2)
     )
 )
-def test_a_part_of_the_picture_gives_what_the_whole_gives(eyes):
+def test_part_of_the_photo_gives_the_same_crop(eyes):
     matrix = crop_matrix(eyes)
     crop = warp_crop(NOISE, matrix)
     whole = cv2.warpAffine(
@@ -57,7 +57,7 @@ def test_a_part_of_the_picture_gives_what_the_whole_gives(eyes):
 
 
 @given(placed)
-def test_half_size_is_the_same_crop_halved(eyes):
+def test_crop_of_half_size_is_the_crop_downsampled(eyes):
     points = np.array([[0.0, 0.0], [255.0, 40.0]])
     at_256 = crop_to_photo(crop_matrix(eyes), points)
     at_128 = crop_to_photo(crop_matrix(eyes, 128), (points + 0.5) / 2 - 0.5)
@@ -67,6 +67,6 @@ def test_half_size_is_the_same_crop_halved(eyes):
 @pytest.mark.parametrize(
     "eyes", [[[1, 1], [1, 1]], [[0, 0], [0.5, 0]], [[0, 0], [np.nan, 5]], [[1, 2, 3]]]
 )
-def test_eyes_that_give_no_direction_are_refused(eyes):
+def test_eyes_without_direction_are_refused(eyes):
     with pytest.raises(InvalidInputError, match="eyes must be"):
         crop_matrix(eyes)

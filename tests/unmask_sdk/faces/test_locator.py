@@ -1,4 +1,4 @@
-"""Geometry of the locator, and the locator behind stand-in networks."""
+"""Geometry of the locator, and the locator with fake networks."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def as_boxes(drawn: list[tuple[float, ...]]) -> tuple[AnyArray, AnyArray]:
 
 
 @given(boxes_of)
-def test_suppress_keeps_the_best_and_nothing_that_overlaps(drawn):
+def test_nms_keeps_the_best_and_nothing_that_overlaps(drawn):
     boxes, scores = as_boxes(drawn)
     kept = nms(boxes, scores, 0.4)
     assert list(scores[kept]) == sorted(scores[kept], reverse=True)
@@ -48,7 +48,7 @@ def test_suppress_keeps_the_best_and_nothing_that_overlaps(drawn):
 
 
 @given(boxes_of)
-def test_overlap_is_one_with_itself_and_symmetric(drawn):
+def test_iou_is_one_with_itself_and_symmetric(drawn):
     boxes, _ = as_boxes(drawn)
     table = np.array([iou(b, boxes) for b in boxes]).reshape(len(boxes), len(boxes))
     np.testing.assert_allclose(np.diag(table), 1)
@@ -76,7 +76,7 @@ def test_points_matrix_survives_points_without_size(points):
     assert abs(np.linalg.det(matrix[:, :2])) == pytest.approx(1)
 
 
-def test_box_matrix_centres_the_box():
+def test_box_matrix_centers_the_box():
     box = np.array([10.0, 20.0, 50.0, 80.0])
     centre = transform_points(box_matrix(box), (box[:2] + box[2:]) / 2)
     np.testing.assert_allclose(centre, [(ALIGN_SIZE - 1) / 2] * 2)
@@ -91,14 +91,14 @@ def test_scales_cover_the_photo_without_gaps(height, width):
     assert looks[0] <= 1
     assert looks[0] * longest <= COARSE_SIDE + 1e-6
     assert looks[-1] * longest <= MAX_SIDE + 1e-6
-    # 40 px is at least 16 px to the finest look, or 1/104 of a longer photo.
+    # 40 px are at least 16 px in the finest scale, or 1/104 of a longer photo.
     assert looks[-1] * max(40, longest / 100) >= 16
     steps = np.array(looks[1:]) / np.array(looks[:-1])
     assert (steps <= module.MAX_STEP + 1e-9).all()
 
 
 @given(st.integers(1, 400), st.integers(1, 400), st.floats(0.05, 1))
-def test_letterbox_gives_sides_the_detector_takes(height, width, scale):
+def test_letterbox_returns_sides_that_the_detector_takes(height, width, scale):
     canvas, factors = letterbox(np.full((height, width, 3), 9, np.uint8), scale)
     assert canvas.shape[0] % 32 == canvas.shape[1] % 32 == 0
     inside = canvas == 9
@@ -107,7 +107,7 @@ def test_letterbox_gives_sides_the_detector_takes(height, width, scale):
     assert inside[BORDER : BORDER + rows, BORDER : BORDER + columns].all()
 
 
-def test_decode_reads_one_box_at_each_peak():
+def test_decode_boxes_returns_one_box_per_peak():
     heat = np.zeros((6, 8), np.float32)
     box = np.zeros((6, 8, 4), np.float32)
     heat[2, 3], heat[2, 4] = 0.9, 0.6
@@ -118,13 +118,13 @@ def test_decode_reads_one_box_at_each_peak():
     np.testing.assert_allclose(scores, [0.9], rtol=1e-6)
 
 
-def test_decode_of_nonsense_stays_finite():
+def test_decode_boxes_of_nonsense_stays_finite():
     boxes, _ = decode_boxes(np.ones((4, 4), np.float32), np.full((4, 4, 4), 1e9, np.float32))
     assert np.isfinite(boxes).all()
 
 
 class StubDetector:
-    """Sees one face of 80 px whose centre is wherever the picture is white."""
+    """Finds one face of 80 px centered where the image is white."""
 
     def run_named(self, **inputs: AnyArray) -> dict[str, AnyArray]:
         cells = inputs["image"][:, 4::CELL, 4::CELL, 0]
@@ -153,7 +153,7 @@ def photo_with_dots(*places: tuple[int, int]) -> UInt8Array:
     return photo
 
 
-def test_locator_gives_boxes_and_points_in_photo_pixels():
+def test_locator_returns_boxes_and_points_in_photo_pixels():
     (face,) = Locator(StubDetector(), StubAligner())(photo_with_dots((99, 99)))
     np.testing.assert_allclose(face.box, [59.5, 59.5, 139.5, 139.5], atol=1e-3)
     assert face.score == pytest.approx(0.9)
@@ -169,7 +169,7 @@ def test_locator_counts_one_face_once_and_two_twice():
     assert find(photo_with_dots()) == []
 
 
-def test_locator_drops_what_the_aligner_doubts():
+def test_locator_drops_faces_with_a_low_aligner_score():
     assert Locator(StubDetector(), StubAligner(0.05))(photo_with_dots((99, 99))) == []
 
 
@@ -202,5 +202,5 @@ def test_wrong_boxes_are_refused(box):
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 900), (5000, 7), (3, 3)])
-def test_odd_shapes_go_through(shape):
+def test_extreme_shapes_are_accepted(shape):
     assert Locator(StubDetector(), StubAligner())(np.zeros((*shape, 3), np.uint8)) == []

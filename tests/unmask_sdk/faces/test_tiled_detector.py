@@ -1,4 +1,4 @@
-"""A detector of fixed size sees what one of any size sees."""
+"""A tiled detector of fixed size returns the same as one of any size."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from unmask_sdk.faces.tiled_detector import TILE, TiledDetector
 
 
 class CellReader:
-    """A detector whose maps show each cell's own picture, so that a wrong place shows."""
+    """A detector whose maps contain the image at each cell, so that a wrong position is seen."""
 
     def __init__(self, size: int | None) -> None:
         self.size = size
@@ -27,7 +27,7 @@ class CellReader:
 
 
 @given(rows=st.integers(1, 60), columns=st.integers(1, 60), seed=st.integers(0, 99))
-def test_tiles_join_to_the_maps_of_the_whole(rows: int, columns: int, seed: int) -> None:
+def test_tiles_join_to_the_maps_of_the_complete_image(rows: int, columns: int, seed: int) -> None:
     shape = (1, 32 * rows, 32 * columns, 3)
     image = np.random.default_rng(seed).integers(0, 256, shape, np.uint8)
     whole = CellReader(None).run_named(image=image)

@@ -174,10 +174,10 @@ def test_places_that_cannot_be_written(tmp_path: Path) -> None:
 
 
 def test_a_locked_folder_is_named(locked: Path, tmp_path: Path) -> None:
-    with pytest.raises(ImageWriteError, match=f"the folder {locked} may not be written to"):
+    with pytest.raises(ImageWriteError, match=f"the folder {locked} is not writable"):
         write_image(locked / "a.png", PIXELS)
     write_image(tmp_path / "a.png", PIXELS)
-    with pytest.raises(ImageWriteError, match=f"the folder {locked} may not be written to"):
+    with pytest.raises(ImageWriteError, match=f"the folder {locked} is not writable"):
         copy_image(tmp_path / "a.png", locked / "a.png")
 
 

@@ -373,14 +373,14 @@ def test_outputs_that_cannot_be(painted_model, clip, tmp_path):
     for name, options, error, words in (
         ("out.gif", {}, VideoWriteError, r"use one of \.mp4"),
         ("in.mp4", {}, InvalidInputError, "is the video to read"),
-        ("none/out.mp4", {}, VideoWriteError, "there is no folder .*none; make it first"),
+        ("none/out.mp4", {}, VideoWriteError, "there is no folder .*none; create it first"),
         ("folder.mp4", {}, VideoWriteError, "it is a folder"),
         ("out.webm", {}, VideoWriteError, r"cannot hold the sound of .* \(aac\)"),
         ("out.mp4", {"codec": "libx999"}, VideoWriteError, "no encoder libx999"),
         ("out.webm", {"codec": "ffv1"}, VideoWriteError, "does not support 'ffv1'"),
         ("out.mp4", {"codec": "prores_ks"}, VideoWriteError, "cannot hold yuv420p"),
         ("x" * 300 + ".mp4", {}, VideoWriteError, "File name too long; choose another name"),
-        ("\0.mp4", {}, InvalidInputError, "target is no path, it holds a null character"),
+        ("\0.mp4", {}, InvalidInputError, "target is not a valid path, it has a null character"),
         ("out.mp4", {"codec": 5}, InvalidInputError, "codec must be a name; got 5"),
         ("out.mp4", {"codec": ""}, InvalidInputError, "codec must be a name; got ''"),
         ("out.mp4", {"codec": "libmp3lame"}, VideoWriteError, "libmp3lame encodes no pictures"),
@@ -401,7 +401,7 @@ def test_outputs_that_cannot_be(painted_model, clip, tmp_path):
 
 def test_a_locked_folder_is_named_before_any_work(painted_model, clip, locked):
     source, told = clip(count=20), []
-    with pytest.raises(VideoWriteError, match=f"the folder {locked} may not be written to"):
+    with pytest.raises(VideoWriteError, match=f"the folder {locked} is not writable"):
         unmask_video(painted_model, source, locked / "out.mp4", progress=told.append)
     assert told == []
 

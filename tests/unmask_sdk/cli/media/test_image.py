@@ -135,7 +135,7 @@ def test_a_locked_folder_is_named_before_any_work(unmask, photo, locked, tmp_pat
     for out in (locked, locked / "out.png", locked / "new"):
         done = unmask("in.png", "-o", out)
         assert done.returncode == 1
-        assert f"{locked} may not be written to" in done.stderr
+        assert f"{locked} is not writable" in done.stderr
         assert not done.stdout
 
 

@@ -75,7 +75,7 @@ def test_folders_are_made_once_all_else_is_right(unmask, clip, tmp_path, locked)
         (("none.mp4", "-o", "new/out.mp4"), "none.mp4 is not there"),
         (("in.mp4", "-o", "new/out.txt"), "use one of .mp4"),
         (("in.mp4", "-o", "in.mp4/out.mp4"), "in.mp4 is a file, not a folder"),
-        (("in.mp4", "-o", locked / "out.mp4"), f"{locked} may not be written to"),
+        (("in.mp4", "-o", locked / "out.mp4"), f"{locked} is not writable"),
     ):
         process = unmask("video", *arguments)
         _, told = process.communicate(timeout=60)

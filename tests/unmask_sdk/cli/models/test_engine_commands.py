@@ -74,7 +74,7 @@ def test_verify_takes_files_folders_and_names(own_artifacts: Path, tmp_path: Pat
     done = unmask("verify", tmp_path / "stray.onnx")
     assert done.returncode == 1
     assert (
-        f"the folder {tmp_path} holds no manifest.json; make it with: unmask export" in done.stderr
+        f"the folder {tmp_path} has no manifest.json; create it with: unmask export" in done.stderr
     )
 
 
