@@ -7,10 +7,10 @@ import logging
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import fields, replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from unmask_sdk.core.cache_dir import cache_dir
 from unmask_sdk.core.manifest import Artifact, read_manifest
 from unmask_sdk.errors import InvalidInputError, RuntimeUnavailableError
+from unmask_sdk.runtimes.engines import progress
 from unmask_sdk.runtimes.engines.build import build, check_memory, free_memory
 from unmask_sdk.runtimes.engines.cache import EngineCache
 from unmask_sdk.runtimes.engines.key import ANY, EngineKey, capabilities, key_for
@@ -254,15 +255,16 @@ def test_progress_never_goes_back(events: list[tuple[str, str, str | None, int]]
         last = now
 
 
-def test_what_is_left_is_estimated(notices: list[str]) -> None:
-    reporter = Reporter("the engine", every=0.0)
-    time.sleep(0.02)
+def test_what_is_left_is_estimated(notices: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    seconds = iter([0.0, 6.0, 40.0, 100.0, 101.0])
+    monkeypatch.setattr(progress, "time", SimpleNamespace(monotonic=lambda: next(seconds)))
+    reporter = Reporter("the engine", every=5.0)
     reporter.tell(0.01)
-    reporter.tell(0.5)
-    assert "building the engine: 1 % after 0 s" in notices[0]
+    reporter.tell(0.8)
+    assert "building the engine: 1 % after 6 s" in notices[0]
     assert "left" not in notices[0]
-    assert "50 % after 0 s, about 0 s left" in notices[1]
-    Reporter("quick", every=60.0).tell(0.5)
+    assert "80 % after 40 s, about 10 s left" in notices[1]
+    Reporter("quick", every=5.0).tell(0.5)
     assert len(notices) == 2
 
 

@@ -1,7 +1,11 @@
-"""`import unmask_sdk` is light: no engine, no OpenCV, nothing slow."""
+"""`import unmask_sdk` is light: it imports no engine, no OpenCV and no converter.
+
+How long it takes: `test_import` in benchmarks/test_speed.py.
+"""
 
 from __future__ import annotations
 
+import ast
 import os
 import subprocess
 import sys
@@ -11,6 +15,8 @@ import pytest
 
 import unmask_sdk
 
+# `.ci/types` checks it with mypy.
+PROGRAM = Path(__file__).parents[1] / "typing" / "public_api.py"
 HEAVY = ("torch", "onnx", "onnxruntime", "cv2", "PIL", "scipy", "typer", "rich", "ai_edge_litert")
 
 
@@ -24,12 +30,6 @@ def run(code: str) -> str:
 def test_import_loads_no_engine() -> None:
     code = f"import sys, unmask_sdk; print([m for m in {HEAVY} if m in sys.modules])"
     assert run(code).strip() == "[]"
-
-
-def test_import_is_quick() -> None:
-    # Processor time, and the best of three: other work on the machine must not count.
-    code = "import time; t = time.process_time(); import unmask_sdk; print(time.process_time() - t)"
-    assert min(float(run(code)) for _ in range(3)) <= 0.15
 
 
 def test_python_started_in_a_clone_finds_all_of_the_package() -> None:
@@ -73,37 +73,16 @@ def test_public_names_exist() -> None:
     assert set(unmask_sdk.__all__) <= set(dir(unmask_sdk))
 
 
-def test_a_type_checker_knows_the_public_names_and_no_others(tmp_path: Path) -> None:
-    pytest.importorskip("mypy")
-    root = Path(unmask_sdk.__file__).parents[1]
-    if not (root / "pyproject.toml").exists():
-        pytest.skip("needs a clone")
-    # Every folder where it is installed; mypy knows nothing of setuptools' package-dir.
-    (tmp_path / "unmask_sdk").mkdir()
-    for path in (*(root / "unmask_sdk").iterdir(), root / "runtimes"):
-        (tmp_path / "unmask_sdk" / path.name).symlink_to(path)
-    names = ", ".join(f"u.{name}" for name in unmask_sdk.__all__)
-    program = f"import unmask_sdk as u\n{names}\nu.laod()\nu.load().stream([], queues=1)\n"
-    (tmp_path / "program.py").write_text(program)
-    done = subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "mypy",
-            "--follow-imports=silent",
-            "--ignore-missing-imports",
-            "--python-version=3.10",
-            "program.py",
-        ],
-        capture_output=True,
-        text=True,
-        cwd=tmp_path,
-    )
-    errors = [line for line in done.stdout.splitlines() if "error:" in line]
-    assert len(errors) == 2, done.stdout
-    assert errors[0].startswith("program.py:3: ")
-    assert 'has no attribute "laod"' in errors[0]
-    assert errors[1].startswith('program.py:4: error: Unexpected keyword argument "queues"')
+def test_the_program_for_the_type_checker_has_every_public_name() -> None:
+    program = ast.parse(PROGRAM.read_text(encoding="utf-8"))
+    names = {
+        node.attr
+        for node in ast.walk(program)
+        if isinstance(node, ast.Attribute)
+        and isinstance(node.value, ast.Name)
+        and node.value.id == "unmask_sdk"
+    }
+    assert names == {*unmask_sdk.__all__, "laod"}
 
 
 def test_unknown_name_is_an_attribute_error() -> None:

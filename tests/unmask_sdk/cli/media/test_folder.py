@@ -293,11 +293,9 @@ def test_watching(photo, painted_artifacts, tmp_path):
     photo.save(tmp_path / "new.jpg")
     shutil.move(tmp_path / "new.jpg", tmp_path / "in" / "new.jpg")
     assert process.stdout.readline().startswith("out/new.jpg: 1 face, 1 unmasked")
-    began = time.monotonic()
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 0
-    assert time.monotonic() - began < 20
     assert "unmasked: 1" in errors
 
 

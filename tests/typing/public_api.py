@@ -1,0 +1,58 @@
+"""Checked by mypy in `.ci/types`, never run: mypy knows every public name, and nothing else.
+
+The last lines are mistakes on purpose. mypy reports an ignore comment that ignores nothing, so
+the check also fails if it stops noticing one of them.
+"""
+
+from __future__ import annotations
+
+import unmask_sdk
+
+NAMES = (
+    unmask_sdk.ArtifactError,
+    unmask_sdk.Camera,
+    unmask_sdk.Candidate,
+    unmask_sdk.ConfigError,
+    unmask_sdk.DataError,
+    unmask_sdk.DeviceMismatchError,
+    unmask_sdk.ExportError,
+    unmask_sdk.Face,
+    unmask_sdk.ImageReadError,
+    unmask_sdk.ImageWriteError,
+    unmask_sdk.InvalidInputError,
+    unmask_sdk.Location,
+    unmask_sdk.MissingDependencyError,
+    unmask_sdk.NoFaceError,
+    unmask_sdk.Progress,
+    unmask_sdk.Result,
+    unmask_sdk.RuntimeInfo,
+    unmask_sdk.RuntimeUnavailableError,
+    unmask_sdk.Session,
+    unmask_sdk.SourceError,
+    unmask_sdk.Stream,
+    unmask_sdk.TrainingError,
+    unmask_sdk.UnmaskError,
+    unmask_sdk.Unmasker,
+    unmask_sdk.VerificationError,
+    unmask_sdk.VideoInterrupted,
+    unmask_sdk.VideoReadError,
+    unmask_sdk.VideoReport,
+    unmask_sdk.VideoWriteError,
+    unmask_sdk.__version__,
+    unmask_sdk.load,
+)
+
+
+def process(path: str) -> unmask_sdk.Result:
+    """The types of the main path are known."""
+    with unmask_sdk.load("onnx", threads=1) as model:
+        result: unmask_sdk.Result = model(path)
+        faces: tuple[unmask_sdk.Face, ...] = tuple(result.faces)
+        session: unmask_sdk.Session = unmask_sdk.Session(model)
+        return session(result.image) if faces else result
+
+
+def mistakes() -> None:
+    """Each line is an error that mypy must report."""
+    unmask_sdk.laod()  # type: ignore[attr-defined]
+    unmask_sdk.load().stream([], queues=1)  # type: ignore[call-arg]
