@@ -1,1 +1,1 @@
-"""Data, training and evaluation of the face locator."""
+"""Training data, training and evaluation of the face locator: detector and aligner."""

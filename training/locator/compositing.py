@@ -1,4 +1,4 @@
-"""What the locator's training pictures are drawn with: backgrounds, pasting, camera faults."""
+"""Composes the locator's training images: backgrounds, pasted faces, camera defects."""
 
 from __future__ import annotations
 
@@ -13,41 +13,43 @@ from unmask_sdk.core.arrays import Float32Array, Float64Array, UInt8Array
 from unmask_sdk.faces.align import transform_points
 from unmask_sdk.training.synthesis.mesh import five_points
 
-from .faces import Face, mesh_box
+from .faces import FaceSample, mesh_box
 
-MASKED_SHARE = 0.55
-# How many times more often a face in full profile would be drawn than a frontal one.
-TURNED_SHARE = 8.0
+# Fraction of faces drawn with a mask.
+MASKED_FRACTION = 0.55
+# How many times more often a face in full profile is drawn than a frontal one.
+YAW_OVERSAMPLING = 8.0
 
 
 @dataclass(frozen=True)
 class Scene:
-    """What training pictures are drawn from.
+    """What training images are drawn from.
 
     Attributes:
         faces: At least one.
-        backgrounds: Face-free pictures, at least one.
+        backgrounds: Images without a face, at least one.
     """
 
-    faces: list[Face]
+    faces: list[FaceSample]
     backgrounds: list[UInt8Array]
 
     @cached_property
-    def _shares(self) -> Float64Array:
-        """Running sum of how often each face is drawn: turned ones, being rare, more often."""
-        return np.cumsum([1 + TURNED_SHARE * turned(face.mesh) for face in self.faces])
+    def _cumulative_weights(self) -> Float64Array:
+        """Cumulative sampling weights: faces with large yaw are rare, and drawn more often."""
+        return np.cumsum([1 + YAW_OVERSAMPLING * relative_yaw(face.mesh) for face in self.faces])
 
     def face(self, rng: np.random.Generator) -> tuple[UInt8Array, Float32Array]:
-        """Gives a random face's picture, masked or not, and its mesh."""
-        place = rng.random() * self._shares[-1]
-        face = self.faces[int(np.searchsorted(self._shares, place, side="right"))]
-        return (face.masked if rng.random() < MASKED_SHARE else face.plain), face.mesh
+        """Returns the image of a random face, masked or not, and its mesh."""
+        position = rng.random() * self._cumulative_weights[-1]
+        index = int(np.searchsorted(self._cumulative_weights, position, side="right"))
+        face = self.faces[index]
+        return (face.masked if rng.random() < MASKED_FRACTION else face.bare), face.mesh
 
 
-def turned(mesh: Float32Array) -> float:
-    """Says how far a head is turned: the nose tip's shift from between the eyes, in eye distances.
+def relative_yaw(mesh: Float32Array) -> float:
+    """Returns the nose tip's shift from between the eyes, in eye distances.
 
-    A full profile gives about 1, a frontal face 0.
+    It is about 1 for a full profile and 0 for a frontal face.
     """
     left, right, nose = five_points(mesh)[:3]
     across = right - left
@@ -55,7 +57,7 @@ def turned(mesh: Float32Array) -> float:
 
 
 def draw_background(scene: Scene, size: int, rng: np.random.Generator) -> UInt8Array:
-    """Draws a face-free picture: a plain colour, a gradient, or parts of backgrounds."""
+    """Draws an image without a face: one color, a gradient, or parts of backgrounds."""
     kind = rng.random()
     if kind < 0.2:
         ends = rng.uniform(0, 255, (2, 3)) if rng.random() < 0.5 else rng.uniform(190, 255, (2, 1))
@@ -79,7 +81,7 @@ def draw_background(scene: Scene, size: int, rng: np.random.Generator) -> UInt8A
 
 
 def degrade(image: UInt8Array, rng: np.random.Generator) -> UInt8Array:
-    """Changes colours, sharpness, noise and compression as cameras and senders do."""
+    """Changes colors, sharpness, noise and compression as cameras and messengers do."""
     x = image.astype(np.float32)
     if rng.random() < 0.1:
         x = np.repeat(x.mean(2, keepdims=True), 3, axis=2)
@@ -103,24 +105,32 @@ def degrade(image: UInt8Array, rng: np.random.Generator) -> UInt8Array:
     return out
 
 
-def paste(
+def paste_face(
     canvas: UInt8Array,
-    picture: UInt8Array,
+    image: UInt8Array,
     mesh: Float32Array,
     matrix: Float64Array,
     rng: np.random.Generator,
 ) -> None:
-    """Draws a face with some or all of its surroundings onto the canvas, in place."""
-    height, width = picture.shape[:2]
+    """Draws a face with some or all of its surroundings onto a canvas, in place.
+
+    Args:
+        canvas: uint8 `[S, S, 3]`, changed.
+        image: uint8 `[H, W, 3]`, shows the face.
+        mesh: Its mesh, in pixels of `image`.
+        matrix: `[2, 3]`, from pixels of `image` to pixels of `canvas`.
+        rng: Decides outline and edges.
+    """
+    height, width = image.shape[:2]
     if rng.random() < 0.5:
         corners = np.array([[0, 0], [1, 0], [1, 1], [0, 1]]) * [width - 1, height - 1]
     else:
         box = mesh_box(mesh)
-        # Hair, ears and neck come along: a head, not a mask of a face.
+        # With hair, ears and neck: a head, not only the area of the mesh.
         middle = (box[:2] + box[2:]) / 2
         half = (box[2:] - box[:2]) / 2 * rng.uniform([1.2, 1.3], [2.0, 2.0])
-        turn = np.linspace(0, 2 * np.pi, 32, endpoint=False)
-        corners = middle + half * np.stack([np.cos(turn), np.sin(turn)], 1)
+        angle = np.linspace(0, 2 * np.pi, 32, endpoint=False)
+        corners = middle + half * np.stack([np.cos(angle), np.sin(angle)], 1)
         corners = np.clip(corners, 0, [width - 1, height - 1])
     outline = transform_points(matrix, corners)
     low = np.clip(np.floor(outline.min(0)) - 6, 0, None).astype(int)
@@ -133,59 +143,61 @@ def paste(
     alpha = np.zeros(size[::-1], np.float32)
     cv2.fillPoly(alpha, [np.round((outline - low) * 16).astype(np.int32)], 1.0, cv2.LINE_AA, 4)
     if rng.random() < 0.5:
-        # Blurred inwards only, or the picture's repeated rim would show.
+        # Blurred inwards only, or the image's replicated border would show.
         alpha = cv2.GaussianBlur(alpha, (0, 0), rng.uniform(0.5, 3.0))
         alpha = np.clip(alpha * 2 - 1, 0, 1)
-    source, moved = _shrink(picture, moved)
+    source, moved = _shrink(image, moved)
     drawn = cv2.warpAffine(source, moved, size, borderMode=cv2.BORDER_REPLICATE)
     part = canvas[low[1] : high[1], low[0] : high[0]]
     part[:] = (part + (drawn - part.astype(np.float32)) * alpha[..., None]).astype(np.uint8)
 
 
-def compose(after: npt.ArrayLike, before: npt.ArrayLike) -> Float64Array:
-    """Gives the `[2, 3]` matrix that applies `before`, then `after`."""
+def compose_transforms(after: npt.ArrayLike, before: npt.ArrayLike) -> Float64Array:
+    """Returns the `[2, 3]` matrix that applies `before`, then `after`."""
     a, b = (np.vstack([m, [0, 0, 1]]) for m in (after, before))
     return np.asarray((a @ b)[:2])
 
 
-def _shrink(picture: UInt8Array, matrix: Float64Array) -> tuple[UInt8Array, Float64Array]:
-    """Halves a picture as often as its transform allows, so that drawing it does not alias."""
+def _shrink(image: UInt8Array, matrix: Float64Array) -> tuple[UInt8Array, Float64Array]:
+    """Shrinks an image by a whole factor if its transform does, so that drawing does not alias."""
     scale = float(np.sqrt(abs(np.linalg.det(matrix[:, :2]))))
     factor = int(1 / scale) if scale < 0.7 else 1
     if factor < 2:
-        return picture, matrix
-    height, width = picture.shape[:2]
+        return image, matrix
+    height, width = image.shape[:2]
     w, h = max(1, width // factor), max(1, height // factor)
     fx, fy = width / w, height / h
     grow = np.array([[fx, 0, 0.5 * fx - 0.5], [0, fy, 0.5 * fy - 0.5]])
-    small = cv2.resize(picture, (w, h), interpolation=cv2.INTER_AREA)
-    return np.asarray(small, np.uint8), compose(matrix, grow)
+    small = cv2.resize(image, (w, h), interpolation=cv2.INTER_AREA)
+    return np.asarray(small, np.uint8), compose_transforms(matrix, grow)
 
 
 def _patch(scene: Scene, size: int, rng: np.random.Generator) -> UInt8Array:
-    """Gives a square cut of a background, mirrored, turned, and scaled."""
+    """Returns a square part of a background, rotated by quarter turns and scaled."""
     source = scene.backgrounds[int(rng.integers(len(scene.backgrounds)))]
     side = int(min(*source.shape[:2], rng.integers(40, 400)))
     x = int(rng.integers(0, source.shape[1] - side + 1))
     y = int(rng.integers(0, source.shape[0] - side + 1))
     cut = np.rot90(source[y : y + side, x : x + side], int(rng.integers(4)))
-    way = cv2.INTER_AREA if side > size else cv2.INTER_LINEAR
-    return np.asarray(cv2.resize(np.ascontiguousarray(cut), (size, size), interpolation=way))
+    interpolation = cv2.INTER_AREA if side > size else cv2.INTER_LINEAR
+    return np.asarray(
+        cv2.resize(np.ascontiguousarray(cut), (size, size), interpolation=interpolation)
+    )
 
 
 def _shape(canvas: UInt8Array, rng: np.random.Generator) -> None:
-    """Draws an ellipse, a line or letters of some colour, in place."""
+    """Draws an ellipse, a line or letters in a random color, in place."""
     size = canvas.shape[0]
-    colour = rng.uniform(0, 255, 3).tolist()
+    color = rng.uniform(0, 255, 3).tolist()
     x, y = (int(v) for v in rng.integers(0, size, 2))
     kind = int(rng.integers(3))
     if kind == 0:
         axes = tuple(int(v) for v in rng.integers(size // 20, size // 3, 2))
-        cv2.ellipse(canvas, (x, y), axes, float(rng.uniform(0, 180)), 0, 360, colour, -1)
+        cv2.ellipse(canvas, (x, y), axes, float(rng.uniform(0, 180)), 0, 360, color, -1)
     elif kind == 1:
         end = tuple(int(v) for v in rng.integers(0, size, 2))
-        cv2.line(canvas, (x, y), end, colour, int(rng.integers(1, 6)), cv2.LINE_AA)
+        cv2.line(canvas, (x, y), end, color, int(rng.integers(1, 6)), cv2.LINE_AA)
     else:
         text = "".join(chr(int(c)) for c in rng.integers(48, 91, 6))
         face = int(rng.integers(0, 4))
-        cv2.putText(canvas, text, (x, y), face, rng.uniform(0.3, 1.5), colour, 2, cv2.LINE_AA)
+        cv2.putText(canvas, text, (x, y), face, rng.uniform(0.3, 1.5), color, 2, cv2.LINE_AA)

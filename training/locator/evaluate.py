@@ -1,10 +1,10 @@
-"""Measures the locator: `unmask evaluate-locator`."""
+"""`unmask evaluate-locator`: measures how well the locator finds faces and eyes."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from rich.progress import track
@@ -13,30 +13,30 @@ from unmask_sdk.core.arrays import Float32Array
 from unmask_sdk.errors import DataError
 from unmask_sdk.faces.align import CROP_EYE_DISTANCE
 from unmask_sdk.faces.detector_postprocess import iou
-from unmask_sdk.faces.locator import Locator
+from unmask_sdk.faces.locator import Location, Locator
 from unmask_sdk.training.datasets.image_files import read_image
 from unmask_sdk.training.nets.torch_locator import load_locator
 from unmask_sdk.training.synthesis.mesh import five_points
 
-from .compositing import Scene, draw_background, paste
-from .faces import Face, load_backgrounds, load_faces, mesh_box, val_photos
-from .samples import throw
+from .compositing import Scene, draw_background, paste_face
+from .faces import FaceSample, load_backgrounds, load_faces, mesh_box, val_photos
+from .samples import random_placement
 
 PHOTO_SIZE = 640
-# Mean side of the face's box in pixels of a 640 px photo; the last reaches beyond the frame.
+# Mean side of the face's box in a 640 px photo, in pixels; the largest reaches beyond the photo.
 FACE_SIZES = (40, 60, 100, 180, 320, 620)
-PICTURES = {".jpg", ".jpeg", ".png"}
+IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png"}
 
 
 @dataclass
-class Tally:
+class DetectionCounts:
     """Counts over photos of one kind.
 
     Attributes:
-        faces: Faces that were there.
-        found: Faces found: a box that shares half its union with the true one.
-        alarms: Boxes on no face.
-        eyes: Distance of each eye of each face found from the truth, in pixels of the 256 crop.
+        faces: True faces.
+        found: Faces found: a box has an IoU above 0.5 with the true one.
+        alarms: Boxes without a true face.
+        eyes: Distance of each eye of each found face from the truth, in pixels of the 256 px crop.
     """
 
     faces: int
@@ -45,18 +45,18 @@ class Tally:
     eyes: list[float]
 
     def row(self, name: str) -> str:
-        """Gives a line of the Markdown table."""
+        """Returns a row of the Markdown table."""
         median, high = np.percentile(self.eyes, [50, 95]) if self.eyes else (np.nan, np.nan)
         recall = 100 * self.found / self.faces
         precision = 100 * self.found / max(1, self.found + self.alarms)
         return f"| {name} | {recall:.1f} % | {precision:.1f} % | {median:.2f} | {high:.2f} |"
 
 
-def evaluate_faces(locator: Locator, faces: list[Face], *, seed: int = 0) -> str:
-    """Puts each face into a photo at each size, masked and not, and looks for it.
+def evaluate_faces(locator: Locator, faces: list[FaceSample], *, seed: int = 0) -> str:
+    """Locates each face, masked and bare, in photos composed at each size.
 
     Args:
-        locator: What to measure.
+        locator: The locator to measure.
         faces: Faces that it was not trained on.
         seed: Decides places, rolls and backgrounds.
 
@@ -67,41 +67,43 @@ def evaluate_faces(locator: Locator, faces: list[Face], *, seed: int = 0) -> str
     lines = ["| face, px | found | precision | eyes, median | eyes, p95 |", "|" + "---|" * 5]
     for side in FACE_SIZES:
         for masked in (False, True):
-            tally = Tally(0, 0, 0, [])
+            counts = DetectionCounts(0, 0, 0, [])
             name = f"{side}, {'masked' if masked else 'bare'}"
             for i, face in enumerate(track(faces, description=name)):
                 rng = np.random.default_rng([seed, side, i])
                 photo = draw_background(scene, PHOTO_SIZE, rng)
-                matrix, mesh = throw(face.mesh, side, PHOTO_SIZE, rng)
-                paste(photo, face.masked if masked else face.plain, face.mesh, matrix, rng)
-                _count(tally, locator(photo), mesh, mirrored=np.linalg.det(matrix[:, :2]) < 0)
-            lines.append(tally.row(name))
+                matrix, mesh = random_placement(face.mesh, side, PHOTO_SIZE, rng)
+                paste_face(photo, face.masked if masked else face.bare, face.mesh, matrix, rng)
+                _count(counts, locator(photo), mesh, mirrored=np.linalg.det(matrix[:, :2]) < 0)
+            lines.append(counts.row(name))
     return "\n".join(lines)
 
 
-def _count(tally: Tally, found: list[Any], mesh: Float32Array, mirrored: bool) -> None:
+def _count(
+    counts: DetectionCounts, found: Sequence[Location], mesh: Float32Array, mirrored: bool
+) -> None:
     boxes = np.array([f.box for f in found]).reshape(-1, 4)
-    shared = iou(mesh_box(mesh).astype(np.float64), boxes)
-    hits = int((shared > 0.5).sum())
-    tally.faces += 1
-    tally.alarms += len(found) - min(hits, 1)
+    overlaps = iou(mesh_box(mesh).astype(np.float64), boxes)
+    hits = int((overlaps > 0.5).sum())
+    counts.faces += 1
+    counts.alarms += len(found) - min(hits, 1)
     if not hits:
         return
-    tally.found += 1
+    counts.found += 1
     truth = five_points(mesh)[:2][:: -1 if mirrored else 1]
-    off = np.linalg.norm(found[int(shared.argmax())].eyes - truth, axis=1)
-    tally.eyes += list(off / np.linalg.norm(truth[1] - truth[0]) * CROP_EYE_DISTANCE)
+    error = np.linalg.norm(found[int(overlaps.argmax())].eyes - truth, axis=1)
+    counts.eyes += list(error / np.linalg.norm(truth[1] - truth[0]) * CROP_EYE_DISTANCE)
 
 
 def evaluate_photos(locator: Locator, folder: Path) -> str:
-    """Says in how many photos of a folder, each with at least one face, a face is found.
+    """Reports in how many photos of a folder, each with at least one face, a face is found.
 
     Raises:
-        DataError: If there is no picture in the folder, or one cannot be read.
+        DataError: If there is no image in the folder, or one cannot be read.
     """
-    paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in PICTURES)
+    paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in IMAGE_SUFFIXES)
     if not paths:
-        raise DataError(f"{folder}: no .jpg or .png picture in it")
+        raise DataError(f"{folder}: no .jpg or .png image in it")
     counts = [len(locator(read_image(path))) for path in track(paths, description=folder.name)]
     missed = [p.name for p, n in zip(paths, counts, strict=True) if not n]
     share = 100 * (1 - len(missed) / len(paths))
@@ -109,7 +111,7 @@ def evaluate_photos(locator: Locator, folder: Path) -> str:
 
 
 def evaluate_false_alarms(locator: Locator) -> str:
-    """Says how many faces are seen in scikit-image's face-free photos."""
+    """Reports how many faces are found in scikit-image's photos without a face."""
     counts = {name: len(locator(photo)) for name, photo in val_photos().items()}
     where = ", ".join(f"{name} {count}" for name, count in counts.items() if count)
     return f"{sum(counts.values())} in {len(counts)} photos" + (f": {where}" if where else "")
@@ -118,14 +120,14 @@ def evaluate_false_alarms(locator: Locator) -> str:
 def evaluate(
     weights: Path, faces: Path, landmarks: Path, *, photos: Path | None, limit: int
 ) -> str:
-    """Gives the whole report as Markdown.
+    """Measures a locator and returns the report as Markdown.
 
     Args:
         weights: Folder with `detector.safetensors` and `aligner.safetensors`.
-        faces: Folder of face pictures.
-        landmarks: Their meshes and splits; the split `val` is used.
+        faces: Folder of face images.
+        landmarks: Landmark file with their meshes and splits; the split `val` is used.
         photos: Folder of further photos with at least one face each.
-        limit: Most faces from each top-level folder of `faces`.
+        limit: Maximum number of faces from each top-level folder of `faces`.
     """
     locator = load_locator(weights)
     chosen = load_faces(faces, landmarks, split="val", limit=limit, per_person=2, seed=0)

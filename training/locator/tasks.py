@@ -1,4 +1,4 @@
-"""What the training loop asks of detector and aligner: samples, losses, metrics, a sample sheet."""
+"""What the training loop needs of each network: samples, losses, metrics, a sample sheet."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from unmask_sdk.core.arrays import AnyArray, Float64Array, UInt8Array
 from unmask_sdk.core.locator_sizes import ALIGN_SIZE
 from unmask_sdk.faces.align import CROP_EYE_DISTANCE
 from unmask_sdk.faces.detector_postprocess import CELL, decode_boxes, iou, nms
+from unmask_sdk.training.datasets.image_files import image_grid
 from unmask_sdk.training.nets.locator_networks import (
     AlignerConfig,
     AlignerGraph,
@@ -29,15 +30,22 @@ from .samples import draw_crop, draw_mosaic
 
 MOSAIC_SIZE = 256
 VAL_SAMPLES = 256
-# Fixed, so that two runs are judged by the same pictures.
+# Fixed, so that all runs are validated on the same images.
 VAL_SEED = 7919
-SHEET = 8
+# Images in a row of the sample sheet.
+SHEET_COLUMNS = 8
+SHEET_ROWS = 4
 
 Sample = tuple[AnyArray, ...]
 
 
-class Drawn(Dataset[Sample]):
-    """Samples drawn when asked for; the same index always gives the same sample."""
+class RandomSamples(Dataset[Sample]):
+    """Draws samples on demand, without end; the same index always gives the same sample.
+
+    Args:
+        draw: Draws a sample.
+        seed: Decides all samples.
+    """
 
     def __init__(self, draw: Callable[[np.random.Generator], Sample], seed: int) -> None:
         self._draw = draw
@@ -47,13 +55,13 @@ class Drawn(Dataset[Sample]):
         return self._draw(np.random.default_rng([self._seed, index]))
 
 
-class Task(ABC):
+class TrainingTask(ABC):
     """One network to train.
 
     Args:
-        scene: Faces to learn from.
-        val_scene: Faces to be judged by.
-        seed: Decides the samples.
+        scene: Faces to train on.
+        val_scene: Faces to validate with.
+        seed: Decides the training samples.
     """
 
     def __init__(self, scene: Scene, val_scene: Scene, seed: int) -> None:
@@ -63,9 +71,9 @@ class Task(ABC):
             self._draw(val_scene, np.random.default_rng([VAL_SEED, i])) for i in range(VAL_SAMPLES)
         ]
 
-    def data(self) -> Drawn:
-        """Gives the training samples, without end."""
-        return Drawn(lambda rng: self._target(*self._draw(self._scene, rng)), self._seed)
+    def samples(self) -> RandomSamples:
+        """Returns the training samples."""
+        return RandomSamples(lambda rng: self._target(*self._draw(self._scene, rng)), self._seed)
 
     def collate(self, samples: Sequence[Sample]) -> list[Tensor]:
         """Stacks samples into a batch."""
@@ -73,58 +81,61 @@ class Task(ABC):
 
     @abstractmethod
     def build(self) -> nn.Module:
-        """Gives a fresh graph."""
+        """Returns the network with random weights."""
 
     @abstractmethod
     def loss(self, graph: nn.Module, batch: Sequence[Tensor]) -> dict[str, Tensor]:
-        """Gives the loss terms of a batch."""
+        """Returns the loss terms of a batch by name."""
 
     @abstractmethod
     def evaluate(self, graph: nn.Module) -> tuple[dict[str, float], UInt8Array]:
-        """Gives metrics on the validation samples, and a sheet of them with the answers."""
+        """Returns metrics on the validation samples, and a sheet of these with the predictions."""
 
     @abstractmethod
     def _draw(self, scene: Scene, rng: np.random.Generator) -> Sample:
-        """Draws a picture and what is in it."""
+        """Draws an image and its labels."""
 
     @abstractmethod
     def _target(self, *sample: Any) -> Sample:
-        """Turns what is in a picture into what the loss compares with."""
+        """Converts the labels of an image to the targets of the loss."""
 
 
-class DetectorTask(Task):
-    """Faces in mosaics."""
+class DetectorTask(TrainingTask):
+    """The detector: faces in mosaics."""
 
     def build(self) -> DetectorGraph:
+        """Returns the detector with random weights."""
         return DetectorGraph(DetectorConfig())
 
     def loss(self, graph: nn.Module, batch: Sequence[Tensor]) -> dict[str, Tensor]:
+        """Returns the terms `heat` and `box`."""
         image, *targets = batch
         return detector_loss(graph.maps(image), *targets)
 
     def evaluate(self, graph: nn.Module) -> tuple[dict[str, float], UInt8Array]:
+        """Returns recall, false alarms in an image, and mean IoU; and a sheet of boxes."""
         device = next(graph.parameters()).device
         hits = faces = alarms = 0
-        shared = []
+        overlaps = []
         tiles = []
         for image, truth in self._val:
             with torch.inference_mode():
-                answer = graph(torch.from_numpy(image)[None].to(device))
-            heat, box = (a[0].cpu().numpy() for a in answer)
+                outputs = graph(torch.from_numpy(image)[None].to(device))
+            heat, box = (x[0].cpu().numpy() for x in outputs)
             boxes, scores = decode_boxes(heat, box)
             boxes = boxes[nms(boxes, scores, 0.4)]
             best = [iou(t, boxes).max(initial=0) for t in truth.astype(np.float64)]
             found = sum(b > 0.5 for b in best)
             hits, faces, alarms = hits + found, faces + len(truth), alarms + len(boxes) - found
-            shared += [b for b in best if b > 0.5]
-            if len(tiles) < SHEET * 4:
-                tiles.append(_drawn(image, boxes))
+            overlaps += [b for b in best if b > 0.5]
+            if len(tiles) < SHEET_COLUMNS * SHEET_ROWS:
+                tiles.append(_with_boxes(image, boxes))
         metrics = {
             "recall": round(hits / max(1, faces), 4),
             "false_per_picture": round(max(0, alarms) / len(self._val), 4),
-            "overlap": round(float(np.mean(shared)), 4) if shared else 0.0,
+            "overlap": round(float(np.mean(overlaps)), 4) if overlaps else 0.0,
         }
-        return metrics, sheet(tiles)
+        return metrics, _sheet(tiles)
 
     def _draw(self, scene: Scene, rng: np.random.Generator) -> Sample:
         return draw_mosaic(scene, MOSAIC_SIZE, rng)
@@ -134,17 +145,20 @@ class DetectorTask(Task):
         return image, *detector_targets(boxes, MOSAIC_SIZE // CELL)
 
 
-class AlignerTask(Task):
-    """Points in crops."""
+class AlignerTask(TrainingTask):
+    """The aligner: points in crops."""
 
     def build(self) -> AlignerGraph:
+        """Returns the aligner with random weights."""
         return AlignerGraph(AlignerConfig())
 
     def loss(self, graph: nn.Module, batch: Sequence[Tensor]) -> dict[str, Tensor]:
+        """Returns the terms `points` and `score`."""
         image, points, is_face = batch
         return aligner_loss(graph.values(image), points, is_face)
 
     def evaluate(self, graph: nn.Module) -> tuple[dict[str, float], UInt8Array]:
+        """Returns errors of the eyes in pixels and the accuracy; and a sheet of points."""
         device = next(graph.parameters()).device
         images, truth, is_face = (np.stack(column) for column in zip(*self._val, strict=True))
         with torch.inference_mode():
@@ -152,15 +166,15 @@ class AlignerTask(Task):
         points, score = points.cpu().numpy(), score.cpu().numpy()
         eyes, real = points[is_face, :2], truth[is_face, :2]
         # In pixels of the canonical crop, where the eyes are 60 px apart.
-        span = np.linalg.norm(real[:, 1] - real[:, 0], axis=-1)[:, None]
-        off = np.linalg.norm(eyes - real, axis=-1) / span * CROP_EYE_DISTANCE
+        eye_distance = np.linalg.norm(real[:, 1] - real[:, 0], axis=-1)[:, None]
+        error = np.linalg.norm(eyes - real, axis=-1) / eye_distance * CROP_EYE_DISTANCE
         metrics = {
-            "eyes_median": round(float(np.median(off)), 3),
-            "eyes_p95": round(float(np.percentile(off, 95)), 3),
+            "eyes_median": round(float(np.median(error)), 3),
+            "eyes_p95": round(float(np.percentile(error, 95)), 3),
             "accuracy": round(float(np.mean((score > 0.5) == is_face)), 4),
         }
-        shown = zip(images[: SHEET * 4], points, strict=False)
-        return metrics, sheet([_dotted(image, p * ALIGN_SIZE - 0.5) for image, p in shown])
+        shown = zip(images[: SHEET_COLUMNS * SHEET_ROWS], points, strict=False)
+        return metrics, _sheet([_with_points(image, p * ALIGN_SIZE - 0.5) for image, p in shown])
 
     def _draw(self, scene: Scene, rng: np.random.Generator) -> Sample:
         return draw_crop(scene, rng)
@@ -170,20 +184,20 @@ class AlignerTask(Task):
         return image, points, np.float32(is_face)
 
 
-def sheet(tiles: list[UInt8Array]) -> UInt8Array:
-    """Puts pictures of one size side by side, eight in a row."""
-    rows = [tiles[i : i + SHEET] for i in range(0, len(tiles) // SHEET * SHEET, SHEET)]
-    return np.vstack([np.hstack(row) for row in rows])
+def _sheet(tiles: list[UInt8Array]) -> UInt8Array:
+    """Tiles images of one size in full rows."""
+    full = len(tiles) // SHEET_COLUMNS * SHEET_COLUMNS
+    return image_grid([tiles[i : i + SHEET_COLUMNS] for i in range(0, full, SHEET_COLUMNS)])
 
 
-def _drawn(image: UInt8Array, boxes: Float64Array) -> UInt8Array:
+def _with_boxes(image: UInt8Array, boxes: Float64Array) -> UInt8Array:
     out = image.copy()
     for box in np.round(boxes).astype(int).tolist():
         cv2.rectangle(out, box[:2], box[2:], (0, 255, 0), 1)
     return out
 
 
-def _dotted(image: UInt8Array, points: Float64Array) -> UInt8Array:
+def _with_points(image: UInt8Array, points: Float64Array) -> UInt8Array:
     out = image.copy()
     for x, y in np.round(points).astype(int).tolist():
         cv2.circle(out, (x, y), 1, (0, 255, 0), -1)

@@ -1,4 +1,4 @@
-"""Trains the locator's two networks: `unmask train-locator`."""
+"""`unmask train-locator`: trains the locator's two networks, detector and aligner."""
 
 from __future__ import annotations
 
@@ -32,21 +32,22 @@ from unmask_sdk.training.nets.checkpoint import save_network
 
 from .compositing import Scene
 from .faces import load_backgrounds, load_faces
-from .tasks import AlignerTask, DetectorTask, Task
+from .tasks import AlignerTask, DetectorTask, TrainingTask
 
-TASKS: dict[str, type[Task]] = {"detector": DetectorTask, "aligner": AlignerTask}
+TASKS: dict[str, type[TrainingTask]] = {"detector": DetectorTask, "aligner": AlignerTask}
 EMA_DECAY = 0.998
+# Fraction of the steps in which the learning rate rises.
 WARM_UP = 0.04
 
 
 @dataclass(frozen=True)
-class FitConfig:
-    """How long and how fast one network learns.
+class NetworkTrainConfig:
+    """How long and how fast one network is trained.
 
     Attributes:
-        steps: Batches in all.
-        batch: Pictures in a batch.
-        rate: Highest learning rate; it warms up, then falls along a cosine to nothing.
+        steps: Number of batches.
+        batch: Images in a batch.
+        rate: Peak learning rate; it warms up, then falls along a cosine to 0.
     """
 
     steps: int
@@ -60,22 +61,22 @@ class FitConfig:
 
 @dataclass(frozen=True)
 class LocatorTrainConfig:
-    """What `unmask train-locator` needs.
+    """The configuration of `unmask train-locator`.
 
     Attributes:
-        faces: Folder of face pictures.
+        faces: Folder of face images.
         out: Folder for checkpoints, metrics, samples and weights.
-        landmarks: The npz with their meshes and splits; None is `landmarks.npz` in `faces`.
-        limit: Most training faces from each top-level folder of `faces`.
+        landmarks: Landmark file with meshes and splits; None is `landmarks.npz` in `faces`.
+        limit: Maximum number of training faces from each top-level folder of `faces`.
         val_limit: The same for validation.
-        per_person: Most pictures of one person.
-        backgrounds: Most backgrounds cut from the margins of faces.
+        per_person: Maximum number of images of one person.
+        backgrounds: Maximum number of backgrounds cut from the margins of faces.
         seed: Decides everything random.
-        device: `cpu` or `cuda`.
-        workers: Processes that draw pictures; 0 draws them in the training process.
+        device: `cpu`, `cuda` or `cuda:N`.
+        workers: Processes that draw images; 0 draws them in the training process.
         interval: Steps between checkpoints, metrics and samples.
-        detector: How the detector learns.
-        aligner: How the aligner learns.
+        detector: How the detector is trained.
+        aligner: How the aligner is trained.
     """
 
     faces: Path
@@ -89,8 +90,8 @@ class LocatorTrainConfig:
     device: str = "cpu"
     workers: int = 0
     interval: int = 500
-    detector: FitConfig = field(default_factory=lambda: FitConfig(6000, 16))
-    aligner: FitConfig = field(default_factory=lambda: FitConfig(4000, 64))
+    detector: NetworkTrainConfig = field(default_factory=lambda: NetworkTrainConfig(6000, 16))
+    aligner: NetworkTrainConfig = field(default_factory=lambda: NetworkTrainConfig(4000, 64))
 
     def __post_init__(self) -> None:
         check_range(self, "limit val_limit per_person interval", 1)
@@ -99,38 +100,38 @@ class LocatorTrainConfig:
         open_device(self.device)
 
 
-def read_config(path: Path, **changes: Any) -> LocatorTrainConfig:
+def read_config(path: Path, **overrides: Any) -> LocatorTrainConfig:
     """Reads a YAML configuration.
 
     Args:
-        path: The file; `faces` and `out` may be left to `changes`.
-        **changes: Values that go before the file's; None leaves the file's.
+        path: The file; `faces` and `out` may be in `overrides` instead.
+        **overrides: Values that replace the file's; None keeps the file's.
 
     Raises:
         ConfigError: If the file is missing or not YAML, or a key is unknown, missing or invalid.
     """
     values = read_yaml(path)
-    values |= {key: value for key, value in changes.items() if value is not None}
+    values |= {key: value for key, value in overrides.items() if value is not None}
     return build_dataclass(LocatorTrainConfig, values, path.name)
 
 
 def train(config: LocatorTrainConfig, *, only: str | None = None) -> dict[str, Path]:
-    """Trains detector and aligner, or one of them; goes on from checkpoints in `config.out`.
+    """Trains detector and aligner, or one of them; resumes from checkpoints in `config.out`.
 
     Args:
         config: The configuration.
         only: `detector` or `aligner`; None trains both.
 
     Returns:
-        Kind of network to its weight file.
+        Weight file by kind of network.
 
     Raises:
-        ConfigError: If `only` is neither.
+        ConfigError: If `only` is another name.
         InvalidInputError: If `config.out` cannot be written to.
         DataError: If faces, landmarks or a checkpoint cannot be read.
     """
     if only is not None and only not in TASKS:
-        raise ConfigError(f"only takes {' or '.join(TASKS)}; got {only!r}")
+        raise ConfigError(f"only must be {' or '.join(TASKS)}; got {only!r}")
     make_folder(config.out, "--out")
     landmarks = config.landmarks or config.faces / "landmarks.npz"
     check_splits(read_landmarks(landmarks), landmarks)
@@ -144,27 +145,27 @@ def train(config: LocatorTrainConfig, *, only: str | None = None) -> dict[str, P
             per_person=config.per_person,
             seed=config.seed,
         )
-        cut = load_backgrounds(faces, limit=config.backgrounds, seed=config.seed)
-        scenes.append(Scene(faces, cut))
+        backgrounds = load_backgrounds(faces, limit=config.backgrounds, seed=config.seed)
+        scenes.append(Scene(faces, backgrounds))
     kinds = [only] if only else list(TASKS)
-    return {kind: _fit(TASKS[kind](*scenes, config.seed), kind, config) for kind in kinds}
+    return {kind: _train_network(TASKS[kind](*scenes, config.seed), kind, config) for kind in kinds}
 
 
-def _fit(task: Task, kind: str, config: LocatorTrainConfig) -> Path:
-    fit: FitConfig = getattr(config, kind)
+def _train_network(task: TrainingTask, kind: str, config: LocatorTrainConfig) -> Path:
+    settings: NetworkTrainConfig = getattr(config, kind)
     torch.manual_seed(config.seed)
     device = open_device(config.device)
     graph = task.build().to(device, memory_format=torch.channels_last)
-    optimizer = torch.optim.AdamW(graph.parameters(), lr=fit.rate, weight_decay=0.01)
-    average = {k: v.detach().clone() for k, v in graph.state_dict().items()}
+    optimizer = torch.optim.AdamW(graph.parameters(), lr=settings.rate, weight_decay=0.01)
+    ema = {k: v.detach().clone() for k, v in graph.state_dict().items()}
     checkpoint = config.out / f"{kind}.pt"
     start = 0
     if checkpoint.exists():
-        start = _resume(checkpoint, graph, optimizer, average)
+        start = _resume(checkpoint, graph, optimizer, ema)
     loader = DataLoader(
-        task.data(),
-        batch_size=fit.batch,
-        sampler=range(start * fit.batch, fit.steps * fit.batch),
+        task.samples(),
+        batch_size=settings.batch,
+        sampler=range(start * settings.batch, settings.steps * settings.batch),
         num_workers=config.workers,
         collate_fn=task.collate,
     )
@@ -174,33 +175,35 @@ def _fit(task: Task, kind: str, config: LocatorTrainConfig) -> Path:
         Progress(*columns, TextColumn("{task.fields[loss]}"), TimeRemainingColumn()) as bar,
         (config.out / f"{kind}.jsonl").open("a") as log,
     ):
-        line = bar.add_task(kind, total=fit.steps, completed=start, loss="")
+        progress_task = bar.add_task(kind, total=settings.steps, completed=start, loss="")
         for step, batch in enumerate(loader, start + 1):
             for group in optimizer.param_groups:
-                group["lr"] = fit.rate * _rate(step / fit.steps)
+                group["lr"] = settings.rate * _rate_factor(step / settings.steps)
             graph.train()
             terms = _step(task, graph, optimizer, [b.to(device) for b in batch])
-            _follow(average, graph, min(EMA_DECAY, step / (step + 20)))
-            bar.update(line, advance=1, loss=" ".join(f"{k} {v:.3f}" for k, v in terms.items()))
-            if step % config.interval and step != fit.steps:
+            _update_ema(ema, graph, min(EMA_DECAY, step / (step + 20)))
+            bar.update(
+                progress_task, advance=1, loss=" ".join(f"{k} {v:.3f}" for k, v in terms.items())
+            )
+            if step % config.interval and step != settings.steps:
                 continue
-            state = {"graph": graph.state_dict(), "average": average, "step": step}
+            state = {"graph": graph.state_dict(), "average": ema, "step": step}
             save_checkpoint(checkpoint, state | {"optimizer": optimizer.state_dict()})
-            tested = task.build().to(device).eval()
-            tested.load_state_dict(average)
-            metrics, sample = task.evaluate(tested)
+            averaged = task.build().to(device).eval()
+            averaged.load_state_dict(ema)
+            metrics, sample_sheet = task.evaluate(averaged)
             record = {"step": step, **{k: round(float(v), 4) for k, v in terms.items()}, **metrics}
             log.write(json.dumps(record) + "\n")
             log.flush()
             console.print(json.dumps(record))
-            write_image(config.out / f"{kind}.png", sample)
+            write_image(config.out / f"{kind}.png", sample_sheet)
     weights = config.out / f"{kind}.safetensors"
-    save_network(weights, kind, graph.config, average)
+    save_network(weights, kind, graph.config, ema)
     return weights
 
 
 def _step(
-    task: Task, graph: nn.Module, optimizer: torch.optim.Optimizer, batch: list[Tensor]
+    task: TrainingTask, graph: nn.Module, optimizer: torch.optim.Optimizer, batch: list[Tensor]
 ) -> dict[str, Tensor]:
     with autocast(batch[0].device):
         terms = task.loss(graph, batch)
@@ -212,27 +215,28 @@ def _step(
     return {key: value.detach() for key, value in terms.items()}
 
 
-def _rate(progress: float) -> float:
+def _rate_factor(progress: float) -> float:
+    """Returns the learning rate relative to its peak, at a fraction of the steps."""
     if progress < WARM_UP:
         return progress / WARM_UP
     return float(0.5 + 0.5 * np.cos(np.pi * (progress - WARM_UP) / (1 - WARM_UP)))
 
 
 @torch.no_grad()
-def _follow(average: dict[str, Tensor], graph: nn.Module, decay: float) -> None:
+def _update_ema(ema: dict[str, Tensor], graph: nn.Module, decay: float) -> None:
     for key, value in graph.state_dict().items():
         if value.is_floating_point():
-            average[key].lerp_(value, 1 - decay)
+            ema[key].lerp_(value, 1 - decay)
         else:
-            average[key].copy_(value)
+            ema[key].copy_(value)
 
 
 def _resume(
-    path: Path, graph: nn.Module, optimizer: torch.optim.Optimizer, average: dict[str, Tensor]
+    path: Path, graph: nn.Module, optimizer: torch.optim.Optimizer, ema: dict[str, Tensor]
 ) -> int:
     with open_checkpoint(path) as state:
         graph.load_state_dict(state["graph"])
         optimizer.load_state_dict(state["optimizer"])
         for key, value in state["average"].items():
-            average[key].copy_(value)
+            ema[key].copy_(value)
         return int(state["step"])

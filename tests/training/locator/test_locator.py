@@ -1,4 +1,4 @@
-"""The locator's training, on one public-domain face; and the weights that are shipped."""
+"""The locator's training, on one public-domain face; and the shipped weights."""
 
 from __future__ import annotations
 
@@ -36,20 +36,20 @@ from unmask_sdk.training.synthesis.mesh import mean_face
 
 pytestmark = pytest.mark.slow
 
-# The astronaut's eye centres, by MediaPipe's mesh.
+# The astronaut's eye centers, by MediaPipe's mesh.
 EYES = np.array([[203.5, 102.2], [247.0, 104.6]])
 WEIGHTS = Path(training.__path__[0]) / "weights"
 
 
 def astronaut_mesh() -> np.ndarray:
-    """The mean face laid on the astronaut by the eyes."""
+    """Returns the mean face's mesh, placed on the astronaut by the eyes."""
     inverse = cv2.invertAffineTransform(crop_matrix(EYES))
     return transform_points(inverse, mean_face()).astype(np.float32)
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """A folder of faces with its landmark file, as a user would bring it."""
+    """A folder of faces with its landmark file, like a user's."""
     root = tmp_path_factory.mktemp("faces")
     mesh = astronaut_mesh()
     names, meshes = [], []
@@ -77,7 +77,7 @@ def scene(folder):
     return Scene(faces, load_backgrounds(faces, limit=20, seed=0))
 
 
-def test_faces_are_capped_by_person(folder):
+def test_faces_are_limited_by_person_and_data_set(folder):
     def count(**limits):
         table = folder / "landmarks.npz"
         return len(load_faces(folder, table, split="train", seed=0, **limits))
@@ -87,7 +87,7 @@ def test_faces_are_capped_by_person(folder):
     assert count(limit=1, per_person=9) == 1
 
 
-def test_pictures_in_folders_of_people_are_capped_together(folder, tmp_path):
+def test_folders_of_people_are_limited_together(folder, tmp_path):
     with np.load(folder / "landmarks.npz") as stored:
         arrays = dict(stored)
     for index, name in enumerate(arrays["name"]):
@@ -99,7 +99,7 @@ def test_pictures_in_folders_of_people_are_capped_together(folder, tmp_path):
     assert len(load_faces(*place, limit=9, per_person=1, **limits)) == 2
 
 
-def test_training_needs_faces_to_validate_with(folder, tmp_path):
+def test_training_needs_validation_faces(folder, tmp_path):
     with np.load(folder / "landmarks.npz") as stored:
         arrays = {**stored, "split": np.full(4, "train")}
     np.savez(tmp_path / "l.npz", **arrays)
@@ -110,21 +110,21 @@ def test_training_needs_faces_to_validate_with(folder, tmp_path):
         train(settings)
 
 
-def test_masked_face_differs_below_the_eyes(scene):
+def test_the_masked_image_differs_below_the_eyes(scene):
     for face in scene.faces:
-        changed = np.abs(face.masked.astype(int) - face.plain).max(-1) > 20
+        changed = np.abs(face.masked.astype(int) - face.bare).max(-1) > 20
         x0, y0, x1, y1 = mesh_box(face.mesh).astype(int)
         assert changed[(y0 + y1) // 2 : y1, x0:x1].mean() > 0.4
 
 
 @pytest.mark.parametrize("split", ["train", "nosuch"])
-def test_missing_faces_are_named(folder, tmp_path, split):
+def test_missing_faces_are_reported(folder, tmp_path, split):
     table = folder / "landmarks.npz"
     with pytest.raises(DataError, match=r"nosuch|cannot read"):
         load_faces(tmp_path, table, split=split, limit=9, per_person=9, seed=0)
 
 
-def test_mosaics_are_deterministic_and_show_their_boxes(scene):
+def test_mosaics_are_deterministic_and_contain_their_boxes(scene):
     for seed in range(12):
         image, boxes = draw_mosaic(scene, 256, np.random.default_rng(seed))
         again, _ = draw_mosaic(scene, 256, np.random.default_rng(seed))
@@ -132,11 +132,11 @@ def test_mosaics_are_deterministic_and_show_their_boxes(scene):
         assert image.shape == (256, 256, 3)
         assert image.dtype == np.uint8
         assert boxes.shape[1:] == (4,)
-        centres = (boxes[:, :2] + boxes[:, 2:]) / 2
-        assert ((centres > 0) & (centres < 256)).all()
+        centers = (boxes[:, :2] + boxes[:, 2:]) / 2
+        assert ((centers > 0) & (centers < 256)).all()
 
 
-def test_crops_show_left_before_right(scene):
+def test_points_of_crops_are_ordered_left_to_right(scene):
     drawn = [draw_crop(scene, np.random.default_rng(seed)) for seed in range(60)]
     faces = [points for _, points, is_face in drawn if is_face]
     assert 0.6 * len(drawn) < len(faces) < len(drawn)
@@ -145,7 +145,7 @@ def test_crops_show_left_before_right(scene):
     assert np.abs(np.array(faces).mean(0)[0] - [0.33, 0.34]).max() < 0.08
 
 
-def test_targets_are_what_decode_reads():
+def test_decoding_the_targets_returns_the_boxes():
     truth = np.array([[20, 30, 80, 100], [150, 140, 166, 160], [0, 120, 200, 380]], np.float32)
     heat, maps, weight = detector_targets(truth, 32)
     boxes, scores = decode_boxes(heat, maps)
@@ -155,24 +155,24 @@ def test_targets_are_what_decode_reads():
     assert weight.sum() == pytest.approx(3, abs=0.01)
 
 
-def test_perfect_answers_cost_next_to_nothing():
+def test_perfect_outputs_have_almost_no_loss():
     heat, maps, weight = detector_targets(np.array([[20, 30, 80, 100]], np.float32), 8)
-    wanted = [torch.from_numpy(a)[None] for a in (heat, maps, weight)]
-    logit = torch.where(wanted[0] == 1, 12.0, -12.0)
-    answer = torch.cat([logit[:, None], wanted[1].permute(0, 3, 1, 2)], 1)
-    right = detector_loss(answer, *wanted)
-    wrong = detector_loss(torch.zeros_like(answer), *wanted)
+    targets = [torch.from_numpy(a)[None] for a in (heat, maps, weight)]
+    logit = torch.where(targets[0] == 1, 12.0, -12.0)
+    output = torch.cat([logit[:, None], targets[1].permute(0, 3, 1, 2)], 1)
+    right = detector_loss(output, *targets)
+    wrong = detector_loss(torch.zeros_like(output), *targets)
     assert all(right[k] < 1e-3 < 0.3 < wrong[k] for k in right)
 
     points = torch.rand(4, 5, 2)
     is_face = torch.tensor([1.0, 1, 0, 1])
-    answer = torch.cat([(points - 0.5).flatten(1), (is_face[:, None] - 0.5) * 40], 1)
-    assert all(v < 1e-4 for v in aligner_loss(answer, points, is_face).values())
-    answer[2, :10] += 1  # no face there: its points do not count
-    assert all(v < 1e-4 for v in aligner_loss(answer, points, is_face).values())
+    output = torch.cat([(points - 0.5).flatten(1), (is_face[:, None] - 0.5) * 40], 1)
+    assert all(v < 1e-4 for v in aligner_loss(output, points, is_face).values())
+    output[2, :10] += 1  # no face there: its points do not count
+    assert all(v < 1e-4 for v in aligner_loss(output, points, is_face).values())
 
 
-def test_graphs_keep_their_contract():
+def test_outputs_have_the_documented_shapes_and_types():
     detector, aligner = DetectorGraph(DetectorConfig()), AlignerGraph(AlignerConfig())
     heat, box = detector.eval()(torch.randint(0, 256, (2, 96, 64, 3), dtype=torch.uint8))
     assert heat.shape == (2, 96 // CELL, 64 // CELL)
@@ -193,7 +193,7 @@ def test_wrong_sizes_are_refused(config, value):
         config(channels=value)
 
 
-def test_training_runs_resumes_and_writes_weights(folder, tmp_path):
+def test_training_resumes_and_writes_weights(folder, tmp_path):
     file = tmp_path / "tiny.yaml"
     file.write_text(
         "limit: 3\nval_limit: 1\ninterval: 2\n"
@@ -216,7 +216,7 @@ def test_training_runs_resumes_and_writes_weights(folder, tmp_path):
 
 
 def training_configs():
-    """The sizes that training builds."""
+    """Returns the sizes that training builds."""
     from types import SimpleNamespace
 
     return SimpleNamespace(detector=DetectorConfig(), aligner=AlignerConfig())
@@ -226,7 +226,7 @@ def training_configs():
     ("text", "message"),
     [("[1, 2]", "mapping"), ("stpes: 3", "stpes"), ("{", "YAML"), ("limit: 3", "faces")],
 )
-def test_wrong_configurations_are_named(tmp_path, text, message):
+def test_wrong_configurations_are_reported(tmp_path, text, message):
     file = tmp_path / "wrong.yaml"
     file.write_text(text)
     with pytest.raises(ConfigError, match=message):
@@ -238,10 +238,10 @@ def locator():
     return load_locator(WEIGHTS)
 
 
-def placed(image, size, height, roll, centre=None):
-    """The astronaut in a grey photo: face of so many px, so much roll. Gives photo and eyes."""
+def placed(image, size, height, roll, center=None):
+    """Returns a gray photo with the astronaut at a face height and roll, and the eyes in it."""
     scale = height / 109
-    middle = size / 2 if centre is None else centre
+    middle = size / 2 if center is None else center
     matrix = cv2.getRotationMatrix2D((225.6, 122.6), roll, scale)
     matrix[:, 2] += middle - np.array([225.6, 122.6])
     source = image
@@ -269,12 +269,12 @@ def test_shipped_weights_find_the_astronaut(locator, kind, size, height, roll):
     assert min(off) <= max(0.1, 1.5 / distance)
 
 
-def test_shipped_weights_find_a_face_cut_by_the_frame(locator):
-    photo, eyes = placed(skimage.data.astronaut(), 400, 200, 0, centre=np.array([60.0, 200.0]))
+def test_shipped_weights_find_a_face_at_the_edge_of_the_photo(locator):
+    photo, eyes = placed(skimage.data.astronaut(), 400, 200, 0, center=np.array([60.0, 200.0]))
     (face,) = locator(photo)
     assert np.linalg.norm(face.eyes - eyes, axis=1).max() < 8
 
 
 @pytest.mark.parametrize("name", ["chelsea", "rocket", "coffee"])
-def test_shipped_weights_see_no_face_where_none_is(locator, name):
+def test_shipped_weights_find_no_face_in_photos_without_one(locator, name):
     assert locator(getattr(skimage.data, name)()) == []
