@@ -1,4 +1,4 @@
-"""Cutting and pasting: exact where nothing is pasted, near where the same is pasted back."""
+"""Blending: exact where nothing is blended, near where the photo's own crop is blended back."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ transforms = st.tuples(
 
 
 def placed(x: float, y: float, pixels: float, angle: float) -> np.ndarray:
-    """Photo-to-crop matrix: crop centre at (x, y), photo pixels to a crop pixel, angle."""
+    """Photo-to-crop matrix: crop center at (x, y), photo pixels per crop pixel, angle."""
     c, s = np.cos(angle) / pixels, np.sin(angle) / pixels
     return np.array([[c, -s, 127.5 - c * x + s * y], [s, c, 127.5 - s * x - c * y]])
 
 
 def reach(mask: np.ndarray, matrix: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    """Photo pixels that may change: within the documented distance of the mask, and one pixel."""
+    """Photo pixels that may change: within the documented distance of the mask, plus one pixel."""
     away = cv2.distanceTransform((mask < 8).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
     grid = np.stack(np.meshgrid(np.arange(shape[1]), np.arange(shape[0])), -1)
     points = transform_points(matrix, grid)
     pixels = 1 / np.hypot(matrix[0, 0], matrix[1, 0])
-    # Interpolation looks a pixel further, in the coarser of photo and crop.
+    # Interpolation reads one more pixel, of the coarser of photo and crop.
     limit = WIDEN + FADE + 1.5 + 2.5 * max(1, 1 / pixels)
     inside = ((points > -2 / pixels - 1) & (points < 256 + 2 / pixels)).all(-1)
     nearest = np.clip(np.rint(points), 0, 255).astype(int)
@@ -61,7 +61,7 @@ def test_pixels_away_from_the_mask_are_untouched(transform, kind):
 
 @settings(max_examples=30, deadline=None)
 @given(transforms)
-def test_an_empty_mask_changes_nothing(transform):
+def test_empty_mask_changes_nothing(transform):
     photo = NOISE.copy()
     assert (
         blend_crop(photo, np.zeros((256, 256, 3), np.uint8), MASK * 0, placed(*transform)) is None
@@ -70,7 +70,7 @@ def test_an_empty_mask_changes_nothing(transform):
 
 
 @given(st.integers(-100, 200), st.integers(-100, 100))
-def test_a_crop_pasted_back_where_it_was_is_the_photo(dx, dy):
+def test_crop_blended_back_equals_the_photo(dx, dy):
     matrix = np.array([[1.0, 0, -dx], [0, 1.0, -dy]])
     photo = NOISE.copy()
     blend_crop(photo, warp_crop(photo, matrix), np.full_like(MASK, 255), matrix)
@@ -79,7 +79,7 @@ def test_a_crop_pasted_back_where_it_was_is_the_photo(dx, dy):
 
 @pytest.mark.parametrize("pixels", [0.3, 0.5, 0.9, 1.1, 2.0, 4.0, 9.0])
 @pytest.mark.parametrize("angle", [0.0, 0.6, -2.5])
-def test_a_smooth_crop_pasted_back_stays_the_photo(pixels, angle):
+def test_smooth_crop_blended_back_is_near_the_photo(pixels, angle):
     y, x = np.mgrid[:900, :1200]
     wave = 128 + 60 * np.sin(x / (40 * pixels)) + 60 * np.cos(y / (30 * pixels))
     photo = np.repeat(wave[..., None], 3, 2).astype(np.uint8)
@@ -93,7 +93,7 @@ def test_a_smooth_crop_pasted_back_stays_the_photo(pixels, angle):
 
 
 @pytest.mark.parametrize("pixels", [0.3, 1.0, 4.0])
-def test_the_mask_is_replaced_whole(pixels):
+def test_mask_is_replaced_completely(pixels):
     matrix = placed(160, 120, pixels, 0.3)
     photo = np.zeros((240, 320, 3), np.uint8)
     photo[...] = (20, 60, 230)
@@ -104,17 +104,17 @@ def test_the_mask_is_replaced_whole(pixels):
     clipped = np.clip(points, 0, 255)
     inside &= MASK[clipped[..., 1], clipped[..., 0]] == 255
     error = np.abs(photo[inside].astype(int) - (200, 150, 120))
-    # A pixel of a small face that straddles the edge is a mixture.
+    # In a small face a pixel across the edge is a mixture.
     assert error.max() <= (0 if pixels >= 1 else 45)
 
 
-def test_opacity_covers_the_mask_and_ends_soon():
+def test_opacity_covers_the_mask_and_fades_out():
     cover = blend_opacity(MASK)
     assert cover.min() >= 0
     assert (cover[MASK > 0] == 1).all()
     away = cv2.distanceTransform((MASK == 0).astype(np.uint8), cv2.DIST_L2, 5)
     assert (cover[away > WIDEN + FADE + 1] == 0).all()
-    # No step that could be seen: neighbours differ by less than half.
+    # No visible step: neighbors differ by less than half.
     assert max(np.abs(np.diff(cover, axis=a)).max() for a in (0, 1)) < 0.5
     everywhere = blend_opacity(np.full((256, 256), 255, np.uint8))
     edge = np.concatenate([everywhere[0], everywhere[-1], everywhere[:, 0], everywhere[:, -1]])
@@ -133,13 +133,13 @@ def test_sides_beyond_16_bits_work():
 
 
 @pytest.mark.parametrize("pixels", [0.4, 3.0])
-def test_tiles_meet_without_a_line(pixels, monkeypatch):
+def test_tiles_join_without_a_seam(pixels, monkeypatch):
     crop = cv2.GaussianBlur(RNG.integers(0, 256, (256, 256, 3), np.uint8), (0, 0), 4)
-    pictures = []
+    images = []
     for side in (10_000, 37):
         monkeypatch.setattr("unmask_sdk.compositing.blend._TILE", side)
         photo = NOISE.copy()
         assert blend_crop(photo, crop, MASK, placed(160, 60, pixels, 0.4)) is not None
-        pictures.append(photo.astype(int))
-    # Interpolation counts in thirty-seconds of a pixel, from each tile's corner.
-    assert np.abs(pictures[0] - pictures[1]).max() <= 2
+        images.append(photo.astype(int))
+    # Interpolation rounds to 1/32 of a pixel, from each tile's corner.
+    assert np.abs(images[0] - images[1]).max() <= 2
