@@ -16,7 +16,7 @@ from unmask_sdk.training.unmasker.perceptual_loss import BLOCKS, WIDTHS
 
 
 @pytest.fixture(scope="session")
-def pack(faces_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> CropCache:
+def crop_cache(faces_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> CropCache:
     """The eight training faces at 64 px, with two masks each."""
     plan = CropCacheConfig(size=64, variants=2, split="train", per_person=None, limit=None)
     faces = read_landmarks(faces_folder / "landmarks.npz")

@@ -44,10 +44,13 @@ def average_face(
     total = np.zeros((side, side, 3))
     for image, mesh in zip(images, meshes, strict=True):
         resized = cv2.resize(image, (side, side), interpolation=cv2.INTER_CUBIC)
-        transform = PiecewiseAffineTransform.from_estimate(
+        # scikit-image has no types.
+        transform = PiecewiseAffineTransform.from_estimate(  # type: ignore[no-untyped-call]
             np.concatenate([mean, border * side]), np.concatenate([mesh, border * side])
         )
-        total += warp(resized, transform, mode="edge", preserve_range=True)
+        total += warp(  # type: ignore[no-untyped-call]
+            resized, transform, mode="edge", preserve_range=True
+        )
     average = (total / len(faces)).astype(np.float32)
     # Averaging softens the features; an unsharp mask sharpens them again.
     sharp = average + 0.9 * (average - cv2.GaussianBlur(average, (0, 0), 2.2 * side / SIDE))

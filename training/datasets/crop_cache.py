@@ -1,9 +1,10 @@
-"""Packs: crops with masks on them, rendered once and then read by every epoch.
+"""Crop caches: crops with masks, rendered once and read in every epoch.
 
-A pack is a folder of plain arrays that are memory-mapped, so it can be larger than memory:
-`truth.npy` uint8 `[N, S, S, 3]`, `valid.npy` uint8 `[N, S, S]` (255 where the source picture has
-data), and for each variant V `masked_V.npy` and `mask_V.npy`, beside `pack.json`. On disk a face
-takes `4 * S * S * (1 + variants)` bytes: 786 kB at 256 px with two variants.
+A crop cache is a folder of plain arrays that are memory-mapped, so it can be larger than memory:
+`truth.npy` uint8 `[N, S, S, 3]`, `valid.npy` uint8 `[N, S, S]` (255 where the source image has
+data), for each variant V `masked_V.npy` and `mask_V.npy` of the same shapes, and `pack.json`,
+which says what they were made of. A face takes `4 * S * S * (1 + variants)` bytes: 786 kB at
+256 px with two variants.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from rich.progress import track
@@ -32,12 +34,27 @@ from .crops import EYE_JITTER, read_crop, seed_from_name
 from .landmark_file import FaceRecord
 from .selection import select_faces
 
-HOW_TO_MAKE_ROOM = "free some space, use fewer faces with --limit, or choose another --run"
+INDEX = "pack.json"
+HOW_TO_FREE_SPACE = "free some space, use fewer faces with --limit, or choose another --run"
 
 
 @dataclass(frozen=True)
 class CropCacheConfig:
-    """What a pack is made of; stored in `pack.json` and compared before a pack is used again."""
+    """What a crop cache is made of.
+
+    It is stored in `pack.json` and compared before a cache is used again, so the names of the
+    fields must not change.
+
+    Attributes:
+        size: Side of the crops in pixels.
+        variants: Masks for each face.
+        split: Split of the faces.
+        per_person: At most this many faces of one person; `None` for no limit.
+        limit: At most this many faces; `None` for no limit.
+        jitter: Standard deviation of the eyes' displacement, in pixels of a 256 px crop.
+        hard_share: Fraction of masks that are hard to find (see `synthesis.hard_masks`).
+        version: Increased when the same configuration renders other crops.
+    """
 
     size: int
     variants: int
@@ -49,106 +66,107 @@ class CropCacheConfig:
     version: int = 3
 
     def choose(self, faces: list[FaceRecord]) -> list[FaceRecord]:
-        """The faces that go into the pack."""
+        """Returns the faces that are in the cache, in its order."""
         return select_faces(faces, split=self.split, per_person=self.per_person, limit=self.limit)
 
     def shapes(self, count: int) -> dict[str, tuple[int, ...]]:
-        """The files of a pack of so many faces, with their arrays' shapes."""
-        picture, plane = (count, self.size, self.size, 3), (count, self.size, self.size)
-        files: dict[str, tuple[int, ...]] = {"truth.npy": picture, "valid.npy": plane}
+        """Returns the array files of a cache of `count` faces, with their shapes."""
+        image, plane = (count, self.size, self.size, 3), (count, self.size, self.size)
+        files: dict[str, tuple[int, ...]] = {"truth.npy": image, "valid.npy": plane}
         for variant in range(self.variants):
-            files |= {f"masked_{variant}.npy": picture, f"mask_{variant}.npy": plane}
+            files |= {f"masked_{variant}.npy": image, f"mask_{variant}.npy": plane}
         return files
 
-    def folder(self, cache: Path, count: int) -> Path:
-        """Where the pack of so many faces lies."""
-        return cache / f"{self.split}-{self.size}-{self.variants}-{count}"
+    def folder(self, root: Path, count: int) -> Path:
+        """Returns the folder under `root` of a cache of `count` faces."""
+        return root / f"{self.split}-{self.size}-{self.variants}-{count}"
 
 
 def _render(
-    item: tuple[int, FaceRecord], folder: Path, plan: CropCacheConfig
+    item: tuple[int, FaceRecord], folder: Path, config: CropCacheConfig
 ) -> tuple[int, list[UInt8Array]]:
     index, face = item
-    crop = read_crop(folder, face, plan.size, jitter=plan.jitter)
+    crop = read_crop(folder, face, config.size, jitter=config.jitter)
     arrays = [crop.truth, crop.valid]
-    for variant in range(plan.variants):
-        # Types in equal parts, a different one for each variant of a face.
+    for variant in range(config.variants):
+        # Mask types in equal parts, a different one for each variant of a face.
         kind = MASK_TYPES[(index + variant) % len(MASK_TYPES)]
         seed = seed_from_name(face.name, 1 + variant)
-        hard = bool(np.random.default_rng((seed, 2)).random() < plan.hard_share)
+        hard = bool(np.random.default_rng((seed, 2)).random() < config.hard_share)
         image, mask, _ = crop.masked(kind=kind, seed=seed, hard=hard)
         arrays += [image, mask]
     return index, arrays
 
 
-def _contents(
-    faces_folder: Path, faces: list[FaceRecord], plan: CropCacheConfig
+def _index(
+    faces_folder: Path, faces: list[FaceRecord], config: CropCacheConfig
 ) -> dict[str, object]:
-    """What `pack.json` holds: equal for equal plans, landmarks and pictures only."""
+    """Returns the content of `pack.json`: equal only for equal config, landmarks and images."""
     digest = hashlib.sha256()
     for face in faces:
-        picture = faces_folder / face.name
+        image = faces_folder / face.name
         try:
-            status = picture.stat()
+            status = image.stat()
         except OSError as error:
             raise DataError(
-                f"cannot read {picture}: {error.strerror}; mend the faces folder, or take this "
-                "name out of the landmark file"
+                f"cannot read {image}: {error.strerror}; restore it, or remove this name from "
+                "the landmark file"
             ) from None
         digest.update(face.landmarks.tobytes())
         digest.update(f"{face.name} {status.st_size} {status.st_mtime_ns}\n".encode())
     names = [face.name for face in faces]
-    return {"plan": asdict(plan), "names": names, "digest": digest.hexdigest()}
+    return {"plan": asdict(config), "names": names, "digest": digest.hexdigest()}
 
 
-def _is_current(out: Path, plan: CropCacheConfig, contents: dict[str, object], count: int) -> bool:
+def _is_current(folder: Path, config: CropCacheConfig, index: dict[str, object], n: int) -> bool:
     try:
-        stored = json.loads((out / "pack.json").read_text())
-        sizes = {file: (out / file).stat().st_size for file in plan.shapes(count)}
-    except (OSError, ValueError):  # Not there, or damaged: it is made again.
+        stored = json.loads((folder / INDEX).read_text())
+        sizes = {file: (folder / file).stat().st_size for file in config.shapes(n)}
+    except (OSError, ValueError):  # Missing or damaged: it is rendered again.
         return False
-    return stored == contents and all(
-        sizes[file] > math.prod(shape) for file, shape in plan.shapes(count).items()
+    return bool(stored == index) and all(
+        sizes[file] > math.prod(shape) for file, shape in config.shapes(n).items()
     )
 
 
 def check_disk_space(
-    faces_folder: Path, faces: list[FaceRecord], plans: Iterable[CropCacheConfig], run: Path
+    faces_folder: Path, faces: list[FaceRecord], configs: Iterable[CropCacheConfig], run: Path
 ) -> None:
-    """Checks that the disk can take all the packs that are still to be rendered.
+    """Checks that all crop caches that are still to be rendered fit on the disk.
 
     Args:
-        faces_folder: Where the faces' names start.
+        faces_folder: The folder that the faces' names are relative to.
         faces: The set.
-        plans: Plans of all packs.
-        run: A folder on the disk that they will lie on; packs lie in its folder `packs`.
+        configs: Configurations of all caches.
+        run: A folder on the same disk; the caches are in its folder `packs`.
 
     Raises:
-        DataError: If it cannot, saying how much is needed and how much is free.
+        DataError: If they do not fit; the message says how much is needed and how much is free.
     """
     needs: dict[Path, int] = {}
-    for plan in set(plans):
-        chosen = plan.choose(faces)
-        out = plan.folder(run / "packs", len(chosen))
-        if not _is_current(out, plan, _contents(faces_folder, chosen, plan), len(chosen)):
-            # A pack that is made again is written over, and so is one with other masks.
-            needs[out] = sum(map(math.prod, plan.shapes(len(chosen)).values())) - sum(
-                file.stat().st_size for file in out.glob("*.npy")
+    for config in set(configs):
+        chosen = config.choose(faces)
+        folder = config.folder(run / "packs", len(chosen))
+        index = _index(faces_folder, chosen, config)
+        if not _is_current(folder, config, index, len(chosen)):
+            # The files of an outdated cache are overwritten, also those of one with other masks.
+            needs[folder] = sum(map(math.prod, config.shapes(len(chosen)).values())) - sum(
+                file.stat().st_size for file in folder.glob("*.npy")
             )
     needed = sum(needs.values())
     free = shutil.disk_usage(run).free
     if needed > free:
         raise DataError(
-            f"the faces need {needed / 1e9:.1f} GB of disk once packed, and {run} has "
-            f"{free / 1e9:.1f} GB free; {HOW_TO_MAKE_ROOM}"
+            f"the crops of the faces need {needed / 1e9:.1f} GB of disk, and {run} has "
+            f"{free / 1e9:.1f} GB free; {HOW_TO_FREE_SPACE}"
         )
 
 
-def _reserve(path: Path, shape: tuple[int, ...]) -> np.ndarray:
-    """Makes an array on disk whose every byte has its place.
+def _reserve(path: Path, shape: tuple[int, ...]) -> np.memmap[Any, np.dtype[np.uint8]]:
+    """Creates an array on disk and allocates every byte of it.
 
-    A mapped file is sparse at first; if the disk fills later, writing to the map is no error but
-    a signal that ends the process.
+    A mapped file is sparse at first. If the disk fills up later, writing to the map raises no
+    error; it ends the process by a signal.
     """
     array = np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=shape)
     if hasattr(os, "posix_fallocate"):
@@ -156,34 +174,47 @@ def _reserve(path: Path, shape: tuple[int, ...]) -> np.ndarray:
             try:
                 os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
             except OSError as error:
-                # Some file systems cannot reserve; there, checking the free space must do.
+                # Some file systems cannot allocate; there the check of the free space must do.
                 if error.errno not in (errno.EINVAL, errno.EOPNOTSUPP):
                     raise
     return array
 
 
 def write_crop_cache(
-    faces_folder: Path, faces: list[FaceRecord], plan: CropCacheConfig, out: Path, workers: int
+    faces_folder: Path, faces: list[FaceRecord], config: CropCacheConfig, out: Path, workers: int
 ) -> None:
-    """Renders a pack into `out`; `pack.json` is written last, so a half-made pack is never used."""
+    """Renders a crop cache.
+
+    `pack.json` is written last, so that an incomplete cache is never used.
+
+    Args:
+        faces_folder: The folder that the faces' names are relative to.
+        faces: The faces to render.
+        config: How to render them.
+        out: Folder to write to.
+        workers: Number of processes that render.
+
+    Raises:
+        DataError: If there are no faces, if an image cannot be read, or if the disk is full.
+    """
     if not faces:
         raise DataError(
-            f"no faces in split {plan.split!r}; look at the landmark file's split array"
+            f"no faces in split {config.split!r}; check the array split of the landmark file"
         )
-    contents = _contents(faces_folder, faces, plan)
-    shapes = plan.shapes(len(faces))
+    index = _index(faces_folder, faces, config)
+    shapes = config.shapes(len(faces))
     try:
         out.mkdir(parents=True, exist_ok=True)
-        (out / "pack.json").unlink(missing_ok=True)
+        (out / INDEX).unlink(missing_ok=True)
         arrays = [_reserve(out / file, shape) for file, shape in shapes.items()]
     except OSError as error:
         for file in shapes:
             (out / file).unlink(missing_ok=True)
         needed = sum(map(math.prod, shapes.values()))
         raise DataError(
-            f"cannot reserve {needed / 1e9:.1f} GB in {out}: {error.strerror}; {HOW_TO_MAKE_ROOM}"
+            f"cannot reserve {needed / 1e9:.1f} GB in {out}: {error.strerror}; {HOW_TO_FREE_SPACE}"
         ) from None
-    render = partial(_render, folder=faces_folder, plan=plan)
+    render = partial(_render, folder=faces_folder, config=config)
 
     def results() -> Iterator[tuple[int, list[UInt8Array]]]:
         if workers <= 1:
@@ -192,23 +223,33 @@ def write_crop_cache(
         with ProcessPoolExecutor(workers) as pool:
             yield from pool.map(render, enumerate(faces), chunksize=16)
 
-    for index, images in track(results(), f"packing {plan.split} {plan.size}", total=len(faces)):
+    label = f"rendering {config.split} {config.size}"
+    for row, images in track(results(), label, total=len(faces)):
         for array, image in zip(arrays, images, strict=True):
-            array[index] = image
+            array[row] = image
     for array in arrays:
         array.flush()
-    atomic_write(out / "pack.json", json.dumps(contents).encode())
+    atomic_write(out / INDEX, json.dumps(index).encode())
 
 
 class CropCache:
-    """An opened pack; arrays are memory-mapped and read-only."""
+    """An opened crop cache; its arrays are memory-mapped and read-only.
+
+    Attributes:
+        config: What it was made of.
+        names: Names of its faces, one per row.
+        truth: uint8 `[N, S, S, 3]` RGB, crops without masks.
+        valid: uint8 `[N, S, S]`, 255 where the source image has data.
+        masked: For each variant, uint8 `[N, S, S, 3]` RGB, crops with masks.
+        mask: For each variant, uint8 `[N, S, S]`, coverage of the masks.
+    """
 
     def __init__(self, folder: Path) -> None:
-        stored = json.loads((folder / "pack.json").read_text())
-        self.plan = CropCacheConfig(**stored["plan"])
+        stored = json.loads((folder / INDEX).read_text())
+        self.config = CropCacheConfig(**stored["plan"])
         self.names: list[str] = stored["names"]
-        files = self.plan.shapes(len(self.names))
-        arrays = [np.load(folder / file, mmap_mode="r") for file in files]
+        files = self.config.shapes(len(self.names))
+        arrays: list[UInt8Array] = [np.load(folder / file, mmap_mode="r") for file in files]
         self.truth, self.valid = arrays[:2]
         self.masked, self.mask = arrays[2::2], arrays[3::2]
 
@@ -219,17 +260,25 @@ class CropCache:
 def open_crop_cache(
     faces_folder: Path,
     faces: list[FaceRecord],
-    plan: CropCacheConfig,
-    cache: Path,
+    config: CropCacheConfig,
+    root: Path,
     workers: int = 1,
 ) -> CropCache:
-    """Opens the pack of a plan under `cache`, rendering it first if it is not there.
+    """Opens the crop cache of a configuration under `root`, and renders it first if needed.
 
-    A pack is used again if plan, names and landmarks are the same, and the pictures' sizes and
-    times of change too.
+    A cache is used again if the configuration, the names and the landmarks are the same, and also
+    the sizes and modification times of the images.
+
+    Args:
+        faces_folder: The folder that the faces' names are relative to.
+        faces: The set; the configuration chooses from it.
+        config: What the cache is made of.
+        root: The folder that holds all caches.
+        workers: Number of processes that render.
     """
-    chosen = plan.choose(faces)
-    out = plan.folder(cache, len(chosen))
-    if not _is_current(out, plan, _contents(faces_folder, chosen, plan), len(chosen)):
-        write_crop_cache(faces_folder, chosen, plan, out, workers)
-    return CropCache(out)
+    chosen = config.choose(faces)
+    folder = config.folder(root, len(chosen))
+    index = _index(faces_folder, chosen, config)
+    if not _is_current(folder, config, index, len(chosen)):
+        write_crop_cache(faces_folder, chosen, config, folder, workers)
+    return CropCache(folder)

@@ -6,6 +6,7 @@ import zipfile
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
@@ -93,13 +94,17 @@ def write_landmarks(path: Path, faces: list[FaceRecord]) -> None:
     Raises:
         DataError: If the file cannot be written.
     """
-    arrays = {
-        "name": np.array([face.name for face in faces]),
-        "split": np.array([face.split for face in faces]),
-        "person": np.array([face.person for face in faces]),
-        "landmarks": np.stack([face.landmarks for face in faces]).astype(np.float32),
-    }
+
+    def write(file: BinaryIO) -> None:
+        np.savez_compressed(
+            file,
+            name=np.array([face.name for face in faces]),
+            split=np.array([face.split for face in faces]),
+            person=np.array([face.person for face in faces]),
+            landmarks=np.stack([face.landmarks for face in faces]).astype(np.float32),
+        )
+
     try:
-        atomic_write(path, lambda file: np.savez_compressed(file, **arrays))
+        atomic_write(path, write)
     except OSError as error:
         raise DataError(f"cannot write {path}: {error.strerror}") from None

@@ -125,7 +125,7 @@ def test_a_run_needs_a_folder_and_disk_space(faces_folder, tmp_path):
     faces = read_landmarks(faces_folder / "landmarks.npz")
     plan = CropCacheConfig(size=2**20, variants=1, split="train", per_person=None, limit=None)
     (tmp_path / "run").mkdir()
-    with pytest.raises(DataError, match=r"GB of disk once packed.*--limit"):
+    with pytest.raises(DataError, match=r"GB of disk.*--limit"):
         check_disk_space(faces_folder, faces, [plan], tmp_path / "run")
     assert not (tmp_path / "run" / "packs").exists()
 
@@ -211,9 +211,9 @@ def test_training_the_segmentation_alone_keeps_the_generator(faces_folder, tmp_p
     assert "reconstruction" not in line
 
 
-def test_after_removing_a_mask_only_its_residue_is_labeled_mask(pack):
+def test_after_removing_a_mask_only_its_residue_is_labeled_mask(crop_cache):
     trainer = Trainer(config(), torch.device("cpu"))
-    batch = read_batch(pack, np.arange(4), 0, torch.device("cpu"))
+    batch = read_batch(crop_cache, np.arange(4), 0, torch.device("cpu"))
     with torch.no_grad():
         # Untrained weights give probabilities near one half: make them confident.
         trainer.ema.segmenter.head[1].weight.mul_(120)
