@@ -1,4 +1,4 @@
-"""The smallest runtime that keeps every promise: paints the lower half in its mean colour."""
+"""A runtime for the unmasker only: fills the lower half of each crop with its mean color."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ ENTRY = RuntimeEntry(
     precisions=("fp32",),
     devices=("cpu",),
     platforms=("linux", "darwin", "win32"),
-    roles=("unmasker",),
     fix="pip install unmask-sdk-painter",
+    roles=("unmasker",),
 )
 
 
@@ -37,7 +37,7 @@ class PainterRuntime(Runtime[str]):
             precision=self.artifact.precision,
             threads=threads,
         )
-        return "brush", info
+        return "no state", info
 
     def _run(self, handle: str, inputs: Sequence[AnyArray]) -> Sequence[AnyArray]:
         (images,) = inputs
