@@ -1,10 +1,15 @@
-"""The device that a training command runs on."""
+"""The device that a training command runs on, and moving networks to it."""
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 import torch
+from torch import nn
 
 from unmask_sdk.errors import ConfigError
+
+Network = TypeVar("Network", bound=nn.Module)
 
 
 def open_device(name: str) -> torch.device:
@@ -22,3 +27,13 @@ def open_device(name: str) -> torch.device:
     if kind == "cuda" and int(number or 0) >= torch.cuda.device_count():
         raise ConfigError(f"device {name}: PyTorch sees no such GPU; use --device cpu")
     return torch.device(name)
+
+
+def to_channels_last(network: Network, device: torch.device) -> Network:
+    """Moves a network to a device, in the channels-last layout, and returns it.
+
+    Convolutions are faster in this layout, on CPUs and on GPUs with tensor cores.
+    """
+    # The overloads that PyTorch declares lack this one, which it documents.
+    network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return network

@@ -11,14 +11,15 @@ def computes_in_bfloat16(device: torch.device) -> bool:
     """Returns whether a device has bfloat16 instructions, rather than emulating them."""
     if device.type == "cuda":
         with torch.cuda.device(device):
-            return torch.cuda.is_bf16_supported(including_emulation=False)
+            return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     if platform.machine().lower() in ("x86_64", "amd64"):
         # Every CPU with amx_bf16 has avx512_bf16 too. oneDNN's own check, below, is no help here:
         # it accepts any AVX-512 CPU and emulates.
         return torch.cpu._is_avx512_bf16_supported()
-    return torch.backends.mkldnn.is_available() and bool(
-        torch.ops.mkldnn._is_mkldnn_bf16_supported()
-    )
+    # Builds without oneDNN, such as those for macOS, do not have the operator.
+    if not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]  # not annotated
+        return False
+    return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 
 def autocast(device: torch.device) -> torch.autocast:

@@ -98,10 +98,12 @@ def degrade(image: UInt8Array, rng: np.random.Generator) -> UInt8Array:
     if rng.random() < 0.4:
         noise = rng.standard_normal((size // 2, size, 3), dtype=np.float32) * rng.uniform(1, 10)
         x += np.concatenate([noise, -noise[::-1]])[:size]
-    out = np.clip(x, 0, 255).astype(np.uint8)
+    out: UInt8Array = np.clip(x, 0, 255).astype(np.uint8)
     if rng.random() < 0.5:
         _, code = cv2.imencode(".jpg", out, [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(25, 95))])
-        out = cv2.imdecode(code, cv2.IMREAD_COLOR).astype(np.uint8)
+        decoded = cv2.imdecode(code, cv2.IMREAD_COLOR)
+        assert decoded is not None, "OpenCV cannot read the JPEG that it wrote"
+        out = decoded.astype(np.uint8)
     return out
 
 

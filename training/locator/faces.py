@@ -118,10 +118,10 @@ def draw_cap(image: UInt8Array, mesh: Float32Array, rng: np.random.Generator) ->
     cover = np.zeros(image.shape[:2], np.float32)
     points = np.round(np.array(outline) * 16).astype(np.int32)
     cv2.fillPoly(cover, [points], 1.0, cv2.LINE_AA, 4)
-    cover = cv2.GaussianBlur(cover, (0, 0), 1.0)[..., None]
+    opacity = cv2.GaussianBlur(cover, (0, 0), 1.0)[..., None]
     shade = np.linspace(rng.uniform(0.6, 1.2), rng.uniform(0.6, 1.2), image.shape[1])
     color = rng.uniform(5, 220, 3) * shade[None, :, None]
-    return (image * (1 - cover) + np.clip(color, 0, 255) * cover).astype(np.uint8)
+    return (image * (1 - opacity) + np.clip(color, 0, 255) * opacity).astype(np.uint8)
 
 
 def load_backgrounds(faces: list[FaceSample], *, limit: int, seed: int) -> list[UInt8Array]:

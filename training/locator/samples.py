@@ -112,7 +112,7 @@ def _wrong_box(box: Float64Array, rng: np.random.Generator) -> Float64Array:
 def _random_rotation(rng: np.random.Generator, mirror: bool) -> Float64Array:
     """Returns a random roll, after a shear and squeeze like those of yaw or of a close lens."""
     roll = float(rng.uniform(-48, 48) if rng.random() < 0.3 else rng.normal(0, 12))
-    matrix = np.asarray(cv2.getRotationMatrix2D((0, 0), roll, 1.0))
+    matrix = np.asarray(cv2.getRotationMatrix2D((0, 0), roll, 1.0), np.float64)
     if rng.random() < 0.4:
         squeeze = np.array([[rng.uniform(0.72, 1.08), 0, 0], [rng.normal(0, 0.06), 1, 0]])
         matrix = compose_transforms(matrix, squeeze)

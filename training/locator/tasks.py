@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Generic, TypeAlias, TypeVar
 
 import cv2
 import numpy as np
@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
-from unmask_sdk.core.arrays import AnyArray, Float64Array, UInt8Array
+from unmask_sdk.core.arrays import Float64Array, UInt8Array
 from unmask_sdk.core.locator_sizes import ALIGN_SIZE
 from unmask_sdk.faces.align import CROP_EYE_DISTANCE
 from unmask_sdk.faces.detector_postprocess import CELL, decode_boxes, iou, nms
@@ -36,7 +36,9 @@ VAL_SEED = 7919
 SHEET_COLUMNS = 8
 SHEET_ROWS = 4
 
-Sample = tuple[AnyArray, ...]
+# Arrays and numbers.
+Sample: TypeAlias = tuple[Any, ...]
+Graph = TypeVar("Graph", bound=nn.Module)
 
 
 class RandomSamples(Dataset[Sample]):
@@ -55,7 +57,7 @@ class RandomSamples(Dataset[Sample]):
         return self._draw(np.random.default_rng([self._seed, index]))
 
 
-class TrainingTask(ABC):
+class TrainingTask(ABC, Generic[Graph]):
     """One network to train.
 
     Args:
@@ -80,15 +82,15 @@ class TrainingTask(ABC):
         return [torch.from_numpy(np.stack(column)) for column in zip(*samples, strict=True)]
 
     @abstractmethod
-    def build(self) -> nn.Module:
+    def build(self) -> Graph:
         """Returns the network with random weights."""
 
     @abstractmethod
-    def loss(self, graph: nn.Module, batch: Sequence[Tensor]) -> dict[str, Tensor]:
+    def loss(self, graph: Graph, batch: Sequence[Tensor]) -> dict[str, Tensor]:
         """Returns the loss terms of a batch by name."""
 
     @abstractmethod
-    def evaluate(self, graph: nn.Module) -> tuple[dict[str, float], UInt8Array]:
+    def evaluate(self, graph: Graph) -> tuple[dict[str, float], UInt8Array]:
         """Returns metrics on the validation samples, and a sheet of these with the predictions."""
 
     @abstractmethod
@@ -100,24 +102,24 @@ class TrainingTask(ABC):
         """Converts the labels of an image to the targets of the loss."""
 
 
-class DetectorTask(TrainingTask):
+class DetectorTask(TrainingTask[DetectorGraph]):
     """The detector: faces in mosaics."""
 
     def build(self) -> DetectorGraph:
         """Returns the detector with random weights."""
         return DetectorGraph(DetectorConfig())
 
-    def loss(self, graph: nn.Module, batch: Sequence[Tensor]) -> dict[str, Tensor]:
+    def loss(self, graph: DetectorGraph, batch: Sequence[Tensor]) -> dict[str, Tensor]:
         """Returns the terms `heat` and `box`."""
         image, *targets = batch
         return detector_loss(graph.maps(image), *targets)
 
-    def evaluate(self, graph: nn.Module) -> tuple[dict[str, float], UInt8Array]:
+    def evaluate(self, graph: DetectorGraph) -> tuple[dict[str, float], UInt8Array]:
         """Returns recall, false alarms in an image, and mean IoU; and a sheet of boxes."""
         device = next(graph.parameters()).device
         hits = faces = alarms = 0
         overlaps = []
-        tiles = []
+        tiles: list[UInt8Array] = []
         for image, truth in self._val:
             with torch.inference_mode():
                 outputs = graph(torch.from_numpy(image)[None].to(device))
@@ -145,19 +147,19 @@ class DetectorTask(TrainingTask):
         return image, *detector_targets(boxes, MOSAIC_SIZE // CELL)
 
 
-class AlignerTask(TrainingTask):
+class AlignerTask(TrainingTask[AlignerGraph]):
     """The aligner: points in crops."""
 
     def build(self) -> AlignerGraph:
         """Returns the aligner with random weights."""
         return AlignerGraph(AlignerConfig())
 
-    def loss(self, graph: nn.Module, batch: Sequence[Tensor]) -> dict[str, Tensor]:
+    def loss(self, graph: AlignerGraph, batch: Sequence[Tensor]) -> dict[str, Tensor]:
         """Returns the terms `points` and `score`."""
         image, points, is_face = batch
         return aligner_loss(graph.values(image), points, is_face)
 
-    def evaluate(self, graph: nn.Module) -> tuple[dict[str, float], UInt8Array]:
+    def evaluate(self, graph: AlignerGraph) -> tuple[dict[str, float], UInt8Array]:
         """Returns errors of the eyes in pixels and the accuracy; and a sheet of points."""
         device = next(graph.parameters()).device
         images, truth, is_face = (np.stack(column) for column in zip(*self._val, strict=True))

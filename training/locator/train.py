@@ -16,7 +16,7 @@ from torch.utils.data import DataLoader
 
 from unmask_sdk.core.output_paths import make_folder
 from unmask_sdk.errors import ConfigError
-from unmask_sdk.training.common.device import open_device
+from unmask_sdk.training.common.device import open_device, to_channels_last
 from unmask_sdk.training.common.mixed_precision import autocast
 from unmask_sdk.training.common.resume_checkpoint import open_checkpoint, save_checkpoint
 from unmask_sdk.training.common.yaml_config import (
@@ -34,7 +34,7 @@ from .compositing import Scene
 from .faces import load_backgrounds, load_faces
 from .tasks import AlignerTask, DetectorTask, TrainingTask
 
-TASKS: dict[str, type[TrainingTask]] = {"detector": DetectorTask, "aligner": AlignerTask}
+TASKS: dict[str, type[TrainingTask[Any]]] = {"detector": DetectorTask, "aligner": AlignerTask}
 EMA_DECAY = 0.998
 # Fraction of the steps in which the learning rate rises.
 WARM_UP = 0.04
@@ -135,27 +135,33 @@ def train(config: LocatorTrainConfig, *, only: str | None = None) -> dict[str, P
     make_folder(config.out, "--out")
     landmarks = config.landmarks or config.faces / "landmarks.npz"
     check_splits(read_landmarks(landmarks), landmarks)
-    scenes = []
-    for split, limit in (("train", config.limit), ("val", config.val_limit)):
-        faces = load_faces(
-            config.faces,
-            landmarks,
-            split=split,
-            limit=limit,
-            per_person=config.per_person,
-            seed=config.seed,
-        )
-        backgrounds = load_backgrounds(faces, limit=config.backgrounds, seed=config.seed)
-        scenes.append(Scene(faces, backgrounds))
-    kinds = [only] if only else list(TASKS)
-    return {kind: _train_network(TASKS[kind](*scenes, config.seed), kind, config) for kind in kinds}
+    train_scene = _load_scene(config, landmarks, "train", config.limit)
+    val_scene = _load_scene(config, landmarks, "val", config.val_limit)
+    weights = {}
+    for kind in [only] if only else TASKS:
+        task = TASKS[kind](train_scene, val_scene, config.seed)
+        weights[kind] = _train_network(task, kind, config)
+    return weights
 
 
-def _train_network(task: TrainingTask, kind: str, config: LocatorTrainConfig) -> Path:
+def _load_scene(config: LocatorTrainConfig, landmarks: Path, split: str, limit: int) -> Scene:
+    faces = load_faces(
+        config.faces,
+        landmarks,
+        split=split,
+        limit=limit,
+        per_person=config.per_person,
+        seed=config.seed,
+    )
+    backgrounds = load_backgrounds(faces, limit=config.backgrounds, seed=config.seed)
+    return Scene(faces, backgrounds)
+
+
+def _train_network(task: TrainingTask[Any], kind: str, config: LocatorTrainConfig) -> Path:
     settings: NetworkTrainConfig = getattr(config, kind)
     torch.manual_seed(config.seed)
     device = open_device(config.device)
-    graph = task.build().to(device, memory_format=torch.channels_last)
+    graph = to_channels_last(task.build(), device)
     optimizer = torch.optim.AdamW(graph.parameters(), lr=settings.rate, weight_decay=0.01)
     ema = {k: v.detach().clone() for k, v in graph.state_dict().items()}
     checkpoint = config.out / f"{kind}.pt"
@@ -203,13 +209,13 @@ def _train_network(task: TrainingTask, kind: str, config: LocatorTrainConfig) ->
 
 
 def _step(
-    task: TrainingTask, graph: nn.Module, optimizer: torch.optim.Optimizer, batch: list[Tensor]
+    task: TrainingTask[Any], graph: nn.Module, optimizer: torch.optim.Optimizer, batch: list[Tensor]
 ) -> dict[str, Tensor]:
     with autocast(batch[0].device):
         terms = task.loss(graph, batch)
     total = torch.stack(list(terms.values())).sum()
     optimizer.zero_grad(set_to_none=True)
-    total.backward()
+    torch.autograd.backward(total)
     nn.utils.clip_grad_norm_(graph.parameters(), 10.0)
     optimizer.step()
     return {key: value.detach() for key, value in terms.items()}

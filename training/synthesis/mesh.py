@@ -9,12 +9,16 @@ from __future__ import annotations
 
 from functools import lru_cache
 from importlib import resources
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-from unmask_sdk.core.arrays import Float64Array
+from unmask_sdk.core.arrays import Float32Array, Float64Array
 from unmask_sdk.errors import DataError
+
+# Mesh points of either precision.
+Points = TypeVar("Points", Float32Array, Float64Array)
 
 POINTS = 468
 LEFT_EYE = (33, 133)  # corners of the eye on the picture's left
@@ -53,7 +57,7 @@ def check_landmarks(landmarks: npt.ArrayLike) -> Float64Array:
     return points
 
 
-def eye_centers(landmarks: Float64Array) -> Float64Array:
+def eye_centers(landmarks: Points) -> Points:
     """`[2, 2]`: the centres of the picture-left and picture-right eye."""
     return np.stack([landmarks[list(LEFT_EYE)].mean(0), landmarks[list(RIGHT_EYE)].mean(0)])
 
@@ -77,7 +81,7 @@ def yaw_ratio(landmarks: Float64Array) -> float:
     return float(np.clip((to_left - to_right) / cheeks, -1, 1))
 
 
-def five_points(landmarks: Float64Array) -> Float64Array:
+def five_points(landmarks: Points) -> Points:
     """`[5, 2]`: eye centres, nose tip, mouth corners (picture-left before picture-right)."""
     rest = landmarks[[NOSE_TIP, MOUTH_LEFT, MOUTH_RIGHT]]
     return np.concatenate([eye_centers(landmarks), rest])

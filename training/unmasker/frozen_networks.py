@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from unmask_sdk.errors import ConfigError
+from unmask_sdk.training.common.device import to_channels_last
 from unmask_sdk.training.nets.checkpoint import load_unmasker
 from unmask_sdk.training.nets.networks import UnmaskerNet
 
@@ -61,13 +62,13 @@ class FrozenNetworks:
         """VGG16, for the perceptual and adversarial terms."""
         network = load_perceptual(Path(str(self._config.perceptual_weights)))
         network.compile_features(self._compile)
-        return network.to(self._device, memory_format=torch.channels_last)
+        return to_channels_last(network, self._device)
 
     @cached_property
     def identity(self) -> Identity:
         """The face-recognition network, for the identity term."""
         network = load_identity(Path(str(self._config.identity_weights)))
-        return network.to(self._device, memory_format=torch.channels_last)
+        return to_channels_last(network, self._device)
 
     @cached_property
     def teacher(self) -> UnmaskerNet:
@@ -79,4 +80,4 @@ class FrozenNetworks:
                 f"teacher: {self._config.teacher} must have segmentation and take crops of "
                 f"{size} px, as the network to train does; it takes {teacher.config.size} px"
             )
-        return teacher.to(self._device, memory_format=torch.channels_last)
+        return to_channels_last(teacher, self._device)

@@ -62,13 +62,14 @@ class Perceptual(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         widths = (3, *WIDTHS)
-        self.blocks = nn.ModuleList(
-            nn.ModuleList(
+        self.convolutions = [
+            [
                 nn.Conv2d(widths[i] if j == 0 else widths[i + 1], widths[i + 1], 3, padding=1)
                 for j in range(count)
-            )
+            ]
             for i, count in enumerate(BLOCKS)
-        )
+        ]
+        self.blocks = nn.ModuleList(nn.ModuleList(block) for block in self.convolutions)
         self.mean: Tensor
         self.register_buffer("mean", torch.tensor(MEAN).view(1, 3, 1, 1))
         self._features: Callable[[Tensor], list[Tensor]] = self.features
@@ -85,7 +86,7 @@ class Perceptual(nn.Module):
         # Caffe's networks take BGR.
         x = x.flip(1)
         features = []
-        for i, block in enumerate(self.blocks):
+        for i, block in enumerate(self.convolutions):
             if i:
                 x = F.max_pool2d(x, 2)
             for convolution in block:
@@ -140,7 +141,7 @@ def load_perceptual(path: Path) -> Perceptual:
     network = Perceptual()
     try:
         with h5py.File(path, "r") as stored, torch.no_grad():
-            for i, block in enumerate(network.blocks):
+            for i, block in enumerate(network.convolutions):
                 for j, convolution in enumerate(block):
                     name = "conv2d" if j == 0 else f"conv2d_{j}"
                     kernel = np.asarray(stored[f"block{i + 1}/layers/{name}/vars/0"])

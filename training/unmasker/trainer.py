@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from unmask_sdk.errors import ConfigError
+from unmask_sdk.training.common.device import to_channels_last
 from unmask_sdk.training.common.mixed_precision import autocast
 from unmask_sdk.training.common.resume_checkpoint import open_checkpoint, save_checkpoint
 from unmask_sdk.training.datasets.batches import Batch
@@ -52,11 +53,10 @@ class Trainer:
         torch.manual_seed(config.seed)
         self.config = config
         self.device = device
-        layout = torch.channels_last
-        self.net = UnmaskerNet(config.network).to(device, memory_format=layout)
-        self.ema = UnmaskerNet(config.network).to(device, memory_format=layout).eval()
+        self.net = to_channels_last(UnmaskerNet(config.network), device)
+        self.ema = to_channels_last(UnmaskerNet(config.network), device).eval()
         self.ema.load_state_dict(self.net.state_dict())
-        self.discriminator = FeatureDiscriminator(WIDTHS).to(device, memory_format=layout)
+        self.discriminator = to_channels_last(FeatureDiscriminator(WIDTHS), device)
         self.optimizer = torch.optim.AdamW(
             self.net.parameters(), betas=(0.9, 0.99), weight_decay=1e-4
         )
@@ -146,7 +146,7 @@ class Trainer:
             logits = logits.float()
             terms["segmentation"] = losses.segmentation(logits, batch.mask)
             hole_mask = self._hole_mask(torch.sigmoid(logits.detach()), batch.mask, rng)
-            (weights.segmentation * terms["segmentation"]).backward()
+            torch.autograd.backward(weights.segmentation * terms["segmentation"])
         if weights.trains_generator:
             terms |= self._generator_step(stage, batch, hole_mask, rng)
         torch.nn.utils.clip_grad_norm_(self.net.parameters(), 1.0)
@@ -193,7 +193,7 @@ class Trainer:
             self.discriminator.requires_grad_(False)
             scores = self._discriminator_scores(features.generated)
             terms["adversarial"] = losses.generator_hinge(scores, features.hole)
-        generated.backward(self._balanced_gradient(weights, terms, generated))
+        torch.autograd.backward(generated, self._balanced_gradient(weights, terms, generated))
         if weights.adversarial and features:
             terms["critic"] = self._discriminator_step(stage, features)
         return terms
@@ -258,7 +258,7 @@ class Trainer:
         fake = self._discriminator_scores([x.detach() for x in features.generated])
         loss = losses.discriminator_hinge(real, fake, features.hole)
         self.discriminator_optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        torch.autograd.backward(loss)
         self.discriminator_optimizer.step()
         return loss
 

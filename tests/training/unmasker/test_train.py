@@ -140,7 +140,7 @@ def test_training_starts_from_given_weights(faces_folder, tmp_path):
         if "running" not in name and "tracked" not in name:
             torch.testing.assert_close(after[name], tensor, rtol=2e-3, atol=2e-6)
     other = replace(settings, network=replace(TINY, blocks=(0, 2, 1)))
-    with pytest.raises(ConfigError, match="the network in .* has other sizes"):
+    with pytest.raises(ConfigError, match=r"the network in .* has other sizes"):
         run(other, faces_folder, tmp_path / "c")
 
 
