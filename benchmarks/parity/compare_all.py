@@ -26,7 +26,7 @@ from .pictures import MakePictures, Pictures
 from .thresholds import Thresholds
 
 if TYPE_CHECKING:
-    from unmask_sdk.training.evaluation.recognition import Recogniser
+    from unmask_sdk.training.evaluation.recognition import FaceRecognizer
 
 TORCH = ("torch", "safetensors")
 BATCH = 8
@@ -84,7 +84,7 @@ def compare_all(
     thresholds: Thresholds,
     *,
     weights: Path | None = None,
-    recogniser: Recogniser | None = None,
+    recognizer: FaceRecognizer | None = None,
     layers: bool = False,
 ) -> Iterator[Verdict]:
     """Compares every case with the reference.
@@ -94,7 +94,7 @@ def compare_all(
         make: Gives the pictures for a size.
         thresholds: What is allowed.
         weights: Weight file of the reference; None takes the one beside each artifact.
-        recogniser: Judges identity, where the truth is known.
+        recognizer: Judges identity, where the truth is known.
         layers: Compare layer by layer too; needs torch.
 
     Yields:
@@ -118,7 +118,7 @@ def compare_all(
             continue
         measures = to_reference(pictures, expected, answers)
         if pictures.truth is not None:
-            measures |= to_truth(pictures.truth, expected, answers, recogniser)
+            measures |= to_truth(pictures.truth, expected, answers, recognizer)
         misses = thresholds.misses(case.artifact.precision, measures)
         bisection = None
         if layers:

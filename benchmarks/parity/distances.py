@@ -15,7 +15,7 @@ from unmask_sdk.training.evaluation.metrics import Fidelity, compare, intersecti
 from .pictures import Pictures, Truth
 
 if TYPE_CHECKING:
-    from unmask_sdk.training.evaluation.recognition import Recogniser
+    from unmask_sdk.training.evaluation.recognition import FaceRecognizer
 
 Measures = dict[str, float]
 
@@ -80,29 +80,29 @@ def to_reference(pictures: Pictures, reference: Answers, answers: Answers) -> Me
 
 
 def to_truth(
-    truth: Truth, reference: Answers, answers: Answers, recogniser: Recogniser | None
+    truth: Truth, reference: Answers, answers: Answers, recognizer: FaceRecognizer | None
 ) -> Measures:
     """Measures answers against the truth, and what they lose against the reference.
 
     Returns:
-        `hole_psnr` (dB), `ssim`, `true_mask_iou`, `identity` (cosine, if there is a recogniser),
+        `hole_psnr` (dB), `ssim`, `true_mask_iou`, `identity` (cosine, if there is a recognizer),
         means over the faces; and each with `_lost`: the reference's value less this.
     """
-    ours = _fidelity(truth, answers, recogniser)
-    best = _fidelity(truth, reference, recogniser)
+    ours = _fidelity(truth, answers, recognizer)
+    best = _fidelity(truth, reference, recognizer)
     return {**ours, **{f"{name}_lost": best[name] - ours[name] for name in ours}}
 
 
-def _fidelity(truth: Truth, answers: Answers, recogniser: Recogniser | None) -> Measures:
+def _fidelity(truth: Truth, answers: Answers, recognizer: FaceRecognizer | None) -> Measures:
     found: list[Fidelity] = []
     overlap, likeness = [], []
     for k, (picture, mask) in enumerate(zip(answers.unmasked, answers.masks, strict=True)):
         found.append(compare(picture, truth.pictures[k], truth.masks[k], truth.valid[k]))
         overlap.append(intersection_over_union(mask, truth.masks[k], truth.valid[k]))
-        if recogniser is not None:
+        if recognizer is not None:
             crop = truth.crops[k]
-            true = recogniser.describe(truth.pictures[k], crop)
-            likeness.append(float(recogniser.describe(picture, crop) @ true))
+            true = recognizer.describe(truth.pictures[k], crop)
+            likeness.append(float(recognizer.describe(picture, crop) @ true))
     measures = {
         "hole_psnr": float(np.mean([f.hole_psnr for f in found])),
         "ssim": float(np.mean([f.ssim for f in found])),

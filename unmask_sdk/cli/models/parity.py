@@ -79,11 +79,11 @@ def parity(
         raise InvalidInputError("--sface judges faces whose truth is known; give --faces too")
     if report is not None:
         check_writable_folder(report, "--report")
-    recogniser = None
+    recognizer = None
     if sface:
-        from unmask_sdk.training.evaluation.recognition import Recogniser
+        from unmask_sdk.training.evaluation.recognition import FaceRecognizer
 
-        recogniser = Recogniser(sface)
+        recognizer = FaceRecognizer(sface)
     make = of_faces(faces, landmarks, split, limit) if faces else lambda size: drawn(size, limit)
     asked = (_names(given) for given in (runtimes, precisions, models))
     found = select(artifacts, *asked, proofs=proofs)
@@ -93,7 +93,7 @@ def parity(
         make,
         read_thresholds(),
         weights=weights,
-        recogniser=recogniser,
+        recognizer=recognizer,
         layers=layers,
     ):
         verdicts.append(verdict)

@@ -58,8 +58,8 @@ def release(
     from unmask_sdk.training.evaluation.evaluate import OURS, evaluate, run_graph
     from unmask_sdk.training.evaluation.perceptual_distance import PerceptualDistance
     from unmask_sdk.training.evaluation.real_photos import real_photos
-    from unmask_sdk.training.evaluation.recognition import Recogniser
-    from unmask_sdk.training.evaluation.report import headline, summarise, write_report
+    from unmask_sdk.training.evaluation.recognition import FaceRecognizer
+    from unmask_sdk.training.evaluation.report import headline, summarize, write_report
     from unmask_sdk.training.nets.checkpoint import load_unmasker
 
     check_root(root)
@@ -86,7 +86,7 @@ def release(
     chosen = select_faces(pool, split="val", limit=limit)
     if not chosen:
         raise DataError(f"{faces / 'landmarks.npz'} has no face in the split 'val'")
-    recogniser = Recogniser(sface) if sface else None
+    recognizer = FaceRecognizer(sface) if sface else None
     distance = PerceptualDistance() if perceptual else None
 
     artifacts = root / "unmask_sdk" / "artifacts"
@@ -112,9 +112,9 @@ def release(
         speed = measure_speed(root)
         seen = real_photos(photos, run_graph(graphs[OURS])) if photos else None
         found = evaluate(
-            faces, chosen, graphs, SIZE, pool=pool, recogniser=recogniser, distance=distance
+            faces, chosen, graphs, SIZE, pool=pool, recognizer=recognizer, distance=distance
         )
-        text = summarise(found, seen)
+        text = summarize(found, seen)
         if report is not None:
             write_report(report, text, found, seen)
         blocks = {

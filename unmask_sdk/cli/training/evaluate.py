@@ -59,8 +59,8 @@ def evaluate(
     from unmask_sdk.training.evaluation.evaluate import evaluate as run
     from unmask_sdk.training.evaluation.perceptual_distance import PerceptualDistance
     from unmask_sdk.training.evaluation.real_photos import real_photos
-    from unmask_sdk.training.evaluation.recognition import Recogniser
-    from unmask_sdk.training.evaluation.report import summarise, write_report
+    from unmask_sdk.training.evaluation.recognition import FaceRecognizer
+    from unmask_sdk.training.evaluation.report import summarize, write_report
     from unmask_sdk.training.nets.checkpoint import load_unmasker
 
     if report is not None:
@@ -75,7 +75,7 @@ def evaluate(
     sizes = {graph.unmasker.config.size for graph in graphs.values()}
     if len(sizes) > 1:
         raise InvalidInputError(f"weights of different sizes cannot be compared: {sorted(sizes)}")
-    recogniser = Recogniser(sface) if sface else None
+    recognizer = FaceRecognizer(sface) if sface else None
     distance = PerceptualDistance() if perceptual else None
     found = find_faces(faces, landmarks, mesh)
     chosen = select_faces(found, split=split, limit=limit)
@@ -93,10 +93,10 @@ def evaluate(
         graphs,
         sizes.pop(),
         pool=select_faces(found, split=split),
-        recogniser=recogniser,
+        recognizer=recognizer,
         distance=distance,
     )
-    text = summarise(scores, seen)
+    text = summarize(scores, seen)
     typer.echo(text)
     if report is not None:
         write_report(report, text, scores, seen)
