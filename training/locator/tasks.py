@@ -193,14 +193,14 @@ def _sheet(tiles: list[UInt8Array]) -> UInt8Array:
 
 
 def _with_boxes(image: UInt8Array, boxes: Float64Array) -> UInt8Array:
-    out = image.copy()
+    out: UInt8Array = image.copy()
     for box in np.round(boxes).astype(int).tolist():
         cv2.rectangle(out, box[:2], box[2:], (0, 255, 0), 1)
     return out
 
 
 def _with_points(image: UInt8Array, points: Float64Array) -> UInt8Array:
-    out = image.copy()
+    out: UInt8Array = image.copy()
     for x, y in np.round(points).astype(int).tolist():
         cv2.circle(out, (x, y), 1, (0, 255, 0), -1)
     return out

@@ -147,6 +147,7 @@ def load_perceptual(path: Path) -> Perceptual:
                     kernel = np.asarray(stored[f"block{i + 1}/layers/{name}/vars/0"])
                     convolution.weight.copy_(torch.from_numpy(kernel).permute(3, 2, 0, 1))
                     bias = np.asarray(stored[f"block{i + 1}/layers/{name}/vars/1"])
+                    assert convolution.bias is not None
                     convolution.bias.copy_(torch.from_numpy(bias))
     except (OSError, KeyError) as error:
         raise DataError(
