@@ -68,8 +68,8 @@ class StageTimer:
         self._last = now
 
 
-class FacePipeline(Closable):
-    """Opened networks and the way of a face through them.
+class OpenedModel(Closable):
+    """The opened networks, which all ways of unmasking share.
 
     Threads: may be used by many threads at the same time.
 
@@ -131,62 +131,64 @@ class FacePipeline(Closable):
         parts = [self._runtime.run(images[i : i + CHUNK]) for i in range(0, len(images), CHUNK)]
         return np.concatenate([p[0] for p in parts]), np.concatenate([p[1] for p in parts])
 
-    def unmask_faces(
-        self,
-        images: Sequence[UInt8Array],
-        tasks: Sequence[Sequence[FaceTask]],
-        timers: Sequence[StageTimer],
-        *,
-        in_place: bool = False,
-    ) -> list[tuple[UInt8Array, tuple[Face, ...]]]:
-        """Removes the masks from the faces of one or more images, in one batch.
-
-        Args:
-            images: uint8 `[H, W, 3]` RGB each.
-            tasks: The faces of each image, in the order in which they are to be returned.
-            timers: One for each image; the stages `align`, `run` and `paste` are added. The time of
-                `run` is shared equally among the images.
-            in_place: Whether the images may be changed; otherwise they are copied.
-
-        Returns:
-            For each image the unmasked one and its faces.
-
-        Raises:
-            RuntimeUnavailableError: If the model is closed, or its engine fails.
-        """
-        size = self._size
-        matrices: list[list[Float64Array]] = []
-        crops: list[UInt8Array] = []
-        for image, faces, timer in zip(images, tasks, timers, strict=True):
-            timer.start()
-            matrices.append([crop_matrix(task.location.eyes, size) for task in faces])
-            crops += [warp_crop(image, matrix, size) for matrix in matrices[-1]]
-            timer.lap("align")
-        run = StageTimer()
-        batch = np.stack(crops) if crops else np.empty((0, size, size, 3), np.uint8)
-        unmasked, masks = self.crops(batch)
-        run.lap("run")
-        outputs = iter(zip(batch, unmasked, masks[..., 0], strict=True))
-        done = []
-        for image, faces, placed, timer in zip(images, tasks, matrices, timers, strict=True):
-            timer.laps["run"] = run.laps["run"] / len(images)
-            timer.start()
-            judged = tuple(
-                judge_face(task, matrix, *next(outputs))
-                for task, matrix in zip(faces, placed, strict=True)
-            )
-            result = image if in_place else image.copy()
-            for face in judged:
-                if face.masked:
-                    blend_crop(result, face.crop, face.mask, face.matrix)
-            timer.lap("paste")
-            done.append((result, judged))
-        return done
-
     def close(self) -> None:
         """Releases the networks. May be called twice, and by any thread."""
         self._locator = None
         self._runtime.close()
+
+
+def unmask_faces(
+    model: OpenedModel,
+    images: Sequence[UInt8Array],
+    tasks: Sequence[Sequence[FaceTask]],
+    timers: Sequence[StageTimer],
+    *,
+    in_place: bool = False,
+) -> list[tuple[UInt8Array, tuple[Face, ...]]]:
+    """Removes the masks from the faces of one or more images, in one batch.
+
+    Args:
+        model: The opened networks.
+        images: uint8 `[H, W, 3]` RGB each.
+        tasks: The faces of each image, in the order in which they are to be returned.
+        timers: One for each image; the stages `align`, `run` and `paste` are added. The time of
+            `run` is shared equally among the images.
+        in_place: Whether the images may be changed; otherwise they are copied.
+
+    Returns:
+        For each image the unmasked one and its faces.
+
+    Raises:
+        RuntimeUnavailableError: If the model is closed, or its engine fails.
+    """
+    size = model.crop_size
+    matrices: list[list[Float64Array]] = []
+    crops: list[UInt8Array] = []
+    for image, faces, timer in zip(images, tasks, timers, strict=True):
+        timer.start()
+        matrices.append([crop_matrix(task.location.eyes, size) for task in faces])
+        crops += [warp_crop(image, matrix, size) for matrix in matrices[-1]]
+        timer.lap("align")
+    run = StageTimer()
+    batch = np.stack(crops) if crops else np.empty((0, size, size, 3), np.uint8)
+    unmasked, masks = model.crops(batch)
+    run.lap("run")
+    outputs = iter(zip(batch, unmasked, masks[..., 0], strict=True))
+    done = []
+    for image, faces, placed, timer in zip(images, tasks, matrices, timers, strict=True):
+        timer.laps["run"] = run.laps["run"] / len(images)
+        timer.start()
+        judged = tuple(
+            judge_face(task, matrix, *next(outputs))
+            for task, matrix in zip(faces, placed, strict=True)
+        )
+        result = image if in_place else image.copy()
+        for face in judged:
+            if face.masked:
+                blend_crop(result, face.crop, face.mask, face.matrix)
+        timer.lap("paste")
+        done.append((result, judged))
+    return done
 
 
 def judge_face(

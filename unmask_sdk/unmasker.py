@@ -13,7 +13,7 @@ from .errors import InvalidInputError
 from .faces.given_faces import MIN_BOX_SCORE, faces_from_boxes, faces_from_eyes
 from .faces.locator import MAX_FACES, Location, Locator
 from .imaging.decode import Channels, Source, read_photo
-from .pipeline import FacePipeline, FaceTask, StageTimer
+from .pipeline import FaceTask, OpenedModel, StageTimer, unmask_faces
 from .result import Result
 from .runtimes.base import Runtime
 from .runtimes.candidate import Candidate
@@ -21,7 +21,7 @@ from .video.file import Progress, VideoReport, unmask_video
 from .video.stream import Stream
 
 
-class Unmasker(FacePipeline):
+class Unmasker(OpenedModel):
     """Removes the masks from photos. `unmask_sdk.load()` makes one.
 
     Threads: one model may be called by many threads at the same time.
@@ -100,8 +100,8 @@ class Unmasker(FacePipeline):
                 notes += (f"only the {MAX_FACES} most confident faces were processed",)
         tasks = [FaceTask(place, min_score) for place in found if only is None or only(place)]
         timer.lap("locate")
-        ((result, faces),) = self.unmask_faces(
-            [photo.pixels], [tasks], [timer], in_place=photo.owned
+        ((result, faces),) = unmask_faces(
+            self, [photo.pixels], [tasks], [timer], in_place=photo.owned
         )
         return Result(result, faces, timer.laps, photo.extras, notes)
 

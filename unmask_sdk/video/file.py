@@ -16,7 +16,7 @@ from unmask_sdk.core.output_paths import why_not_writable
 from unmask_sdk.core.requirements import VIDEO
 from unmask_sdk.core.validate import as_path, check_text
 from unmask_sdk.errors import InvalidInputError, VideoWriteError
-from unmask_sdk.pipeline import CHUNK, FacePipeline
+from unmask_sdk.pipeline import CHUNK, OpenedModel
 
 from .encoders import choose_encoder, container_of
 from .pixel_formats import PixelFormat, pixel_format_of
@@ -85,7 +85,7 @@ class VideoInterrupted(KeyboardInterrupt):
 
 
 def unmask_video(
-    model: FacePipeline,
+    model: OpenedModel,
     source: str | os.PathLike[str],
     target: str | os.PathLike[str],
     *,

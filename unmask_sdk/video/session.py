@@ -10,7 +10,7 @@ import numpy as np
 from unmask_sdk.core.arrays import UInt8Array
 from unmask_sdk.errors import InvalidInputError
 from unmask_sdk.faces.locator import Location
-from unmask_sdk.pipeline import FacePipeline, FaceTask, StageTimer
+from unmask_sdk.pipeline import FaceTask, OpenedModel, StageTimer, unmask_faces
 from unmask_sdk.result import Result
 
 from .tracking import Track, Tracker
@@ -40,8 +40,8 @@ class Session:
         RuntimeUnavailableError: If the model is closed.
     """
 
-    def __init__(self, model: FacePipeline, *, smooth: bool = True) -> None:
-        if not isinstance(model, FacePipeline):
+    def __init__(self, model: OpenedModel, *, smooth: bool = True) -> None:
+        if not isinstance(model, OpenedModel):
             raise InvalidInputError(f"model must be what unmask_sdk.load() returns; got {model!r}")
         self._model = model
         self._smooth = smooth
@@ -73,7 +73,7 @@ class Session:
             timer.start()
             tasks.append([self._task(track) for track in self._tracker.update(frame)])
             timer.lap("locate")
-        done = self._model.unmask_faces(frames, tasks, timers)
+        done = unmask_faces(self._model, frames, tasks, timers)
         return [
             Result(image, faces, timer.laps)
             for (image, faces), timer in zip(done, timers, strict=True)

@@ -13,7 +13,7 @@ from unmask_sdk.core.closable import Closable
 from unmask_sdk.core.validate import check_integer, check_seconds
 from unmask_sdk.errors import SourceError
 from unmask_sdk.imaging.decode import Channels, check_channels, read_photo
-from unmask_sdk.pipeline import FacePipeline
+from unmask_sdk.pipeline import OpenedModel
 from unmask_sdk.result import Result
 
 from .latest_queue import LatestQueue, QueueEnded
@@ -67,7 +67,7 @@ class Stream(Closable, Iterator[Result]):
 
     def __init__(
         self,
-        model: FacePipeline,
+        model: OpenedModel,
         frames: Iterable[Any],
         *,
         channels: Channels = "rgb",
