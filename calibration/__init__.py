@@ -1,1 +1,1 @@
-"""Calibration for int8: crops to take ranges from, and plans of which layers stay in float."""
+"""Calibration for int8: crops, activation ranges, and plans of which layers stay in float."""

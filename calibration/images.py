@@ -1,8 +1,8 @@
 """Calibration sets: aligned, masked crops from which int8 exporters take activation ranges.
 
-A set is one npz file: `crop_0000`, `crop_0001`, … each hold a WebP picture as uint8 bytes, and
-`plan` may hold a quantisation plan as JSON text (see `plan.py`). The package ships a small set of
-faces of nobody; `unmask calibrate` makes one of the user's own faces.
+A set is one npz file: `crop_0000`, `crop_0001`, … each hold a WebP image as uint8 bytes, and
+`plan` may hold a quantization plan as JSON text (see `plan.py`). The package ships a small set of
+synthetic faces; `unmask calibrate` makes one from the user's own faces.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import zipfile
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from importlib import resources
 from pathlib import Path
 
@@ -24,20 +25,20 @@ from unmask_sdk.core.arrays import UInt8Array
 from unmask_sdk.errors import DataError
 from unmask_sdk.faces.align import CROP_SIZE
 
-SHIPPED = "faces.npz"
-# Nothing to be seen is lost at this quality, in a tenth of the size of PNG.
+PACKAGED = "faces.npz"
+# No visible loss at this quality, at a tenth of the size of PNG.
 _QUALITY = 90
-_MEND = "make one with: unmask calibrate FACES -o FILE"
+_FIX = "make one with: unmask calibrate FACES -o FILE"
 
 
 @dataclass(frozen=True, eq=False)
 class CalibrationImages:
-    """A calibration set.
+    """The contents of a calibration set.
 
     Attributes:
         images: uint8 `[N, 256, 256, 3]` RGB, aligned crops of masked faces.
         sha256: Digest of the pixels.
-        plan: The quantisation plan that was found with them, as JSON text; None if there is none.
+        plan: The quantization plan that was found with them, as JSON text; `None` if it has none.
     """
 
     images: UInt8Array
@@ -45,39 +46,64 @@ class CalibrationImages:
     plan: str | None = None
 
     def at(self, size: int | None) -> UInt8Array:
-        """The crops for a network of another size, uint8 `[N, size, size, 3]`; None: any goes."""
+        """Returns the crops in a network's size, uint8 `[N, size, size, 3]`; `None` takes any."""
         if size is None or size == self.images.shape[1]:
             return self.images
         small = [cv2.resize(x, (size, size), interpolation=cv2.INTER_AREA) for x in self.images]
         return np.stack(small).astype(np.uint8)
 
 
+class CalibrationSet:
+    """A calibration set that is read from disk when it is first needed, and then kept.
+
+    All conversions of an export job share one, so it is decoded at most once.
+
+    Args:
+        path: An npz from `unmask calibrate`; `None` takes the one that comes with the package.
+    """
+
+    def __init__(self, path: Path | None = None) -> None:
+        self.path = path
+
+    def load(self) -> CalibrationImages:
+        """Returns the contents; errors as of `read_images`."""
+        return self._contents
+
+    @cached_property
+    def _contents(self) -> CalibrationImages:
+        return read_images(self.path)
+
+
 def read_images(path: Path | None = None) -> CalibrationImages:
     """Reads a calibration set.
 
     Args:
-        path: An npz from `unmask calibrate`; None takes the one that comes with the package.
+        path: An npz from `unmask calibrate`; `None` takes the one that comes with the package.
 
     Raises:
-        DataError: If the file is missing, damaged, or holds something else.
+        DataError: If the file is missing, damaged, or not a calibration set.
     """
     if path is None:
-        with resources.as_file(resources.files(__package__) / SHIPPED) as shipped:
-            return read_images(shipped)
+        with resources.as_file(resources.files(__package__) / PACKAGED) as packaged:
+            return read_images(packaged)
     try:
         content = path.read_bytes()
     except OSError as error:
         raise DataError(
-            f"cannot read the calibration set {path}: {error.strerror}; {_MEND}"
+            f"cannot read the calibration set {path}: {error.strerror}; {_FIX}"
         ) from None
     return unpack_images(content, str(path))
 
 
 def unpack_images(content: bytes, where: str) -> CalibrationImages:
-    """Reads a calibration set from its file's bytes; `where` they lie is said if it is damaged.
+    """Reads a calibration set from the bytes of its file.
+
+    Args:
+        content: The bytes of an npz.
+        where: Path of the file, for errors.
 
     Raises:
-        DataError: If they are no calibration set.
+        DataError: If they are not a calibration set.
     """
     try:
         with np.load(io.BytesIO(content), allow_pickle=False) as stored:
@@ -92,20 +118,20 @@ def unpack_images(content: bytes, where: str) -> CalibrationImages:
         zipfile.BadZipFile,
         zlib.error,
     ) as error:
-        raise DataError(f"{where} is not a calibration set, or damaged: {error}; {_MEND}") from None
+        raise DataError(f"{where} is not a calibration set, or damaged: {error}; {_FIX}") from None
     if not crops:
-        raise DataError(f"{where} holds no crops; {_MEND}")
+        raise DataError(f"{where} holds no crops; {_FIX}")
     images = np.stack(crops)
     return CalibrationImages(images, digest_of(images), plan)
 
 
 def digest_of(images: UInt8Array) -> str:
-    """The SHA-256 of a set's pixels."""
+    """Returns the SHA-256 of a set's pixels."""
     return hashlib.sha256(np.ascontiguousarray(images).tobytes()).hexdigest()
 
 
 def pack_images(images: Sequence[UInt8Array], plan: str | None = None) -> bytes:
-    """Gives a calibration set as the bytes of its file, the same for the same pictures.
+    """Returns a calibration set as the bytes of its file; equal images give equal bytes.
 
     Args:
         images: uint8 `[256, 256, 3]` RGB crops.
@@ -126,8 +152,8 @@ def _encode(image: UInt8Array) -> UInt8Array:
 
 
 def _decode(data: UInt8Array) -> UInt8Array:
-    with PILImage.open(io.BytesIO(data.tobytes()), formats=["WEBP"]) as picture:
-        pixels = np.asarray(picture.convert("RGB"))
+    with PILImage.open(io.BytesIO(data.tobytes()), formats=["WEBP"]) as image:
+        pixels = np.asarray(image.convert("RGB"))
     if pixels.shape != (CROP_SIZE, CROP_SIZE, 3):
         raise ValueError(f"crops must be {CROP_SIZE} px square, got {list(pixels.shape)}")
     return pixels

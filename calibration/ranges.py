@@ -1,8 +1,7 @@
-"""Ranges of activations: what int8 has to cover, and what it may cut off.
+"""Ranges of activations: which values int8 has to represent, and which it may clip.
 
 The float graph is run on the calibration crops with its inner tensors as outputs, one crop at a
-time: once for smallest and largest values, and, for the methods that need them, once more for
-histograms.
+time: once for minima and maxima and, for the methods that need them, once more for histograms.
 """
 
 from __future__ import annotations
@@ -15,29 +14,31 @@ import onnx
 import onnxruntime as ort
 from onnxruntime.quantization.calibrate import HistogramCollector
 
-from unmask_sdk.core.arrays import FloatArray, Int64Array, UInt8Array
+from unmask_sdk.core.arrays import Float64Array, FloatArray, Int64Array, UInt8Array
 from unmask_sdk.runtimes.onnx_session import open_session
 
 from .plan import METHODS
+from .progress import ProgressFn, no_progress
 
 Ranges = dict[str, tuple[float, float]]
 
 BINS = 2048
-# Every so many values go into the histograms: neighbours are alike.
+# Every fifth value goes into the histograms: neighbors are similar.
 _STEP = 5
-# Share of values that `percentile` covers.
+# Share of the values that `percentile` covers.
 _PERCENTILE = 0.9999
 _LEVELS = 255
 
 
 @dataclass(frozen=True, eq=False)
 class Histogram:
-    """What values a tensor takes.
+    """The values that a tensor takes.
 
     Attributes:
         low: Smallest value.
         high: Largest value.
-        counts: `[BINS]` over `-reach..reach`, `reach` the larger magnitude; None if not counted.
+        counts: `[BINS]` over `-reach..reach`, where `reach` is the largest magnitude; `None` if
+            values were not counted.
     """
 
     low: float
@@ -45,8 +46,8 @@ class Histogram:
     counts: Int64Array | None = None
 
     @property
-    def edges(self) -> FloatArray:
-        """`[BINS + 1]` edges of the bins."""
+    def edges(self) -> Float64Array:
+        """The edges of the bins, `[BINS + 1]`."""
         reach = max(-self.low, self.high)
         return np.linspace(-reach, reach, BINS + 1)
 
@@ -57,16 +58,19 @@ def observe(
     images: UInt8Array,
     *,
     counted: bool = True,
-    track: Callable[[Sequence[int], str], Iterator[int]] = lambda rows, _: iter(rows),
+    progress: ProgressFn = no_progress,
 ) -> dict[str, Histogram]:
-    """Finds what values a float graph's tensors take.
+    """Measures the values that a float graph's tensors take.
 
     Args:
-        model: ONNX file with one picture input.
+        model: ONNX file with one image input.
         tensors: Names of the tensors.
         images: uint8 `[N, S, S, 3]` in the graph's size, N at least 1.
-        counted: Whether histograms are wanted; `minmax` does without.
-        track: Goes round rows for the caller to show progress.
+        counted: Whether to make histograms; `minmax` does not need them.
+        progress: Shows the caller's progress.
+
+    Returns:
+        Histograms by the names of the tensors.
     """
     session = _session(model, tensors)
     name = session.get_inputs()[0].name
@@ -75,7 +79,7 @@ def observe(
         tensors,
         len(images),
         counted=counted,
-        track=track,
+        progress=progress,
     )
 
 
@@ -85,20 +89,23 @@ def gather(
     count: int,
     *,
     counted: bool = True,
-    track: Callable[[Sequence[int], str], Iterator[int]] = lambda rows, _: iter(rows),
+    progress: ProgressFn = no_progress,
 ) -> dict[str, Histogram]:
-    """Finds what values tensors take, whatever engine computes them.
+    """Measures the values that tensors take, with any engine.
 
     Args:
-        run: Gives the tensors' values for a picture, by its number.
-        tensors: Their names.
-        count: How many pictures there are, at least 1.
-        counted: Whether histograms are wanted; `minmax` does without.
-        track: Goes round rows for the caller to show progress.
+        run: Returns the tensors' values for an image, by its index.
+        tensors: Names of the tensors.
+        count: Number of images, at least 1.
+        counted: Whether to make histograms; `minmax` does not need them.
+        progress: Shows the caller's progress.
+
+    Returns:
+        Histograms by the names of the tensors.
     """
 
     def runs(what: str) -> Iterator[Sequence[FloatArray]]:
-        return map(run, track(range(count), what))
+        return map(run, progress(range(count), what))
 
     low = np.full(len(tensors), np.inf)
     high = np.full(len(tensors), -np.inf)
@@ -116,8 +123,8 @@ def gather(
     return dict(zip(tensors, found, strict=True))
 
 
-def ranges(observed: dict[str, Histogram], method: str) -> Ranges:
-    """Gives each tensor's range by one of `METHODS`; all contain 0."""
+def find_ranges(observed: dict[str, Histogram], method: str) -> Ranges:
+    """Returns the range of each tensor by one of `METHODS`; all ranges contain 0."""
     choose = dict(zip(METHODS, (_minmax, _entropy, _percentile, _mse), strict=True))[method]
     found = {}
     for name, histogram in observed.items():
@@ -128,12 +135,23 @@ def ranges(observed: dict[str, Histogram], method: str) -> Ranges:
 
 def _session(model: bytes, tensors: Sequence[str]) -> ort.InferenceSession:
     graph = onnx.load_from_string(model)
-    there = {output.name for output in graph.graph.output}
+    present = {output.name for output in graph.graph.output}
     graph.graph.output.extend(
-        onnx.ValueInfoProto(name=name) for name in tensors if name not in there
+        onnx.ValueInfoProto(name=name) for name in tensors if name not in present
     )
-    # Fused, some tensors would not be what the file says.
+    # After fusion, some tensors would no longer be those of the file.
     return open_session(graph.SerializeToString(), threads=None, optimize=False)
+
+
+def _counts(histogram: Histogram) -> Int64Array:
+    """Returns the counts of a histogram.
+
+    Raises:
+        ValueError: If its values were not counted.
+    """
+    if histogram.counts is None:
+        raise ValueError("this method needs histograms; observe the graph with counted=True")
+    return histogram.counts
 
 
 def _minmax(histogram: Histogram) -> tuple[float, float]:
@@ -141,7 +159,8 @@ def _minmax(histogram: Histogram) -> tuple[float, float]:
 
 
 def _percentile(histogram: Histogram) -> tuple[float, float]:
-    share = np.cumsum(histogram.counts) / histogram.counts.sum()
+    counts = _counts(histogram)
+    share = np.cumsum(counts) / counts.sum()
     tail = (1 - _PERCENTILE) / 2
     low = histogram.edges[np.searchsorted(share, tail, side="right")]
     high = histogram.edges[np.searchsorted(share, 1 - tail) + 1]
@@ -152,8 +171,8 @@ def _entropy(histogram: Histogram) -> tuple[float, float]:
     if histogram.low == histogram.high:
         return histogram.low, histogram.high
     collector = HistogramCollector("entropy", False, BINS, 128, 100 * _PERCENTILE, "same")
-    # An eighth of the bins: the search goes by the square of their number.
-    counts = histogram.counts.reshape(-1, 8).sum(1)
+    # An eighth of the bins, since the search takes time by the square of their number.
+    counts = _counts(histogram).reshape(-1, 8).sum(1)
     edges = histogram.edges[::8].astype(np.float32)
     low, high = np.float32(histogram.low), np.float32(histogram.high)
     found = collector.get_entropy_threshold((counts, edges, low, high, edges[-1]), 128)
@@ -161,8 +180,8 @@ def _entropy(histogram: Histogram) -> tuple[float, float]:
 
 
 def _mse(histogram: Histogram) -> tuple[float, float]:
-    """The range, both ends drawn in alike, whose rounding and cutting errors are least."""
-    edges = histogram.edges
+    """Returns the range, scaled by one factor, whose rounding and clipping errors are smallest."""
+    edges, counts = histogram.edges, _counts(histogram)
     values = (edges[1:] + edges[:-1]) / 2
     best, least = (histogram.low, histogram.high), np.inf
     for share in np.linspace(1.0, 0.3, 71):
@@ -171,8 +190,8 @@ def _mse(histogram: Histogram) -> tuple[float, float]:
         if step == 0:
             break
         rounding = step**2 / 12
-        cut = values - np.clip(values, low, high)
-        error = float((histogram.counts * (cut**2 + rounding)).sum())
+        clipped = values - np.clip(values, low, high)
+        error = float((counts * (clipped**2 + rounding)).sum())
         if error < least:
             best, least = (low, high), error
     return best

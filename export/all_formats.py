@@ -1,7 +1,7 @@
-"""`unmask export all`: every format in every precision, a table of what came of it, and a picture.
+"""`unmask export all`: every format in every precision, with a table and an image of the results.
 
-What is missing is found out before any work. A format that fails ends the run with its error; what
-was finished before it lies in the folder, whole.
+Missing packages are reported before any work. A format that fails ends the run with its error;
+the artifacts that were finished before it stay in the folder.
 """
 
 from __future__ import annotations
@@ -11,37 +11,41 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import cv2
 import numpy as np
 
-from unmask_sdk.calibration.images import read_images
+from unmask_sdk.calibration.images import CalibrationSet
 from unmask_sdk.core.arrays import UInt8Array
 from unmask_sdk.core.manifest import Artifact, read_manifest
 from unmask_sdk.core.optional_deps import install_command, missing_packages
 from unmask_sdk.errors import MissingDependencyError
 
 from . import manifest
-from .formats import CALIBRATED, EXPORTERS, export, fitting, shipped
+from .formats import CALIBRATED, EXPORTERS
+from .job import FormatModule
+from .pipeline import Exporter
+from .weight_files import packaged_weights, with_precision
 
-TABLE, PICTURE = "artifacts.md", "artifacts.jpg"
+SUMMARY_TABLE, SUMMARY_IMAGE = "artifacts.md", "artifacts.jpg"
 FACES = 4
 _LABEL_HEIGHT = 24
 
 
 @dataclass(frozen=True)
-class Made:
-    """An artifact, and the seconds in which its format and precision were exported."""
+class Exported:
+    """An artifact, and the seconds that exporting its format and precision took."""
 
     artifact: Artifact
     seconds: float
 
 
 def check_packages() -> None:
-    """Refuses to begin where a package of any format is missing.
+    """Checks that the packages of all formats are installed.
 
     Raises:
-        MissingDependencyError: Naming all that is missing, and the command that brings it.
+        MissingDependencyError: Naming all that are missing, and the command that installs them.
     """
     absent = {
         name: exporter.extra
@@ -62,55 +66,55 @@ def export_all(
     *,
     calibration: Path | None = None,
     progress: Callable[[str, int, int], None] = lambda step, done, total: None,
-) -> list[Made]:
-    """Exports everything; see `formats.export` for arguments and errors.
+) -> list[Exported]:
+    """Exports every format in every precision; see `pipeline.export` for the errors.
 
     Args:
-        weights: As there; in precisions that the locator's networks do not have, they are left out.
-        folder: As there. `artifacts.md` and `artifacts.jpg` are written beside the manifest.
-        calibration: As there, for the precisions that take one.
-        progress: Called with a line of text, the number of exports done, and of all.
+        weights: Weight files; the package's own if empty. Networks that cannot be exported in a
+            precision are left out there.
+        folder: Where the files go; `artifacts.md` and `artifacts.jpg` are written there too.
+        calibration: Calibration set for the precisions that take one; the package's own if `None`.
+        progress: Called with a line of text, the number of exports done, and their total number.
     """
     check_packages()
-    files = list(weights) or shipped()
-    # Without a network that has the precision there is nothing to export in it.
+    files = list(weights) or packaged_weights()
+    # A precision that none of the networks has is left out.
     plan = [
-        (exporter.name, precision, fit)
-        for exporter in EXPORTERS.values()
+        (name, precision, suitable)
+        for name, exporter in EXPORTERS.items()
         for precision in exporter.precisions
-        if (fit := fitting(files, precision))
+        if (suitable := with_precision(files, precision))
     ]
-    made: list[Made] = []
-    for done, (name, precision, fit) in enumerate(plan):
+    packaged = CalibrationSet()
+    own = packaged if calibration is None else CalibrationSet(calibration)
+    results: list[Exported] = []
+    for done, (name, precision, suitable) in enumerate(plan):
         start = time.monotonic()
 
-        def tell(step: str, done: int = done, what: str = f"{name} {precision}") -> None:
+        def report(step: str, done: int = done, what: str = f"{name} {precision}") -> None:
             progress(f"{what}: {step}", done, len(plan))
 
-        new = export(
-            name,
-            fit,
-            folder,
-            precision=precision,
-            calibration=calibration if precision in CALIBRATED else None,
-            progress=tell,
-        )
+        used = own if precision in CALIBRATED else packaged
+        new = Exporter.of(name, precision).run(suitable, folder, used, report)
         seconds = time.monotonic() - start
-        made += [Made(artifact, seconds) for artifact in new if artifact.format == name]
+        results += [Exported(artifact, seconds) for artifact in new if artifact.format == name]
     progress("pictures", len(plan), len(plan))
-    _, encoded = cv2.imencode(".jpg", pictures(folder)[..., ::-1])
-    summary = {TABLE: f"{table(made)}\n".encode(), PICTURE: encoded.tobytes()}
+    _, encoded = cv2.imencode(".jpg", comparison_image(folder, packaged)[..., ::-1])
+    summary = {
+        SUMMARY_TABLE: f"{table(results)}\n".encode(),
+        SUMMARY_IMAGE: encoded.tobytes(),
+    }
     manifest.write(folder, read_manifest(folder).artifacts, summary)
-    return made
+    return results
 
 
-def table(made: Sequence[Made]) -> str:
-    """The summary as a Markdown table: format, precision, MB, parity, seconds."""
+def table(results: Sequence[Exported]) -> str:
+    """Returns a Markdown table of the exported artifacts: size, error, PSNR and seconds."""
     lines = [
         "| network | format | precision | MB | largest error | PSNR to torch, dB | seconds |",
         "| --- | --- | --- | --- | --- | --- | --- |",
     ]
-    for entry in made:
+    for entry in results:
         artifact = entry.artifact
         levels = [p.psnr_db for p in artifact.parity if p.psnr_db is not None]
         largest = max(p.max_abs for p in artifact.parity)
@@ -122,18 +126,25 @@ def table(made: Sequence[Made]) -> str:
     return "\n".join(lines)
 
 
-def pictures(folder: Path) -> UInt8Array:
-    """The same faces through every exported unmasker of a folder, a row for each artifact."""
+def comparison_image(folder: Path, calibration: CalibrationSet) -> UInt8Array:
+    """Returns the same faces through every exported unmasker of a folder, one row each.
+
+    Args:
+        folder: Folder with a `manifest.json`.
+        calibration: Set whose first `FACES` crops are shown.
+
+    Returns:
+        uint8 `[H, W, 3]` RGB; the first row holds the inputs.
+    """
     listed = read_manifest(folder)
     rows: list[UInt8Array] = []
     for artifact in listed.artifacts:
         if artifact.role != "unmasker" or artifact.format not in EXPORTERS:
             continue
-        side = artifact.inputs[0].shape[1]
-        faces = read_images().at(side or 256)[:FACES]
+        faces = calibration.load().at(artifact.inputs[0].shape[1] or 256)[:FACES]
         rows = rows or [_row("input", faces)]
-        module = importlib.import_module(EXPORTERS[artifact.format].module)
-        with module.prove(listed.path(artifact), artifact) as runtime:
+        module = cast(FormatModule, importlib.import_module(EXPORTERS[artifact.format].module))
+        with module.open_converted(listed.path(artifact), artifact) as runtime:
             unmasked, _ = runtime.run(faces)
         rows.append(_row(f"{artifact.name} {artifact.format} {artifact.precision}", unmasked))
     width = max(row.shape[1] for row in rows)
@@ -141,6 +152,7 @@ def pictures(folder: Path) -> UInt8Array:
 
 
 def _row(label: str, faces: UInt8Array) -> UInt8Array:
+    """Returns faces side by side under a label."""
     row = np.hstack(list(faces))
     strip = np.zeros((_LABEL_HEIGHT, row.shape[1], 3), np.uint8)
     place = (4, _LABEL_HEIGHT - 7)

@@ -1,4 +1,4 @@
-"""Writing `manifest.json` and the files beside it, all or nothing."""
+"""Writes `manifest.json` and the files that it lists: all of them or none."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from unmask_sdk.errors import ArtifactError, ExportError
 
 
 def check(folder: Path) -> None:
-    """Refuses a folder whose manifest cannot be added to.
+    """Checks that entries can be added to a folder's manifest.
 
     Raises:
         ExportError: If the folder has a manifest that cannot be read.
@@ -36,13 +36,13 @@ def check(folder: Path) -> None:
 
 
 def merge(folder: Path, new: Sequence[Artifact]) -> tuple[Artifact, ...]:
-    """Gives a folder's artifacts with the new ones added.
+    """Returns a folder's artifacts with the new ones added.
 
-    A new one takes the place of one with the same name, format and precision. A folder holds one
-    set of weights a name, so those of the name that were made from other weights are left out.
-    Two formats may share a file; one whose file a new one writes over with other bytes is left out.
-    Those that stay and share a file of golden vectors with a new one take over its digest: another
-    machine may write other bytes for the same weights.
+    A new artifact replaces one with the same name, format and precision. A folder holds one set of
+    weights per name, so old artifacts of the name that were made from other weights are dropped.
+    Two formats may share a file; an old artifact whose file is overwritten with other bytes is
+    dropped. Old artifacts that share a file of golden vectors with a new one take over its digest,
+    because another machine may write other bytes for the same weights.
 
     Raises:
         ArtifactError: If the folder has a manifest that cannot be read.
@@ -69,13 +69,13 @@ def merge(folder: Path, new: Sequence[Artifact]) -> tuple[Artifact, ...]:
 def write(folder: Path, artifacts: Sequence[Artifact], files: Mapping[str, bytes]) -> None:
     """Writes the files, then the manifest that lists them.
 
-    Everything is written beside its place first and moved in at the end, the manifest last: an
-    export that is broken off leaves the old files or the new, never a half of one.
+    Every file is written under a temporary name first and moved in at the end, the manifest last:
+    an export that is interrupted leaves the old files or the new ones, never a partial one.
 
     Args:
-        folder: Folder to write to; made if missing.
+        folder: Folder to write to; created if missing.
         artifacts: All entries of the new manifest.
-        files: Paths relative to the folder, and what goes in them.
+        files: Contents of the files by their paths relative to the folder.
 
     Raises:
         ExportError: If the folder cannot be written to.
@@ -109,7 +109,7 @@ def write(folder: Path, artifacts: Sequence[Artifact], files: Mapping[str, bytes
 
 
 def _clear_folders(folder: Path, artifacts: Sequence[Artifact], files: Mapping[str, bytes]) -> None:
-    """Removes what an older artifact has left in the folder of a new one."""
+    """Removes files of an older artifact from the folder of a new one."""
     for place in {artifact.file for artifact in artifacts if artifact.package is None}:
         new = {resolve_inside(folder, name) for name in files if name.startswith(f"{place}/")}
         if new:
@@ -118,7 +118,7 @@ def _clear_folders(folder: Path, artifacts: Sequence[Artifact], files: Mapping[s
 
 
 def _make(folder: Path, undo: ExitStack) -> None:
-    """Makes a folder and those above it; in the end the new ones go again that stayed empty."""
+    """Creates a folder and its parents; `undo` removes the new ones that are still empty."""
     for place in reversed((folder, *folder.parents)):
         if not place.is_dir():
             place.mkdir(exist_ok=True)

@@ -1,240 +1,272 @@
-"""From weights to proven artifacts, in one order of work whatever the format.
-
-Read the weights, convert each network, make its golden vectors, run the finished file and compare
-it with the reference network, and write everything at once at the end. What differs between
-formats is a module with two functions, see `FormatModule`.
-"""
+"""From weights to verified artifacts, in one order of work whatever the format."""
 
 from __future__ import annotations
 
-import hashlib
+import importlib
 import platform
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, cast
 
-import torch
-
-from unmask_sdk.core.manifest import (
-    WEIGHTS_PACKAGE,
-    Artifact,
-    Golden,
-    TensorSpec,
-    sha256_of,
-    size_of,
-    weights_root,
-)
+from unmask_sdk.calibration.images import CalibrationSet
+from unmask_sdk.core.manifest import Artifact, sha256_of, size_of
+from unmask_sdk.core.optional_deps import require_packages
+from unmask_sdk.core.output_paths import check_writable_folder
 from unmask_sdk.errors import ConfigError, ExportError
-from unmask_sdk.runtimes.base import Runtime
-from unmask_sdk.training.nets.checkpoint import load_network
 
 from . import manifest
-from .roles import Role, role_of
-from .verify import golden_vectors, measure
+from .formats import CALIBRATED, EXPORTERS, ExportFormat
+from .job import Converted, FormatModule, Job
+from .precision_check import check_precision
+from .quiet_converters import quiet_converters
+from .weight_files import check_exist, packaged_weights, with_precision
 
-Progress = Callable[[str], None]
+if TYPE_CHECKING:
+    from torch import nn
+
+    # A weight file and its network.
+    Network = tuple[Path, nn.Module]
+
+# Called with a line of text as each step begins.
+OnStep = Callable[[str], None]
+
+
+def export(
+    format: str,
+    weights: Sequence[Path],
+    folder: Path,
+    *,
+    precision: str = "fp32",
+    calibration: Path | None = None,
+    progress: OnStep = lambda step: None,
+) -> tuple[Artifact, ...]:
+    """Exports networks to a format and verifies each against the reference.
+
+    Args:
+        format: A key of `formats.EXPORTERS`.
+        weights: Weight files (safetensors); if empty, those of the package whose networks have
+            the precision. Artifacts are named after them.
+        folder: Where the files and `manifest.json` go. Entries of a manifest there stay, unless
+            they are exported again, or are of a name that is now exported from other weights.
+        precision: Precision to write.
+        calibration: Calibration set for the precisions in `formats.CALIBRATED`; the package's own
+            if `None`.
+        progress: Called with a line of text as each step begins.
+
+    Returns:
+        The new manifest entries.
+
+    Raises:
+        ConfigError: If the format or precision is not known, or a weight file is missing.
+        MissingDependencyError: If a package that the exporter needs is not installed.
+        DataError: If a weight file or the calibration set is not valid.
+        InvalidInputError: If the folder cannot be written to.
+        ExportError: If the folder's manifest cannot be read, the conversion fails, or the result
+            is too far from the reference.
+    """
+    exporter = Exporter.of(format, precision)
+    return exporter.run(weights, folder, CalibrationSet(calibration), progress)
 
 
 @dataclass(frozen=True)
-class Job:
-    """What is to be converted.
+class Exporter:
+    """Exports networks to one format in one precision.
+
+    `run` always works in this order. A step that fails raises, and nothing is written:
+
+    1. Check capability: the format is known and can be written in the precision (`of`).
+    2. Check config: the folder can be written to, its manifest can be read, and a calibration set
+       is given only for a precision that uses one (`check_config`).
+    3. Check dependencies: the packages that the format needs are installed, and only then are they
+       imported (`check_dependencies`).
+    4. Check weights: the files exist and are valid, no two have the same name, and their networks
+       can be exported in the precision (`check_networks`).
+    5. Convert each network (`FormatModule.convert`).
+    6. Check the precision of the finished file, counted from the file (`precision_check`).
+    7. Verify: make golden vectors, open the file and compare it with torch (`verify.measure`).
+    8. Write all files, the manifest last (`manifest.write`).
 
     Attributes:
-        network: The uint8 graph, in evaluation mode, on the CPU.
-        role: What the network is for.
-        precision: Precision asked for.
-        calibration: Calibration set for `int8`; None for the package's own.
+        format: The format to write.
+        precision: The precision to write.
     """
 
-    network: torch.nn.Module
-    role: Role
+    format: ExportFormat
     precision: str
-    calibration: Path | None = None
 
-
-@dataclass(frozen=True)
-class Converted:
-    """A converted network.
-
-    Attributes:
-        content: The file; or, for formats that are folders, the files by their paths in it.
-        inputs: The graph's inputs, as they are in the file.
-        outputs: The graph's outputs, as they are in the file.
-        tools: Packages that made it.
-        calibration_sha256: Digest of the calibration data; None where none was used.
-        suffix: End of the file's name, where the file is the same as another format's; None for
-            the format's own.
-    """
-
-    content: bytes | Mapping[str, bytes]
-    inputs: tuple[TensorSpec, ...]
-    outputs: tuple[TensorSpec, ...]
-    tools: tuple[str, ...]
-    calibration_sha256: str | None = None
-    suffix: str | None = None
-
-
-class FormatModule(Protocol):
-    """What a format's module holds."""
-
-    def convert(self, job: Job) -> Converted:
-        """Converts a network, and refuses a result of another precision than asked for.
+    @classmethod
+    def of(cls, format: str, precision: str) -> Exporter:
+        """Returns the exporter for a format and precision by their names.
 
         Raises:
-            ExportError: If the converter fails, or the result is not what was asked for.
+            ConfigError: If the format is not known, or cannot be written in the precision.
         """
-        ...
+        found = EXPORTERS.get(format)
+        if found is None:
+            raise ConfigError(f"unknown format {format!r}; known are {', '.join(EXPORTERS)}")
+        if precision not in found.precisions:
+            raise ConfigError(
+                f"{format} can be exported in {', '.join(found.precisions)}, not in {precision!r} "
+                f"in this version; use --precision {found.precisions[0]}"
+            )
+        return cls(found, precision)
 
-    def prove(self, path: Path, artifact: Artifact) -> Runtime[Any]:
-        """Opens a finished file, to be compared with the reference network."""
-        ...
+    def run(
+        self,
+        weights: Sequence[Path],
+        folder: Path,
+        calibration: CalibrationSet,
+        progress: OnStep = lambda step: None,
+    ) -> tuple[Artifact, ...]:
+        """Exports each weight file in the order that the class names.
 
+        Arguments and errors are those of `export`, but the calibration set is passed as an object:
+        several exports share one, and it is decoded once.
+        """
+        self.check_config(folder, calibration)
+        self.check_dependencies()
+        files = list(weights) or with_precision(packaged_weights(), self.precision)
+        check_exist(files)
+        with quiet_converters():
+            module = cast(FormatModule, importlib.import_module(self.format.module))
+        progress("reading weights")
+        networks = _read(files)
+        self.check_networks(networks)
+        artifacts: list[Artifact] = []
+        contents: dict[str, bytes] = {}
+        for network in networks:
+            entries, files_of_one = self._export_one(module, network, calibration, progress)
+            artifacts += entries
+            contents |= files_of_one
+        progress(f"writing {folder}")
+        manifest.write(folder, manifest.merge(folder, artifacts), contents)
+        return tuple(artifacts)
 
-@dataclass(frozen=True)
-class Target:
-    """What is written.
+    def check_config(self, folder: Path, calibration: CalibrationSet) -> None:
+        """Checks the output folder, and that a calibration set is used if one is given.
 
-    Attributes:
-        format: Name of the format.
-        suffix: End of the artifact's file name.
-        precision: Precision.
-        folder: Where it goes.
-        calibration: Calibration set for `int8`; None for the package's own.
-    """
+        Raises:
+            InvalidInputError: If the folder cannot be written to.
+            ExportError: If the folder's manifest cannot be read.
+            ConfigError: If a calibration set is given for a precision that uses none.
+        """
+        check_writable_folder(folder, "--out")
+        manifest.check(folder)
+        if calibration.path is not None and self.precision not in CALIBRATED:
+            raise ConfigError(
+                f"a calibration set is for {', '.join(CALIBRATED)}, not for {self.precision}; "
+                "leave it out"
+            )
 
-    format: str
-    suffix: str
-    precision: str
-    folder: Path
-    calibration: Path | None = None
+    def check_dependencies(self) -> None:
+        """Checks that the packages that the format needs are installed.
 
+        Raises:
+            MissingDependencyError: Naming those that are not, and the command that installs them.
+        """
+        extra = self.format.extra
+        require_packages(f"exporting {self.format.name}", *self.format.requires, extra=extra)
 
-def run(
-    module: FormatModule, target: Target, weights: Sequence[Path], progress: Progress
-) -> tuple[Artifact, ...]:
-    """Exports each weight file; see `unmask_sdk.export.formats.export`."""
-    progress("reading weights")
-    networks = [(file, load_network(file).eval()) for file in weights]
-    _check(networks, target)
-    artifacts: list[Artifact] = []
-    contents: dict[str, bytes] = {}
-    for file, network in networks:
+    def check_networks(self, networks: Sequence[Network]) -> None:
+        """Checks that names differ, and that each network can be exported in the precision.
+
+        Raises:
+            ConfigError: If two weight files have the same name, or a network lacks the precision.
+            ExportError: If a network is of no exportable kind.
+        """
+        from .roles import role_of
+
+        names = [file.stem for file, _ in networks]
+        if len(set(names)) != len(names):
+            raise ConfigError(
+                "artifacts are named after their weight files; got two of one name: "
+                f"{', '.join(names)}"
+            )
+        for file, network in networks:
+            role = role_of(network)
+            if self.precision not in role.precisions:
+                raise ConfigError(
+                    f"{file.name} is a {role.name}, which is exported in "
+                    f"{', '.join(role.precisions)}, not in {self.precision}; leave it out"
+                )
+
+    def _export_one(
+        self, module: FormatModule, network: Network, calibration: CalibrationSet, progress: OnStep
+    ) -> tuple[list[Artifact], dict[str, bytes]]:
+        """Returns the entries of an artifact and of its weights, and the files to write."""
+        from .roles import role_of
+
+        file, graph = network
+        job = Job(graph, role_of(graph), self.precision, calibration)
         try:
-            entries, files = _export_one(module, target, file, network, progress)
+            progress(f"{file.stem}: converting")
+            converted = module.convert(job)
+            check_precision(converted.counts, self.precision)
+            return self._verify(module, file, job, converted, progress)
         except OSError as error:
             raise ExportError(
-                f"{target.format} of {file.name} failed on {error.filename or 'a file'} in "
+                f"{self.format.name} of {file.name} failed on {error.filename or 'a file'} in "
                 f"{tempfile.gettempdir()}: {error.strerror or error}; make room there, or set "
                 "TMPDIR to another folder"
             ) from error
-        artifacts += entries
-        contents |= files
-    progress(f"writing {target.folder}")
-    manifest.write(target.folder, manifest.merge(target.folder, artifacts), contents)
-    return tuple(artifacts)
 
+    def _verify(
+        self, module: FormatModule, file: Path, job: Job, converted: Converted, progress: OnStep
+    ) -> tuple[list[Artifact], dict[str, bytes]]:
+        """Compares a converted network with torch; returns what `_export_one` returns."""
+        import torch
 
-def _check(networks: Sequence[tuple[Path, torch.nn.Module]], target: Target) -> None:
-    names = [file.stem for file, _ in networks]
-    if len(set(names)) != len(names):
-        raise ConfigError(
-            f"artifacts are named after their weight files; got two of one name: {', '.join(names)}"
+        from .reference import make_golden, reference_entry
+        from .verify import measure
+
+        name, role = file.stem, job.role
+        progress(f"{name}: golden vectors")
+        reference, contents = reference_entry(file, job.network, role)
+        golden = reference.golden
+        if converted.inputs[0].shape[1:] != reference.inputs[0].shape[1:]:
+            # A graph of fixed size, where the reference takes any, has golden vectors of that size.
+            sized = f"{name}-{converted.inputs[0].shape[1]}"
+            golden, vectors = make_golden(job.network, sized, role, converted.inputs)
+            contents[golden.file] = vectors
+        path = f"{name}-{self.precision}{converted.suffix or self.format.suffix}"
+        entry = replace(
+            reference,
+            format=self.format.name,
+            precision=self.precision,
+            file=path,
+            package=None,
+            inputs=converted.inputs,
+            outputs=converted.outputs,
+            calibration_sha256=converted.calibration_sha256,
+            tools={tool: version(tool) for tool in converted.tools},
+            golden=replace(golden, min_psnr_db=role.min_psnr_db.get(self.precision)),
         )
-    for file, network in networks:
-        role = role_of(network)
-        if target.precision not in role.precisions:
-            raise ConfigError(
-                f"{file.name} is a {role.name}, which is exported in "
-                f"{', '.join(role.precisions)}, not in {target.precision}; leave it out"
-            )
+        progress(f"{name}: comparing with torch")
+        files = _files_by_path(converted.content, path)
+        with tempfile.TemporaryDirectory(prefix="unmask-export-") as scratch:
+            for inner, data in files.items():
+                target = Path(scratch) / inner
+                target.parent.mkdir(parents=True, exist_ok=True)
+                target.write_bytes(data)
+            finished = Path(scratch) / path
+            entry = replace(entry, sha256=sha256_of(finished), bytes=size_of(finished))
+            with module.open_converted(finished, entry) as runtime:
+                against = f"torch {torch.__version__} fp32, {platform.machine()} CPU"
+                entry = replace(entry, parity=measure(job.network, runtime, against))
+        return [entry, reference], {**contents, **files}
 
 
-def _export_one(
-    module: FormatModule, target: Target, file: Path, network: torch.nn.Module, progress: Progress
-) -> tuple[list[Artifact], dict[str, bytes]]:
-    role, name = role_of(network), file.stem
-    progress(f"{name}: converting")
-    made = module.convert(Job(network, role, target.precision, target.calibration))
-    progress(f"{name}: golden vectors")
-    reference, contents = _reference(file, network, role)
-    golden = replace(reference.golden, min_psnr_db=role.min_psnr_db.get(target.precision))
-    if made.inputs[0].shape[1:] != reference.inputs[0].shape[1:]:
-        # A graph of fixed size where the reference takes any has golden vectors of that size.
-        golden, vectors = _golden(network, f"{name}-{made.inputs[0].shape[1]}", role, made.inputs)
-        golden = replace(golden, min_psnr_db=role.min_psnr_db.get(target.precision))
-        contents[golden.file] = vectors
-    path = f"{name}-{target.precision}{made.suffix or target.suffix}"
-    entry = replace(
-        reference,
-        format=target.format,
-        precision=target.precision,
-        file=path,
-        package=None,
-        inputs=made.inputs,
-        outputs=made.outputs,
-        calibration_sha256=made.calibration_sha256,
-        tools={tool: version(tool) for tool in made.tools},
-        golden=golden,
-    )
-    progress(f"{name}: comparing with torch")
-    with tempfile.TemporaryDirectory(prefix="unmask-export-") as scratch:
-        place = Path(scratch) / path
-        files = _laid_out(made.content, path)
-        for inner, data in files.items():
-            (Path(scratch) / inner).parent.mkdir(parents=True, exist_ok=True)
-            (Path(scratch) / inner).write_bytes(data)
-        entry = replace(entry, sha256=sha256_of(place), bytes=size_of(place))
-        with module.prove(place, entry) as runtime:
-            against = f"torch {torch.__version__} fp32, {platform.machine()} CPU"
-            entry = replace(entry, parity=measure(network, runtime, against))
-    return [entry, reference], {**contents, **files}
+def _read(files: Sequence[Path]) -> list[Network]:
+    from unmask_sdk.training.nets.checkpoint import load_network
+
+    return [(file, load_network(file).eval()) for file in files]
 
 
-def _laid_out(content: bytes | Mapping[str, bytes], path: str) -> dict[str, bytes]:
-    """The files of an artifact by their paths beside the manifest."""
+def _files_by_path(content: bytes | Mapping[str, bytes], path: str) -> dict[str, bytes]:
+    """Returns the files of an artifact by their paths next to the manifest."""
     if isinstance(content, bytes):
         return {path: content}
     return {f"{path}/{inner}": data for inner, data in content.items()}
-
-
-def _golden(
-    network: torch.nn.Module, name: str, role: Role, inputs: tuple[TensorSpec, ...]
-) -> tuple[Golden, bytes]:
-    vectors = golden_vectors(network, inputs, role.outputs(role.size(network)))
-    file, digest = f"golden/{name}.npz", hashlib.sha256(vectors).hexdigest()
-    return Golden(file=file, sha256=digest, tolerance=role.tolerance), vectors
-
-
-def _reference(
-    file: Path, network: torch.nn.Module, role: Role
-) -> tuple[Artifact, dict[str, bytes]]:
-    """The entry of the weights themselves; golden vectors, and the weights if they are not ours."""
-    inputs, outputs = role.inputs(role.size(network)), role.outputs(role.size(network))
-    golden, vectors = _golden(network, file.stem, role, inputs)
-    digest = sha256_of(file)
-    entry = Artifact(
-        name=file.stem,
-        role=role.name,
-        format="safetensors",
-        precision="fp32",
-        file=f"{file.stem}.safetensors",
-        package=None,
-        sha256=digest,
-        bytes=file.stat().st_size,
-        inputs=inputs,
-        outputs=outputs,
-        weights_sha256=digest,
-        calibration_sha256=None,
-        tools={"torch": version("torch")},
-        golden=golden,
-        parity=(),
-    )
-    contents = {golden.file: vectors}
-    root = weights_root().resolve()
-    if file.resolve().is_relative_to(root):
-        ours = file.resolve().relative_to(root).as_posix()
-        return replace(entry, file=ours, package=WEIGHTS_PACKAGE), contents
-    return entry, {**contents, entry.file: file.read_bytes()}

@@ -1,6 +1,7 @@
-"""The numbers in README and model card: measured, and written between markers by one command.
+"""`unmask release`: exports the packaged artifacts, and writes measured numbers into documents.
 
-A block lies between `<!-- release:NAME -->` and `<!-- /release:NAME -->`, on lines of their own.
+A block of a document is between `<!-- release:NAME -->` and `<!-- /release:NAME -->`, which are on
+lines of their own.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -26,15 +27,16 @@ from unmask_sdk.training.nets.checkpoint import read_metadata
 from unmask_sdk.training.nets.cost import layer_costs
 from unmask_sdk.training.nets.graph import UnmaskerGraph
 
-from .formats import EXPORTERS, export
+from .formats import EXPORTERS
+from .pipeline import OnStep, export
 
 UNMASKERS, LOCATOR = ("unmasker",), ("detector", "aligner")
-# What the package brings: format, precision, kinds of network. A Jetson and a Raspberry Pi shall
-# start without the exporters, which are heavy, or cannot be had there.
+# The artifacts in the package: format, precision, roles. A Jetson and a Raspberry Pi can then start
+# without the exporters, which are large, or not available there.
 SHIPPED = (
     ("onnx", "fp32", UNMASKERS + LOCATOR),
     ("onnx", "int8", UNMASKERS),
-    # Not as ONNX too, though it is the same file: ONNX Runtime 1.32 cannot open it on ARM.
+    # Not listed as ONNX, though it is the same file: ONNX Runtime 1.32 cannot open it on ARM.
     ("trt", "fp16", UNMASKERS + LOCATOR),
     ("trt", "int8", UNMASKERS),
     ("tflite", "int8", UNMASKERS),
@@ -46,10 +48,10 @@ FOLDERS = ("unmask_sdk", "training/weights", "examples", "benchmarks")
 
 
 def check_root(root: Path) -> None:
-    """Refuses a folder that is no clone of the project, or not the one that is installed.
+    """Checks that a folder is the clone of the project that is installed.
 
     Raises:
-        ConfigError: Naming what is missing, or a marker that is wrong.
+        ConfigError: If it is not a clone, another one, or a document has a wrong marker.
     """
     for name in (*DOCUMENTS, *FOLDERS):
         if not (root / name).exists():
@@ -57,21 +59,21 @@ def check_root(root: Path) -> None:
                 f"{root} holds no {name}; run unmask release from a clone of unmask-sdk, installed "
                 "with: " + pip_command("install -e '.[dev]'")
             )
-    # What is measured is what is installed.
+    # The benchmarks measure the installed package.
     installed = weights_folder().resolve()
     if installed != (root / "training" / "weights").resolve():
         raise ConfigError(
             f"{root} is not the clone that is installed, which has its weights in {installed}; "
             + pip_command(f"install -e '{root}[dev]'")
         )
-    # A wrong marker shows now, not when everything has been measured.
+    # Finds wrong markers now, before everything is measured.
     for name in DOCUMENTS:
         replace_blocks((root / name).read_text(encoding="utf-8"), dict.fromkeys(BLOCKS, ""), name)
 
 
 @contextmanager
 def undone_on_failure(*folders: Path) -> Iterator[None]:
-    """Puts the files of folders back as they were if the block does not end well."""
+    """Restores the files of folders if the block raises."""
     before = {file: file.read_bytes() for file in _files(folders)}
     with ExitStack() as undo:
         undo.callback(_put_back, folders, before)
@@ -93,16 +95,15 @@ def _files(folders: Sequence[Path]) -> list[Path]:
 
 
 def replace_blocks(text: str, blocks: Mapping[str, str], where: str) -> str:
-    """Puts new content between the markers of a document.
+    """Returns a document with new content between its markers.
 
     Args:
         text: The document.
-        blocks: Content by name; names that the document does not mark are passed over.
+        blocks: Content by name; names that the document does not mark are ignored.
         where: Name of the document, for errors.
 
     Raises:
-        ConfigError: If the document marks a block that there is no content for, or a marker has
-            no end.
+        ConfigError: If there is no content for a block of the document, or a marker has no end.
     """
 
     def fill(match: re.Match[str]) -> str:
@@ -118,19 +119,17 @@ def replace_blocks(text: str, blocks: Mapping[str, str], where: str) -> str:
     return filled
 
 
-def export_shipped(
-    weights: Sequence[Path], folder: Path, progress: Callable[[str], None]
-) -> tuple[Artifact, ...]:
-    """Exports all that the package brings, and gives what was made; errors as of `export`."""
-    made: list[Artifact] = []
+def export_shipped(weights: Sequence[Path], folder: Path, progress: OnStep) -> tuple[Artifact, ...]:
+    """Exports the artifacts of the package; returns their entries. Errors as of `export`."""
+    exported: list[Artifact] = []
     for format, precision, kinds in SHIPPED:
         files = [file for file in weights if read_metadata(file)[0] in kinds]
 
-        def tell(step: str, what: str = f"{format} {precision}") -> None:
+        def report(step: str, what: str = f"{format} {precision}") -> None:
             progress(f"{what}: {step}")
 
-        made += export(format, files, folder, precision=precision, progress=tell)
-    return tuple(made)
+        exported += export(format, files, folder, precision=precision, progress=report)
+    return tuple(exported)
 
 
 def write_documents(root: Path, blocks: Mapping[str, str]) -> None:
@@ -144,11 +143,11 @@ def write_documents(root: Path, blocks: Mapping[str, str]) -> None:
 
 
 def sizes(graphs: Mapping[str, UnmaskerGraph], artifacts: Sequence[Artifact]) -> str:
-    """What each unmasker costs and how large the files are, as a Markdown table.
+    """Returns a Markdown table of the unmaskers' parameters, operations and file sizes.
 
     Args:
         graphs: Unmaskers by the names of their artifacts.
-        artifacts: What was exported of them and of the locator.
+        artifacts: Exported artifacts of the unmaskers and the locator.
     """
     columns = list(
         dict.fromkeys(
@@ -171,11 +170,11 @@ def sizes(graphs: Mapping[str, UnmaskerGraph], artifacts: Sequence[Artifact]) ->
         files = " | ".join(f"{size[column]:.1f}" for column in columns)
         lines.append(f"| `{name}` | {parameters:.2f} M | {flop:.2f} | {files} |")
     locator = [a for a in artifacts if a.format == "onnx" and a.role != "unmasker"]
-    whole = sum(a.bytes for a in locator if a.precision == "fp32") / 1e6
-    return "\n".join([*lines, "", f"The face locator adds {whole:.1f} MB in fp32."])
+    megabytes = sum(a.bytes for a in locator if a.precision == "fp32") / 1e6
+    return "\n".join([*lines, "", f"The face locator adds {megabytes:.1f} MB in fp32."])
 
 
-# What docs/quality.md shows: the default runtime, from the crop to a fresh process.
+# Benchmarks shown in docs/quality.md: the default runtime, from one crop to a new process.
 SPEED = (
     "benchmarks/test_speed.py",
     "-k",
@@ -184,7 +183,7 @@ SPEED = (
 
 
 def measure_speed(root: Path) -> str:
-    """Runs the benchmarks in `SPEED` and gives their results as a Markdown table.
+    """Runs the benchmarks in `SPEED`; returns their results as a Markdown table.
 
     Raises:
         ExportError: If the benchmarks fail.
@@ -202,7 +201,7 @@ def measure_speed(root: Path) -> str:
 
 
 def speed_table(measured: Mapping[str, Any]) -> str:
-    """The table of a pytest-benchmark JSON file: medians, and what each benchmark adds."""
+    """Returns a Markdown table of a pytest-benchmark JSON file: medians, and extra values."""
     lines = ["| benchmark | median | details |", "| --- | --- | --- |"]
     for row in measured["benchmarks"]:
         extra = ", ".join(f"{name.replace('_', ' ')} {v}" for name, v in row["extra_info"].items())

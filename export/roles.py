@@ -1,4 +1,4 @@
-"""What the exporters need to know of each network: names, shapes, sample pictures."""
+"""The kinds of network that can be exported: inputs, outputs, precisions and tolerances."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from unmask_sdk.errors import ExportError
 from unmask_sdk.training.nets.graph import UnmaskerGraph
 from unmask_sdk.training.nets.locator_networks import AlignerGraph, DetectorGraph
 
-# Detectors halve the picture five times.
+# Detectors halve their input five times.
 DETECTOR_STEP = 32
 
 
@@ -24,12 +24,14 @@ class Role:
 
     Attributes:
         name: The role in the manifest.
-        precisions: Precisions that it is exported in. Where the locator's networks would gain
-            little from int8, they would lose what it costs: they are a tenth of the work.
-        size: Gives the side of the square input; None where any height and width go.
-        outputs: The outputs; their first dimension is the batch.
+        precisions: Precisions that it is exported in. The locator's networks have no int8: they
+            are a tenth of the work, so they would gain little and still lose accuracy.
+        size: Returns the side of a network's square input in pixels; `None` if it takes any
+            height and width.
+        outputs: Returns the outputs for such a size; their first dimension is the batch.
         tolerance: Largest error of the golden vectors in fp32; see `unmask_sdk.verify.error_of`.
-        min_psnr_db: By precision, where rounding lets single values be off by more.
+        min_psnr_db: Lowest PSNR of the golden vectors, for precisions whose rounding lets single
+            values be off by more than the tolerance.
     """
 
     name: str
@@ -40,11 +42,11 @@ class Role:
     min_psnr_db: Mapping[str, float]
 
     def inputs(self, size: int | None) -> tuple[TensorSpec, ...]:
-        """Gives the inputs: one picture batch, uint8 NHWC."""
+        """Returns the inputs: one batch of images, uint8 NHWC."""
         return (TensorSpec("image", "uint8", (None, size, size, 3)),)
 
 
-# Floats are compared with their largest magnitude: one thousandth of a crop is a ninth of a pixel.
+# Relative to the largest magnitude: one thousandth of the aligner's crop is a ninth of a pixel.
 _FLOAT_TOLERANCE = 1e-3
 
 ROLES: dict[type[nn.Module], Role] = {
@@ -85,10 +87,10 @@ ROLES: dict[type[nn.Module], Role] = {
 
 
 def role_of(network: nn.Module) -> Role:
-    """Gives the role of a network.
+    """Returns the role of a network.
 
     Raises:
-        ExportError: If it is none of the exportable networks.
+        ExportError: If the network is of no exportable kind.
     """
     role = ROLES.get(type(network))
     if role is None:

@@ -62,7 +62,9 @@ class Proof(Case):
     def open(self, threads: int | None = None) -> Runtime[Any]:
         """Opens it as its exporter does; errors as for `formats.export`."""
         module: Any = importlib.import_module(EXPORTERS[self.artifact.format].module)
-        opened: Runtime[Any] = module.prove(self.manifest.path(self.artifact), self.artifact)
+        opened: Runtime[Any] = module.open_converted(
+            self.manifest.path(self.artifact), self.artifact
+        )
         return opened
 
 

@@ -30,7 +30,8 @@ from unmask_sdk.core.optional_deps import missing_packages
 from unmask_sdk.core.sample_images import draw_masked_faces
 from unmask_sdk.doctor import device
 from unmask_sdk.errors import InvalidInputError, UnmaskError
-from unmask_sdk.export.onnx.exporter import OPSET, quiet
+from unmask_sdk.export.onnx.exporter import OPSET
+from unmask_sdk.export.quiet_converters import quiet_converters
 from unmask_sdk.runtimes.onnx_session import open_session
 
 from .networks import PEERS, count
@@ -119,7 +120,7 @@ def told(found: dict[str, Any]) -> list[str]:
 
 def to_onnx(network: nn.Module) -> bytes:
     """A cost model as the bytes of an ONNX file."""
-    with quiet():
+    with quiet_converters():
         program = torch.onnx.export(
             network, (_input(),), dynamo=True, opset_version=OPSET, verbose=False
         )

@@ -1,1 +1,1 @@
-"""Finds the int8 plan of a network: which layers lose too much in int8."""
+"""Searches the int8 plan of a network: which layers must stay in float."""

@@ -1,15 +1,15 @@
-"""Crops for calibration, and held-out pairs to judge by, out of a folder of faces."""
+"""Cuts calibration crops, and held-out pairs for the evaluation, from a folder of faces."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
 import cv2
 import numpy as np
 
+from unmask_sdk.calibration.progress import ProgressFn
 from unmask_sdk.core.arrays import UInt8Array
 from unmask_sdk.faces.align import CROP_SIZE
 from unmask_sdk.training.datasets.crops import EYE_JITTER, read_crop, seed_from_name
@@ -20,27 +20,25 @@ from unmask_sdk.training.synthesis.mesh import NOSE_TIP, eye_centers
 
 from .scoring import Pairs
 
-T = TypeVar("T")
-Track = Callable[[Sequence[T], str], Iterable[T]]
-
 
 @dataclass(frozen=True, eq=False)
 class Sample:
-    """A calibration crop, and what is known of it.
+    """A calibration crop and its properties.
 
     Attributes:
         image: uint8 `[256, 256, 3]` RGB.
         kind: Kind of mask.
-        colour: Median colour of the mask, three of 0..255.
-        share: Share of the crop that the mask covers.
-        yaw: How far the nose is off the middle of the eyes, in eye distances; 0 is straight on.
-        roll: Tilt of the head in the picture, degrees.
+        color: Median RGB color of the mask, 0..255.
+        share: Share of the crop that the mask covers, 0..1.
+        yaw: Distance of the nose from the middle of the eyes along the line of the eyes, in eye
+            distances; 0 for a frontal face.
+        roll: Rotation of the head in the image plane, degrees.
         brightness: Mean of the crop, 0..255.
     """
 
     image: UInt8Array
     kind: str
-    colour: tuple[float, float, float]
+    color: tuple[float, float, float]
     share: float
     yaw: float
     roll: float
@@ -48,16 +46,24 @@ class Sample:
 
 
 def collect(
-    folder: Path, faces: Sequence[FaceRecord], count: int, track: Track[int]
+    folder: Path, faces: Sequence[FaceRecord], count: int, progress: ProgressFn
 ) -> list[Sample]:
-    """Cuts crops of training faces, one of each person while there are enough, masks on."""
+    """Cuts crops of training faces with masks; one per person if there are enough people.
+
+    Args:
+        folder: The faces.
+        faces: Their meshes.
+        count: Number of crops.
+        progress: Shows the caller's progress.
+    """
     chosen = _choose(faces, "train", count)
     samples = []
-    for k in track(range(len(chosen)), "calibration crops"):
+    for k in progress(range(len(chosen)), "calibration crops"):
         face = chosen[k]
         crop = read_crop(folder, face, CROP_SIZE, jitter=EYE_JITTER)
         image, mask, kind = crop.masked(kind=_kind(k), seed=seed_from_name(face.name, 1))
         cloth = image[mask > 127] if (mask > 127).any() else np.zeros((1, 3))
+        red, green, blue = map(float, np.median(cloth, 0))
         left, right = eye_centers(face.landmarks)
         across = right - left
         distance = float(np.linalg.norm(across))
@@ -65,7 +71,7 @@ def collect(
             Sample(
                 image=image,
                 kind=kind,
-                colour=tuple(map(float, np.median(cloth, 0))),
+                color=(red, green, blue),
                 share=float(mask.mean() / 255),
                 yaw=float((face.landmarks[NOSE_TIP] - (left + right) / 2) @ across / distance**2),
                 roll=float(np.degrees(np.arctan2(across[1], across[0]))),
@@ -76,12 +82,12 @@ def collect(
 
 
 def held_out(
-    folder: Path, faces: Sequence[FaceRecord], count: int, size: int, track: Track[int]
+    folder: Path, faces: Sequence[FaceRecord], count: int, size: int, progress: ProgressFn
 ) -> Pairs:
-    """Cuts pairs of validation faces, in the network's size."""
+    """Cuts pairs of validation faces in the network's size; arguments as for `collect`."""
     chosen = _choose(faces, "val", count)
     rows: list[tuple[UInt8Array, ...]] = []
-    for k in track(range(len(chosen)), "held-out pairs"):
+    for k in progress(range(len(chosen)), "held-out pairs"):
         crop = read_crop(folder, chosen[k], size, jitter=EYE_JITTER)
         image, mask, _ = crop.masked(kind=_kind(k), seed=seed_from_name(chosen[k].name, 1))
         rows.append((image, crop.truth, mask, crop.valid))
@@ -89,7 +95,7 @@ def held_out(
 
 
 def near_duplicates(images: Sequence[UInt8Array], bits: int = 5) -> list[tuple[int, int]]:
-    """Crops that look alike: whose difference hashes of 64 bits differ in `bits` at most."""
+    """Returns the indices of similar crops: 64-bit difference hashes differ in at most `bits`."""
     hashes = []
     for image in images:
         small = cv2.resize(image, (9, 8), interpolation=cv2.INTER_AREA).mean(-1)
@@ -109,10 +115,5 @@ def _choose(faces: Sequence[FaceRecord], split: str, count: int) -> list[FaceRec
 
 
 def _kind(k: int) -> str:
-    """Types in equal parts."""
+    """Returns the kind of mask for a crop by its index; all kinds are equally frequent."""
     return MASK_TYPES[k % len(MASK_TYPES)]
-
-
-def plain(rows: Sequence[T], what: str) -> Iterator[T]:
-    """A `Track` that shows nothing."""
-    return iter(rows)

@@ -1,4 +1,4 @@
-"""The report of a calibration: Markdown, plots, and the plan as a file of its own."""
+"""The report of a calibration: Markdown, plots, and the plan as a separate file."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from matplotlib.figure import Figure
 
 from unmask_sdk.core.atomic_write import atomic_write
 
-from .calibrate import Outcome
+from .calibrate import CalibrationResult
 from .faces import near_duplicates
-from .scoring import LIMITS, Loss
+from .scoring import LIMITS, QualityDrop
 
-# Bars and histograms are shown for so many layers, the most sensitive.
+# Number of layers that bars and histograms are shown for, the most sensitive.
 _SHOWN = 24
 _HISTOGRAMS = 12
 _HEAD = """\
@@ -24,8 +24,13 @@ _HEAD = """\
 |---|---|---|---|---|"""
 
 
-def write_report(outcome: Outcome, folder: Path) -> None:
-    """Writes `report.md`, its plots, and `plan.json`."""
+def write_report(result: CalibrationResult, folder: Path) -> None:
+    """Writes `report.md`, its plots, and `plan.json`.
+
+    Args:
+        result: The calibration.
+        folder: Where the files go; created if missing.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     matplotlib.use("agg")
     plots = {
@@ -33,42 +38,42 @@ def write_report(outcome: Outcome, folder: Path) -> None:
         "sensitivity.png": _sensitivity,
         "activations.png": _activations,
     }
-    if outcome.samples:
+    if result.samples:
         plots["coverage.png"] = _coverage
     for name, draw in plots.items():
-        figure = draw(outcome)
+        figure = draw(result)
         figure.tight_layout()
-        # No version, so that the same numbers give the same file.
+        # Without the version of matplotlib, so that equal numbers give equal files.
         save = partial(figure.savefig, format="png", dpi=110, metadata={"Software": None})
         atomic_write(folder / name, save)
-    atomic_write(folder / "plan.json", outcome.plan.to_json().encode())
-    atomic_write(folder / "report.md", _text(outcome).encode())
+    atomic_write(folder / "plan.json", result.plan.to_json().encode())
+    atomic_write(folder / "report.md", _text(result).encode())
 
 
-def _text(outcome: Outcome) -> str:
-    plan = outcome.plan
+def _text(result: CalibrationResult) -> str:
+    plan = result.plan
     kept = "\n".join(f"- `{name}`" for name in plan.keep_float) or "None: all may be int8."
     methods = "\n".join(
-        _row(f"{method}, per {'channel' if per_channel else 'tensor'}", loss)
-        for (method, per_channel), loss in outcome.methods.items()
+        _row(f"{method}, per {'channel' if per_channel else 'tensor'}", drop)
+        for (method, per_channel), drop in result.methods.items()
     )
-    promoted = "\n".join(_row(str(k), loss) for k, loss in enumerate(outcome.promoted))
-    alike = near_duplicates(list(outcome.images))
-    duplicates = ", ".join(f"{a} and {b}" for a, b in alike) or "none"
-    chosen_by, reported_on = outcome.pairs
+    promoted = "\n".join(_row(str(k), drop) for k, drop in enumerate(result.promoted))
+    similar = near_duplicates(list(result.images))
+    duplicates = ", ".join(f"{a} and {b}" for a, b in similar) or "none"
+    chosen_by, reported_on = result.pairs
     return f"""# Calibration report
 
-{len(outcome.images)} crops, SHA-256 `{outcome.sha256}`. Method: {plan.method}, per \
+{len(result.images)} crops, SHA-256 `{result.sha256}`. Method: {plan.method}, per \
 {"channel" if plan.per_channel else "tensor"}. Weights: `{plan.weights_sha256}`.
 
 ## What int8 loses
-On {reported_on} held-out pairs that had no part in the choice. {outcome.share:.1%} of the \
-convolutions' work is in int8; the float file is {outcome.size:.2f} times as large.
+On {reported_on} held-out pairs that had no part in the choice. {result.share:.1%} of the \
+convolutions' work is in int8; the float file is {result.size:.2f} times as large.
 
 {_HEAD}
 {_row("allowed", LIMITS)}
-{_row("CPU: uint8 activations", outcome.cpu)}
-{_row("symmetric int8 activations", outcome.symmetric)}
+{_row("CPU: uint8 activations", result.cpu)}
+{_row("symmetric int8 activations", result.symmetric)}
 
 ## Layers kept in float
 {kept}
@@ -91,17 +96,17 @@ All layers in int8, the worse of both kinds of file, on pairs for choosing.
 
 Near-duplicates, by place in the set: {duplicates}.
 
-{_covered(outcome)}## Activations
+{_coverage_section(result)}## Activations
 Inputs of the most sensitive layers. Dashed: the range chosen.
 
 ![Activations](activations.png)
 """
 
 
-def _covered(outcome: Outcome) -> str:
-    if not outcome.samples:
+def _coverage_section(result: CalibrationResult) -> str:
+    if not result.samples:
         return ""
-    numbers = np.array([(s.share, s.yaw, s.roll, s.brightness) for s in outcome.samples])
+    numbers = np.array([(s.share, s.yaw, s.roll, s.brightness) for s in result.samples])
     spread = "\n".join(
         f"| {name} | {column.min():.2f} | {np.median(column):.2f} | {column.max():.2f} |"
         for name, column in zip(
@@ -111,8 +116,7 @@ def _covered(outcome: Outcome) -> str:
         )
     )
     kinds = ", ".join(
-        f"{count} {kind}"
-        for kind, count in sorted(Counter(s.kind for s in outcome.samples).items())
+        f"{count} {kind}" for kind, count in sorted(Counter(s.kind for s in result.samples).items())
     )
     return f"""## What the crops cover
 Masks: {kinds}.
@@ -126,30 +130,30 @@ Masks: {kinds}.
 """
 
 
-def _row(name: str, loss: Loss) -> str:
+def _row(name: str, drop: QualityDrop) -> str:
     return (
-        f"| {name} | {loss.hole_psnr_db:.4f} | {loss.ssim:.5f} | {loss.mask_iou:.4f} "
-        f"| {loss.psnr_db:.1f} |"
+        f"| {name} | {drop.hole_psnr_db:.4f} | {drop.ssim:.5f} | {drop.mask_iou:.4f} "
+        f"| {drop.psnr_db:.1f} |"
     )
 
 
-def _count(outcome: Outcome) -> Figure:
+def _count(result: CalibrationResult) -> Figure:
     figure = Figure(figsize=(7, 3))
     left, right = figure.subplots(1, 2)
-    numbers = list(outcome.counts)
-    left.plot(numbers, [loss.hole_psnr_db for loss in outcome.counts.values()], "o-")
+    numbers = list(result.counts)
+    left.plot(numbers, [drop.hole_psnr_db for drop in result.counts.values()], "o-")
     left.set(xscale="log", xlabel="crops", ylabel="hole PSNR lost, dB")
-    right.plot(numbers, [loss.psnr_db for loss in outcome.counts.values()], "o-")
+    right.plot(numbers, [drop.psnr_db for drop in result.counts.values()], "o-")
     right.set(xscale="log", xlabel="crops", ylabel="PSNR to float, dB")
     return figure
 
 
-def _coverage(outcome: Outcome) -> Figure:
+def _coverage(result: CalibrationResult) -> Figure:
     figure = Figure(figsize=(10, 5.5))
     places = figure.subplots(2, 3).ravel()
-    samples = outcome.samples
-    colours = np.array([sample.colour for sample in samples]) / 255
-    places[0].scatter(colours[:, 0] - colours[:, 2], colours.mean(1), c=colours, edgecolors="grey")
+    samples = result.samples
+    colors = np.array([sample.color for sample in samples]) / 255
+    places[0].scatter(colors[:, 0] - colors[:, 2], colors.mean(1), c=colors, edgecolors="gray")
     places[0].set(xlabel="mask: red less blue", ylabel="mask: brightness")
     for place, (name, values) in zip(
         places[1:],
@@ -167,11 +171,11 @@ def _coverage(outcome: Outcome) -> Figure:
     return figure
 
 
-def _sensitivity(outcome: Outcome) -> Figure:
+def _sensitivity(result: CalibrationResult) -> Figure:
     figure = Figure(figsize=(8, 6))
     place = figure.subplots()
-    shown = list(outcome.errors.items())[:_SHOWN][::-1]
-    kept = set(outcome.plan.keep_float)
+    shown = list(result.errors.items())[:_SHOWN][::-1]
+    kept = set(result.plan.keep_float)
     place.barh(
         [name.removeprefix("unmasker.") for name, _ in shown],
         [error for _, error in shown],
@@ -184,13 +188,13 @@ def _sensitivity(outcome: Outcome) -> Figure:
     return figure
 
 
-def _activations(outcome: Outcome) -> Figure:
+def _activations(result: CalibrationResult) -> Figure:
     figure = Figure(figsize=(10, 7))
     for place, layer in zip(
-        figure.subplots(3, _HISTOGRAMS // 3).ravel(), outcome.errors, strict=False
+        figure.subplots(3, _HISTOGRAMS // 3).ravel(), result.errors, strict=False
     ):
-        histogram = outcome.inputs[layer]
-        low, high = outcome.ranges[layer]
+        histogram = result.inputs[layer]
+        low, high = result.ranges[layer]
         place.fill_between(
             (histogram.edges[1:] + histogram.edges[:-1]) / 2, histogram.counts + 1, step="mid"
         )

@@ -1,91 +1,127 @@
-"""Which convolutions suffer from int8, and the fewest that must stay in float."""
+"""Finds which convolutions int8 harms most, and the fewest that must stay in float."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
 
+from unmask_sdk.calibration.progress import ProgressFn
 from unmask_sdk.calibration.ranges import Ranges
 from unmask_sdk.errors import DataError
-from unmask_sdk.export.onnx.quantize import FloatGraph
 
-from .scoring import Judge, Loss
+from .graph import QuantizableGraph
+from .scoring import Int8Evaluator, QualityDrop
 
-# Errors of single layers are far above chance on so few pairs: they are measured against float.
+# Few pairs suffice: errors of single layers are measured against float, with little noise.
 PAIRS = 8
 
 
-def loss_of(
-    graph: FloatGraph, judge: Judge, ranges: Ranges, kept: Sequence[str], **options: Any
-) -> Loss:
-    """What int8 loses with some layers kept in float.
+def quality_drop(
+    graph: QuantizableGraph,
+    evaluator: Int8Evaluator,
+    ranges: Ranges,
+    kept: Sequence[str],
+    *,
+    per_channel: bool = True,
+) -> QualityDrop:
+    """Measures what int8 loses with some layers kept in float.
 
-    The worse of two files: one with uint8 activations, as CPUs run it, and one with symmetric int8
-    activations, as TensorRT wants it, which has half the steps where values are never negative.
-    One plan serves both.
+    The worse of two files: one with uint8 activations, which CPUs run, and one with symmetric int8
+    activations, which TensorRT needs and which have half the steps if values are never negative.
+    One plan is used for both.
+
+    Args:
+        graph: The float graph.
+        evaluator: Measures int8 files.
+        ranges: Ranges of all tensors.
+        kept: Torch names of the layers that stay in float.
+        per_channel: Whether weights have a scale for each output channel.
     """
-    plain = judge.loss(graph.quantise(ranges, kept, **options))
-    return plain.worse(judge.loss(graph.quantise(ranges, kept, symmetric=True, **options)))
+    drops = [
+        evaluator.quality_drop(
+            graph.quantize(ranges, kept, per_channel=per_channel, symmetric=symmetric)
+        )
+        for symmetric in (False, True)
+    ]
+    return drops[0].worse(drops[1])
 
 
 def sensitivity(
-    graph: FloatGraph, judge: Judge, ranges: Ranges, track: Callable[..., Any], **options: Any
+    graph: QuantizableGraph,
+    evaluator: Int8Evaluator,
+    ranges: Ranges,
+    progress: ProgressFn,
+    *,
+    per_channel: bool = True,
 ) -> dict[str, float]:
-    """Error that each convolution causes when it alone is int8, the worst first.
+    """Measures the error that each convolution causes if only it is int8.
+
+    Args:
+        graph: The float graph.
+        evaluator: Measures int8 files.
+        ranges: Ranges of all tensors.
+        progress: Shows the caller's progress.
+        per_channel: Whether weights have a scale for each output channel.
 
     Returns:
-        Torch names to mean squared errors of the pictures, on the 0..1 scale.
+        Mean squared errors of the images, on the 0..1 scale, by torch names; the largest first.
     """
     layers = list(graph.convolutions)
     errors = {}
-    for layer in track(layers, "sensitivity"):
+    for layer in progress(layers, "sensitivity"):
         others = [name for name in layers if name != layer]
-        file = graph.quantise(ranges, others, symmetric=True, **options)
-        errors[layer] = judge.error(file, PAIRS)
+        file = graph.quantize(ranges, others, symmetric=True, per_channel=per_channel)
+        errors[layer] = evaluator.error(file, PAIRS)
     return dict(sorted(errors.items(), key=lambda item: (-item[1], item[0])))
 
 
 def promote(
-    graph: FloatGraph,
-    judge: Judge,
+    graph: QuantizableGraph,
+    evaluator: Int8Evaluator,
     ranges: Ranges,
     errors: Mapping[str, float],
-    limits: Loss,
-    track: Callable[..., Any],
-    **options: Any,
-) -> tuple[list[str], list[Loss]]:
-    """Keeps layers in float, the most sensitive first, until the loss is within limits.
+    limits: QualityDrop,
+    progress: ProgressFn,
+    *,
+    per_channel: bool = True,
+) -> tuple[list[str], list[QualityDrop]]:
+    """Keeps layers in float, the most sensitive first, until the quality drop is within limits.
 
-    Then those that turn out not to be needed are let go again.
+    Then layers that turn out not to be needed become int8 again.
 
     Args:
         graph: The float graph.
-        judge: Judges by the pairs that are for choosing.
+        evaluator: Measures int8 files on the pairs for choosing.
         ranges: Ranges of all tensors.
-        errors: What `sensitivity` found.
-        limits: What may be lost.
-        track: Goes round a list for the caller to show progress.
-        **options: Of `FloatGraph.quantise`.
+        errors: Result of `sensitivity`.
+        limits: Largest drop allowed.
+        progress: Shows the caller's progress.
+        per_channel: Whether weights have a scale for each output channel.
 
     Returns:
-        The layers, in the network's order, and the loss with none, one, two, … of them.
+        The layers, in the network's order, and the drops with 0, 1, 2, … of them in float.
 
     Raises:
-        DataError: If even with half of the layers in float too much is lost.
+        DataError: If the drop is too large even with half of the layers in float.
     """
-    order, kept, losses = list(errors), [], []
-    for layer in track([None, *order[: len(order) // 2]], "promoting layers"):
-        kept += [] if layer is None else [layer]
-        losses.append(loss_of(graph, judge, ranges, kept, **options))
-        if losses[-1].within(limits):
+    order = list(errors)
+    kept: list[str] = []
+    drops: list[QualityDrop] = []
+
+    def drop_with(layers: Sequence[str]) -> QualityDrop:
+        return quality_drop(graph, evaluator, ranges, layers, per_channel=per_channel)
+
+    for count in progress(range(len(order) // 2 + 1), "promoting layers"):
+        kept = order[:count]
+        drops.append(drop_with(kept))
+        if drops[-1].within(limits):
             break
     else:
         raise DataError(
-            f"with {len(kept)} layers in float int8 still loses {losses[-1]}, not {limits}; "
-            "these weights need quantisation-aware training"
+            f"with {len(kept)} layers in float, int8 still loses {drops[-1]}, not {limits}; "
+            "these weights need quantization-aware training"
         )
     for layer in reversed(kept[:-1]):
         fewer = [name for name in kept if name != layer]
-        if loss_of(graph, judge, ranges, fewer, **options).within(limits):
+        if drop_with(fewer).within(limits):
             kept = fewer
-    return [name for name in graph.convolutions if name in kept], losses
+    return [name for name in graph.convolutions if name in kept], drops

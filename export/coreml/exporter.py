@@ -1,18 +1,15 @@
-"""Core ML: a `.mlpackage` with an ML program for iOS 17 and macOS 14; pictures in and out.
+"""Core ML: a `.mlpackage` with an ML program for iOS 17 and macOS 14.
 
-The program takes an RGB picture of one size, one at a time, as `CVPixelBuffer` or PIL image. The
-unmasker gives an RGB picture and its mask as a grey one; the locator's networks give arrays.
+The program takes one RGB image of fixed size per run, as `CVPixelBuffer` or PIL image. The unmasker
+returns an RGB image and its mask as a gray image; the locator's networks return arrays.
 """
 
 from __future__ import annotations
 
-import io
 import json
 import tempfile
 import uuid
-import warnings
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, redirect_stderr
+from collections.abc import Mapping
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -21,27 +18,26 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from unmask_sdk.calibration.images import read_images
-from unmask_sdk.calibration.plan import Plan, plan_for
-from unmask_sdk.calibration.ranges import observe, ranges
+from unmask_sdk.calibration.plan import Int8Plan, plan_for
+from unmask_sdk.calibration.ranges import Ranges, find_ranges, observe
 from unmask_sdk.core.arrays import UInt8Array
 from unmask_sdk.core.manifest import Artifact, TensorSpec
 from unmask_sdk.errors import ExportError
-from unmask_sdk.export.onnx.exporter import to_onnx
-from unmask_sdk.export.onnx.folding import folded
-from unmask_sdk.export.onnx.quantize import FloatGraph
-from unmask_sdk.export.pipeline import Converted, Job
+from unmask_sdk.export.job import Converted, Job
+from unmask_sdk.export.onnx.exporter import float_graph
+from unmask_sdk.export.onnx.folding import fold_batch_norms
+from unmask_sdk.export.quiet_converters import quiet_converters
 from unmask_sdk.faces.tiled_detector import TILE
 from unmask_sdk.training.nets.graph import UnmaskerGraph
 
 from .mil_interpreter import MilRuntime, ct, read
-from .mil_precision import achieved, is_inside, quantise
+from .mil_precision import is_inside, quantize_program, weights_by_precision
 
 TOOLS = ("torch", "coremltools")
-QUANTISED = ("w8", "w8a8")
+QUANTIZED = ("w8", "w8a8")
 
 _TARGET = ct.target.iOS17
-# What coremltools raises over a network that it cannot convert.
+# What coremltools raises for a network that it cannot convert.
 _CONVERT_ERRORS = (
     AssertionError,
     AttributeError,
@@ -54,13 +50,14 @@ _CONVERT_ERRORS = (
 
 
 class Planes(nn.Module):
-    """A graph as Core ML feeds it: its picture is float planes `[1, 3, H, W]`, 0..255."""
+    """A graph that takes its image as Core ML passes it: float planes `[1, 3, H, W]`, 0..255."""
 
     def __init__(self, graph: nn.Module) -> None:
         super().__init__()
         self.inner = graph
 
     def forward(self, image: Tensor) -> tuple[Tensor, ...]:
+        """Returns the graph's outputs; images as float planes too."""
         outputs: tuple[Tensor, ...]
         if isinstance(self.inner, UnmaskerGraph):
             outputs = self.inner.blend(image)
@@ -70,49 +67,49 @@ class Planes(nn.Module):
 
 
 def convert(job: Job) -> Converted:
-    """Converts a network; see `pipeline.FormatModule`."""
+    """Converts a network; see `job.FormatModule`."""
     size = job.role.size(job.network) or TILE
     inputs = tuple(_single(spec) for spec in job.role.inputs(size))
     outputs = tuple(_single(spec) for spec in job.role.outputs(size))
     digest = None
-    program = _program(folded(job.network), size, outputs, halved=job.precision != "fp32")
-    if job.precision in QUANTISED:
+    program = _program(fold_batch_norms(job.network), size, outputs, halved=job.precision != "fp32")
+    if job.precision in QUANTIZED:
         plan = plan_for(job.network, job.calibration)
         activations = None
         if job.precision == "w8a8":
-            images = read_images(job.calibration)
+            images = job.calibration.load()
             digest = images.sha256
             activations = conv_ranges(job, images.at(size), plan)
-        quantise(program, plan.keep_float, activations)
+        quantize_program(program, plan.keep_float, activations)
     shapes = {variable.name: variable.shape for variable in program.functions["main"].outputs}
     outputs = tuple(
         spec if spec.dtype == "uint8" else TensorSpec(spec.name, spec.dtype, shapes[spec.name])
         for spec in outputs
     )
-    return Converted(_package(program, job.precision), inputs, outputs, TOOLS, digest)
+    content, counts = _package(program)
+    return Converted(content, inputs, outputs, TOOLS, counts, digest)
 
 
-def prove(path: Path, artifact: Artifact) -> MilRuntime:
-    """Opens a finished file in our interpreter of its programs: Core ML itself needs a Mac."""
+def open_converted(path: Path, artifact: Artifact) -> MilRuntime:
+    """Opens a finished package in our interpreter of MIL programs: Core ML itself needs a Mac."""
     return MilRuntime(path, artifact)
 
 
-def conv_ranges(job: Job, images: UInt8Array, plan: Plan) -> dict[str, tuple[float, float]]:
-    """The range of each convolution's input by the plan's method, by the convolution's torch name.
+def conv_ranges(job: Job, images: UInt8Array, plan: Int8Plan) -> Ranges:
+    """Returns the range of each convolution's input, by the convolution's torch name.
 
     Args:
-        job: What is converted, an unmasker.
-        images: uint8 `[N, S, S, 3]` calibration crops in its size.
-        plan: How ranges are taken.
+        job: The job; its network is an unmasker.
+        images: uint8 `[N, S, S, 3]` calibration crops in the network's size.
+        plan: How ranges are derived.
     """
-    size = images.shape[1]
-    graph = FloatGraph(to_onnx(job.network, job.role.inputs(size), job.role.outputs(size)))
+    graph = float_graph(job.network)
     tensors = {name: node.input[0] for name, node in graph.convolutions.items()}
     observed = observe(
         graph.file, sorted(set(tensors.values())), images, counted=plan.method != "minmax"
     )
-    chosen = ranges(observed, plan.method)
-    return {name: chosen[tensor] for name, tensor in tensors.items()}
+    found = find_ranges(observed, plan.method)
+    return {name: found[tensor] for name, tensor in tensors.items()}
 
 
 def _single(spec: TensorSpec) -> TensorSpec:
@@ -122,11 +119,11 @@ def _single(spec: TensorSpec) -> TensorSpec:
 def _program(
     network: nn.Module, size: int, outputs: tuple[TensorSpec, ...], *, halved: bool
 ) -> Any:
-    """Converts a network to a MIL program, what lies inside it in float16 if wanted."""
+    """Converts a network to a MIL program; `halved` puts its inner operations in float16."""
     shape = (1, 3, size, size)
     precision = ct.transform.FP16ComputePrecision(is_inside) if halved else ct.precision.FLOAT32
     try:
-        with _quiet(), torch.inference_mode():
+        with quiet_converters(), torch.inference_mode():
             trace: Any = torch.jit.trace
             traced = trace(Planes(network).eval(), torch.zeros(shape), check_trace=False)
             program = ct.convert(
@@ -145,25 +142,25 @@ def _program(
 def _output(spec: TensorSpec) -> Any:
     if spec.dtype != "uint8":
         return ct.TensorType(spec.name, dtype=np.dtype(spec.dtype).type)
-    grey = spec.shape[-1] == 1
+    gray = spec.shape[-1] == 1
     return ct.ImageType(
-        spec.name, color_layout=ct.colorlayout.GRAYSCALE if grey else ct.colorlayout.RGB
+        spec.name, color_layout=ct.colorlayout.GRAYSCALE if gray else ct.colorlayout.RGB
     )
 
 
-def _package(program: Any, precision: str) -> Mapping[str, bytes]:
-    """The files of the package, after counting their precision."""
+def _package(program: Any) -> tuple[Mapping[str, bytes], Mapping[str, int]]:
+    """Returns the files of the package, and its weights counted by precision."""
     _rename(program)
     with tempfile.TemporaryDirectory(prefix="unmask-coreml-") as folder:
         path = Path(folder) / "model.mlpackage"
         try:
-            with _quiet():
+            with quiet_converters():
                 model = ct.convert(
                     program,
                     source="milinternal",
                     convert_to="mlprogram",
                     minimum_deployment_target=_TARGET,
-                    # The rest was done when the program was made.
+                    # All other passes ran when the program was made.
                     pass_pipeline=ct.PassPipeline(["common::dead_code_elimination"]),
                     skip_model_load=True,
                 )
@@ -171,28 +168,25 @@ def _package(program: Any, precision: str) -> Mapping[str, bytes]:
         except _CONVERT_ERRORS as error:
             raise ExportError(f"coremltools {ct.__version__} could not write: {error}") from error
         spec, function = read(path)
-        got = achieved(function)
-        if got != precision:
-            raise ExportError(
-                f"asked for {precision}, the exported file is {got}; nothing was written"
-            )
-        # When, and by what: that stands in our manifest, without the date.
+        counts = weights_by_precision(function)
+        # Date and tool versions. Our manifest has the versions, and no date.
         spec.description.ClearField("metadata")
         weights = (path / "Data/com.apple.CoreML/weights/weight.bin").read_bytes()
     files = {
         "com.apple.CoreML/model.mlmodel": spec.SerializeToString(deterministic=True),
         "com.apple.CoreML/weights/weight.bin": weights,
     }
-    return {
+    package = {
         "Manifest.json": _contents(files["com.apple.CoreML/model.mlmodel"]),
         **{f"Data/{name}": content for name, content in files.items()},
     }
+    return package, counts
 
 
 def _contents(model: bytes) -> bytes:
-    """The package's list of contents; its identifiers follow from the model, not from chance.
+    """Returns the package's table of contents, with identifiers derived from the model.
 
-    Opening a package writes its list anew, with sorted keys: that must not change a byte.
+    Opening a package rewrites the table with sorted keys, which must not change a byte.
     """
     items = {
         str(uuid.uuid5(uuid.NAMESPACE_OID, f"{name} {sha256(model).hexdigest()}")): {
@@ -218,7 +212,8 @@ def _contents(model: bytes) -> bytes:
 def _rename(program: Any) -> None:
     """Numbers a program's values.
 
-    The names from torch, made fit for Core ML, can fall together: `image.1` and `image_1`.
+    Core ML replaces characters in the names from torch, which may then collide: `image.1` and
+    `image_1`.
     """
     function = program.functions["main"]
     ends = {variable.name for variable in function.outputs}
@@ -227,11 +222,3 @@ def _rename(program: Any) -> None:
         for variable in operation.outputs:
             if variable.name not in ends:
                 variable.name = operation.name
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Silences progress bars, and the tracer's remarks on sizes that are indeed fixed."""
-    with warnings.catch_warnings(), redirect_stderr(io.StringIO()):
-        warnings.simplefilter("ignore")
-        yield

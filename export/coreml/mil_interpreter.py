@@ -1,15 +1,14 @@
-"""A small interpreter of Core ML's ML programs (MIL) in torch: the proof on Linux.
+"""A small interpreter of Core ML's ML programs (MIL) in torch, to verify packages on Linux.
 
-It reads the finished `.mlpackage` and runs each operation of the program in float32, rounded to the
-type that the program gives its output. That proves weights, layout, constants and quantisation:
-what the file says. It does not prove Apple's kernels, which only a Mac or an iPhone can run: there
-`unmask verify` does.
+It reads a finished `.mlpackage` and runs each operation of the program in float32, rounded to the
+type that the program declares for its output. That verifies what is in the file: weights, layout,
+constants and quantization. It does not verify Apple's kernels, which run only on a Mac or an
+iPhone; `unmask verify` does that there.
 """
 
 from __future__ import annotations
 
 import inspect
-import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,19 +20,19 @@ from google.protobuf.message import DecodeError
 
 from unmask_sdk.core.arrays import AnyArray
 from unmask_sdk.errors import ArtifactError, ExportError, RuntimeUnavailableError
+from unmask_sdk.export.quiet_converters import quiet_converters
 from unmask_sdk.runtimes.base import Runtime, RuntimeInfo, check_names, one_line
 
 from .mil_operations import OPERATIONS
 
-# Where there is no Core ML, coremltools says so many times over.
-logging.getLogger("coremltools").setLevel(logging.ERROR)
-
-import coremltools as ct  # noqa: E402
-from coremltools.converters.mil.frontend.milproto.load import load  # noqa: E402
+# Without Core ML, coremltools logs that several times while it is imported.
+with quiet_converters():
+    import coremltools as ct
+    from coremltools.converters.mil.frontend.milproto.load import load
 
 __all__ = ["MilRuntime", "Program", "Step", "ct", "read"]
 
-# What coremltools raises over a package or a program that it cannot read.
+# What coremltools raises for a package or a program that it cannot read.
 _READ_ERRORS = (
     AssertionError,
     AttributeError,
@@ -57,14 +56,14 @@ _TYPES = {
 
 @dataclass(frozen=True)
 class Step:
-    """One operation, ready to be run.
+    """One operation, ready to run.
 
     Attributes:
-        run: What it does, from `mil_operations`.
-        constants: Inputs that are always the same, by name.
-        variables: Names of the values that the others are, by name; several for a concatenation.
-        output: Name of the value that it makes.
-        kind: Type of that value.
+        run: The operation, from `mil_operations`.
+        constants: Constant inputs, by name.
+        variables: Names of the values for the other inputs, by name; several for a concatenation.
+        output: Name of the output value.
+        kind: Type of the output value.
     """
 
     run: Callable[..., torch.Tensor]
@@ -81,7 +80,7 @@ class Program:
     Attributes:
         spec: The package's specification, a protobuf message.
         steps: Its operations, in order.
-        constants: Values that need no picture, by name.
+        constants: Values that do not depend on the input image, by name.
     """
 
     spec: Any
@@ -92,7 +91,7 @@ class Program:
 class MilRuntime(Runtime[Program]):
     """Runs a `.mlpackage` by interpreting its program.
 
-    Threads: may be run by many threads at once; torch decides how many work on one run.
+    Threads: may be run by many threads at the same time; torch chooses the threads of one run.
     """
 
     def _open(self, path: Path, device: str, threads: int | None) -> tuple[Program, RuntimeInfo]:
@@ -115,7 +114,7 @@ class MilRuntime(Runtime[Program]):
     def _run(self, handle: Program, inputs: Sequence[AnyArray]) -> Sequence[AnyArray]:
         values = dict(handle.constants)
         for feature, array in zip(handle.spec.description.input, inputs, strict=True):
-            values[feature.name] = _from_picture(feature, array)
+            values[feature.name] = _from_image(feature, array)
         with torch.inference_mode():
             for step in handle.steps:
                 values[step.output] = _result(step, values)
@@ -129,9 +128,11 @@ def read(path: Path) -> tuple[Any, Any]:
         RuntimeUnavailableError: If coremltools cannot read it.
     """
     try:
-        model = ct.models.MLModel(str(path), skip_model_load=True)
-        spec = model.get_spec()
-        return spec, load(spec, spec.specificationVersion, model.weights_dir).functions["main"]
+        with quiet_converters():
+            model = ct.models.MLModel(str(path), skip_model_load=True)
+            spec = model.get_spec()
+            program = load(spec, spec.specificationVersion, model.weights_dir)
+        return spec, program.functions["main"]
     except _READ_ERRORS as error:
         raise RuntimeUnavailableError(
             f"coremltools {ct.__version__} does not open {path.name} ({one_line(error)}); "
@@ -154,10 +155,10 @@ def _prepared(spec: Any, function: Any) -> Program:
 
 
 def _step(operation: Any) -> Step:
-    """Takes an operation apart.
+    """Returns an operation of a program as a step.
 
     Raises:
-        ExportError: If it is none that `mil_operations` has.
+        ExportError: If `mil_operations` does not have it.
     """
     given = {name: value for name, value in operation.inputs.items() if value is not None}
     run = OPERATIONS.get(operation.op_type)
@@ -189,7 +190,7 @@ def _kind(variable: Any) -> str:
 
 
 def _constant(value: Any) -> Any:
-    """Floats and quantised data as tensors, all else as Python's own numbers and lists."""
+    """Returns floats and quantized data as tensors, other values as Python numbers and lists."""
     if not isinstance(value, (np.ndarray, np.generic)):
         return value
     if np.issubdtype(value.dtype, np.floating):
@@ -212,28 +213,30 @@ def _result(step: Step, values: Mapping[str, torch.Tensor]) -> torch.Tensor:
     return output.float() if step.kind == torch.float16 else output
 
 
-def _from_picture(feature: Any, image: AnyArray) -> torch.Tensor:
-    """A picture as Core ML hands it to a program: float32 planes, 0..255."""
+def _from_image(feature: Any, image: AnyArray) -> torch.Tensor:
+    """Returns an image as Core ML passes it to a program: float32 planes, 0..255."""
     if feature.type.WhichOneof("Type") != "imageType":
-        raise ArtifactError(f"input {feature.name} is no picture; unmask export coreml")
+        raise ArtifactError(
+            f"input {feature.name} is not an image; export it again with: unmask export coreml"
+        )
     planes = torch.from_numpy(image).permute(0, 3, 1, 2).float()
-    return planes.flip(1) if _colours(feature) == "BGR" else planes
+    return planes.flip(1) if _color_space(feature) == "BGR" else planes
 
 
 def _to_array(feature: Any, value: torch.Tensor) -> AnyArray:
-    """An output as the runtime gives it: pictures as uint8 `[N, H, W, C]`, others as they are."""
+    """Returns an output as a runtime does: images as uint8 `[N, H, W, C]`, others unchanged."""
     if feature.type.WhichOneof("Type") != "imageType":
         return value.numpy()
     if not torch.equal(value, value.round().clamp(0, 255)):
         raise ExportError(
-            f"picture {feature.name} holds values that are no whole numbers of 0 to 255; what "
-            "Core ML would make of them is not known"
+            f"image {feature.name} holds values that are no whole numbers of 0 to 255; how Core ML "
+            "would convert them is not known"
         )
-    planes = value.flip(1) if _colours(feature) == "BGR" else value
+    planes = value.flip(1) if _color_space(feature) == "BGR" else value
     return planes.permute(0, 2, 3, 1).to(torch.uint8).contiguous().numpy()
 
 
-def _colours(feature: Any) -> str:
+def _color_space(feature: Any) -> str:
     kind = feature.type.imageType
     name: str = type(kind).ColorSpace.Name(kind.colorSpace)
     return name

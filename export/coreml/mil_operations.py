@@ -1,7 +1,8 @@
 """The operations of Core ML's ML programs (MIL) that our networks use, in torch.
 
-Each takes an operation's inputs by their names in MIL, tensors as float32 or as whole numbers, and
-gives its one output; rounding that to the output's type is the interpreter's part, see `mil.py`.
+Each takes an operation's inputs by their names in MIL, tensors as float32 or as integers, and
+returns its single output; `mil_interpreter` rounds it to the output's type. The definitions are
+those of coremltools' MIL operation set for iOS 17.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from unmask_sdk.errors import ExportError
 def _padded(
     x: Tensor, pad: Sequence[int] | None, pad_type: str, value: float, operation: str
 ) -> Tensor:
-    """Pads height and width as Core ML writes it: top, bottom, left, right."""
+    """Pads height and width; Core ML's order is top, bottom, left, right."""
     if pad_type == "valid" or pad is None:
         return x
     if pad_type != "custom":
@@ -37,6 +38,7 @@ def conv(
     dilations: Sequence[int] = (1, 1),
     groups: int = 1,
 ) -> Tensor:
+    """Computes a 2D convolution."""
     padded = _padded(x, pad, pad_type, 0.0, "conv")
     return F.conv2d(padded, weight, bias, tuple(strides), 0, tuple(dilations), groups)
 
@@ -49,6 +51,7 @@ def max_pool(
     pad: Sequence[int] | None = None,
     ceil_mode: bool = False,
 ) -> Tensor:
+    """Computes 2D max pooling."""
     padded = _padded(x, pad, pad_type, -torch.inf, "max_pool")
     return F.max_pool2d(padded, tuple(kernel_sizes), tuple(strides), ceil_mode=ceil_mode)
 
@@ -62,6 +65,7 @@ def avg_pool(
     exclude_padding_from_average: bool = False,
     ceil_mode: bool = False,
 ) -> Tensor:
+    """Computes 2D average pooling; padding counts as zeros."""
     if exclude_padding_from_average and pad is not None and any(pad):
         raise ExportError("the MIL interpreter does not know avg_pool that excludes padding")
     padded = _padded(x, pad, pad_type, 0.0, "avg_pool")
@@ -71,8 +75,9 @@ def avg_pool(
 def upsample_nearest_neighbor(
     x: Tensor, scale_factor_height: float = 1, scale_factor_width: float = 1
 ) -> Tensor:
+    """Repeats rows and columns."""
     if scale_factor_height % 1 or scale_factor_width % 1:
-        raise ExportError("the MIL interpreter enlarges by whole factors only")
+        raise ExportError("the MIL interpreter upsamples by integer factors only")
     rows = x.repeat_interleave(int(scale_factor_height), -2)
     return rows.repeat_interleave(int(scale_factor_width), -1)
 
@@ -85,6 +90,7 @@ def slice_by_index(
     end_mask: Sequence[bool] | None = None,
     squeeze_mask: Sequence[bool] | None = None,
 ) -> Tensor:
+    """Takes `begin:end` of each axis, or the element at `begin` of squeezed axes."""
     index: list[slice | int] = []
     for axis in range(x.ndim):
         if squeeze_mask is not None and squeeze_mask[axis]:
@@ -98,7 +104,7 @@ def slice_by_index(
 
 
 def _along(values: Tensor, rank: int, axis: int | None) -> Tensor:
-    """Quantisation parameters, one for all or one for each place along an axis."""
+    """Reshapes quantization parameters, one for all or one for each index of an axis."""
     if values.ndim == 0 or axis is None:
         return values
     return values.reshape([-1 if k == axis % rank else 1 for k in range(rank)])
@@ -111,6 +117,7 @@ def quantize(
     zero_point: Tensor | None = None,
     axis: int | None = None,
 ) -> Tensor:
+    """Quantizes floats to `int8` or `uint8` values, which stay float32."""
     limits = torch.iinfo(getattr(torch, output_dtype))
     scaled = torch.round(input / _along(scale, input.ndim, axis))
     if zero_point is not None:
@@ -121,6 +128,7 @@ def quantize(
 def dequantize(
     input: Tensor, scale: Tensor, zero_point: Tensor | None = None, axis: int | None = None
 ) -> Tensor:
+    """Returns the float32 values that quantized data stands for."""
     values = input.float()
     if zero_point is not None:
         values = values - _along(zero_point, input.ndim, axis).float()
@@ -130,13 +138,14 @@ def dequantize(
 def constexpr_affine_dequantize(
     quantized_data: Tensor, zero_point: Tensor, scale: Tensor, axis: int
 ) -> Tensor:
+    """Dequantizes constant data, such as weights."""
     return dequantize(quantized_data, scale, zero_point, axis)
 
 
 OPERATIONS: dict[str, Callable[..., Tensor]] = {
     "add": lambda x, y: x + y,
     "avg_pool": avg_pool,
-    # The type of the output does the rest.
+    # The interpreter converts to the type of the output.
     "cast": lambda x, dtype: x,
     "clip": lambda x, alpha, beta: x.clamp(float(alpha), float(beta)),
     "concat": lambda values, axis, interleave=False: torch.cat(values, int(axis)),

@@ -1,54 +1,54 @@
-"""ONNX, fp32, fp16 or int8: one self-contained file, any batch size, the same bytes each time."""
+"""ONNX in fp32, fp16 or int8: one self-contained file for any batch size.
+
+Exporting the same weights again gives the same bytes.
+"""
 
 from __future__ import annotations
 
-import logging
-import warnings
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import onnx
 import torch
 
-from unmask_sdk.calibration.images import read_images
 from unmask_sdk.calibration.plan import plan_for
 from unmask_sdk.core.manifest import Artifact, TensorSpec
 from unmask_sdk.errors import ExportError
-from unmask_sdk.export.pipeline import Converted, Job
-from unmask_sdk.export.roles import DETECTOR_STEP
-from unmask_sdk.export.verify import pictures
+from unmask_sdk.export.job import Converted, Job
+from unmask_sdk.export.precision_check import check_precision
+from unmask_sdk.export.quiet_converters import quiet_converters
+from unmask_sdk.export.roles import DETECTOR_STEP, role_of
+from unmask_sdk.export.verify import sample_inputs
 from unmask_sdk.runtimes.onnx import OnnxRuntime
 
-from .pad_channels import wide
-from .precision import at_precision, check_precision
-from .quantize import quantised
+from .pad_channels import pad_channels
+from .precision import conv_work_by_precision, to_precision
+from .quantize import FloatGraph, quantize_by_plan
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
 OPSET = 20
-# The oldest IR that holds opset 20: readable from ONNX Runtime 1.17 on.
+# The oldest IR version that supports opset 20; ONNX Runtime reads it from 1.17 on.
 IR_VERSION = 9
-
-
 TOOLS = ("torch", "onnx", "onnxscript", "onnxruntime")
 
 
 def convert(job: Job) -> Converted:
-    """Converts a network; see `pipeline.FormatModule`."""
+    """Converts a network; see `job.FormatModule`."""
     size = job.role.size(job.network)
     inputs, outputs = job.role.inputs(size), job.role.outputs(size)
     if job.precision != "int8":
-        model = to_onnx(job.network, inputs, outputs, job.precision)
-        return Converted(model, inputs, outputs, TOOLS)
-    images, plan = read_images(job.calibration), plan_for(job.network, job.calibration)
-    model = quantised(to_onnx(wide(job.network), inputs, outputs), images.at(size), plan)
-    check_precision(onnx.load_from_string(model), job.precision)
-    return Converted(model, inputs, outputs, TOOLS, images.sha256)
+        model, digest = to_onnx(job.network, inputs, outputs, job.precision), None
+    else:
+        images, plan = job.calibration.load(), plan_for(job.network, job.calibration)
+        float_model = to_onnx(pad_channels(job.network), inputs, outputs)
+        model, digest = quantize_by_plan(float_model, images.at(size), plan), images.sha256
+    counts = conv_work_by_precision(onnx.load_from_string(model))
+    return Converted(model, inputs, outputs, TOOLS, counts, digest)
 
 
-def prove(path: Path, artifact: Artifact) -> OnnxRuntime:
+def open_converted(path: Path, artifact: Artifact) -> OnnxRuntime:
     """Opens a finished file in ONNX Runtime."""
     return OnnxRuntime(path, artifact)
 
@@ -58,30 +58,30 @@ def to_onnx(
     inputs: tuple[TensorSpec, ...],
     outputs: tuple[TensorSpec, ...],
     precision: str = "fp32",
-    lower: Callable[[torch.nn.Module, str], torch.nn.Module] = at_precision,
+    cast: Callable[[torch.nn.Module, str], torch.nn.Module] = to_precision,
 ) -> bytes:
     """Converts a network to the bytes of an ONNX file.
 
     Args:
         network: In evaluation mode, on the CPU.
-        inputs: The one picture input; open dimensions become dynamic.
+        inputs: The single image input; open dimensions become dynamic.
         outputs: The outputs in order.
         precision: `fp32` or `fp16`, of everything but the first and last steps.
-        lower: Brings a copy of the network to the precision.
+        cast: Returns a copy of the network in the precision.
 
     Raises:
-        ExportError: If the exporter or the checker refuses it, or the precision is another.
+        ExportError: If torch's exporter or ONNX's checker fails, or the file has another precision.
     """
-    # Two pictures, because the exporter takes a batch of one for a constant.
-    sample = torch.from_numpy(pictures(inputs[0], 2, seed=0))
+    # Two images, because the exporter treats a batch of one as a constant.
+    sample = torch.from_numpy(sample_inputs(inputs[0], 2, seed=0))
     dynamic: dict[int, Any] = {0: torch.export.Dim("batch")}
     for axis, name in ((1, "rows"), (2, "columns")):
         if inputs[0].shape[axis] is None:
             dynamic[axis] = DETECTOR_STEP * torch.export.Dim(name)
     try:
-        with quiet():
+        with quiet_converters():
             program = torch.onnx.export(
-                lower(network, precision),
+                cast(network, precision),
                 (sample,),
                 dynamo=True,
                 opset_version=OPSET,
@@ -91,7 +91,7 @@ def to_onnx(
                 verbose=False,
             )
         if program is None:
-            raise ExportError("torch.onnx.export gave no program; use torch >= 2.9")
+            raise ExportError("torch.onnx.export returned no program; use torch >= 2.9")
         model = program.model_proto
         _strip(model, inputs, outputs)
         onnx.checker.check_model(model, full_check=True)
@@ -100,21 +100,32 @@ def to_onnx(
     opsets = {entry.domain: entry.version for entry in model.opset_import}
     if opsets != {"": OPSET}:
         raise ExportError(f"asked for opset {OPSET}, got {opsets}")
-    check_precision(model, precision)
+    check_precision(conv_work_by_precision(model), precision)
     data: bytes = model.SerializeToString(deterministic=True)
     return data
+
+
+def float_graph(network: torch.nn.Module) -> FloatGraph:
+    """Converts a network in fp32 and returns the graph, ready to be quantized.
+
+    Raises:
+        ExportError: If the conversion fails, or the network is of no exportable kind.
+    """
+    role = role_of(network)
+    size = role.size(network)
+    return FloatGraph(to_onnx(network, role.inputs(size), role.outputs(size)))
 
 
 def _strip(
     model: onnx.ModelProto, inputs: tuple[TensorSpec, ...], outputs: tuple[TensorSpec, ...]
 ) -> None:
-    """Takes out what says where and when the file was made, and names the open dimensions."""
+    """Removes traces of where and when the file was made, and names the open dimensions."""
     model.ir_version = IR_VERSION
     model.doc_string = ""
     del model.metadata_props[:]
     graph = model.graph
     graph.name = "unmask"
-    # Intermediate shapes carry generated symbol names; every engine infers them anew.
+    # Intermediate shapes have generated symbol names, and every engine infers shapes itself.
     del graph.value_info[:]
     for part in (graph, *graph.node, *graph.initializer, *graph.input, *graph.output):
         part.doc_string = ""
@@ -126,17 +137,3 @@ def _strip(
             ):
                 if size is None:
                     dim.dim_param = "batch" if axis == 0 else f"{spec.name}_{axis}"
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Silences the exporter's remarks about packages that are not involved."""
-    logger = logging.getLogger("torch.onnx")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logger.setLevel(level)

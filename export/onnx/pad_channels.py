@@ -1,8 +1,8 @@
-"""The unmasker said anew for int8 on CPUs: the same numbers, in channels that fill the registers.
+"""Pads the channels of convolutions for ONNX Runtime's int8 kernels on CPUs.
 
-ONNX Runtime's integer kernels take input channels by fours and put out sixteen at once; with three
-in or twelve out they fall back to ones that take twice the time. Such convolutions, those of
-pictures and masks, are given empty channels, which are cut off again.
+Those kernels take input channels in groups of 4 and output channels in groups of 16. With 3 in or
+12 out they fall back to kernels that take twice the time. Such convolutions, those of images and
+masks, get zero channels, which are removed again: the outputs stay the same.
 """
 
 from __future__ import annotations
@@ -13,24 +13,25 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from .folding import fold
+from .folding import fold_batch_norm
 
+# Numbers of channels that kernels take and return are multiples of these.
 INPUTS, OUTPUTS = 4, 16
 
 
-class WideConv2d(nn.Conv2d):
-    """A convolution with empty channels added to both sides.
+class PaddedConv2d(nn.Conv2d):
+    """A convolution with zero channels added to its input and output.
 
     Args:
-        conv: The convolution that it computes, not a grouped one.
-        cut: Whether the empty channels it puts out are cut off again, or left to a `Cut` later on.
+        conv: The convolution to compute; not a grouped one.
+        crop: Whether to remove the added output channels; else a `CropChannels` later on must.
     """
 
-    def __init__(self, conv: nn.Conv2d, cut: bool = True) -> None:
+    def __init__(self, conv: nn.Conv2d, crop: bool = True) -> None:
         outputs, inputs = conv.out_channels, conv.in_channels
-        empty = -inputs % INPUTS
+        added = -inputs % INPUTS
         super().__init__(
-            inputs + empty,
+            inputs + added,
             outputs + -outputs % OUTPUTS,
             conv.kernel_size,  # type: ignore[arg-type]
             conv.stride,  # type: ignore[arg-type]
@@ -38,7 +39,7 @@ class WideConv2d(nn.Conv2d):
             conv.dilation,  # type: ignore[arg-type]
             bias=conv.bias is not None,
         )
-        self.empty, self.cut = empty, Cut(outputs if cut else self.out_channels)
+        self.added, self.crop = added, CropChannels(outputs if crop else self.out_channels)
         with torch.no_grad():
             self.weight.zero_()
             self.weight[:outputs, :inputs] = conv.weight
@@ -47,17 +48,18 @@ class WideConv2d(nn.Conv2d):
                 self.bias[:outputs] = conv.bias
 
     def forward(self, x: Tensor) -> Tensor:
-        if self.empty:
-            x = F.pad(x, (0, 0, 0, 0, 0, self.empty))
-        cut: Tensor = self.cut(super().forward(x))
-        return cut
+        """Returns the original convolution's output, with added channels unless `crop`."""
+        if self.added:
+            x = F.pad(x, (0, 0, 0, 0, 0, self.added))
+        cropped: Tensor = self.crop(super().forward(x))
+        return cropped
 
 
-class Cut(nn.Module):
+class CropChannels(nn.Module):
     """Keeps the first channels.
 
     Args:
-        channels: How many.
+        channels: Number of channels to keep.
     """
 
     def __init__(self, channels: int) -> None:
@@ -65,11 +67,14 @@ class Cut(nn.Module):
         self.channels = channels
 
     def forward(self, x: Tensor) -> Tensor:
+        """Returns `[N, channels, H, W]`."""
         return x if x.shape[1] == self.channels else x[:, : self.channels]
 
 
-def wide(network: nn.Module) -> nn.Module:
-    """A copy of a network that computes the same; its convolutions keep their names.
+def pad_channels(network: nn.Module) -> nn.Module:
+    """Returns a copy of a network with padded convolutions, which keep their names.
+
+    The outputs stay the same.
 
     Args:
         network: In evaluation mode.
@@ -79,28 +84,28 @@ def wide(network: nn.Module) -> nn.Module:
         for name, child in list(parent.named_children()):
             if type(child) is nn.Conv2d and child.groups == 1 and _is_narrow(child):
                 if isinstance(parent, nn.Sequential):
-                    _widen(parent, int(name))
+                    _pad_in_sequence(parent, int(name))
                 else:
-                    setattr(parent, name, WideConv2d(child))
+                    setattr(parent, name, PaddedConv2d(child))
     return network
 
 
 def _is_narrow(conv: nn.Conv2d) -> bool:
-    few = conv.in_channels % INPUTS or conv.out_channels % OUTPUTS
-    # Those of the attention gates, 1x1 or with one plane out, are too small to gain.
-    return conv.kernel_size[0] > 1 and conv.out_channels > 1 and bool(few)
+    narrow = conv.in_channels % INPUTS or conv.out_channels % OUTPUTS
+    # Those of the attention gates, 1x1 or with one output channel, are too small to gain.
+    return conv.kernel_size[0] > 1 and conv.out_channels > 1 and bool(narrow)
 
 
-def _widen(layers: nn.Sequential, k: int) -> None:
-    """Widens a convolution up to its ReLU: a cut in between would keep them from being fused."""
-    fold(layers, k)
+def _pad_in_sequence(layers: nn.Sequential, k: int) -> None:
+    """Pads a convolution and crops after its ReLU: a crop between them would prevent fusion."""
+    fold_batch_norm(layers, k)
     conv = layers[k]
     assert isinstance(conv, nn.Conv2d)
     after = k + 1
-    # What is left of its batch norm.
+    # Its batch norm became an identity.
     while after < len(layers) and isinstance(layers[after], nn.Identity):
         after += 1
-    active = after < len(layers) and isinstance(layers[after], nn.ReLU)
-    layers[k] = WideConv2d(conv, cut=not active)
-    if active:
-        layers[after] = nn.Sequential(nn.ReLU(), Cut(conv.out_channels))
+    has_relu = after < len(layers) and isinstance(layers[after], nn.ReLU)
+    layers[k] = PaddedConv2d(conv, crop=not has_relu)
+    if has_relu:
+        layers[after] = nn.Sequential(nn.ReLU(), CropChannels(conv.out_channels))

@@ -1,15 +1,13 @@
-"""ONNX int8: a float graph with QuantizeLinear and DequantizeLinear round its convolutions.
+"""ONNX int8: a float graph with QuantizeLinear and DequantizeLinear around its convolutions.
 
-Weights are int8 with a scale for each output channel. What activations are, and where they are
-rounded, is what the engine fuses into integer convolutions, see `Placement`.
+Weights are int8 with a scale for each output channel. The type of activations, and where they are
+quantized, depends on what an engine fuses into integer convolutions; see `Placement`.
 """
 
 from __future__ import annotations
 
 import copy
-import io
 from collections.abc import Collection, Mapping
-from contextlib import redirect_stdout
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -18,25 +16,26 @@ from onnxruntime.quantization import QuantType
 from onnxruntime.quantization.calibrate import CalibrationMethod, TensorData, TensorsData
 from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
 
-from unmask_sdk.calibration.plan import Plan
-from unmask_sdk.calibration.ranges import Ranges, observe, ranges
+from unmask_sdk.calibration.plan import Int8Plan
+from unmask_sdk.calibration.ranges import Ranges, find_ranges, observe
 from unmask_sdk.core.arrays import UInt8Array
 from unmask_sdk.errors import ExportError
+from unmask_sdk.export.quiet_converters import quiet_converters
 
-from .precision import torch_name
+from .precision import int8_share, torch_name
 
 
 @dataclass(frozen=True)
 class Placement:
-    """Where an engine wants to see rounding.
+    """Where an engine expects tensors to be quantized.
 
     Attributes:
-        activations: Their type.
-        between: Operators that may join int8 convolutions without leaving int8.
-        shared: Whether float operators read the rounded tensors of their int8 neighbours.
-        short_names: Whether what the quantiser adds gets names of a few letters: its own are a
-            twelfth of a small file.
-        options: For the quantiser.
+        activations: Type of quantized activations.
+        between: Operators between int8 convolutions that stay in int8 too.
+        shared: Whether float operators read the quantized tensors of their int8 neighbors.
+        short_names: Whether nodes and tensors that the quantizer adds get names of a few letters:
+            its own names are a twelfth of a small file.
+        options: Further options of ONNX Runtime's quantizer.
     """
 
     activations: QuantType
@@ -46,8 +45,8 @@ class Placement:
     options: Mapping[str, Any]
 
 
-# ONNX Runtime: activations of uint8 with a zero point. Not Slice in between, though it would save
-# 4 % of a run: OpenVINO 2026.4 then does not open the file.
+# ONNX Runtime: uint8 activations with a zero point. Slice is not in `between`, though it would save
+# 4 % of a run: OpenVINO 2026.4 would not open the file.
 CPU = Placement(
     activations=QuantType.QUInt8,
     between=("Relu", "Add", "Concat", "Resize", "DepthToSpace"),
@@ -55,8 +54,8 @@ CPU = Placement(
     short_names=True,
     options={"ActivationSymmetric": False},
 )
-# OpenVINO: the same, but biases in float, as it adds them; and what a convolution puts out is
-# rounded where another reads it, which OpenVINO fuses.
+# OpenVINO: the same, but biases in float, as it adds them, and the output of a convolution is
+# quantized where another reads it, which OpenVINO fuses.
 OPENVINO = replace(
     CPU,
     options={
@@ -65,14 +64,14 @@ OPENVINO = replace(
         "OpTypesToExcludeOutputQuantization": ["Conv"],
     },
 )
-# TensorRT: int8 without zero points and float biases, as its parser demands. Rounding comes before
-# a convolution and never between it and its Relu, which are one kernel; and that kernel writes
-# int8 alone if nobody asks for its output in float.
+# TensorRT: int8 without zero points and float biases, as its parser requires. Tensors are quantized
+# before a convolution and never between it and its Relu, which are one kernel; and that kernel
+# writes int8 only if no other node reads its output in float.
 TENSORRT = Placement(
     activations=QuantType.QInt8,
     between=(),
     shared=True,
-    short_names=False,  # Its build log is read by them.
+    short_names=False,  # `trt.build_log` finds layers by their names.
     options={
         "ActivationSymmetric": True,
         "QuantizeBias": False,
@@ -82,28 +81,33 @@ TENSORRT = Placement(
 
 
 class FloatGraph:
-    """A float graph, ready to be quantised again and again.
+    """A float graph that can be quantized many times.
 
     Args:
-        model: ONNX file as `onnx.to_onnx` makes it: weights are named after their torch modules.
-        placement: Where rounding goes.
+        model: ONNX file from `to_onnx`: weights are named after their torch modules.
+        placement: Where tensors are quantized.
+
+    Attributes:
+        file: The ONNX file.
+        placement: Where tensors are quantized.
+        convolutions: The convolutions' nodes by their torch names, in the graph's order.
     """
 
     def __init__(self, model: bytes, placement: Placement = CPU) -> None:
         self.file = model
         self.placement = placement
         self._model = onnx.shape_inference.infer_shapes(onnx.load_from_string(model))
-        self.convolutions = {
+        self.convolutions: dict[str, onnx.NodeProto] = {
             torch_name(node.input[1].removesuffix(".weight")): node
             for node in self._model.graph.node
             if node.op_type == "Conv"
         }
 
     def nodes(self, keep_float: Collection[str]) -> list[onnx.NodeProto]:
-        """The nodes that become int8: convolutions, and what lies between them and no others.
+        """Returns the nodes that become int8: convolutions, and operators between only these.
 
         Raises:
-            ExportError: If a name in `keep_float` is none of the graph's.
+            ExportError: If a name in `keep_float` is not in the graph.
         """
         unknown = set(keep_float) - set(self.convolutions)
         if unknown:
@@ -113,20 +117,20 @@ class FloatGraph:
         kept = {self.convolutions[name].name for name in keep_float}
         constants = {tensor.name for tensor in self._model.graph.initializer} | {""}
         chosen: list[onnx.NodeProto] = []
-        whole: set[str] = set()
+        int8: set[str] = set()
         for node in self._model.graph.node:
             if node.op_type == "Conv":
                 inside = node.name not in kept
             else:
                 inputs = set(node.input) - constants
-                inside = node.op_type in self.placement.between and inputs <= whole
+                inside = node.op_type in self.placement.between and inputs <= int8
             if inside:
                 chosen.append(node)
-                whole.update(node.output)
+                int8.update(node.output)
         return chosen
 
     def tensors(self, keep_float: Collection[str] = ()) -> tuple[str, ...]:
-        """Names of the activations whose ranges int8 needs."""
+        """Returns the names of the activations whose ranges int8 needs."""
         constants = {tensor.name for tensor in self._model.graph.initializer} | {""}
         named = (
             name
@@ -136,7 +140,11 @@ class FloatGraph:
         )
         return tuple(dict.fromkeys(named))
 
-    def quantise(
+    def int8_share(self, file: bytes) -> float:
+        """Returns the share, 0..1, of the convolutions' work that is int8 in a quantized file."""
+        return int8_share(onnx.load_from_string(file))
+
+    def quantize(
         self,
         ranges: Ranges,
         keep_float: Collection[str] = (),
@@ -144,19 +152,19 @@ class FloatGraph:
         per_channel: bool = True,
         symmetric: bool = False,
     ) -> bytes:
-        """Gives the int8 graph as the bytes of an ONNX file.
+        """Returns the int8 graph as the bytes of an ONNX file.
 
         Args:
             ranges: Range of each of `tensors(keep_float)`.
             keep_float: Torch names of the convolutions that stay in float.
             per_channel: Whether weights have a scale for each output channel.
-            symmetric: Whether activations are int8 without a zero point, whatever the placement.
+            symmetric: Whether activations are int8 without a zero point, for any placement.
 
         Raises:
-            ExportError: If a name in `keep_float` is none of the graph's.
+            ExportError: If a name in `keep_float` is not in the graph.
         """
         nodes = self.nodes(keep_float)
-        # Scales are of the tensors' own type.
+        # Scales have the type of the tensors.
         types = {
             value.name: onnx.helper.tensor_dtype_to_np_dtype(value.type.tensor_type.elem_type).type
             for value in self._model.graph.value_info
@@ -165,7 +173,7 @@ class FloatGraph:
             name: TensorData(lowest=types[name](low), highest=types[name](high))
             for name, (low, high) in ranges.items()
         }
-        quantiser = QDQQuantizer(
+        quantizer = QDQQuantizer(
             copy.deepcopy(self._model),
             per_channel,
             False,
@@ -177,13 +185,12 @@ class FloatGraph:
             sorted({node.op_type for node in nodes}),
             {**self.placement.options, **({"ActivationSymmetric": True} if symmetric else {})},
         )
-        # It reports to standard output.
-        with redirect_stdout(io.StringIO()):
-            quantiser.quantize_model()
-        quantiser.model.topological_sort()
-        model: onnx.ModelProto = quantiser.model.model
+        with quiet_converters(stdout=True):
+            quantizer.quantize_model()
+        quantizer.model.topological_sort()
+        model: onnx.ModelProto = quantizer.model.model
         if not self.placement.shared:
-            _spare_the_rest(model, nodes)
+            _restore_float_inputs(model, nodes)
         if self.placement.short_names:
             _shorten_names(model, self._model)
         del model.graph.value_info[:]
@@ -192,14 +199,16 @@ class FloatGraph:
         return bytes(model.SerializeToString(deterministic=True))
 
 
-def quantised(model: bytes, images: UInt8Array, plan: Plan, placement: Placement = CPU) -> bytes:
-    """Gives the int8 file of a float one, by a plan.
+def quantize_by_plan(
+    model: bytes, images: UInt8Array, plan: Int8Plan, placement: Placement = CPU
+) -> bytes:
+    """Returns the int8 file of a float ONNX file, by a plan.
 
     Args:
-        model: ONNX file as `onnx.to_onnx` makes it.
+        model: ONNX file from `to_onnx`.
         images: uint8 `[N, S, S, 3]` calibration crops in the graph's size.
-        plan: What stays in float, and how ranges are taken.
-        placement: Where rounding goes.
+        plan: Which layers stay in float, and how ranges are derived.
+        placement: Where tensors are quantized.
 
     Raises:
         ExportError: If the plan names layers that the network does not have.
@@ -207,21 +216,21 @@ def quantised(model: bytes, images: UInt8Array, plan: Plan, placement: Placement
     graph = FloatGraph(model, placement)
     tensors = graph.tensors(plan.keep_float)
     observed = observe(model, tensors, images, counted=plan.method != "minmax")
-    chosen = ranges(observed, plan.method)
-    return graph.quantise(chosen, plan.keep_float, per_channel=plan.per_channel)
+    ranges = find_ranges(observed, plan.method)
+    return graph.quantize(ranges, plan.keep_float, per_channel=plan.per_channel)
 
 
-def _spare_the_rest(model: onnx.ModelProto, int8: Collection[onnx.NodeProto]) -> None:
-    """Gives float nodes back the float tensors that they share with int8 convolutions.
+def _restore_float_inputs(model: onnx.ModelProto, int8: Collection[onnx.NodeProto]) -> None:
+    """Lets float nodes read the float tensors that they share with int8 convolutions.
 
-    The quantiser gives everyone the rounded ones. What int8 nodes put out stays rounded: asked for
-    in float as well, it would be computed in float.
+    The quantizer connects all readers to the quantized tensors. Outputs of int8 nodes stay
+    quantized: if a node read them in float too, they would be computed in float.
     """
-    made = {name for node in int8 for name in node.output}
+    outputs = {name for node in int8 for name in node.output}
     inside = {node.name for node in int8} | {""}
     original: dict[str, str] = {}
     for node in model.graph.node:
-        if node.op_type == "QuantizeLinear" and node.input[0] not in made:
+        if node.op_type == "QuantizeLinear" and node.input[0] not in outputs:
             original[node.output[0]] = node.input[0]
         elif node.op_type == "DequantizeLinear" and node.input[0] in original:
             original[node.output[0]] = original[node.input[0]]
@@ -231,7 +240,7 @@ def _spare_the_rest(model: onnx.ModelProto, int8: Collection[onnx.NodeProto]) ->
 
 
 def _shorten_names(model: onnx.ModelProto, original: onnx.ModelProto) -> None:
-    """Renames what is not in the original."""
+    """Gives short names to nodes and tensors that are not in the original."""
     known = {name for node in original.graph.node for name in (*node.input, *node.output)}
     short: dict[str, str] = {}
     for node in model.graph.node:

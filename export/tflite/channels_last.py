@@ -1,8 +1,8 @@
-"""The unmasker said anew for engines that keep channels last: the same numbers, less moving about.
+"""Rewrites the unmasker for engines that store channels last: same outputs, fewer transpositions.
 
-Pixel shuffles as torch has them become three transpositions there, and enlarging a picture of one
-or three channels is slow: together a fifth of an int8 run. Both go when the convolution
-before a shuffle puts out its channels in the order in which they lie in the picture.
+There, torch's pixel shuffles become three transpositions, and upsampling an image of one or three
+channels is slow: together a fifth of the time of an int8 run. Neither is needed if the convolution
+before a shuffle outputs its channels in the order in which they are stored in the image.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ class Shuffle(nn.Module):
     """Pixel shuffle of channels in the order (row, column, channel).
 
     Args:
-        factor: How many times larger the picture becomes.
+        factor: Upsampling factor.
     """
 
     def __init__(self, factor: int) -> None:
@@ -27,15 +27,18 @@ class Shuffle(nn.Module):
         self.factor = factor
 
     def forward(self, x: Tensor) -> Tensor:
+        """Returns `[N, C / factor², H · factor, W · factor]`."""
         n, c, h, w = x.shape
         r, last = self.factor, c // self.factor**2
-        # One transposition, of pieces that lie together in memory.
+        # One transposition, of blocks that are contiguous in memory.
         rows = x.permute(0, 2, 3, 1).reshape(n * h, w, r, r * last).transpose(1, 2)
         return rows.reshape(n, h * r, w * r, last).permute(0, 3, 1, 2)
 
 
 class EarlySharpener(nn.Module):
-    """A `Sharpener` that adds the answer before the shuffle, where enlarging it is repeating it.
+    """A `Sharpener` that adds the coarse result before the shuffle.
+
+    There, upsampling the result is repeating its channels.
 
     Args:
         sharpener: Its `body` ends in a convolution and a `Shuffle`.
@@ -47,6 +50,7 @@ class EarlySharpener(nn.Module):
         self.body, self.shuffle = sharpener.body[:-1], sharpener.body[-1]
 
     def forward(self, answer: Tensor, known: Tensor) -> Tensor:
+        """Returns what `Sharpener.forward` returns."""
         detail = self.body(self.answer(answer) + self.known(known))
         repeats = detail.shape[1] // answer.shape[1]
         enlarged: Tensor = self.shuffle(detail + torch.cat([answer] * repeats, 1))
@@ -54,9 +58,9 @@ class EarlySharpener(nn.Module):
 
 
 def channels_last(network: nn.Module) -> nn.Module:
-    """A copy of a network that computes the same; its convolutions keep their names.
+    """Returns a copy of a network that computes the same; its convolutions keep their names.
 
-    Pixel shuffles must follow a convolution in an `nn.Sequential`.
+    Every pixel shuffle must follow a convolution in an `nn.Sequential`.
     """
     network = copy.deepcopy(network)
     for parent in list(network.modules()):
@@ -72,7 +76,7 @@ def channels_last(network: nn.Module) -> nn.Module:
 
 
 def _shuffle_after(conv: nn.Module, factor: int) -> Shuffle:
-    """The shuffle for a convolution, whose channels are put in order for it."""
+    """Reorders a convolution's output channels in place; returns the shuffle for them."""
     weight, bias = conv.get_parameter("weight"), conv.get_parameter("bias")
     order = torch.arange(len(weight)).reshape(-1, factor, factor).permute(1, 2, 0).flatten()
     with torch.no_grad():

@@ -1,10 +1,11 @@
-"""TFLite: fixed shapes, one picture at a time, the same bytes each time; fp32, fp16 or int8."""
+"""TFLite in fp32, fp16 or int8: fixed shapes, one image per run.
+
+Exporting the same weights again gives the same bytes.
+"""
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,49 +13,48 @@ import litert_torch
 import torch
 from torch import Tensor, nn
 
-from unmask_sdk.calibration.images import read_images
 from unmask_sdk.calibration.plan import convolutions, plan_for
 from unmask_sdk.core.manifest import Artifact, TensorSpec
 from unmask_sdk.errors import ExportError
-from unmask_sdk.export.pipeline import Converted, Job
-from unmask_sdk.export.verify import pictures, run_reference
+from unmask_sdk.export.job import Converted, Job
+from unmask_sdk.export.quiet_converters import quiet_converters
+from unmask_sdk.export.verify import run_reference, sample_inputs
 from unmask_sdk.faces.tiled_detector import TILE
 from unmask_sdk.runtimes.tflite import TFLiteRuntime
 
 from .channels_last import channels_last
-from .flatbuffer import check_precision, named
-from .quantize import halved, quantised, unchanged
+from .flatbuffer import conv_work_by_precision, with_short_names
+from .quantize import quantize_by_plan, to_fp16, to_fp32
 
 TOOLS = ("torch", "litert-torch", "ai-edge-quantizer")
 
 
 def convert(job: Job) -> Converted:
-    """Converts a network; see `pipeline.FormatModule`. Detectors take one tile."""
+    """Converts a network; see `job.FormatModule`. Detectors take one tile."""
     size = job.role.size(job.network) or TILE
     inputs = _fixed(job.role.inputs(size), [(1, size, size, 3)])
-    answers = run_reference(job.network, pictures(inputs[0], 1, seed=0))
-    outputs = _fixed(job.role.outputs(size), [answer.shape for answer in answers])
-    content = named(to_tflite(job.network, inputs, outputs), _layers(job.network))
+    results = run_reference(job.network, sample_inputs(inputs[0], 1, seed=0))
+    outputs = _fixed(job.role.outputs(size), [result.shape for result in results])
+    content = with_short_names(to_tflite(job.network, inputs, outputs), _layers(job.network))
     digest = None
     if job.precision == "fp32":
-        content = unchanged(content)
+        content = to_fp32(content)
     elif job.precision == "fp16":
-        content = halved(content)
+        content = to_fp16(content)
     else:
-        images = read_images(job.calibration)
-        content = quantised(content, images.at(size), plan_for(job.network, job.calibration))
-        digest = images.sha256
-    check_precision(content, job.precision)
-    return Converted(content, inputs, outputs, TOOLS, digest)
+        images, plan = job.calibration.load(), plan_for(job.network, job.calibration)
+        content, digest = quantize_by_plan(content, images.at(size), plan), images.sha256
+    counts = conv_work_by_precision(content)
+    return Converted(content, inputs, outputs, TOOLS, counts, digest)
 
 
-def prove(path: Path, artifact: Artifact) -> TFLiteRuntime:
+def open_converted(path: Path, artifact: Artifact) -> TFLiteRuntime:
     """Opens a finished file in LiteRT."""
     return TFLiteRuntime(path, artifact)
 
 
-class _Named(nn.Module):
-    """A graph that gives its outputs by name: the converter takes them for the signature."""
+class _NamedOutputs(nn.Module):
+    """A graph that returns its outputs by name, from which the converter makes the signature."""
 
     def __init__(self, graph: nn.Module, names: Sequence[str]) -> None:
         super().__init__()
@@ -72,16 +72,16 @@ def to_tflite(
 
     Args:
         network: In evaluation mode, on the CPU.
-        inputs: The one picture input, of fixed shape.
+        inputs: The single image input, of fixed shape.
         outputs: The outputs in order.
 
     Raises:
-        ExportError: If the converter refuses it.
+        ExportError: If the converter fails.
     """
-    named = _Named(channels_last(network), [spec.name for spec in outputs]).eval()
-    sample = torch.from_numpy(pictures(inputs[0], 1, seed=0))
+    named = _NamedOutputs(channels_last(network), [spec.name for spec in outputs]).eval()
+    sample = torch.from_numpy(sample_inputs(inputs[0], 1, seed=0))
     try:
-        with _quiet():
+        with quiet_converters():
             model = litert_torch.convert(named, sample_kwargs={inputs[0].name: sample})
             return bytes(model.model_content())
     except (RuntimeError, ValueError, NotImplementedError) as error:
@@ -91,7 +91,10 @@ def to_tflite(
 
 
 def _layers(network: nn.Module) -> dict[str, str]:
-    """A network's convolutions by the modules that are called on the way; lists are not."""
+    """Returns the torch names of convolutions by the names of the modules called on the way.
+
+    A `ModuleList` is not called, so the converter does not know its name.
+    """
 
     def called(name: str) -> str:
         parts = name.split(".")
@@ -105,18 +108,5 @@ def _layers(network: nn.Module) -> dict[str, str]:
 def _fixed(
     specs: tuple[TensorSpec, ...], shapes: Sequence[tuple[int, ...]]
 ) -> tuple[TensorSpec, ...]:
-    """The specs with the shapes that they have in the file."""
+    """Returns the specs with the shapes that they have in the file."""
     return tuple(replace(spec, shape=shape) for spec, shape in zip(specs, shapes, strict=True))
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Silences the converter, which reports every step."""
-    shown = litert_torch.config.show_progress
-    litert_torch.config.show_progress = False
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        litert_torch.config.show_progress = shown

@@ -1,4 +1,4 @@
-"""What is in a finished TFLite file: its operators, and the precision that they compute in."""
+"""Reads TFLite files: operators, and the precision that they compute in."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.tools import flatbuffer_utils
 
 from unmask_sdk.errors import ExportError
-from unmask_sdk.export.onnx.precision import MIN_INT8_SHARE
+from unmask_sdk.export.precision_check import share_of
 
 CONVOLUTIONS = ("CONV_2D", "DEPTHWISE_CONV_2D")
 
@@ -27,7 +27,7 @@ class Tensor:
     """A tensor of a file.
 
     Attributes:
-        name: Its name, unlike all others.
+        name: Its name, unique in the file.
         kind: Type of its values, such as `FLOAT32`.
         shape: Its shape.
         constant: Whether the file holds its values.
@@ -44,8 +44,8 @@ class Operator:
     """An operator of a file.
 
     Attributes:
-        kind: Such as `CONV_2D`.
-        inputs: Its inputs; those left out are not in it.
+        kind: Kind of operator, such as `CONV_2D`.
+        inputs: Its inputs, without optional ones that are not given.
         outputs: Its outputs.
     """
 
@@ -55,27 +55,27 @@ class Operator:
 
     @property
     def name(self) -> str:
-        """Name of its answer; that of a convolution is its torch name, see `named`."""
+        """Name of its output; for a convolution its torch name, see `with_short_names`."""
         return self.outputs[0].name
 
     @property
     def work(self) -> int:
-        """Multiplications of a convolution."""
+        """Number of multiplications of a convolution."""
         weights = self.inputs[1].shape
         # Depthwise weights are [1, rows, columns, channels].
         each = weights[1:] if self.kind == "CONV_2D" else weights[1:3]
         return math.prod(self.outputs[0].shape) * math.prod(each)
 
 
-def named(content: bytes, layers: Mapping[str, str]) -> bytes:
-    """Gives tensors short names: a convolution's answer its torch name, others a number.
+def with_short_names(content: bytes, layers: Mapping[str, str]) -> bytes:
+    """Returns a file with short tensor names: torch names for convolutions, numbers for others.
 
-    The converter names them after all the modules that made them: a tenth of an int8 file.
+    The converter names tensors after all the modules that made them, a tenth of an int8 file.
 
     Args:
         content: The converter's file.
         layers: Torch names of the network's convolutions by the names of the modules that are
-            called on the way to them, such as `0.1` for `branches.0.1` where `branches` is a list.
+            called on the way to them: `0.1` for `branches.0.1` if `branches` is a `ModuleList`.
 
     Raises:
         ExportError: If the file's convolutions are not those of the network.
@@ -102,13 +102,13 @@ def named(content: bytes, layers: Mapping[str, str]) -> bytes:
 
 
 def operators(content: bytes) -> list[Operator]:
-    """Reads the operators of a file of one graph, in the order in which they run."""
+    """Returns the operators of a file with one graph, in the order in which they run."""
     model = schema.ModelT.InitFromPackedBuf(content, 0)
     (graph,) = model.subgraphs
 
     def tensor(index: int) -> Tensor:
         found = graph.tensors[index]
-        # Constants lie in the graph or, with an offset, behind it.
+        # Constants are stored in the graph or, with an offset, after it.
         buffer = model.buffers[found.buffer]
         constant = buffer.offset > 0 or (buffer.data is not None and len(buffer.data) > 0)
         shape = tuple(int(size) for size in (() if found.shape is None else found.shape))
@@ -125,40 +125,27 @@ def operators(content: bytes) -> list[Operator]:
     ]
 
 
-def achieved(content: bytes) -> str:
-    """The precision that a finished file computes in, counted from its convolutions.
-
-    One is int8 if its picture, weights and answer all are; of an int8 file `MIN_INT8_SHARE` of the
-    work must be such. It is fp16 if its weights are stored so; engines compute with them in
-    float32 unless they are told otherwise.
-
-    Raises:
-        ExportError: If there are several precisions, or one that has no name here.
-    """
-    found = Counter(kinds(content).values())
-    if found["int8"] and set(found) <= {"int8", "fp16", "fp32"}:
-        share = int8_share(content)
-        if share < MIN_INT8_SHARE:
-            raise ExportError(
-                f"only {share:.0%} of the work is in int8, at least {MIN_INT8_SHARE:.0%} must be; "
-                "use a plan that keeps fewer layers in float"
-            )
-        return "int8"
-    if len(found) != 1 or next(iter(found)) not in _NAMES.values():
-        raise ExportError(f"the exported weights are of mixed or unknown precision: {dict(found)}")
-    return next(iter(found))
+def conv_work_by_precision(content: bytes) -> dict[str, int]:
+    """Returns the multiplications of a file's convolutions, by precision."""
+    layers = precision_by_layer(content)
+    counts: Counter[str] = Counter()
+    for op in operators(content):
+        if op.kind in CONVOLUTIONS:
+            counts[layers[op.name]] += op.work
+    return dict(counts)
 
 
 def int8_share(content: bytes) -> float:
-    """The share of the multiplications in convolutions that are of int8."""
-    precision = kinds(content)
-    work = {op.name: op.work for op in operators(content) if op.kind in CONVOLUTIONS}
-    total = sum(work.values())
-    return sum(work[name] for name in work if precision[name] == "int8") / total if total else 0.0
+    """Returns the share, 0..1, of the convolutions' multiplications that are in int8."""
+    return share_of(conv_work_by_precision(content), "int8")
 
 
-def kinds(content: bytes) -> dict[str, str]:
-    """What each convolution computes in, by its torch name."""
+def precision_by_layer(content: bytes) -> dict[str, str]:
+    """Returns the precision of each convolution, by its torch name.
+
+    A convolution is int8 if its input, weights and output all are. It is fp16 if its weights are
+    stored so; engines compute with them in float32 unless they are configured otherwise.
+    """
     stored = {}
     found = {}
     for op in operators(content):
@@ -166,38 +153,27 @@ def kinds(content: bytes) -> dict[str, str]:
             stored[op.name] = op.inputs[0].kind
         elif op.kind in CONVOLUTIONS:
             weights = stored.get(op.inputs[1].name, op.inputs[1].kind)
-            around = {op.inputs[0].kind, op.outputs[0].kind}
-            if weights == "INT8" and around == {"INT8"}:
+            activations = {op.inputs[0].kind, op.outputs[0].kind}
+            if weights == "INT8" and activations == {"INT8"}:
                 found[op.name] = "int8"
             else:
                 found[op.name] = _NAMES.get(weights, f"{weights} weights")
     return found
 
 
-def check_precision(content: bytes, wanted: str) -> None:
-    """Refuses a file that is not of the precision asked for.
-
-    Raises:
-        ExportError: Naming both.
-    """
-    got = achieved(content)
-    if got != wanted:
-        raise ExportError(f"asked for {wanted}, the exported file is {got}; nothing was written")
-
-
 def _kind(model: Any, operator: Any) -> str:
     code = model.operatorCodes[operator.opcodeIndex]
-    # Old files know the first 127 kinds by a field of their own.
+    # Old files store the first 127 kinds in a separate field.
     return str(_OPERATORS[max(code.builtinCode, code.deprecatedBuiltinCode)])
 
 
 def _path(name: str) -> str:
-    """The modules on the way to a convolution, such as `unmasker.segmenter.head.1`.
+    """Returns the modules on the way to a convolution, such as `unmasker.segmenter.head.1`.
 
-    Names of tensors give class and name of each module, `;` between those that became one
+    Names of tensors hold class and name of each module, with `;` between those that became one
     operator: `…UnmaskerGraph_network/…Unmasker_unmasker/…conv.Conv2d_0;…activation.ReLU_1;2`.
     """
     path = next((part for part in name.split(";") if ".Conv2d_" in part), "")
-    # Two are the exporter's own: its wrapper, and the graph in it.
+    # The first two are the exporter's wrapper and the graph in it.
     parts = path.split("/")[2:]
     return ".".join(re.sub(r"^.*\.[A-Za-z0-9]+_", "", part) for part in parts)

@@ -1,8 +1,8 @@
-"""TensorRT: ONNX files whose types say what is calculated in which precision.
+"""TensorRT: ONNX files whose types determine the precision of each layer.
 
-TensorRT 10, 11 and TensorRT for RTX take them by the same calls, and build an engine from them on
-the device (`unmask_sdk.runtimes.engines`). In fp16 that is the file of the format `onnx`; in int8
-it is one of its own, rounded where TensorRT fuses, and in fp16 elsewhere.
+TensorRT 10, TensorRT 11 and TensorRT for RTX read them with the same calls, and build an engine
+from them on the device (`unmask_sdk.runtimes.engines`). The fp16 file is that of the format `onnx`;
+the int8 file is a different one, quantized where TensorRT fuses, and in fp16 elsewhere.
 """
 
 from __future__ import annotations
@@ -14,29 +14,32 @@ from typing import Any
 
 import onnx
 
-from unmask_sdk.calibration.images import read_images
 from unmask_sdk.calibration.plan import plan_for
 from unmask_sdk.core.manifest import Artifact
 from unmask_sdk.errors import ExportError, MissingDependencyError
+from unmask_sdk.export.job import Converted, Job
 from unmask_sdk.export.onnx.exporter import TOOLS, to_onnx
 from unmask_sdk.export.onnx.exporter import convert as convert_onnx
-from unmask_sdk.export.onnx.precision import check_precision, int8_share, parts_at_precision
-from unmask_sdk.export.onnx.quantize import TENSORRT, quantised
-from unmask_sdk.export.pipeline import Converted, Job
+from unmask_sdk.export.onnx.precision import (
+    conv_work_by_precision,
+    int8_share,
+    parts_to_precision,
+)
+from unmask_sdk.export.onnx.quantize import TENSORRT, quantize_by_plan
 from unmask_sdk.runtimes.engines.build import build
 from unmask_sdk.runtimes.engines.library import Library, find_library
 from unmask_sdk.runtimes.engines.profiles import PROFILES
 from unmask_sdk.runtimes.onnx import OnnxRuntime
 
-from .build_log import shares, unexplained
+from .build_log import share_by_type, unexpected_messages
 
-# Compute capabilities that TensorRT-RTX builds for as a proof, without a GPU: Ampere, Blackwell.
+# Compute capabilities that TensorRT-RTX builds for as a check, without a GPU: Ampere, Blackwell.
 CAPABILITIES = ("8.6", "12.0")
-# Share of the multiplications in convolutions that a build may calculate in another type than the
-# file says, or not tell of.
-MOST_LOST = 0.01
+# Share of the multiplications in convolutions that a build may compute in another type than the
+# file has, or leave out of its log.
+MAX_OTHER_TYPE = 0.01
 _TYPES = {"fp16": "Half", "int8": "Int8"}
-# Warnings that are understood. Scales are fp16 numbers, which float32 holds exactly.
+# Harmless warnings: scales are fp16 numbers, which float32 represents exactly.
 KNOWN_WARNINGS = (
     "Converting conv activation scales to fp32",
     "Converting conv weight scales to fp32",
@@ -44,25 +47,25 @@ KNOWN_WARNINGS = (
 
 
 def convert(job: Job) -> Converted:
-    """Converts a network; see `pipeline.FormatModule`."""
+    """Converts a network; see `job.FormatModule`."""
     if job.precision != "int8":
         return replace(convert_onnx(job), suffix=".onnx")
-    # Only unmaskers come in int8, and theirs is a square of one size.
+    # Only unmaskers have int8, and their input is a square of one size.
     size: Any = job.role.size(job.network)
     inputs, outputs = job.role.inputs(size), job.role.outputs(size)
-    images, plan = read_images(job.calibration), plan_for(job.network, job.calibration)
-    float_file = to_onnx(job.network, inputs, outputs, "fp16", parts_at_precision)
-    model = quantised(float_file, images.at(size), plan, TENSORRT)
-    check_precision(onnx.load_from_string(model), job.precision)
-    return Converted(model, inputs, outputs, TOOLS, images.sha256)
+    images, plan = job.calibration.load(), plan_for(job.network, job.calibration)
+    float_model = to_onnx(job.network, inputs, outputs, "fp16", parts_to_precision)
+    model = quantize_by_plan(float_model, images.at(size), plan, TENSORRT)
+    counts = conv_work_by_precision(onnx.load_from_string(model))
+    return Converted(model, inputs, outputs, TOOLS, counts, images.sha256)
 
 
-def prove(path: Path, artifact: Artifact) -> OnnxRuntime:
-    """Builds engines where TensorRT-RTX is installed, and opens the file in ONNX Runtime.
+def open_converted(path: Path, artifact: Artifact) -> OnnxRuntime:
+    """Builds engines if TensorRT-RTX is installed, and opens the file in ONNX Runtime.
 
     Raises:
-        ExportError: If TensorRT warns of something that is not understood, or calculates
-            convolutions in another precision than the file has them in.
+        ExportError: If TensorRT reports a warning that is not known to be harmless, or computes
+            convolutions in another precision than the file has.
     """
     try:
         library = find_library()
@@ -70,14 +73,14 @@ def prove(path: Path, artifact: Artifact) -> OnnxRuntime:
         library = None
     if library is not None and library.is_rtx:
         check_engines(path, artifact, library)
-    return AsWritten(path, artifact)
+    return UnoptimizedOnnxRuntime(path, artifact)
 
 
-class AsWritten(OnnxRuntime):
-    """ONNX Runtime on the CPU, node by node as the file has them.
+class UnoptimizedOnnxRuntime(OnnxRuntime):
+    """ONNX Runtime on the CPU without graph optimization: node by node, as in the file.
 
-    Optimised, it evaluates QuantizeLinear and DequantizeLinear beside fp16 wrongly: 21 dB where
-    there should be 44.
+    With optimization, it evaluates QuantizeLinear and DequantizeLinear next to fp16 wrongly: 21 dB
+    instead of 44 dB.
     """
 
     optimize = False
@@ -86,13 +89,19 @@ class AsWritten(OnnxRuntime):
 def check_engines(
     path: Path, artifact: Artifact, library: Library, capabilities: Sequence[str] = CAPABILITIES
 ) -> dict[str, dict[str, float]]:
-    """Builds a file's engines with TensorRT-RTX, and looks into the logs.
+    """Builds engines from a file with TensorRT-RTX, and checks the build logs.
+
+    Args:
+        path: The ONNX file.
+        artifact: Its manifest entry.
+        library: TensorRT-RTX.
+        capabilities: Compute capabilities to build for.
 
     Returns:
-        Compute capabilities to what `layers.shares` gives.
+        Results of `build_log.share_by_type` by compute capability.
 
     Raises:
-        ExportError: See `prove`.
+        ExportError: See `open_converted`.
     """
     content = path.read_bytes()
     model = onnx.load_from_string(content)
@@ -101,15 +110,17 @@ def check_engines(
     for capability in capabilities:
         shapes = PROFILES[artifact.role].shapes(artifact.inputs[0])
         log = build(library, content, shapes, capability=capability, detailed=True).log
-        odd = unexplained(log, KNOWN_WARNINGS)
-        if odd:
-            raise ExportError(f"{library.title} warns about {path.name}: {'; '.join(odd[:3])}")
-        found[capability] = shares(model, log)
-        if found[capability].get(_TYPES[artifact.precision], 0.0) < wanted - MOST_LOST:
-            told = ", ".join(f"{kind} {share:.1%}" for kind, share in found[capability].items())
+        unexpected = unexpected_messages(log, KNOWN_WARNINGS)
+        if unexpected:
+            raise ExportError(
+                f"{library.title} warns about {path.name}: {'; '.join(unexpected[:3])}"
+            )
+        found[capability] = share_by_type(model, log)
+        if found[capability].get(_TYPES[artifact.precision], 0.0) < wanted - MAX_OTHER_TYPE:
+            types = ", ".join(f"{kind} {share:.1%}" for kind, share in found[capability].items())
             raise ExportError(
                 f"{path.name} has {wanted:.1%} of the work of its convolutions in "
-                f"{artifact.precision}, but {library.title} would calculate on compute capability "
-                f"{capability}: {told}"
+                f"{artifact.precision}, but {library.title} would compute on compute "
+                f"capability {capability}: {types}"
             )
     return found

@@ -7,22 +7,23 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from unmask_sdk.calibration.images import digest_of, pack_images, read_images
+from unmask_sdk.calibration import images as images_module
+from unmask_sdk.calibration.images import CalibrationSet, digest_of, pack_images, read_images
 from unmask_sdk.errors import DataError
 
 
-def test_the_shipped_set_is_small_and_varied() -> None:
-    shipped = read_images()
-    assert shipped.images.shape == (48, 256, 256, 3)
-    assert shipped.images.dtype == np.uint8
-    assert shipped.sha256 == digest_of(shipped.images) == read_images().sha256
-    assert shipped.plan is None
-    assert np.ptp(shipped.images.mean((1, 2, 3))) > 60
-    assert shipped.at(64).shape == (48, 64, 64, 3)
-    assert shipped.at(256) is shipped.images
+def test_packaged_set_is_small_and_varied() -> None:
+    packaged = read_images()
+    assert packaged.images.shape == (48, 256, 256, 3)
+    assert packaged.images.dtype == np.uint8
+    assert packaged.sha256 == digest_of(packaged.images) == read_images().sha256
+    assert packaged.plan is None
+    assert np.ptp(packaged.images.mean((1, 2, 3))) > 60
+    assert packaged.at(64).shape == (48, 64, 64, 3)
+    assert packaged.at(256) is packaged.images
 
 
-def test_a_set_comes_back_nearly_as_it_went(tmp_path: Path) -> None:
+def test_set_reads_back_with_little_loss(tmp_path: Path) -> None:
     images = read_images().images[:2]
     file = tmp_path / "set.npz"
     file.write_bytes(pack_images(images, "a plan"))
@@ -42,7 +43,7 @@ def test_a_set_comes_back_nearly_as_it_went(tmp_path: Path) -> None:
         pytest.param(pack_images([np.zeros((64, 64, 3), np.uint8)]), id="small"),
     ],
 )
-def test_what_is_no_set_is_refused(tmp_path: Path, content: bytes) -> None:
+def test_invalid_sets_are_refused(tmp_path: Path, content: bytes) -> None:
     file = tmp_path / "set.npz"
     file.write_bytes(content)
     with pytest.raises(DataError, match=r"set\.npz .*unmask calibrate FACES -o FILE"):
@@ -55,6 +56,15 @@ def test_pickles_are_refused(tmp_path: Path) -> None:
         read_images(tmp_path / "set.npz")
 
 
-def test_a_missing_set_is_told_of(tmp_path: Path) -> None:
+def test_missing_set_is_reported(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"No such file .*unmask calibrate"):
         read_images(tmp_path / "none.npz")
+
+
+def test_a_set_is_decoded_once_and_only_when_needed(monkeypatch: pytest.MonkeyPatch) -> None:
+    decoded = []
+    monkeypatch.setattr(images_module, "read_images", decoded.append)
+    shared = CalibrationSet()
+    assert decoded == []
+    assert shared.load() is shared.load()
+    assert decoded == [None]

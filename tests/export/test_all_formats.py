@@ -1,4 +1,4 @@
-"""`unmask export all`: every format and precision, proven, with a table and a picture of them."""
+"""`unmask export all`: every format and precision, with a table and an image of the results."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ import pytest
 from unmask_sdk.core.manifest import read_manifest
 from unmask_sdk.errors import MissingDependencyError
 from unmask_sdk.export import all_formats
-from unmask_sdk.export.formats import EXPORTERS, fitting
+from unmask_sdk.export.formats import EXPORTERS
+from unmask_sdk.export.weight_files import with_precision
 
 pytestmark = pytest.mark.engine
 
 
-def test_all_is_made_and_shown(every_artifact: Path) -> None:
+def test_everything_is_exported_and_summarized(every_artifact: Path) -> None:
     folder = every_artifact
     report = json.loads((folder / "report.json").read_text(encoding="utf-8"))
     made, steps = report["artifacts"], report["steps"]
@@ -28,14 +29,14 @@ def test_all_is_made_and_shown(every_artifact: Path) -> None:
     assert all(n_parity for _, _, n_parity in made)
     assert steps[0][1:] == [0, len(wanted)]
     assert steps[-1] == ["pictures", len(wanted), len(wanted)]
-    lines = (folder / all_formats.TABLE).read_text().splitlines()
+    lines = (folder / all_formats.SUMMARY_TABLE).read_text().splitlines()
     assert len(lines) == 2 + len(made)
-    picture = cv2.imread(str(folder / all_formats.PICTURE))
+    image = cv2.imread(str(folder / all_formats.SUMMARY_IMAGE))
     rows = len(wanted) + 1
-    assert picture.shape == (rows * (64 + 24), all_formats.FACES * 64, 3)
+    assert image.shape == (rows * (64 + 24), all_formats.FACES * 64, 3)
 
 
-def test_what_is_missing_is_told_before_any_work(
+def test_missing_packages_are_reported_before_any_work(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(all_formats, "missing_packages", lambda names: ["coremltools"])
@@ -44,7 +45,7 @@ def test_what_is_missing_is_told_before_any_work(
     assert not (tmp_path / "out").exists()
 
 
-def test_precisions_take_the_networks_that_have_them(tiny_weights: list[Path]) -> None:
-    assert fitting(tiny_weights, "fp16") == tiny_weights
-    assert [file.stem for file in fitting(tiny_weights, "int8")] == ["unmasker"]
-    assert fitting(tiny_weights[1:], "int8") == []
+def test_a_precision_takes_only_networks_that_have_it(tiny_weights: list[Path]) -> None:
+    assert with_precision(tiny_weights, "fp16") == tiny_weights
+    assert [file.stem for file in with_precision(tiny_weights, "int8")] == ["unmasker"]
+    assert with_precision(tiny_weights[1:], "int8") == []

@@ -1,4 +1,4 @@
-"""Writing a manifest: all of it or nothing."""
+"""Writing a manifest: all files or none."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from unmask_sdk.errors import ArtifactError, ExportError
 from unmask_sdk.export.manifest import merge, write
 
 
-def test_what_is_written_reads_back(tiny_artifacts: Path, tmp_path: Path) -> None:
+def test_written_manifest_reads_back(tiny_artifacts: Path, tmp_path: Path) -> None:
     artifacts = read_manifest(tiny_artifacts).artifacts
     write(tmp_path / "a" / "b", artifacts, {"deep/file.bin": b"1"})
     assert read_manifest(tmp_path / "a" / "b").artifacts == artifacts
@@ -30,7 +30,7 @@ def test_merge_replaces_by_role_format_and_precision(tiny_artifacts: Path) -> No
     assert old[0] not in merged
 
 
-def test_a_folder_holds_one_set_of_weights_a_role(tiny_artifacts: Path) -> None:
+def test_a_folder_holds_one_set_of_weights_per_name(tiny_artifacts: Path) -> None:
     old = read_manifest(tiny_artifacts).artifacts
     newer = replace(old[0], precision="fp16", weights_sha256="1" * 64)
     merged = merge(tiny_artifacts, [newer])
@@ -38,18 +38,18 @@ def test_a_folder_holds_one_set_of_weights_a_role(tiny_artifacts: Path) -> None:
     assert [a for a in merged if a.role != newer.role] == [a for a in old if a.role != newer.role]
 
 
-def test_what_stays_shares_the_new_golden_vectors(tiny_artifacts: Path) -> None:
+def test_old_entries_share_the_new_golden_vectors(tiny_artifacts: Path) -> None:
     old = read_manifest(tiny_artifacts).artifacts
     golden = replace(old[0].golden, sha256="2" * 64, tolerance=9.0)
     merged = merge(tiny_artifacts, [replace(old[0], precision="fp16", golden=golden)])
-    stayed = [a for a in merged if a.role == old[0].role and a.precision == "fp32"]
-    assert {a.format for a in stayed} >= {"onnx", "safetensors"}
-    for artifact in stayed:
+    kept = [a for a in merged if a.role == old[0].role and a.precision == "fp32"]
+    assert {a.format for a in kept} >= {"onnx", "safetensors"}
+    for artifact in kept:
         assert artifact.golden.sha256 == "2" * 64
         assert artifact.golden.tolerance == old[0].golden.tolerance
 
 
-def test_path_that_leads_out_writes_nothing(tmp_path: Path) -> None:
+def test_path_outside_the_folder_writes_nothing(tmp_path: Path) -> None:
     with pytest.raises(ArtifactError, match="leads out"):
         write(tmp_path / "out", [], {"good.bin": b"1", "../evil.bin": b"2"})
     assert [p for p in tmp_path.rglob("*") if p.is_file()] == []

@@ -1,4 +1,4 @@
-"""The documents' numbers: written where they belong, or nowhere."""
+"""Numbers in the documents: written between their markers, or not at all."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_backslashes_are_text():
     assert r"\1 \n" in replace_blocks(PAGE, {"speed": r"\1 \n"}, "README.md")
 
 
-def test_unknown_and_open_blocks_are_named():
+def test_unknown_and_unclosed_blocks_are_reported():
     with pytest.raises(ConfigError, match=r"README.md marks release:speed"):
         replace_blocks(PAGE, {}, "README.md")
     with pytest.raises(ConfigError, match="no end"):
@@ -53,12 +53,12 @@ def test_no_document_changes_if_one_is_wrong(tmp_path):
     assert state(tmp_path).keys() == {tmp_path / name for name in DOCUMENTS}
 
 
-def test_a_folder_that_is_no_clone_is_refused(tmp_path):
+def test_folder_that_is_not_a_clone_is_refused(tmp_path):
     with pytest.raises(ConfigError, match=r"README\.md"):
         check_root(tmp_path)
 
 
-def test_another_clone_than_the_installed_one_is_refused(tmp_path):
+def test_clone_that_is_not_installed_is_refused(tmp_path):
     for name in FOLDERS:
         (tmp_path / name).mkdir(parents=True)
     fill_documents(tmp_path)
@@ -67,7 +67,7 @@ def test_another_clone_than_the_installed_one_is_refused(tmp_path):
 
 
 @pytest.mark.skipif(os.name == "nt", reason="sets a POSIX locale")
-def test_documents_are_utf8_whatever_the_locale(tmp_path):
+def test_documents_are_utf8_in_every_locale(tmp_path):
     fill_documents(tmp_path)
     code = (
         "from pathlib import Path; from unmask_sdk.export.release import write_documents;"
@@ -79,7 +79,7 @@ def test_documents_are_utf8_whatever_the_locale(tmp_path):
 
 
 @pytest.mark.parametrize("fails", [True, False])
-def test_what_a_failure_has_changed_is_put_back(tmp_path, fails):
+def test_changed_files_are_restored_on_failure(tmp_path, fails):
     for name in ("a/changed", "a/deep/gone", "a/same"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(name)

@@ -24,7 +24,8 @@ from unmask_sdk.benchmarks.parity.pictures import Pictures, drawn, of_faces  # n
 from unmask_sdk.benchmarks.parity.thresholds import read_thresholds  # noqa: E402
 from unmask_sdk.core.optional_deps import missing_packages  # noqa: E402
 from unmask_sdk.errors import InvalidInputError, RuntimeUnavailableError  # noqa: E402
-from unmask_sdk.export.formats import EXPORTERS, export  # noqa: E402
+from unmask_sdk.export.formats import EXPORTERS  # noqa: E402
+from unmask_sdk.export.pipeline import export  # noqa: E402
 
 pytestmark = pytest.mark.slow
 

@@ -1,4 +1,4 @@
-"""The Core ML exporter: what the package holds, and that it is the same each time."""
+"""The Core ML exporter: contents of the package, the same bytes each time."""
 
 from __future__ import annotations
 
@@ -13,12 +13,13 @@ from tiny_networks import TINY
 from unmask_sdk.core.manifest import Artifact, read_manifest, sha256_of
 from unmask_sdk.core.sample_images import draw_masked_faces
 from unmask_sdk.errors import ConfigError, ExportError
-from unmask_sdk.export.formats import export
+from unmask_sdk.export.pipeline import export
 
 pytest.importorskip("coremltools")
 pytest.importorskip("onnxscript")
 from unmask_sdk.export.coreml.mil_interpreter import MilRuntime, read
-from unmask_sdk.export.coreml.mil_precision import achieved, quantise
+from unmask_sdk.export.coreml.mil_precision import quantize_program, weights_by_precision
+from unmask_sdk.export.precision_check import precision_of
 from unmask_sdk.faces.tiled_detector import TILE
 
 pytestmark = pytest.mark.engine
@@ -39,17 +40,17 @@ def convolutions(folder: Path, precision: str) -> list:  # type: ignore[type-arg
 @pytest.mark.parametrize("precision", PRECISIONS)
 def test_precision_is_counted_from_the_file(tiny_packages: Path, precision: str) -> None:
     _, function = read(tiny_packages / f"unmasker-{precision}.mlpackage")
-    assert achieved(function) == precision
+    assert precision_of(weights_by_precision(function)) == precision
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)
-def test_pictures_go_in_and_out(tiny_packages: Path, precision: str) -> None:
+def test_inputs_and_outputs_are_images(tiny_packages: Path, precision: str) -> None:
     spec, function = read(tiny_packages / f"unmasker-{precision}.mlpackage")
     assert spec.specificationVersion == 8, "iOS 17"
     kinds = [f.type.imageType for f in (*spec.description.input, *spec.description.output)]
     named = [(kind.ColorSpace.Name(kind.colorSpace), kind.width) for kind in kinds]
     assert named == [("RGB", TINY), ("RGB", TINY), ("GRAYSCALE", TINY)]
-    # The ends are float32 whatever lies between: the composite must be exact.
+    # Inputs and outputs are float32 in every precision: compositing must be exact.
     for variable in (*function.inputs.values(), *function.outputs):
         assert variable.dtype.__name__ == "fp32"
     rounds = [operation for operation in function.operations if operation.op_type == "round"]
@@ -58,7 +59,7 @@ def test_pictures_go_in_and_out(tiny_packages: Path, precision: str) -> None:
     assert [operation.x.dtype.__name__ for operation in sigmoids] == ["fp32"]
 
 
-def test_the_entry_says_what_the_runtime_takes(tiny_packages: Path) -> None:
+def test_manifest_has_the_shapes_of_the_program(tiny_packages: Path) -> None:
     artifact = entry(tiny_packages, "unmasker", "w8a8")
     assert artifact.inputs[0].shape == (1, TINY, TINY, 3)
     assert [spec.shape for spec in artifact.outputs] == [(1, TINY, TINY, 3), (1, TINY, TINY, 1)]
@@ -98,7 +99,7 @@ def test_pixels_outside_the_mask_are_exact(tiny_packages: Path, precision: str) 
     assert (unmasked[outside] == images[outside]).all()
 
 
-def test_what_the_plan_keeps_stays_in_float(tiny_packages: Path) -> None:
+def test_layers_that_the_plan_keeps_stay_in_float(tiny_packages: Path) -> None:
     kinds = {
         precision: [c.weight.op.op_type != "const" for c in convolutions(tiny_packages, precision)]
         for precision in ("fp16", "w8", "w8a8")
@@ -112,7 +113,7 @@ def test_what_the_plan_keeps_stays_in_float(tiny_packages: Path) -> None:
         assert rounded == (conv.weight.op.op_type != "const")
 
 
-def test_int8_is_smaller_than_half_than_float(tiny_packages: Path) -> None:
+def test_lower_precision_has_smaller_weights(tiny_packages: Path) -> None:
     weights = {
         precision: (
             tiny_packages
@@ -133,7 +134,7 @@ def test_exporting_twice_gives_the_same_bytes(
     assert sha256_of(again) == sha256_of(tiny_packages / again.name)
 
 
-def test_the_package_says_nothing_of_this_machine(tiny_packages: Path) -> None:
+def test_package_has_no_trace_of_the_machine(tiny_packages: Path) -> None:
     for package in tiny_packages.glob("*.mlpackage"):
         spec, _ = read(package)
         assert not spec.description.HasField("metadata")
@@ -147,8 +148,8 @@ def test_the_package_says_nothing_of_this_machine(tiny_packages: Path) -> None:
         assert items[contents["rootModelIdentifier"]]["name"] == "model.mlmodel"
 
 
-def test_opening_a_package_changes_nothing_in_it(tiny_packages: Path) -> None:
-    """coremltools writes the list of contents anew."""
+def test_opening_a_package_does_not_change_it(tiny_packages: Path) -> None:
+    """coremltools rewrites the table of contents."""
     for artifact in read_manifest(tiny_packages).artifacts:
         if artifact.format != "coreml":
             continue
@@ -169,7 +170,7 @@ def test_a_changed_package_is_refused(tiny_packages: Path, tmp_path: Path) -> No
         read_manifest(own).path(artifact)
 
 
-def test_what_cannot_be_had_is_refused(tiny_weights: list[Path], tmp_path: Path) -> None:
+def test_unsupported_precisions_are_refused(tiny_weights: list[Path], tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="fp32, fp16, w8, w8a8, not in 'int8'"):
         export("coreml", tiny_weights, tmp_path, precision="int8")
     with pytest.raises(ConfigError, match=r"detector\.safetensors is a detector"):
@@ -178,13 +179,14 @@ def test_what_cannot_be_had_is_refused(tiny_weights: list[Path], tmp_path: Path)
 
 
 def test_a_plan_for_another_network_is_refused(tiny_weights: list[Path]) -> None:
-    from unmask_sdk.export.coreml.exporter import _program, folded
+    from unmask_sdk.export.coreml.exporter import _program
+    from unmask_sdk.export.onnx.folding import fold_batch_norms
     from unmask_sdk.export.roles import role_of
     from unmask_sdk.training.nets.checkpoint import load_network
 
     network = load_network(tiny_weights[2]).eval()
     role = role_of(network)
     size = role.size(network)
-    program = _program(folded(network), size, role.outputs(size), halved=False)
-    with pytest.raises(ExportError, match="keeps layers in float that are not there"):
-        quantise(program, ("aligner.body.99",))
+    program = _program(fold_batch_norms(network), size, role.outputs(size), halved=False)
+    with pytest.raises(ExportError, match="keeps layers in float that the network does not have"):
+        quantize_program(program, ("aligner.body.99",))

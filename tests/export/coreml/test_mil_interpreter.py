@@ -1,4 +1,4 @@
-"""The MIL interpreter: it agrees with torch, and catches what is wrong with a file."""
+"""The MIL interpreter: it agrees with torch, and finds errors in a file."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def artifact(tiny_packages: Path) -> Artifact:
     return next(a for a in found if a.precision == "fp32")
 
 
-def prove(package: Path, artifact: Artifact, weights: Path) -> None:
+def verify_package(package: Path, artifact: Artifact, weights: Path) -> None:
     with MilRuntime(package, artifact) as runtime:
         measure(load_network(weights).eval(), runtime, "torch")
 
@@ -68,10 +68,8 @@ def edited(package: Path, edit: Callable[[Any], None]) -> None:
     (package / MODEL).write_bytes(spec.SerializeToString())
 
 
-def test_the_sound_file_is_proven(
-    package: Path, artifact: Artifact, tiny_weights: list[Path]
-) -> None:
-    prove(package, artifact, tiny_weights[0])
+def test_intact_file_verifies(package: Path, artifact: Artifact, tiny_weights: list[Path]) -> None:
+    verify_package(package, artifact, tiny_weights[0])
 
 
 def test_a_changed_weight_is_caught(
@@ -85,13 +83,13 @@ def test_a_changed_weight_is_caught(
     content[at : at + 4] = np.float32(first.ravel()[0] + 2).tobytes()
     file.write_bytes(content)
     with pytest.raises(ExportError, match=r"output \w+ is too far from torch"):
-        prove(package, artifact, tiny_weights[0])
+        verify_package(package, artifact, tiny_weights[0])
 
 
 def test_swapped_axes_are_caught(
     package: Path, artifact: Artifact, tiny_weights: list[Path]
 ) -> None:
-    """One kernel has its inputs for its outputs; its shape stays as it was."""
+    """One kernel has its input and output channels swapped; its shape stays the same."""
     file = package / WEIGHTS
     kernels = [o.weight.val for o in read(package)[1].operations if o.op_type == "conv"]
     kernel = next(k for k in kernels if k.shape[0] == k.shape[1] > 1)
@@ -100,10 +98,10 @@ def test_swapped_axes_are_caught(
     assert turned != kernel.tobytes() in content
     file.write_bytes(content.replace(np.ascontiguousarray(kernel).tobytes(), turned))
     with pytest.raises(ExportError, match="is too far from torch"):
-        prove(package, artifact, tiny_weights[0])
+        verify_package(package, artifact, tiny_weights[0])
 
 
-def test_another_order_of_colours_is_seen(
+def test_wrong_channel_order_is_caught(
     package: Path, artifact: Artifact, tiny_weights: list[Path]
 ) -> None:
     def swap(spec: Any) -> None:
@@ -112,7 +110,7 @@ def test_another_order_of_colours_is_seen(
 
     edited(package, swap)
     with pytest.raises(ExportError, match="is too far from torch"):
-        prove(package, artifact, tiny_weights[0])
+        verify_package(package, artifact, tiny_weights[0])
 
 
 def test_a_wrong_scale_is_caught(tiny_packages: Path, tiny_weights: list[Path]) -> None:
@@ -127,8 +125,8 @@ def test_a_wrong_scale_is_caught(tiny_packages: Path, tiny_weights: list[Path]) 
             measure(load_network(tiny_weights[0]).eval(), runtime, "torch")
 
 
-def test_pictures_of_broken_numbers_are_refused(package: Path, artifact: Artifact) -> None:
-    """Without its last rounding, what Core ML makes of the picture is not known."""
+def test_images_with_fractional_values_are_refused(package: Path, artifact: Artifact) -> None:
+    """Without the last rounding, how Core ML converts the image is not known."""
 
     def drop(spec: Any) -> None:
         for operation in operations(spec):
@@ -158,7 +156,7 @@ def test_damaged_files_are_refused(package: Path, artifact: Artifact) -> None:
         MilRuntime(package, artifact)
 
 
-def test_another_entry_is_refused(tiny_packages: Path, artifact: Artifact) -> None:
+def test_wrong_manifest_entry_is_refused(tiny_packages: Path, artifact: Artifact) -> None:
     with pytest.raises(ArtifactError, match="its entry says"):
         MilRuntime(tiny_packages / "aligner-fp32.mlpackage", artifact)
 
@@ -176,7 +174,7 @@ def test_padding_is_top_bottom_left_right() -> None:
         conv(x, one, pad_type="same", pad=(0, 0, 0, 0))
 
 
-def test_slices_take_and_squeeze() -> None:
+def test_slices_select_and_squeeze() -> None:
     x = torch.arange(24).reshape(2, 3, 4)
     taken = slice_by_index(
         x, (0, 1, 0), (0, 3, 2), (True, False, False), (True, False, False), (False, False, False)
@@ -192,7 +190,7 @@ def test_slices_take_and_squeeze() -> None:
     st.floats(2**-7, 1, width=32),
     st.sampled_from(["int8", "uint8"]),
 )
-def test_rounding_errs_by_half_a_step_within_range(
+def test_quantization_error_is_at_most_half_a_step(
     values: list[float], scale: float, kind: str
 ) -> None:
     x, step = torch.tensor(values), torch.tensor(scale)

@@ -1,4 +1,4 @@
-"""The ONNX exporter: same weights, same bytes, nothing of this machine in them."""
+"""The ONNX exporter: the same bytes each time, with no trace of the machine."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 from unmask_sdk.core.manifest import read_manifest, sha256_of
 from unmask_sdk.errors import ConfigError, DataError, ExportError, InvalidInputError
-from unmask_sdk.export.formats import export
+from unmask_sdk.export.pipeline import export
 
 onnx = pytest.importorskip("onnx")
 
@@ -65,7 +65,7 @@ def test_manifest_lists_every_network_and_its_weights(tiny_artifacts: Path) -> N
         assert set(artifact.tools) == {"torch", "onnx", "onnxscript", "onnxruntime"}
 
 
-def test_golden_vectors_reach_into_the_mask(tiny_artifacts: Path) -> None:
+def test_golden_vectors_have_masked_pixels(tiny_artifacts: Path) -> None:
     with np.load(tiny_artifacts / "golden/unmasker.npz", allow_pickle=False) as data:
         mask, before, after = data["out_mask"], data["in_image"], data["out_unmasked"]
     assert mask.max() > 0
@@ -73,7 +73,7 @@ def test_golden_vectors_reach_into_the_mask(tiny_artifacts: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["unmasker-fp32", "detector-fp32", "aligner-fp32"])
-def test_file_is_lean_and_holds_no_path(tiny_artifacts: Path, name: str) -> None:
+def test_file_has_no_metadata_and_no_path(tiny_artifacts: Path, name: str) -> None:
     file = tiny_artifacts / f"{name}.onnx"
     model = onnx.load(file)
     assert {entry.version for entry in model.opset_import} == {20}
@@ -94,7 +94,7 @@ def test_open_dimensions_are_named(tiny_artifacts: Path) -> None:
     assert dims == ["batch", "image_1", "image_2", 3]
 
 
-def test_other_entries_of_the_folder_stay(own_artifacts: Path, tiny_weights: list[Path]) -> None:
+def test_other_entries_of_the_manifest_stay(own_artifacts: Path, tiny_weights: list[Path]) -> None:
     before = read_manifest(own_artifacts)
     aligner = [file for file in tiny_weights if file.stem == "aligner"]
     export("onnx", aligner, own_artifacts)
@@ -121,12 +121,14 @@ def test_missing_and_damaged_weights_are_refused(tmp_path: Path) -> None:
     assert not (tmp_path / "out").exists()
 
 
-def test_two_weights_of_one_name_are_refused(tiny_weights: list[Path], tmp_path: Path) -> None:
+def test_two_weights_with_the_same_name_are_refused(
+    tiny_weights: list[Path], tmp_path: Path
+) -> None:
     with pytest.raises(ConfigError, match="two of one name: unmasker, unmasker"):
         export("onnx", [tiny_weights[0], tiny_weights[0]], tmp_path)
 
 
-def test_the_folder_is_looked_at_before_any_work(tmp_path: Path) -> None:
+def test_folder_is_checked_before_any_work(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     steps: list[str] = []
     with pytest.raises(InvalidInputError, match=r"--out .*file is a file, not a folder"):

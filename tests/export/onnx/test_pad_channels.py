@@ -1,4 +1,4 @@
-"""Convolutions made wide for integer kernels: the same numbers, under the same names."""
+"""Channel padding for integer kernels: same outputs, same names of convolutions."""
 
 from __future__ import annotations
 
@@ -17,9 +17,14 @@ onnx = pytest.importorskip("onnx")
 from torch import nn  # noqa: E402
 
 from unmask_sdk.calibration.plan import convolutions  # noqa: E402
+from unmask_sdk.export.job import Job  # noqa: E402
 from unmask_sdk.export.onnx.exporter import convert  # noqa: E402
-from unmask_sdk.export.onnx.pad_channels import INPUTS, OUTPUTS, WideConv2d, wide  # noqa: E402
-from unmask_sdk.export.pipeline import Job  # noqa: E402
+from unmask_sdk.export.onnx.pad_channels import (  # noqa: E402
+    INPUTS,
+    OUTPUTS,
+    PaddedConv2d,
+    pad_channels,
+)
 from unmask_sdk.export.roles import role_of  # noqa: E402
 from unmask_sdk.export.verify import run_reference  # noqa: E402
 from unmask_sdk.training.nets.checkpoint import load_network  # noqa: E402
@@ -40,31 +45,31 @@ def network(tiny_weights: list[Path]) -> nn.Module:
     dilation=st.integers(1, 2),
     bias=st.booleans(),
 )
-def test_a_wide_convolution_computes_the_same(
+def test_padded_convolution_computes_the_same(
     inputs: int, outputs: int, stride: int, dilation: int, bias: bool
 ) -> None:
     conv = nn.Conv2d(
         inputs, outputs, 3, stride=stride, padding=dilation, dilation=dilation, bias=bias
     )
-    made = WideConv2d(conv)
-    assert made.in_channels % INPUTS == made.out_channels % OUTPUTS == 0
+    padded = PaddedConv2d(conv)
+    assert padded.in_channels % INPUTS == padded.out_channels % OUTPUTS == 0
     x = torch.rand(2, inputs, 9, 11)
     with torch.no_grad():
-        torch.testing.assert_close(made(x), conv(x))
+        torch.testing.assert_close(padded(x), conv(x))
 
 
-def test_the_network_computes_the_same_and_is_left_as_it_was(network: nn.Module) -> None:
+def test_padded_network_computes_the_same_and_the_original_is_unchanged(network: nn.Module) -> None:
     images, names = draw_masked_faces(3, TINY, TINY), set(convolutions(network))
-    made = wide(network)
-    assert set(convolutions(made)) == set(convolutions(network)) == names
-    assert not any(isinstance(module, WideConv2d) for module in network.modules())
+    padded = pad_channels(network)
+    assert set(convolutions(padded)) == set(convolutions(network)) == names
+    assert not any(isinstance(module, PaddedConv2d) for module in network.modules())
     for expected, actual in zip(
-        run_reference(network, images), run_reference(made, images), strict=True
+        run_reference(network, images), run_reference(padded, images), strict=True
     ):
         assert np.abs(expected.astype(int) - actual).max() <= 1
 
 
-def test_int8_files_for_cpus_are_wide(network: nn.Module) -> None:
+def test_int8_files_for_cpus_are_padded(network: nn.Module) -> None:
     model = onnx.load_from_string(convert(Job(network, role_of(network), "int8")).content)
     made_by = {name: node for node in model.graph.node for name in node.output}
     shapes = {tensor.name: tensor.dims for tensor in model.graph.initializer}

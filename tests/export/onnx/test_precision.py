@@ -1,4 +1,4 @@
-"""fp16 exports: what was asked for is what the file holds, and it is proven."""
+"""fp16 ONNX files: the precision is counted from the file, and the file verifies."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ import pytest
 
 from unmask_sdk.core.manifest import Golden, read_manifest
 from unmask_sdk.errors import ExportError, InvalidInputError
-from unmask_sdk.export.formats import export
+from unmask_sdk.export.pipeline import export
 from unmask_sdk.loading.load import open_runtime
 from unmask_sdk.verify import Deviation, verify
 
 onnx = pytest.importorskip("onnx")
 torch = pytest.importorskip("torch")
-from unmask_sdk.export.onnx.precision import achieved, at_precision, check_precision  # noqa: E402
+from unmask_sdk.export.onnx.precision import conv_work_by_precision, to_precision  # noqa: E402
+from unmask_sdk.export.precision_check import check_precision, precision_of  # noqa: E402
 from unmask_sdk.training.nets.checkpoint import load_network, save_network  # noqa: E402
 
 pytestmark = pytest.mark.slow
@@ -33,7 +34,7 @@ def both(
     return folder
 
 
-def test_fp16_stands_beside_fp32_and_is_smaller(both: Path) -> None:
+def test_fp16_is_listed_with_fp32_and_is_smaller(both: Path) -> None:
     manifest = read_manifest(both)
     sizes = {(a.role, a.precision): a.bytes for a in manifest.artifacts if a.format == "onnx"}
     assert len(sizes) == 6
@@ -46,7 +47,7 @@ def test_fp16_stands_beside_fp32_and_is_smaller(both: Path) -> None:
             assert {p.images for p in artifact.parity} == {64}
 
 
-def test_other_weights_in_the_same_folder_leave_it_whole(
+def test_export_of_other_weights_drops_their_old_artifacts(
     own_artifacts: Path, tiny_weights: list[Path], tmp_path: Path
 ) -> None:
     network = load_network(tiny_weights[2])
@@ -63,7 +64,7 @@ def test_other_weights_in_the_same_folder_leave_it_whole(
     assert ("aligner", "onnx", "fp32") not in checks
 
 
-def test_of_several_networks_one_is_chosen_by_name(
+def test_network_is_chosen_by_name(
     own_artifacts: Path, tiny_weights: list[Path], tmp_path: Path
 ) -> None:
     other = tmp_path / "mine.safetensors"
@@ -80,13 +81,13 @@ def test_of_several_networks_one_is_chosen_by_name(
 @pytest.mark.parametrize("precision", ["fp32", "fp16"])
 def test_precision_is_counted_from_the_file(both: Path, precision: str) -> None:
     for file in both.glob(f"*-{precision}.onnx"):
-        assert achieved(onnx.load(file)) == precision
+        assert precision_of(conv_work_by_precision(onnx.load(file))) == precision
 
 
-def test_another_precision_than_asked_for_is_an_error(both: Path) -> None:
+def test_wrong_precision_is_an_error(both: Path) -> None:
     model = onnx.load(both / "unmasker-fp16.onnx")
     with pytest.raises(ExportError, match="asked for fp32, the exported file is fp16"):
-        check_precision(model, "fp32")
+        check_precision(conv_work_by_precision(model), "fp32")
     mixed = onnx.load(both / "unmasker-fp32.onnx")
     half = next(t for t in model.graph.initializer if t.data_type == onnx.TensorProto.FLOAT16)
     node = next(n for n in mixed.graph.node if n.op_type == "Conv")
@@ -95,10 +96,10 @@ def test_another_precision_than_asked_for_is_an_error(both: Path) -> None:
     old.CopyFrom(onnx.numpy_helper.from_array(values, old.name))
     assert half.data_type == old.data_type
     with pytest.raises(ExportError, match="mixed"):
-        achieved(mixed)
+        precision_of(conv_work_by_precision(mixed))
 
 
-def test_the_network_is_copied_once_and_left_alone() -> None:
+def test_network_is_copied_once_and_not_changed() -> None:
     class Counted(torch.nn.Linear):
         copies = 0
 
@@ -107,13 +108,13 @@ def test_the_network_is_copied_once_and_left_alone() -> None:
             return torch.nn.Linear(2, 2)
 
     graph = torch.nn.Sequential(Counted(2, 2))
-    lowered = at_precision(graph, "fp16")
+    converted = to_precision(graph, "fp16")
     assert Counted.copies == 1
-    assert {p.dtype for p in lowered.parameters()} == {torch.float16}
+    assert {p.dtype for p in converted.parameters()} == {torch.float16}
     assert {p.dtype for p in graph.parameters()} == {torch.float32}
 
 
-def test_fp16_verifies_and_leaves_what_is_outside_the_mask(both: Path) -> None:
+def test_fp16_verifies_and_keeps_pixels_outside_the_mask(both: Path) -> None:
     checks = [c for c in verify(both, "onnx") if c.precision == "fp16"]
     assert len(checks) == 3
     for check in checks:
@@ -128,7 +129,7 @@ def test_fp16_verifies_and_leaves_what_is_outside_the_mask(both: Path) -> None:
     assert (unmasked[outside] == image[outside]).all()
 
 
-def test_what_counts_is_the_psnr_where_there_is_one() -> None:
+def test_min_psnr_replaces_the_tolerance() -> None:
     exact = Golden("f", "", tolerance=1.0)
     lossy = Golden("f", "", tolerance=1.0, min_psnr_db=50.0)
     assert Deviation(1.0, 40.0).within(exact)

@@ -1,4 +1,4 @@
-"""int8 exports for CPUs: integers where it was asked for, float where it counts, and proven."""
+"""int8 ONNX files for CPUs: which layers are int8, which stay in float, and verification."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 
 from unmask_sdk.core.manifest import Artifact, read_manifest
 from unmask_sdk.errors import ConfigError, DataError, ExportError
-from unmask_sdk.export.formats import export
+from unmask_sdk.export.pipeline import export
 from unmask_sdk.loading.load import open_runtime
 from unmask_sdk.verify import verify
 
@@ -19,12 +19,16 @@ onnx = pytest.importorskip("onnx")
 pytest.importorskip("torch")
 from torch import nn  # noqa: E402
 
-from unmask_sdk.calibration.images import pack_images, read_images  # noqa: E402
+from unmask_sdk.calibration.images import CalibrationSet, pack_images, read_images  # noqa: E402
 from unmask_sdk.calibration.plan import convolutions, plan_for  # noqa: E402
+from unmask_sdk.export.job import Job  # noqa: E402
 from unmask_sdk.export.onnx.exporter import convert  # noqa: E402
-from unmask_sdk.export.onnx.precision import achieved, check_precision, int8_share  # noqa: E402
-from unmask_sdk.export.onnx.quantize import FloatGraph, quantised  # noqa: E402
-from unmask_sdk.export.pipeline import Job  # noqa: E402
+from unmask_sdk.export.onnx.precision import (  # noqa: E402
+    conv_work_by_precision,
+    int8_share,
+)
+from unmask_sdk.export.onnx.quantize import FloatGraph, quantize_by_plan  # noqa: E402
+from unmask_sdk.export.precision_check import check_precision, precision_of  # noqa: E402
 from unmask_sdk.export.roles import role_of  # noqa: E402
 from unmask_sdk.training.nets.checkpoint import load_network  # noqa: E402
 
@@ -66,7 +70,7 @@ def _kept(model: onnx.ModelProto) -> set[str]:
     return {name.removesuffix(".weight") for name in direct}
 
 
-def test_the_manifest_says_what_it_was_calibrated_with(int8_folder: Path) -> None:
+def test_manifest_has_the_digest_of_the_calibration_set(int8_folder: Path) -> None:
     artifact = _int8(int8_folder)
     assert artifact.calibration_sha256 == read_images().sha256
     assert artifact.golden.min_psnr_db is not None
@@ -81,7 +85,7 @@ def test_exporting_twice_gives_the_same_bytes(int8_folder: Path, network: nn.Mod
 
 
 @pytest.mark.parametrize("runtime", ["onnx", "openvino"])
-def test_it_runs_verifies_and_leaves_the_rest_alone(int8_folder: Path, runtime: str) -> None:
+def test_int8_verifies_and_keeps_pixels_outside_the_mask(int8_folder: Path, runtime: str) -> None:
     pytest.importorskip({"onnx": "onnxruntime"}.get(runtime, runtime))
     checks = [c for c in verify(int8_folder, runtime) if c.precision == "int8"]
     assert [c.ok for c in checks] == [True], checks
@@ -97,7 +101,7 @@ def test_it_runs_verifies_and_leaves_the_rest_alone(int8_folder: Path, runtime: 
     np.testing.assert_array_equal(alone, unmasked[2:3])
 
 
-def test_auto_takes_fp32(int8_folder: Path) -> None:
+def test_fp32_is_the_default_precision(int8_folder: Path) -> None:
     for runtime in ("auto", "onnx"):
         with open_runtime("unmasker", runtime, artifacts=int8_folder) as opened:
             assert opened.info.precision == "fp32"
@@ -106,11 +110,11 @@ def test_auto_takes_fp32(int8_folder: Path) -> None:
 def test_layers_kept_in_float_are_in_float(network: nn.Module, float_file: bytes) -> None:
     kept = ("unmasker.generator.down2.0.0", "unmasker.sharpener.body.2")
     plan = replace(plan_for(network), keep_float=kept)
-    file = quantised(float_file, read_images().at(SIZE)[:2], plan)
+    file = quantize_by_plan(float_file, read_images().at(SIZE)[:2], plan)
     assert _kept(onnx.load_from_string(file)) == set(kept)
 
 
-def test_what_is_between_float_layers_stays_float(network: nn.Module, float_file: bytes) -> None:
+def test_operators_between_float_layers_stay_float(network: nn.Module, float_file: bytes) -> None:
     graph = FloatGraph(float_file)
     assert set(graph.convolutions) == set(convolutions(network))
     assert {n.op_type for n in graph.nodes(())} <= {
@@ -121,12 +125,10 @@ def test_what_is_between_float_layers_stays_float(network: nn.Module, float_file
         graph.nodes(["nowhere"])
 
 
-def test_only_what_the_quantiser_added_has_short_names(
-    network: nn.Module, float_file: bytes
-) -> None:
+def test_only_added_tensors_have_short_names(network: nn.Module, float_file: bytes) -> None:
     kept = ("unmasker.generator.down2.0.0",)
     plan = replace(plan_for(network), keep_float=kept)
-    model = onnx.load_from_string(quantised(float_file, read_images().at(SIZE)[:2], plan))
+    model = onnx.load_from_string(quantize_by_plan(float_file, read_images().at(SIZE)[:2], plan))
     before = onnx.load_from_string(float_file).graph
     known = {name for node in before.node for name in (*node.input, *node.output)}
     added = [t.name for t in model.graph.initializer if t.name not in known]
@@ -137,45 +139,45 @@ def test_only_what_the_quantiser_added_has_short_names(
     assert {n.output[0] for n in model.graph.node if n.op_type == "Conv"} <= known
 
 
-def test_the_share_of_int8_is_counted(network: nn.Module, float_file: bytes) -> None:
+def test_int8_share_is_counted_from_the_file(network: nn.Module, float_file: bytes) -> None:
     images = read_images().at(SIZE)[:2]
-    whole = replace(plan_for(network), keep_float=())
-    model = onnx.load_from_string(quantised(float_file, images, whole))
+    full = replace(plan_for(network), keep_float=())
+    model = onnx.load_from_string(quantize_by_plan(float_file, images, full))
     assert int8_share(model) == 1.0
-    assert achieved(model) == "int8"
+    assert precision_of(conv_work_by_precision(model)) == "int8"
     with pytest.raises(ExportError, match="asked for fp32, the exported file is int8"):
-        check_precision(model, "fp32")
+        check_precision(conv_work_by_precision(model), "fp32")
     most = [name for name in FloatGraph(float_file).convolutions if ".sharpener." in name]
     little = onnx.load_from_string(
-        quantised(float_file, images, replace(whole, keep_float=tuple(most)))
+        quantize_by_plan(float_file, images, replace(full, keep_float=tuple(most)))
     )
     assert 0 < int8_share(little) < 0.8
     with pytest.raises(ExportError, match="of the work is in int8, at least 80%"):
-        achieved(little)
+        precision_of(conv_work_by_precision(little))
     assert int8_share(onnx.load_from_string(float_file)) == 0.0
 
 
 def test_symmetric_activations_have_no_zero_point(float_file: bytes) -> None:
     graph = FloatGraph(float_file)
     model = onnx.load_from_string(
-        graph.quantise(dict.fromkeys(graph.tensors(), (-1.0, 2.0)), symmetric=True)
+        graph.quantize(dict.fromkeys(graph.tensors(), (-1.0, 2.0)), symmetric=True)
     )
     points = {n.input[2] for n in model.graph.node if n.op_type == "QuantizeLinear"}
     stored = {t.name: onnx.numpy_helper.to_array(t) for t in model.graph.initializer}
     assert all((stored[p].dtype, stored[p].any()) == (np.int8, False) for p in points)
 
 
-def test_a_set_of_ones_own_is_used(network: nn.Module, tmp_path: Path) -> None:
+def test_calibration_set_and_its_plan_are_used(network: nn.Module, tmp_path: Path) -> None:
     own = tmp_path / "own.npz"
     kept = ("unmasker.segmenter.head.1",)
     plan = replace(plan_for(network), keep_float=kept).to_json()
     own.write_bytes(pack_images(read_images().images[:3], plan))
-    made = convert(Job(network, role_of(network), "int8", own))
+    made = convert(Job(network, role_of(network), "int8", CalibrationSet(own)))
     assert made.calibration_sha256 == read_images(own).sha256
     assert _kept(onnx.load_from_string(made.content)) == set(kept)
 
 
-def test_a_damaged_set_leaves_nothing_behind(tiny_weights: list[Path], tmp_path: Path) -> None:
+def test_damaged_calibration_set_writes_nothing(tiny_weights: list[Path], tmp_path: Path) -> None:
     own = tmp_path / "own.npz"
     own.write_bytes(b"not a set")
     with pytest.raises(DataError, match="is not a calibration set"):
@@ -183,6 +185,6 @@ def test_a_damaged_set_leaves_nothing_behind(tiny_weights: list[Path], tmp_path:
     assert not (tmp_path / "out").exists()
 
 
-def test_the_locator_has_no_int8(tiny_weights: list[Path], tmp_path: Path) -> None:
+def test_int8_of_the_locator_is_refused(tiny_weights: list[Path], tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="exported in fp32, fp16, not in int8"):
         export("onnx", tiny_weights, tmp_path, precision="int8")

@@ -1,4 +1,4 @@
-"""OpenVINO IR: made from our ONNX, opened by our runtime, the same bytes each time."""
+"""OpenVINO IR: converted from our ONNX, opened by our runtime, the same bytes each time."""
 
 from __future__ import annotations
 
@@ -13,13 +13,14 @@ from tiny_networks import TINY
 from unmask_sdk.core.manifest import read_manifest, sha256_of
 from unmask_sdk.core.sample_images import draw_masked_faces
 from unmask_sdk.errors import ExportError
-from unmask_sdk.export.formats import export
+from unmask_sdk.export.pipeline import export
 from unmask_sdk.loading.load import open_runtime
 from unmask_sdk.verify import verify
 
 pytest.importorskip("openvino")
 pytest.importorskip("onnxscript")
-from unmask_sdk.export.openvino.exporter import achieved
+from unmask_sdk.export.openvino.exporter import weights_by_precision
+from unmask_sdk.export.precision_check import precision_of
 
 pytestmark = pytest.mark.engine
 
@@ -27,10 +28,10 @@ pytestmark = pytest.mark.engine
 @pytest.fixture(scope="module")
 def folder(tiny_weights: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The tiny networks in fp16, the unmasker in int8 too."""
-    made = tmp_path_factory.mktemp("ir")
-    export("openvino", tiny_weights, made, precision="fp16")
-    export("openvino", tiny_weights[:1], made, precision="int8")
-    return made
+    folder = tmp_path_factory.mktemp("ir")
+    export("openvino", tiny_weights, folder, precision="fp16")
+    export("openvino", tiny_weights[:1], folder, precision="int8")
+    return folder
 
 
 def test_every_file_verifies(folder: Path) -> None:
@@ -49,16 +50,17 @@ def test_precision_is_counted_from_the_file(folder: Path, precision: str) -> Non
     import openvino as ov
 
     model = ov.Core().read_model(folder / f"unmasker-{precision}_openvino" / "model.xml")
-    assert achieved(model) == precision
+    assert precision_of(weights_by_precision(model)) == precision
 
 
-def test_float32_is_no_precision_of_ours(tiny_artifacts: Path) -> None:
+def test_float32_is_recognized_and_a_model_without_weights_refused(tiny_artifacts: Path) -> None:
     import openvino as ov
 
     core = ov.Core()
-    assert achieved(core.read_model(tiny_artifacts / "unmasker-fp32.onnx")) == "fp32"
+    model = core.read_model(tiny_artifacts / "unmasker-fp32.onnx")
+    assert precision_of(weights_by_precision(model)) == "fp32"
     with pytest.raises(ExportError, match="mixed or unknown"):
-        achieved(ov.Model([], [], "empty"))
+        precision_of(weights_by_precision(ov.Model([], [], "empty")))
 
 
 @pytest.mark.parametrize("precision", ["fp16", "int8"])
@@ -95,10 +97,12 @@ def test_the_entry_keeps_open_dimensions(folder: Path) -> None:
     assert shapes["detector"] == (None, None, None, 3)
 
 
-def test_openvino_does_not_report_to_its_makers() -> None:
+def test_openvino_telemetry_is_off() -> None:
     code = (
         "import unmask_sdk.runtimes.openvino, sys; from openvino.tools.ovc import telemetry_utils;"
         "print(telemetry_utils.tm.__name__, 'openvino_telemetry.main' in sys.modules)"
     )
-    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert said.stdout.split() == ["openvino.tools.ovc.telemetry_stub", "False"]
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert result.stdout.split() == ["openvino.tools.ovc.telemetry_stub", "False"]

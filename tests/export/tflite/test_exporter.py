@@ -1,4 +1,4 @@
-"""The TFLite exporter: fixed shapes, channels last, and the precision that was asked for."""
+"""The TFLite exporter: fixed shapes, channels last, and the requested precision."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tiny_networks import TINY
 from unmask_sdk.core.manifest import Artifact, read_manifest
 from unmask_sdk.core.sample_images import draw_masked_faces
 from unmask_sdk.errors import ExportError
-from unmask_sdk.export.formats import export
+from unmask_sdk.export.pipeline import export
 from unmask_sdk.faces.tiled_detector import TILE
 from unmask_sdk.loading.load import open_runtime
 from unmask_sdk.verify import verify
@@ -25,20 +25,20 @@ from torch import nn  # noqa: E402
 
 from unmask_sdk.calibration.images import read_images  # noqa: E402
 from unmask_sdk.calibration.plan import convolutions, plan_for  # noqa: E402
-from unmask_sdk.export.pipeline import Job  # noqa: E402
+from unmask_sdk.export.job import Job  # noqa: E402
+from unmask_sdk.export.precision_check import check_precision, precision_of  # noqa: E402
 from unmask_sdk.export.roles import role_of  # noqa: E402
 from unmask_sdk.export.tflite.channels_last import channels_last  # noqa: E402
 from unmask_sdk.export.tflite.exporter import convert  # noqa: E402
 from unmask_sdk.export.tflite.flatbuffer import (  # noqa: E402
     CONVOLUTIONS,
-    achieved,
-    check_precision,
+    conv_work_by_precision,
     int8_share,
-    kinds,
-    named,
     operators,
+    precision_by_layer,
+    with_short_names,
 )
-from unmask_sdk.export.tflite.quantize import int8_operators, quantised  # noqa: E402
+from unmask_sdk.export.tflite.quantize import int8_operators, quantize_by_plan  # noqa: E402
 from unmask_sdk.export.verify import run_reference  # noqa: E402
 from unmask_sdk.training.nets.checkpoint import load_network  # noqa: E402
 
@@ -72,7 +72,7 @@ def entries(folder: Path) -> dict[tuple[str, str], Artifact]:
     return {(a.role, a.precision): a for a in found}
 
 
-def test_the_manifest_says_what_is_in_the_file(folder: Path) -> None:
+def test_manifest_has_the_shapes_of_the_file(folder: Path) -> None:
     found = entries(folder)
     cells = TILE // 8
     assert [(s.name, s.shape) for s in found["detector", "fp32"].inputs] == [
@@ -99,7 +99,7 @@ def test_exporting_twice_gives_the_same_bytes(folder: Path, network: nn.Module) 
     assert convert(Job(network, role_of(network), "int8")).content == content
 
 
-def test_no_file_holds_a_path_or_a_module_name(folder: Path) -> None:
+def test_files_have_no_path_and_no_module_name(folder: Path) -> None:
     files = list(folder.glob("*.tflite"))
     assert len(files) == 5
     for file in files:
@@ -109,17 +109,17 @@ def test_no_file_holds_a_path_or_a_module_name(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("role", ["unmasker", "detector", "aligner"])
-def test_convolutions_are_those_of_torch_without_transposes_before_them(
+def test_convolutions_have_torch_names_and_no_transpose_before_them(
     tiny_artifacts: Path, tiny_weights: list[Path], role: str
 ) -> None:
     found = operators((tiny_artifacts / f"{role}-fp32.tflite").read_bytes())
     (weights,) = (file for file in tiny_weights if file.stem == role)
     names = {op.name for op in found if op.kind in CONVOLUTIONS}
     assert names == set(convolutions(load_network(weights)))
-    turned = {op.outputs[0] for op in found if op.kind == "TRANSPOSE"}
-    assert not turned & {op.inputs[0] for op in found if op.kind in CONVOLUTIONS}
+    transposed = {op.outputs[0] for op in found if op.kind == "TRANSPOSE"}
+    assert not transposed & {op.inputs[0] for op in found if op.kind in CONVOLUTIONS}
     # One for each pixel shuffle, three of the composite, two of the detector's small maps.
-    assert len(turned) <= {"unmasker": 7, "detector": 2, "aligner": 0}[role]
+    assert len(transposed) <= {"unmasker": 7, "detector": 2, "aligner": 0}[role]
 
 
 def test_channels_last_computes_the_same(network: nn.Module) -> None:
@@ -130,16 +130,18 @@ def test_channels_last_computes_the_same(network: nn.Module) -> None:
         assert np.abs(expected.astype(int) - actual).max() <= 1
 
 
-def test_each_precision_is_what_was_asked_for(folder: Path) -> None:
+def test_each_file_has_the_requested_precision(folder: Path) -> None:
     files = {p: (folder / f"unmasker-{p}.tflite").read_bytes() for p in ("fp32", "fp16", "int8")}
-    assert {p: achieved(content) for p, content in files.items()} == {p: p for p in files}
+    assert {p: precision_of(conv_work_by_precision(f)) for p, f in files.items()} == {
+        p: p for p in files
+    }
     assert len(files["int8"]) < len(files["fp16"]) < len(files["fp32"])
     with pytest.raises(ExportError, match="asked for int8, the exported file is fp16"):
-        check_precision(files["fp16"], "int8")
+        check_precision(conv_work_by_precision(files["fp16"]), "int8")
 
 
 @pytest.mark.parametrize("precision", ["fp16", "int8"])
-def test_it_runs_verifies_and_leaves_the_rest_alone(folder: Path, precision: str) -> None:
+def test_it_verifies_and_keeps_pixels_outside_the_mask(folder: Path, precision: str) -> None:
     checks = [c for c in verify(folder, "tflite", threads=1) if c.precision == precision]
     assert [c.ok for c in checks] == [True], checks
     images = read_images().at(TINY)[:5]
@@ -152,51 +154,51 @@ def test_it_runs_verifies_and_leaves_the_rest_alone(folder: Path, precision: str
     np.testing.assert_array_equal(unmasked[outside], images[outside])
 
 
-def test_auto_takes_fp32(folder: Path) -> None:
+def test_fp32_is_the_default_precision(folder: Path) -> None:
     with open_runtime("unmasker", "tflite", artifacts=folder) as opened:
         assert opened.info.precision == "fp32"
 
 
-def test_what_the_plan_keeps_stays_in_float(network: nn.Module, float_file: bytes) -> None:
+def test_layers_that_the_plan_keeps_stay_in_float(network: nn.Module, float_file: bytes) -> None:
     kept = ("unmasker.generator.blocks.0.branches.1.0.0", "unmasker.sharpener.body.2")
     plan = replace(plan_for(network), keep_float=kept)
-    file = quantised(float_file, read_images().at(TINY)[:2], plan)
-    assert {name for name, kind in kinds(file).items() if kind != "int8"} == set(kept)
+    file = quantize_by_plan(float_file, read_images().at(TINY)[:2], plan)
+    assert {name for name, kind in precision_by_layer(file).items() if kind != "int8"} == set(kept)
     with pytest.raises(ExportError, match=r"does not have: \['nowhere'\]"):
         int8_operators(float_file, ["nowhere"])
 
 
-def test_what_is_between_float_layers_stays_float(network: nn.Module, float_file: bytes) -> None:
+def test_operators_between_float_layers_stay_float(network: nn.Module, float_file: bytes) -> None:
     assert int8_operators(float_file, convolutions(network)) == []
     assert {op.kind for op in int8_operators(float_file, ())} <= {
         *CONVOLUTIONS, "PAD", "ADD", "CONCATENATION", "RESIZE_NEAREST_NEIGHBOR"
     }  # fmt: skip
 
 
-def test_the_share_of_int8_is_counted(network: nn.Module, float_file: bytes) -> None:
+def test_int8_share_is_counted_from_the_file(network: nn.Module, float_file: bytes) -> None:
     images = read_images().at(TINY)[:2]
-    whole = replace(plan_for(network), keep_float=())
-    assert int8_share(quantised(float_file, images, whole)) == 1.0
+    full = replace(plan_for(network), keep_float=())
+    assert int8_share(quantize_by_plan(float_file, images, full)) == 1.0
     assert int8_share(float_file) == 0.0
     most = tuple(name for name in convolutions(network) if ".sharpener." in name)
-    little = quantised(float_file, images, replace(whole, keep_float=most))
+    little = quantize_by_plan(float_file, images, replace(full, keep_float=most))
     with pytest.raises(ExportError, match="of the work is in int8, at least 80%"):
-        achieved(little)
+        precision_of(conv_work_by_precision(little))
 
 
 @pytest.mark.parametrize("method", ["percentile", "mse"])
-def test_ranges_are_taken_by_the_plans_method(
+def test_ranges_are_derived_by_the_plans_method(
     network: nn.Module, float_file: bytes, method: str
 ) -> None:
     images = read_images().at(TINY)[:2]
-    plain, other = (
-        quantised(float_file, images, replace(plan_for(network), method=m))
+    minmax, other = (
+        quantize_by_plan(float_file, images, replace(plan_for(network), method=m))
         for m in ("minmax", method)
     )
-    assert achieved(other) == "int8"
-    assert other != plain
+    assert precision_of(conv_work_by_precision(other)) == "int8"
+    assert other != minmax
 
 
 def test_a_file_of_another_network_is_refused(float_file: bytes) -> None:
     with pytest.raises(ExportError, match="other convolutions than the network"):
-        named(float_file, {"no.such": "no.such"})
+        with_short_names(float_file, {"no.such": "no.such"})

@@ -1,5 +1,5 @@
-"""TensorRT: files that it parses without a word, builds in the precision asked for, and that
-compute what the reference computes. The engines are built for real; running them needs a GPU.
+"""TensorRT: its parser reports no warnings, engines have the precision of the file, and the file
+computes what the reference computes. Real engines are built; running them needs a GPU.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from tiny_networks import TINY
 from unmask_sdk.core.manifest import Artifact, read_manifest
 from unmask_sdk.core.sample_images import draw_masked_faces
 from unmask_sdk.errors import ConfigError, ExportError
-from unmask_sdk.export.formats import export
+from unmask_sdk.export.pipeline import export
 from unmask_sdk.verify import compare
 
 onnx = pytest.importorskip("onnx")
@@ -23,10 +23,19 @@ pytest.importorskip("torch")
 
 from unmask_sdk.calibration.images import read_images  # noqa: E402
 from unmask_sdk.calibration.plan import read_plan  # noqa: E402
-from unmask_sdk.export.onnx.precision import achieved, int8_share, work  # noqa: E402
+from unmask_sdk.export.onnx.precision import (  # noqa: E402
+    conv_work,
+    conv_work_by_precision,
+    int8_share,
+)
 from unmask_sdk.export.onnx.quantize import TENSORRT, FloatGraph  # noqa: E402
-from unmask_sdk.export.trt.build_log import shares, unexplained  # noqa: E402
-from unmask_sdk.export.trt.exporter import AsWritten, check_engines, convert  # noqa: E402
+from unmask_sdk.export.precision_check import precision_of  # noqa: E402
+from unmask_sdk.export.trt.build_log import share_by_type, unexpected_messages  # noqa: E402
+from unmask_sdk.export.trt.exporter import (  # noqa: E402
+    UnoptimizedOnnxRuntime,
+    check_engines,
+    convert,
+)
 from unmask_sdk.runtimes.engines.library import Library, find_library  # noqa: E402
 
 pytestmark = pytest.mark.engine
@@ -44,7 +53,7 @@ def _entry(folder: Path, precision: str, role: str = "unmasker") -> tuple[Path, 
     return manifest.path(found), found
 
 
-def test_manifest_lists_what_was_made(tiny_trt: Path) -> None:
+def test_manifest_lists_the_files(tiny_trt: Path) -> None:
     found = {
         (a.role, a.precision): a.file
         for a in read_manifest(tiny_trt).artifacts
@@ -61,7 +70,9 @@ def test_manifest_lists_what_was_made(tiny_trt: Path) -> None:
     assert {p.output: p.images for p in int8.parity} == {"unmasked": 64, "mask": 64}
 
 
-def test_fp16_is_the_file_of_onnx(tiny_trt: Path, tiny_weights: list[Path], tmp_path: Path) -> None:
+def test_fp16_file_is_that_of_onnx(
+    tiny_trt: Path, tiny_weights: list[Path], tmp_path: Path
+) -> None:
     """The same bytes under the same name: a folder with both formats holds it once."""
     folder = Path(shutil.copytree(tiny_trt, tmp_path / "artifacts"))
     path, entry = _entry(folder, "fp16", "aligner")
@@ -69,11 +80,11 @@ def test_fp16_is_the_file_of_onnx(tiny_trt: Path, tiny_weights: list[Path], tmp_
     export("onnx", [tiny_weights[2]], folder, precision="fp16")
     assert path.read_bytes() == before
     assert _entry(folder, "fp16", "aligner") == (path, entry)
-    assert achieved(onnx.load(path)) == "fp16"
+    assert precision_of(conv_work_by_precision(onnx.load(path))) == "fp16"
 
 
 def test_exporting_twice_gives_the_same_bytes(tiny_trt: Path, tiny_weights: list[Path]) -> None:
-    from unmask_sdk.export.pipeline import Job
+    from unmask_sdk.export.job import Job
     from unmask_sdk.export.roles import role_of
     from unmask_sdk.training.nets.checkpoint import load_network
 
@@ -94,8 +105,8 @@ def test_int8_is_symmetric_and_fused(tiny_trt: Path) -> None:
     makers = {name: node for node in graph.node for name in node.output}
     rounded = [n for n in graph.node if n.op_type == "QuantizeLinear"]
     assert not [n for n in rounded if makers[n.input[0]].op_type == "Conv"], "Relu comes first"
-    assert achieved(model) == "int8"
-    # What is decided and composited is float32: so are the inputs of all but the networks.
+    assert precision_of(conv_work_by_precision(model)) == "int8"
+    # Decision and compositing are float32, and so are the inputs of these operators.
     kinds = {
         value.name: value.type.tensor_type.elem_type
         for value in onnx.shape_inference.infer_shapes(model).graph.value_info
@@ -106,7 +117,7 @@ def test_int8_is_symmetric_and_fused(tiny_trt: Path) -> None:
 
 
 @pytest.mark.parametrize("precision", ["fp16", "int8"])
-def test_outside_the_mask_it_comes_back_bit_for_bit(tiny_trt: Path, precision: str) -> None:
+def test_pixels_outside_the_mask_are_exact(tiny_trt: Path, precision: str) -> None:
     path, entry = _entry(tiny_trt, precision)
     images = np.concatenate(
         [
@@ -114,7 +125,7 @@ def test_outside_the_mask_it_comes_back_bit_for_bit(tiny_trt: Path, precision: s
             np.random.default_rng(1).integers(0, 256, (2, TINY, TINY, 3), "u1"),
         ]
     )
-    with AsWritten(path, entry, threads=1) as opened:
+    with UnoptimizedOnnxRuntime(path, entry, threads=1) as opened:
         unmasked, masks = opened.run(images)
     outside = np.broadcast_to(masks == 0, images.shape)
     assert outside.any()
@@ -126,7 +137,7 @@ def test_outside_the_mask_it_comes_back_bit_for_bit(tiny_trt: Path, precision: s
     ("role", "precision"),
     [("unmasker", "int8"), ("unmasker", "fp16"), ("detector", "fp16"), ("aligner", "fp16")],
 )
-def test_engines_are_of_the_precision(
+def test_engines_have_the_precision_of_the_file(
     library: Library, tiny_trt: Path, role: str, precision: str
 ) -> None:
     path, entry = _entry(tiny_trt, precision, role)
@@ -138,8 +149,8 @@ def test_engines_are_of_the_precision(
         assert sum(share.values()) == pytest.approx(1)
 
 
-def test_engines_of_another_precision_are_refused(library: Library, tiny_trt: Path) -> None:
-    # Turing has no integer convolutions in TensorRT-RTX: what is read is what is built.
+def test_engines_in_another_precision_are_refused(library: Library, tiny_trt: Path) -> None:
+    # TensorRT-RTX has no integer convolutions for Turing.
     path, entry = _entry(tiny_trt, "int8")
     with pytest.raises(ExportError, match=r"in int8, but .* on compute capability 7\.5: Half 100"):
         check_engines(path, entry, library, ("7.5",))
@@ -147,7 +158,7 @@ def test_engines_of_another_precision_are_refused(library: Library, tiny_trt: Pa
         check_engines(path, replace(entry, precision="fp16"), library)
 
 
-def test_the_shipped_plan_leaves_nine_tenths_of_the_work_in_int8() -> None:
+def test_packaged_plan_keeps_nine_tenths_of_the_work_in_int8() -> None:
     manifest = read_manifest()
     (entry,) = (
         artifact
@@ -155,12 +166,12 @@ def test_the_shipped_plan_leaves_nine_tenths_of_the_work_in_int8() -> None:
         if (artifact.name, artifact.precision) == ("unmask-256", "fp32")
     )
     content = manifest.path(entry).read_bytes()
-    cost = work(onnx.load_from_string(content))
+    cost = conv_work(onnx.load_from_string(content))
     int8 = FloatGraph(content, TENSORRT).nodes(read_plan(entry.name).keep_float)
     assert sum(cost[node.output[0]] for node in int8) / sum(cost.values()) >= 0.9
 
 
-def test_log_is_read_by_layer() -> None:
+def test_types_are_read_from_the_log_by_layer() -> None:
     model = onnx.helper.make_model(
         onnx.helper.make_graph(
             [
@@ -190,9 +201,9 @@ def test_log_is_read_by_layer() -> None:
         )
     )
     log = [("VERBOSE", text), ("WARNING", "  known\n thing"), ("ERROR", "bad"), ("INFO", "fine")]
-    found = shares(model, log)
+    found = share_by_type(model, log)
     assert found == pytest.approx({"Int8": 1 / 3, "Half": 1 / 3, "unknown": 1 / 3})
-    assert unexplained(log, ["known thing"]) == ["bad"]
+    assert unexpected_messages(log, ["known thing"]) == ["bad"]
 
 
 def test_fp32_and_int8_of_the_locator_are_refused(tiny_weights: list[Path], tmp_path: Path) -> None:
@@ -203,11 +214,11 @@ def test_fp32_and_int8_of_the_locator_are_refused(tiny_weights: list[Path], tmp_
 
 
 @pytest.mark.parametrize("precision", ["fp16", "int8"])
-def test_parity_is_that_of_the_file_as_it_stands(tiny_trt: Path, precision: str) -> None:
+def test_parity_holds_without_graph_optimization(tiny_trt: Path, precision: str) -> None:
     path, entry = _entry(tiny_trt, precision)
     with np.load(tiny_trt / entry.golden.file, allow_pickle=False) as golden:
         images, expected = golden["in_image"], golden["out_unmasked"]
-    with AsWritten(path, entry, threads=1) as opened:
+    with UnoptimizedOnnxRuntime(path, entry, threads=1) as opened:
         unmasked, _ = opened.run(images)
     found = compare("unmasked", expected, unmasked, images=len(images)).psnr_db
     assert found is None or found > (entry.golden.min_psnr_db or 0)

@@ -44,6 +44,7 @@ def calibrate(
 
     from unmask_sdk.calibration.search.calibrate import calibrate as run
     from unmask_sdk.calibration.search.report import write_report
+    from unmask_sdk.export.onnx.exporter import float_graph
     from unmask_sdk.training import shipped_weights
 
     outcome = run(
@@ -51,9 +52,10 @@ def calibrate(
         landmarks or faces / "landmarks.npz",
         weights or shipped_weights("unmask-256"),
         out,
+        float_graph,
         count=None if shipped else count,
         pairs=pairs,
-        track=lambda rows, what: track(rows, what),
+        progress=track,
     )
     write_report(outcome, report)
     loss = outcome.cpu

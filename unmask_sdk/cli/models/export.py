@@ -41,7 +41,7 @@ def export(
 
     from unmask_sdk.errors import ConfigError
     from unmask_sdk.export.formats import EXPORTERS
-    from unmask_sdk.export.formats import export as run
+    from unmask_sdk.export.pipeline import export as run
 
     console = Console()
     if format == "all":
@@ -69,7 +69,7 @@ def _all(console: Console, weights: list[Path], calibration: Path | None, out: P
     from rich.markup import escape
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-    from unmask_sdk.export.all_formats import PICTURE, check_packages, export_all, table
+    from unmask_sdk.export.all_formats import SUMMARY_IMAGE, check_packages, export_all, table
 
     check_packages()
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
@@ -81,7 +81,7 @@ def _all(console: Console, weights: list[Path], calibration: Path | None, out: P
 
         made = export_all(weights, out, calibration=calibration, progress=tell)
     console.print(Markdown(table(made)))
-    console.print(f"the same faces through all of them: {escape(str(out / PICTURE))}")
+    console.print(f"the same faces through all of them: {escape(str(out / SUMMARY_IMAGE))}")
 
 
 def _show(console: Console, artifact: Artifact) -> None:

@@ -1,4 +1,4 @@
-"""Exports that are broken off: a clear error, and no half of anything."""
+"""Interrupted exports: a clear error, and no partial files."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ import pytest
 from unmask_sdk.core.atomic_write import PartialFile
 from unmask_sdk.core.manifest import read_manifest, sha256_of
 from unmask_sdk.errors import DataError, ExportError
-from unmask_sdk.export.formats import export
 from unmask_sdk.export.manifest import write
+from unmask_sdk.export.pipeline import export
 
 pytestmark = pytest.mark.slow
 
@@ -28,7 +28,7 @@ for needed in ("onnx", "onnxscript", "onnxruntime", "torch"):
 
 @contextmanager
 def files_of_at_most(size: int) -> Iterator[None]:
-    """Lets no file grow beyond a size: writing fails then as on a full disk."""
+    """Limits the size of files, so that writing fails as on a full disk."""
     resource = pytest.importorskip("resource", reason="needs POSIX limits, exists on macOS, Linux")
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
@@ -42,7 +42,7 @@ def files_of_at_most(size: int) -> Iterator[None]:
 
 @pytest.fixture
 def scratch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder of one's own for temporary files."""
+    """The folder for temporary files of the test."""
     folder = tmp_path / "scratch"
     folder.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(folder))
@@ -50,7 +50,7 @@ def scratch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def left_in(scratch: Path) -> list[Path]:
-    """What was left in a folder for temporary files. Torch keeps an empty folder there."""
+    """Returns what was left in a folder for temporary files, without torch's empty folder."""
     return [path for path in scratch.iterdir() if not path.name.startswith("torchinductor")]
 
 
@@ -69,7 +69,7 @@ def test_a_full_disk_leaves_nothing_behind(tmp_path: Path, size: int) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_full_disk_leaves_what_was_there(tmp_path: Path) -> None:
+def test_a_full_disk_leaves_existing_files(tmp_path: Path) -> None:
     write(tmp_path, [], {"a/first.bin": b"1"})
     before = sorted(tmp_path.rglob("*"))
     with files_of_at_most(2000), pytest.raises(ExportError, match="cannot write"):
@@ -111,8 +111,8 @@ def test_no_room_for_temporary_files_is_a_clear_error(
 def test_an_interrupt_at_any_step_leaves_nothing_behind(
     step: str, aligner: list[Path], tmp_path: Path, scratch: Path
 ) -> None:
-    def interrupt(told: str) -> None:
-        if step in told:
+    def interrupt(reported: str) -> None:
+        if step in reported:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -121,7 +121,7 @@ def test_an_interrupt_at_any_step_leaves_nothing_behind(
     assert not (tmp_path / "out").exists()
 
 
-def test_weights_that_are_no_numbers_are_refused(aligner: list[Path], tmp_path: Path) -> None:
+def test_weights_that_are_not_finite_are_refused(aligner: list[Path], tmp_path: Path) -> None:
     from safetensors import safe_open
     from safetensors.torch import load_file, save_file
 
@@ -138,7 +138,7 @@ def test_weights_that_are_no_numbers_are_refused(aligner: list[Path], tmp_path: 
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX signals, exists on macOS, Linux")
-def test_ctrl_c_in_export_all_keeps_what_was_finished(
+def test_ctrl_c_in_export_all_keeps_finished_artifacts(
     tiny_weights: list[Path], tmp_path: Path
 ) -> None:
     for package in ("coremltools", "openvino", "litert_torch", "ai_edge_quantizer"):
@@ -155,9 +155,9 @@ def test_ctrl_c_in_export_all_keeps_what_was_finished(
     with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as running:
         _wait(lambda: (out / "manifest.json").exists() or running.poll() is not None)
         running.send_signal(signal.SIGINT)
-        _, said = running.communicate(timeout=120)
-    assert running.returncode == 130, said
-    assert said.splitlines()[-1] == "unmask: interrupted"
+        _, stderr = running.communicate(timeout=120)
+    assert running.returncode == 130, stderr
+    assert stderr.splitlines()[-1] == "unmask: interrupted"
     manifest = read_manifest(out)
     assert manifest.artifacts
     for artifact in manifest.artifacts:

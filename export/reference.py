@@ -1,0 +1,80 @@
+"""The manifest entry of the weights themselves, and golden vectors made with torch."""
+
+from __future__ import annotations
+
+import hashlib
+from importlib.metadata import version
+from pathlib import Path
+
+import torch
+
+from unmask_sdk.core.manifest import (
+    WEIGHTS_PACKAGE,
+    Artifact,
+    Golden,
+    TensorSpec,
+    sha256_of,
+    weights_root,
+)
+
+from .roles import Role
+from .verify import golden_vectors
+
+
+def reference_entry(
+    file: Path, network: torch.nn.Module, role: Role
+) -> tuple[Artifact, dict[str, bytes]]:
+    """Returns the entry of a weight file, and the files that it needs next to the manifest.
+
+    Those are its golden vectors and, unless the weights come with the package, the weights.
+
+    Args:
+        file: Weight file (safetensors); the entry is named after it.
+        network: The network with these weights, in evaluation mode, on the CPU.
+        role: The network's role.
+    """
+    inputs, outputs = role.inputs(role.size(network)), role.outputs(role.size(network))
+    golden, vectors = make_golden(network, file.stem, role, inputs)
+    digest = sha256_of(file)
+    contents = {golden.file: vectors}
+    root, resolved = weights_root().resolve(), file.resolve()
+    package: str | None
+    if resolved.is_relative_to(root):
+        path, package = resolved.relative_to(root).as_posix(), WEIGHTS_PACKAGE
+    else:
+        path, package = f"{file.stem}.safetensors", None
+        contents[path] = file.read_bytes()
+    entry = Artifact(
+        name=file.stem,
+        role=role.name,
+        format="safetensors",
+        precision="fp32",
+        file=path,
+        package=package,
+        sha256=digest,
+        bytes=file.stat().st_size,
+        inputs=inputs,
+        outputs=outputs,
+        weights_sha256=digest,
+        calibration_sha256=None,
+        tools={"torch": version("torch")},
+        golden=golden,
+        parity=(),
+    )
+    return entry, contents
+
+
+def make_golden(
+    network: torch.nn.Module, name: str, role: Role, inputs: tuple[TensorSpec, ...]
+) -> tuple[Golden, bytes]:
+    """Returns the manifest's entry for golden vectors, and the content of their file.
+
+    Args:
+        network: The reference network, in evaluation mode, on the CPU.
+        name: File name of the vectors, without `.npz`.
+        role: The network's role; gives the tolerance.
+        inputs: The graph's inputs; open dimensions take sizes of `verify.OPEN_SIZES`.
+    """
+    vectors = golden_vectors(network, inputs, role.outputs(role.size(network)))
+    file, digest = f"golden/{name}.npz", hashlib.sha256(vectors).hexdigest()
+    return Golden(file=file, sha256=digest, tolerance=role.tolerance), vectors
