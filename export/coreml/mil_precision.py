@@ -13,7 +13,7 @@ from unmask_sdk.core.arrays import FloatArray
 from unmask_sdk.errors import ExportError
 from unmask_sdk.training.nets.graph import UnmaskerGraph
 from unmask_sdk.training.nets.locator_networks import AlignerGraph, DetectorGraph
-from unmask_sdk.training.nets.networks import Unmasker
+from unmask_sdk.training.nets.networks import UnmaskerNet
 
 from .mil_interpreter import ct
 
@@ -25,7 +25,9 @@ WRAPPED = "inner"
 _SOURCES = (ScopeSource.TORCHSCRIPT_MODULE_TYPE, ScopeSource.TORCHSCRIPT_MODULE_NAME)
 # Operations of these modules themselves are normalization, the hole mask and compositing: they stay
 # in float32. Operations of the networks in them may be rounded.
-_FLOAT32 = tuple(kind.__name__ for kind in (UnmaskerGraph, Unmasker, DetectorGraph, AlignerGraph))
+_FLOAT32 = tuple(
+    kind.__name__ for kind in (UnmaskerGraph, UnmaskerNet, DetectorGraph, AlignerGraph)
+)
 # The smallest normal float16.
 _SMALLEST = float(np.finfo(np.float16).tiny)
 
