@@ -98,7 +98,7 @@ def export_all(
         new = Exporter.of(name, precision).run(suitable, folder, used, report)
         seconds = time.monotonic() - start
         results += [Exported(artifact, seconds) for artifact in new if artifact.format == name]
-    progress("pictures", len(plan), len(plan))
+    progress("comparison image", len(plan), len(plan))
     _, encoded = cv2.imencode(".jpg", comparison_image(folder, packaged)[..., ::-1])
     summary = {
         SUMMARY_TABLE: f"{table(results)}\n".encode(),

@@ -1,4 +1,4 @@
-"""From weights to verified artifacts, in one order of work whatever the format."""
+"""From weights to verified artifacts, in the same order of work for every format."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ def test_everything_is_exported_and_summarized(every_artifact: Path) -> None:
         assert manifest.path(artifact).exists()
     assert all(n_parity for _, _, n_parity in made)
     assert steps[0][1:] == [0, len(wanted)]
-    assert steps[-1] == ["pictures", len(wanted), len(wanted)]
+    assert steps[-1] == ["comparison image", len(wanted), len(wanted)]
     lines = (folder / all_formats.SUMMARY_TABLE).read_text().splitlines()
     assert len(lines) == 2 + len(made)
     image = cv2.imread(str(folder / all_formats.SUMMARY_IMAGE))
