@@ -14,8 +14,9 @@ from .core.cpu_count import usable_cpus
 from .core.manifest import Manifest, read_manifest
 from .errors import ArtifactError, RuntimeUnavailableError, UnmaskError
 from .loading.artifact_lookup import AUTO
+from .loading.choose import choose, why_unusable
 from .loading.limits import timings
-from .loading.load import choose, open_role, why_unusable
+from .loading.open_artifact import open_role
 from .runtimes.candidate import Candidate
 from .runtimes.engines.cache import EngineCache
 from .runtimes.nvidia import find_gpu

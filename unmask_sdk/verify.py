@@ -21,7 +21,7 @@ from .errors import (
     RuntimeUnavailableError,
     VerificationError,
 )
-from .loading.load import open_artifact
+from .loading.open_artifact import open_artifact
 from .runtimes.base import Runtime
 from .runtimes.registry import ENTRIES, RuntimeEntry, find_runtime, why_unavailable
 

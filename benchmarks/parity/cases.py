@@ -12,7 +12,7 @@ from unmask_sdk.core.manifest import Artifact, Manifest, read_manifest
 from unmask_sdk.core.optional_deps import missing_packages
 from unmask_sdk.errors import InvalidInputError
 from unmask_sdk.export.formats import EXPORTERS
-from unmask_sdk.loading.load import open_artifact
+from unmask_sdk.loading.open_artifact import open_artifact
 from unmask_sdk.runtimes.base import Runtime
 from unmask_sdk.runtimes.registry import ENTRIES, RuntimeEntry, find_runtime, why_unavailable
 

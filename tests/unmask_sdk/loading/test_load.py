@@ -18,7 +18,9 @@ from unmask_sdk.errors import (
     InvalidInputError,
     RuntimeUnavailableError,
 )
-from unmask_sdk.loading.load import choose, open_artifact, open_runtime
+from unmask_sdk.loading.choose import choose
+from unmask_sdk.loading.load import open_runtime
+from unmask_sdk.loading.open_artifact import open_artifact
 from unmask_sdk.runtimes.registry import ENTRIES, find_runtime, why_unavailable
 
 pytest.importorskip("onnxruntime")

@@ -1,0 +1,157 @@
+"""Chooses a runtime: the requested one, or the first usable one, with the reasons."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from unmask_sdk.core.manifest import Manifest
+from unmask_sdk.core.optional_deps import install_command
+from unmask_sdk.core.validate import check_text
+from unmask_sdk.errors import DeviceMismatchError, InvalidInputError, RuntimeUnavailableError
+from unmask_sdk.runtimes.base import Runtime
+from unmask_sdk.runtimes.candidate import Candidate
+from unmask_sdk.runtimes.registry import (
+    ENTRIES,
+    Problem,
+    RuntimeEntry,
+    find_runtime,
+    why_unavailable,
+)
+
+from .artifact_lookup import AUTO, missing_artifact, pick_file, resolve_model_name, runnable_files
+from .limits import Limits
+from .open_artifact import open_role
+
+NO_LIMITS = Limits()
+# Runs the detector and the aligner for runtimes that run the unmasker alone.
+LOCATOR_FALLBACK = "onnx"
+_RELAX = "relax max_ms or min_psnr, or choose a smaller model, such as model='unmask-256-lite'"
+
+
+def choose(
+    manifests: tuple[Manifest, ...],
+    runtime: str,
+    precision: str,
+    *,
+    role: str = "unmasker",
+    model: str | None = None,
+    device: str | None = None,
+    threads: int | None = None,
+    limits: Limits = NO_LIMITS,
+) -> tuple[Runtime[Any], tuple[Candidate, ...]]:
+    """Opens one network on the requested runtime, or on the first usable one.
+
+    A file that does not match its digest is an error even with `auto`: it is damaged, and another
+    must not be taken silently.
+
+    Returns:
+        The opened runtime, and every candidate up to the one taken.
+    """
+    check_text("runtime", runtime)
+    check_text("precision", precision)
+    for name, given in (("model", model), ("device", device)):
+        if given is not None:
+            check_text(name, given)
+    explicit = runtime != AUTO
+    if explicit and any(a.name == runtime for m in manifests for a in m.artifacts):
+        raise InvalidInputError(f"{runtime!r} is a model, not a runtime; use model={runtime!r}")
+    if not explicit:
+        known = dict.fromkeys(p for entry in ENTRIES for p in entry.precisions)
+        if precision not in (AUTO, *known):
+            raise InvalidInputError(
+                f"there is no precision {precision!r}; known are: {', '.join(known)}"
+            )
+    model = resolve_model_name(manifests, role, model)
+    considered: list[Candidate] = []
+    for entry in (find_runtime(runtime),) if explicit else ENTRIES:
+        problem = why_unusable(manifests, role, entry, precision, device, model)
+        if problem is not None:
+            if explicit:
+                raise problem.as_error()
+            considered.append(Candidate(entry.name, False, problem.reason, problem.fix))
+            continue
+        for wanted in _precisions(manifests, role, entry, precision, model, limits):
+            try:
+                opened = open_role(
+                    manifests, role, entry, wanted, model=model, device=device, threads=threads
+                )
+            except (RuntimeUnavailableError, DeviceMismatchError) as error:
+                if explicit:
+                    raise
+                considered.append(Candidate(entry.name, False, str(error), entry.how_to_fix))
+                break
+            found = f"{opened.artifact.name} {opened.info.precision} on {opened.info.provider}"
+            missed = limits.missed_by(opened)
+            if missed is None:
+                considered.append(Candidate(entry.name, True, found))
+                return opened, tuple(considered)
+            opened.close()
+            considered.append(Candidate(entry.name, False, f"{found}: {missed}", _RELAX))
+    summary = _none_usable(manifests, role, precision, device, model)
+    if limits.given and any(c.fix == _RELAX for c in considered):
+        summary = "no runtime that is usable here keeps the limits"
+    reasons = "".join(f"\n  {c.name}: {c.reason} ({c.fix})" for c in considered)
+    raise RuntimeUnavailableError(f"{summary}. Considered:{reasons}")
+
+
+def _precisions(
+    manifests: tuple[Manifest, ...],
+    role: str,
+    entry: RuntimeEntry,
+    precision: str,
+    model: str | None,
+    limits: Limits,
+) -> tuple[str, ...]:
+    """Returns the precisions to try: with limits all that exist, otherwise the preferred one."""
+    if precision == AUTO and limits.given:
+        return tuple(runnable_files(manifests, role, entry, model))
+    return (precision,)
+
+
+def _none_usable(
+    manifests: tuple[Manifest, ...],
+    role: str,
+    precision: str,
+    device: str | None,
+    model: str | None,
+) -> str:
+    """Returns that no runtime is usable, and what is closest to the request."""
+    usable = [entry for entry in ENTRIES if why_unavailable(entry, device) is None]
+    if precision != AUTO and usable:
+        there = {entry.name: runnable_files(manifests, role, entry, model) for entry in usable}
+        others = "; ".join(f"{name} has {' and '.join(p)}" for name, p in there.items() if p)
+        return f"no runtime that is usable here has {precision} ({others or 'nor any other'})"
+    if device is None:
+        return f"no runtime is usable here; {install_command('cpu')}"
+    here = [entry for entry in ENTRIES if sys.platform in entry.platforms]
+    able = [entry.name for entry in here if device in entry.devices]
+    if able:
+        return f"no runtime that is usable here runs on device={device!r} ({', '.join(able)} would)"
+    known = dict.fromkeys(name for entry in here for name in entry.devices)
+    which = "; CUDA_VISIBLE_DEVICES chooses among GPUs" if "cuda" in device else ""
+    return (
+        f"no runtime runs on device={device!r}; leave it out, or ask for "
+        f"{' or '.join(known)}{which}"
+    )
+
+
+def why_unusable(
+    manifests: tuple[Manifest, ...],
+    role: str,
+    entry: RuntimeEntry,
+    precision: str = AUTO,
+    device: str | None = None,
+    model: str | None = None,
+) -> Problem | None:
+    """Returns why a runtime cannot be used, as far as is known without importing it.
+
+    `None` if it looks usable.
+    """
+    if role not in entry.roles:
+        reason = f"{entry.title} runs {' and '.join(entry.roles)}, not the {role}"
+        return Problem(RuntimeUnavailableError, reason, f"use runtime={LOCATOR_FALLBACK!r} for it")
+    problem = why_unavailable(entry, device)
+    if problem is None and pick_file(manifests, role, entry, precision, model) is None:
+        problem = missing_artifact(manifests, role, entry, precision, model)
+    return problem
