@@ -1,9 +1,9 @@
-"""Writes `docs/benchmarks.md` from the files in `docs/benchmarks/`::
+"""Writes `docs/benchmarks.md` from the files in `docs/benchmarks/`.
 
     python -m unmask_sdk.benchmarks.document docs
 
-which are made by `unmask bench --json`, `unmask parity --report` and
-`python -m unmask_sdk.benchmarks.peers --json`. What is not there is left out.
+`unmask bench --json`, `unmask parity --report` and `python -m unmask_sdk.benchmarks.peers --json`
+write those files. A section whose file is missing is left out.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from unmask_sdk.core.atomic_write import atomic_write
 from unmask_sdk.errors import DataError, UnmaskError
 
 from .latency import bench_json, bench_table
-from .peers import __main__ as peers
+from .peers import compare as peers
 
 INTRODUCTION = """\
 # Benchmarks
@@ -77,7 +77,7 @@ def main(
     for title, rows in bench_table.tables(bench):
         parts.append("\n".join([f"## {title}", "", *markdown_table(rows), ""]))
     if beside is not None:
-        lines = ["## Beside others", "", *peers.told(beside), "", *_published(beside)]
+        lines = ["## Beside others", "", *peers.markdown_lines(beside), "", *_published(beside)]
         parts.append("\n".join([*lines, ""]))
     if parity is not None:
         parts.append(_parity(parity))

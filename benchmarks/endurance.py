@@ -1,10 +1,10 @@
-"""Does a runtime stand being used for long, and by many at once? Run it on your device::
+"""Endurance of a runtime: shared by many threads, and over many runs.
 
     python -m unmask_sdk.benchmarks.endurance --runtime onnx
 
-Three questions, each a line with its answer; exit code 1 if one is no. Is every answer the same
-when 16 threads share one model as when one thread has it alone? Does memory stay where it is over
-10,000 runs? Do open files?
+Checks that 16 threads that share one model get the results of a single thread, bit for bit, and
+that neither memory nor the number of open files grows over 10,000 runs. Prints a line for each;
+exit code 1 if a check fails. Run it on your device.
 """
 
 from __future__ import annotations
@@ -21,12 +21,13 @@ import numpy as np
 import typer
 from rich.progress import track
 
+from unmask_sdk.core.arrays import UInt8Array
 from unmask_sdk.core.sample_images import draw_masked_faces
 from unmask_sdk.errors import UnmaskError
 from unmask_sdk.loading.load import open_runtime
 from unmask_sdk.runtimes.base import Runtime
 
-# Each answer as it is known, also into a file: all of it takes minutes.
+# Each result is printed as soon as it is known, also to a file: all of it takes minutes.
 say = partial(print, flush=True)
 
 # Memory may grow by this share between the first tenth of the runs and the last.
@@ -47,7 +48,7 @@ def main(
         Path | None, typer.Option(help="Folder with a manifest.json; the package's own by default.")
     ] = None,
 ) -> None:
-    """Runs one model for long, and by many threads."""
+    """Runs one model many times, and in many threads."""
     with open_runtime(
         runtime=runtime, precision=precision, model=model, threads=1, artifacts=artifacts
     ) as it:
@@ -56,7 +57,7 @@ def main(
         images = draw_masked_faces(PICTURES, side, side)[:, None]
         alone = [it.run(image) for image in images]
         wrong = differing(it, images, alone, threads, each)
-        say(f"{threads} threads x {each} runs: {wrong} answers differ from those of one thread")
+        say(f"{threads} threads x {each} runs: {wrong} results differ from those of one thread")
         growth, opened = leaks(it, images, runs)
         say(f"{runs} runs: memory grew by {growth:.2%}, open files by {opened}")
     raise SystemExit(0 if wrong == 0 and growth < GROWTH and opened <= 0 else 1)
@@ -64,12 +65,12 @@ def main(
 
 def differing(
     runtime: Runtime[Any],
-    images: np.ndarray,
-    alone: list[tuple[np.ndarray, np.ndarray]],
+    images: UInt8Array,
+    alone: list[tuple[UInt8Array, UInt8Array]],
     threads: int,
     each: int,
 ) -> int:
-    """Counts the answers of many threads that are not those of one thread, to the bit."""
+    """Counts the results of many threads that differ from those of one thread, bit for bit."""
 
     def work(start: int) -> int:
         wrong = 0
@@ -83,8 +84,8 @@ def differing(
         return sum(track(pool.map(work, range(threads)), "threads", total=threads))
 
 
-def leaks(runtime: Runtime[Any], images: np.ndarray, runs: int) -> tuple[float, int]:
-    """Gives the growth of resident memory as a share, and of the number of open files."""
+def leaks(runtime: Runtime[Any], images: UInt8Array, runs: int) -> tuple[float, int]:
+    """Returns the growth of resident memory as a fraction, and of the number of open files."""
     early = runs // 10
     before = (0.0, 0)
     for turn in track(range(runs), "runs"):
@@ -96,7 +97,7 @@ def leaks(runtime: Runtime[Any], images: np.ndarray, runs: int) -> tuple[float, 
 
 
 def _held() -> tuple[float, int]:
-    """Resident memory in bytes, and the number of open files, of this process (Linux)."""
+    """Returns this process's resident memory in bytes and its number of open files (Linux)."""
     gc.collect()
     pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
     return float(pages * os.sysconf("SC_PAGE_SIZE")), len(os.listdir("/proc/self/fd"))

@@ -1,12 +1,12 @@
-"""How much a result flickers, on faces that move (`moving_faces.py`). Run it::
+"""Flicker of results on moving faces (`moving_faces.py`).
 
     python -m unmask_sdk.benchmarks.flicker
 
 For each way of running it prints the mean change from frame to frame in the hole, as a multiple of
-the truth's: seen in the picture, and with the motion taken out, in the crop. 1 is as calm as the
-bare face itself. Then how much the eye points that faces are cropped by tremble, and how far off
-they are when the face is fast, in pixels of the frame. `--result FILE` measures a file made from
-the clip by `unmask video` instead.
+the ground truth's: in the image, and in the crop, where the motion is removed. 1 is as calm as the
+bare face itself. Then it prints the jitter of the eye points that faces are cropped by, and their
+error when the face is fast, in pixels of the frame. `--result FILE` measures a file that
+`unmask video` made from the clip instead.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import numpy as np
 import typer
 
 import unmask_sdk
+from unmask_sdk.core.arrays import BoolArray, Float64Array, UInt8Array
 from unmask_sdk.face import Face
 from unmask_sdk.faces.align import CROP_EYES, CROP_SIZE, crop_to_photo, warp_crop
 from unmask_sdk.result import Result
@@ -27,7 +28,7 @@ from unmask_sdk.video.session import Session
 
 from .moving_faces import EXAMPLES, cast, moments
 
-# A face that moves by more than so many pixels of the frame from one frame to the next.
+# A face is fast if it moves by more pixels of the frame than this from one frame to the next.
 FAST = 4.0
 
 
@@ -35,11 +36,11 @@ class Changes:
     """Sums the changes of one sequence of frames."""
 
     def __init__(self) -> None:
-        self._last: tuple[np.ndarray, list[np.ndarray]] | None = None
+        self._last: tuple[UInt8Array, list[UInt8Array]] | None = None
         self.picture: list[float] = []
         self.crop: list[float] = []
 
-    def add(self, frame: np.ndarray, hole: np.ndarray, matrices: list[np.ndarray]) -> None:
+    def add(self, frame: UInt8Array, hole: BoolArray, matrices: list[Float64Array]) -> None:
         """Takes the next frame."""
         crops = [_crop(frame, matrix) for matrix in matrices]
         holes = [warp_crop(hole.astype(np.uint8), m) == 1 for m in matrices]
@@ -55,12 +56,12 @@ class Points:
     """Sums the errors of the eye points of one way of running."""
 
     def __init__(self) -> None:
-        self._last: tuple[np.ndarray, np.ndarray] | None = None
+        self._last: tuple[Float64Array, Float64Array] | None = None
         self._tremble: list[float] = []
         self._fast: list[float] = []
 
-    def add(self, faces: Sequence[Face], matrices: list[np.ndarray]) -> None:
-        """Takes the next frame; one in which a face was not found counts for nothing."""
+    def add(self, faces: Sequence[Face], matrices: list[Float64Array]) -> None:
+        """Takes the next frame; a frame in which a face was not found is skipped."""
         truth = np.stack([crop_to_photo(matrix, CROP_EYES) for matrix in matrices])
         if len(faces) != len(truth):
             self._last = None
@@ -79,11 +80,15 @@ class Points:
         return f"tremble by {np.mean(self._tremble):.2f} px a frame, {fast}"
 
 
-def _crop(frame: np.ndarray, matrix: np.ndarray) -> np.ndarray:
+def _crop(frame: UInt8Array, matrix: Float64Array) -> UInt8Array:
     return warp_crop(frame, matrix, CROP_SIZE)
 
 
-def _change(before: np.ndarray, after: np.ndarray, hole: np.ndarray) -> float:
+def _rgb(frame: av.VideoFrame) -> UInt8Array:
+    return np.asarray(frame.to_ndarray(format="rgb24"), np.uint8)
+
+
+def _change(before: UInt8Array, after: UInt8Array, hole: BoolArray) -> float:
     return float(np.abs(after[hole].astype(np.int16) - before[hole]).mean())
 
 
@@ -96,13 +101,15 @@ def main(
 ) -> None:
     """Measures flicker."""
     with unmask_sdk.load(runtime, threads=1) as model:
-        ways: dict[str, Callable[[np.ndarray], Result]] = {}
+        ways: dict[str, Callable[[UInt8Array], Result]] = {}
         if result is None:
             smooth, plain = Session(model), Session(model, smooth=False)
             ways = {"smooth": smooth, "no smoothing": plain}
         else:
             decoded = av.open(str(result)).decode(video=0)
-            ways[result.name] = lambda _: Result(next(decoded).to_ndarray(format="rgb24"), (), {})
+            ways[result.name] = lambda _: Result(
+                np.asarray(next(decoded).to_ndarray(format="rgb24"), np.uint8), (), {}
+            )
         truth, changes = Changes(), {name: Changes() for name in ways}
         points = {name: Points() for name in ways}
         for moment in moments(cast(examples), seconds, noise=noise):

@@ -1,10 +1,11 @@
-"""Malformed pictures by the thousand, through `unmask folder`. Run with::
+"""Runs `unmask folder` on thousands of malformed image files.
 
     python -m unmask_sdk.benchmarks.malformed FOLDER --count 1000
 
-It writes FOLDER/in (malformed files, and a sound one for every ten of them), runs the command, and
-checks that it neither crashes nor hangs, that every sound file is done, and that every other one is
-either done (much damage still leaves a picture) or listed. The same seed gives the same files.
+It writes FOLDER/in (malformed files, and a valid one for every ten of them), runs the command, and
+checks that it neither crashes nor hangs, that every valid file is processed, and that every other
+one is either processed (many damaged files still decode) or reported. The same seed gives the same
+files.
 """
 
 from __future__ import annotations

@@ -79,8 +79,8 @@ def cast(examples: Path) -> list[Actor]:
             shape = np.zeros((height, width), np.float32)
             middle = (width // 2, int(0.52 * height))
             cv2.ellipse(shape, middle, (int(0.36 * width), int(0.44 * height)), 0, 0, 360, 1, -1)
-            shape = cv2.GaussianBlur(shape, (0, 0), 0.02 * width)
-            actors.append(Actor(bare, worn.image, worn.mask / np.float32(255), shape, face.eyes))
+            soft = np.asarray(cv2.GaussianBlur(shape, (0, 0), 0.02 * width), np.float32)
+            actors.append(Actor(bare, worn.image, worn.mask / np.float32(255), soft, face.eyes))
     return actors
 
 

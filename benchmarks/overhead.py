@@ -1,10 +1,10 @@
-"""What does `Runtime.run` add to the engine's own call? Run it on your device::
+"""Measures what `Runtime.run` adds to the engine's own call.
 
     python -m unmask_sdk.benchmarks.overhead --artifacts DIR
 
-Both are called in turns on one picture with one thread, and processor time is counted: what else
-the machine does then hardly matters. Exit code 1 if a runtime adds more than 3 % and more than
-0.1 ms.
+Both are called in turns on one image with one thread. CPU time is measured, so that other work on
+the machine hardly matters. Exit code 1 if a runtime adds more than 3 % and more than 0.1 ms. Run
+it on your device.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
-import numpy as np
 import typer
 
 from unmask_sdk.benchmarks.latency.bench import CANNOT
 from unmask_sdk.benchmarks.parity.cases import select
+from unmask_sdk.core.arrays import UInt8Array
 from unmask_sdk.core.sample_images import draw_masked_faces
 from unmask_sdk.errors import UnmaskError
 from unmask_sdk.runtimes.base import Runtime
@@ -36,7 +36,7 @@ class Overhead:
 
     Attributes:
         bare_ms: Median of the engine's own call.
-        added_ms: Median of the differences between neighbouring calls.
+        added_ms: Median of the differences between adjacent calls.
     """
 
     bare_ms: float
@@ -48,17 +48,17 @@ class Overhead:
         return self.added_ms <= max(SHARE * self.bare_ms, MILLISECONDS)
 
 
-def measure(runtime: Runtime[Any], image: np.ndarray, rounds: int = ROUNDS) -> Overhead:
+def measure(runtime: Runtime[Any], image: UInt8Array, rounds: int = ROUNDS) -> Overhead:
     """Calls engine and runtime in turns, each as often first as second."""
-    calls = {
-        "bare": BARE[runtime.info.runtime](runtime, image),
-        "whole": lambda: runtime.run(image),
+    calls: dict[str, Callable[[], object]] = {
+        "bare": BARE[runtime.info.runtime](runtime._handle, image),
+        "run": lambda: runtime.run(image),
     }
     pairs = []
     for turn in range(WARM_UP + rounds):
         order = list(calls) if turn % 2 else list(calls)[::-1]
         taken = {name: _milliseconds(calls[name]) for name in order}
-        pairs.append((taken["bare"], taken["whole"] - taken["bare"]))
+        pairs.append((taken["bare"], taken["run"] - taken["bare"]))
     return Overhead(*(statistics.median(column) for column in zip(*pairs[WARM_UP:], strict=True)))
 
 
@@ -68,17 +68,17 @@ def _milliseconds(call: Callable[[], object]) -> float:
     return 1000 * (time.process_time() - start)
 
 
-def _onnx(runtime: Runtime[Any], image: np.ndarray) -> Callable[[], object]:
-    return lambda: runtime._handle.run(None, {"image": image})
+def _onnx(handle: Any, image: UInt8Array) -> Callable[[], object]:
+    return lambda: handle.run(None, {"image": image})
 
 
-def _openvino(runtime: Runtime[Any], image: np.ndarray) -> Callable[[], object]:
-    request = runtime._handle.request()
+def _openvino(handle: Any, image: UInt8Array) -> Callable[[], object]:
+    request = handle.request()
     return lambda: request.infer([image])
 
 
-def _tflite(runtime: Runtime[Any], image: np.ndarray) -> Callable[[], object]:
-    with runtime._handle.lent() as loaded:
+def _tflite(handle: Any, image: UInt8Array) -> Callable[[], object]:
+    with handle.lent() as loaded:
         pass
 
     def call() -> object:
@@ -89,18 +89,23 @@ def _tflite(runtime: Runtime[Any], image: np.ndarray) -> Callable[[], object]:
     return call
 
 
-def _torch(runtime: Runtime[Any], image: np.ndarray) -> Callable[[], object]:
+def _torch(handle: Any, image: UInt8Array) -> Callable[[], object]:
     import torch
 
     def call() -> object:
         with torch.inference_mode():
-            return [output.numpy() for output in runtime._handle(torch.from_numpy(image))]
+            return [output.numpy() for output in handle(torch.from_numpy(image))]
 
     return call
 
 
-# The engine's own call from a NumPy array to NumPy arrays, as its documentation has it.
-BARE = {"onnx": _onnx, "openvino": _openvino, "tflite": _tflite, "torch": _torch}
+# The engine's own call from a NumPy array to NumPy arrays, as its documentation shows it.
+BARE: dict[str, Callable[[Any, UInt8Array], Callable[[], object]]] = {
+    "onnx": _onnx,
+    "openvino": _openvino,
+    "tflite": _tflite,
+    "torch": _torch,
+}
 
 
 def main(

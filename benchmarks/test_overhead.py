@@ -1,11 +1,13 @@
-"""What `Runtime.run` adds to the engine's own call, for the package's own files."""
+"""What `Runtime.run` adds to the engine's own call, for the shipped artifacts."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import pytest
 
 from unmask_sdk.benchmarks.latency.bench import CANNOT
-from unmask_sdk.benchmarks.parity.cases import select
+from unmask_sdk.benchmarks.parity.cases import Case, select
 from unmask_sdk.core.sample_images import draw_masked_faces
 
 from .overhead import BARE, ROUNDS, measure
@@ -14,7 +16,7 @@ CASES = [case for case in select().cases if case.entry.name in BARE]
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_overhead(benchmark, case):
+def test_overhead(benchmark: Any, case: Case) -> None:
     try:
         opened = case.open(threads=1)
     except CANNOT as error:

@@ -11,12 +11,15 @@ from __future__ import annotations
 import subprocess
 import sys
 from functools import partial
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from unmask_sdk.benchmarks.parity.cases import Case, select
 from unmask_sdk.core.sample_images import draw_masked_faces
+from unmask_sdk.runtimes.base import Runtime
 
 from .latency import bench
 
@@ -24,7 +27,7 @@ CASES = select().cases
 every_case = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 
 
-def opened(case: Case, threads: int):
+def opened(case: Case, threads: int) -> Runtime[Any]:
     try:
         return case.open(threads=threads)
     except bench.CANNOT as error:
@@ -33,7 +36,7 @@ def opened(case: Case, threads: int):
 
 @every_case
 @pytest.mark.parametrize("threads", [1, 2])
-def test_crop(benchmark, case, threads):
+def test_crop(benchmark: Any, case: Case, threads: int) -> None:
     with opened(case, threads) as runtime:
         image = draw_masked_faces(1, case.size, case.size)
         benchmark.pedantic(runtime.run, (image,), rounds=30, warmup_rounds=5)
@@ -41,7 +44,7 @@ def test_crop(benchmark, case, threads):
 
 @every_case
 @pytest.mark.parametrize("count", bench.Plan.batches)
-def test_batch(benchmark, case, count):
+def test_batch(benchmark: Any, case: Case, count: int) -> None:
     with opened(case, 1) as runtime:
         images = draw_masked_faces(count, case.size, case.size)
         benchmark.pedantic(runtime.run, (images,), rounds=5, warmup_rounds=1)
@@ -50,7 +53,7 @@ def test_batch(benchmark, case, count):
 
 
 @every_case
-def test_photo(benchmark, case, tmp_path):
+def test_photo(benchmark: Any, case: Case, tmp_path: Path) -> None:
     """From file to file; the median milliseconds of each stage are in `extra_info`."""
     opened(case, 1).close()
     source = bench.write_photo(tmp_path)
@@ -63,17 +66,17 @@ def test_photo(benchmark, case, tmp_path):
 
 
 @every_case
-def test_start(benchmark, case, tmp_path):
+def test_start(benchmark: Any, case: Case, tmp_path: Path) -> None:
     """A fresh process: load() and the first photo; parts and memory are in `extra_info`."""
     opened(case, 1).close()
     source = bench.write_photo(tmp_path)
-    told: list[dict[str, float]] = []
-    benchmark.pedantic(lambda: told.append(bench.fresh(case, source)), rounds=3)
-    for key in told[0]:
-        benchmark.extra_info[key] = round(float(np.median([t[key] for t in told])), 1)
+    measured: list[dict[str, float]] = []
+    benchmark.pedantic(lambda: measured.append(bench.fresh(case, source)), rounds=3)
+    for key in measured[0]:
+        benchmark.extra_info[key] = round(float(np.median([t[key] for t in measured])), 1)
 
 
-def test_import(benchmark):
+def test_import(benchmark: Any) -> None:
     """A fresh interpreter that imports unmask_sdk; `extra_info` has the import alone, in ms."""
     code = (
         "import time; t = time.perf_counter(); import unmask_sdk; "

@@ -1,11 +1,11 @@
-"""How fast `unmask video` is, and whether its memory stays where it is. Run it on your device::
+"""Measures the speed of `unmask video`, and whether its memory grows.
 
     python -m unmask_sdk.benchmarks.video_speed CLIP --loops 100
 
-The clip is played again and again as one long video, through the whole of `unmask video`: decoder,
-networks, smoothing, encoder. Prints frames a second and resident memory, minute by minute, and at
-the end by how much memory grew since the first; exit code 1 if that is more than 5 %. A clip is
-made by `moving_faces.py`.
+The clip is repeated as one long video, through all of `unmask video`: decoder, networks, smoothing
+and encoder. Prints frames per second and resident memory every minute, and at the end how much
+memory grew since the first minute; exit code 1 if by more than 5 %. `moving_faces.py` makes a
+clip. Run it on your device.
 """
 
 from __future__ import annotations

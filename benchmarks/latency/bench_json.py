@@ -60,7 +60,8 @@ def to_data(found: Sequence[Measurement], before: Condition, after: Condition) -
 
 
 def _record(one: Measurement) -> Data:
-    stats = Stats()
+    # pytest-benchmark has no type annotations.
+    stats: Any = Stats()  # type: ignore[no-untyped-call]
     for seconds in one.seconds:
         stats.update(seconds)
     params = {"case": one.case, **one.params}
@@ -101,5 +102,6 @@ def read(path: Path) -> Data:
 
 def device_of(data: Data) -> Device:
     """The device that a file was measured on."""
-    fields = data["machine_info"]["device"]
-    return Device(**{k: tuple(v) if isinstance(v, list) else v for k, v in fields.items()})
+    fields: dict[str, Any] = data["machine_info"]["device"]
+    values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in fields.items()}
+    return Device(**values)

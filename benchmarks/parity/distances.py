@@ -49,7 +49,8 @@ def to_reference(pictures: Pictures, reference: Answers, answers: Answers) -> Me
         answers.unmasked, reference.unmasked, reference.masks, strict=True
     ):
         regions = {"whole": everywhere > 0, "hole": mask > 127, "seam": seam(mask)}
-        _, ssim = structural_similarity(
+        # scikit-image has no type annotations.
+        _, ssim = structural_similarity(  # type: ignore[no-untyped-call]
             ours, theirs, channel_axis=-1, data_range=255, full=True, gaussian_weights=True
         )
         for name, region in regions.items():

@@ -1,10 +1,10 @@
-"""Where does an artifact leave the reference? Layer by layer, the first that is too far off.
+"""Finds the first layer of an artifact whose output differs too much from the reference's.
 
-Each engine's file gives the outputs of its convolutions (`taps_ENGINE.py`), and so does the
-reference. Converters rename layers and run parallel ones in another order, so those of one shape
-are paired such that all pairs together are nearest: what comes before the fault pairs exactly,
-and the first that does not is at fault. A converter may have drawn the ReLU after a convolution
-into it, or reordered what a pixel shuffle takes, so the nearest of these forms counts.
+`taps_ENGINE.py` records the outputs of the convolutions in each engine's file, and `taps_torch.py`
+those of the reference. Converters rename layers and run parallel ones in another order, so layers
+of one shape are paired with the least total error: layers before the fault match exactly, and the
+first that does not is at fault. A converter may have fused a convolution with the ReLU after it,
+or reordered the input of a pixel shuffle, so the form that is nearest counts.
 """
 
 from __future__ import annotations
@@ -21,31 +21,24 @@ from scipy.optimize import linear_sum_assignment
 from unmask_sdk.core.arrays import Float32Array, UInt8Array
 
 from .cases import Case
+from .tap import Tap
 from .thresholds import Thresholds
 
-# Channels that become a picture of three colours at twice the size.
+# Channels that a pixel shuffle turns into an image of three channels at twice the size.
 SHUFFLED = 12
-# Instead of an error that is no number, where pairs are chosen.
+# Replaces errors that are NaN where pairs are chosen.
 HUGE = 1e9
 
-# Runtimes whose layers can be looked at, and the module that does.
+# The module that records the layers, by runtime.
 TAPS = {
     "onnx": "unmask_sdk.benchmarks.parity.taps_onnx",
     "openvino": "unmask_sdk.benchmarks.parity.taps_openvino",
     "tflite": "unmask_sdk.benchmarks.parity.taps_tflite",
     "torch": "unmask_sdk.benchmarks.parity.taps_torch",
 }
-# Formats and precisions whose convolutions give no layer's output: in an int8 IR the scales have
-# moved behind them.
+# Formats and precisions whose convolutions do not have the output of a layer: in an int8 IR the
+# scales come after them.
 UNSEEN = {("openvino", "int8")}
-
-
-@dataclass(frozen=True, eq=False)
-class Tap:
-    """The output of one convolution: its name, and float32 `[1, C, H, W]`."""
-
-    name: str
-    value: Float32Array
 
 
 @dataclass(frozen=True)
@@ -68,7 +61,7 @@ class Bisection:
     """All layers of one artifact.
 
     Attributes:
-        first: The first layer whose error is beyond the tolerance; None if there is none.
+        first: The first layer whose error is above the tolerance; `None` if all are within it.
         tolerance: Largest error allowed.
         errors: Every layer that could be paired, in the order in which they run.
         unseen: Torch modules without a partner.
@@ -105,7 +98,7 @@ def bisect(case: Case, weights: Path, image: UInt8Array, thresholds: Thresholds)
 
 
 def compare(expected: Sequence[Tap], found: Sequence[Tap], tolerance: float) -> Bisection:
-    """Pairs the layers of two networks, and finds the first that differs too much."""
+    """Pairs the layers of two networks and finds the first that differs too much."""
     partners: dict[int, LayerError] = {}
     for shape in {tap.value.shape for tap in expected}:
         ours = [k for k, tap in enumerate(expected) if tap.value.shape == shape]
@@ -120,7 +113,7 @@ def compare(expected: Sequence[Tap], found: Sequence[Tap], tolerance: float) -> 
                 expected[ours[row]].name, theirs[column].name, float(errors[row, column])
             )
     errors_in_order = tuple(partners[k] for k in sorted(partners))
-    # Written so that an error that is no number counts as one.
+    # Written so that NaN counts as too large.
     first = next((e for e in errors_in_order if not e.error <= tolerance), None)
     unseen = tuple(tap.name for k, tap in enumerate(expected) if k not in partners)
     note = "" if errors_in_order else "no layer could be paired"
@@ -128,16 +121,16 @@ def compare(expected: Sequence[Tap], found: Sequence[Tap], tolerance: float) -> 
 
 
 def _error(wanted: Float32Array, got: Float32Array) -> float:
-    # Of the output's own size, ReLU or not: behind one, next to nothing may be left.
+    # Relative to the output before a ReLU: after it, almost nothing may be left.
     size = max(float(np.linalg.norm(wanted)), 1e-9)
     return min(HUGE, *(float(np.linalg.norm(got - form)) / size for form in _forms(wanted)))
 
 
 def _forms(wanted: Float32Array) -> list[Float32Array]:
-    """What a converter may have made of an output: as it is, behind its ReLU, or reordered."""
+    """Returns the forms that a converter may give an output: unchanged, after ReLU, reordered."""
     forms = [wanted, np.maximum(wanted, 0)]
     if wanted.shape[1] == SHUFFLED:
-        # TFLite's depth-to-space wants the colours innermost, torch's pixel shuffle outermost.
+        # TFLite's depth-to-space has the colors innermost, torch's pixel shuffle outermost.
         order = np.arange(SHUFFLED).reshape(3, -1).T.ravel()
         forms.append(wanted[:, order])
     return forms

@@ -10,13 +10,15 @@ import onnx
 from unmask_sdk.core.arrays import UInt8Array
 from unmask_sdk.runtimes.onnx_session import open_session
 
-from .layers import Tap
+from .tap import Tap
 
 
 def extended(path: Path) -> tuple[bytes, dict[str, int | None]]:
-    """A copy of the file that gives its convolutions' outputs too, and their names in order.
+    """Returns a copy of the file whose outputs are those of its convolutions.
 
-    With each name goes how many of the channels count; None for all.
+    Returns:
+        The bytes of the copy, and the names of the outputs in order, each with the number of
+        channels that count; `None` for all.
     """
     model = onnx.load(path)
     kept = _kept_channels(model)
@@ -28,7 +30,7 @@ def extended(path: Path) -> tuple[bytes, dict[str, int | None]]:
 
 
 def _kept_channels(model: onnx.ModelProto) -> dict[str, int]:
-    """How many channels are kept of padded convolutions (`export/onnx/pad_channels.py`)."""
+    """Returns how many channels are kept of padded convolutions (`export/onnx/pad_channels.py`)."""
     constants = {tensor.name: tensor for tensor in model.graph.initializer}
     source: dict[str, str] = {}
     kept = {}
@@ -44,7 +46,7 @@ def _kept_channels(model: onnx.ModelProto) -> dict[str, int]:
 
 
 def record(path: Path, image: UInt8Array) -> list[Tap]:
-    """Runs the file and gives each convolution's output.
+    """Returns the output of each convolution.
 
     Args:
         path: An ONNX file.

@@ -9,13 +9,13 @@ import openvino as ov
 
 from unmask_sdk.core.arrays import UInt8Array
 
-from .layers import Tap
+from .tap import Tap
 
 CONVOLUTIONS = ("Convolution", "GroupConvolution")
 
 
 def record(path: Path, image: UInt8Array) -> list[Tap]:
-    """Runs the file and gives each convolution's output, its bias added.
+    """Returns the output of each convolution, with its bias added.
 
     Args:
         path: An ONNX file, or the folder of an IR.
@@ -46,7 +46,7 @@ def record(path: Path, image: UInt8Array) -> list[Tap]:
 
 
 def _biased(convolution: ov.Node) -> ov.Output:
-    """A convolution's output; behind the addition of its bias if it has one."""
+    """Returns a convolution's output, after the addition of its bias if it has one."""
     output = convolution.output(0)
     followers = [target.get_node() for target in output.get_target_inputs()]
     if len(followers) == 1 and followers[0].get_type_name() == "Add":

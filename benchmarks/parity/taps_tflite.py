@@ -1,27 +1,28 @@
-"""Outputs of the convolutions of a TFLite file, by LiteRT's plain kernels."""
+"""Outputs of the convolutions of a TFLite file, by LiteRT's built-in kernels."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
 from unmask_sdk.core.arrays import AnyArray, Float32Array, UInt8Array
 
-from .layers import Tap
+from .tap import Tap
 
 CONVOLUTIONS = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
 
 
 def record(path: Path, image: UInt8Array) -> list[Tap]:
-    """Runs the file and gives each convolution's output as float32 `[1, C, H, W]`.
+    """Returns the output of each convolution as float32 `[1, C, H, W]`.
 
     Args:
         path: A TFLite file.
         image: uint8 `[1, S, S, 3]`.
     """
-    # Delegates keep what is between their operators to themselves.
+    # Delegates do not expose the tensors between their operators.
     interpreter = Interpreter(
         str(path),
         experimental_preserve_all_tensors=True,
@@ -36,17 +37,18 @@ def record(path: Path, image: UInt8Array) -> list[Tap]:
     for operator in interpreter._get_ops_details():
         if operator["op_name"] in CONVOLUTIONS:
             index = int(operator["outputs"][0])
-            value = _real(interpreter.get_tensor(index), details[index])
-            taps.append(Tap(details[index]["name"], _planes(value)))
+            value = _dequantized(interpreter.get_tensor(index), details[index])
+            taps.append(Tap(details[index]["name"], _channels_first(value)))
     return taps
 
 
-def _real(value: AnyArray, detail: dict[str, object]) -> Float32Array:
+def _dequantized(value: AnyArray, detail: dict[str, Any]) -> Float32Array:
+    # LiteRT gives a pair of numbers; (0, 0) for tensors that are not quantized.
     scale, zero = detail["quantization"]
     real = value.astype(np.float32)
     return (real - zero) * scale if scale else real
 
 
-def _planes(value: Float32Array) -> Float32Array:
+def _channels_first(value: Float32Array) -> Float32Array:
     pixels = value.reshape(1, 1, 1, -1) if value.ndim == 2 else value
     return np.ascontiguousarray(pixels.transpose(0, 3, 1, 2))

@@ -10,11 +10,11 @@ from torch import Tensor, nn
 from unmask_sdk.core.arrays import UInt8Array
 from unmask_sdk.training.nets.checkpoint import load_network
 
-from .layers import Tap
+from .tap import Tap
 
 
 def record(path: Path, image: UInt8Array) -> list[Tap]:
-    """Runs the network and gives each convolution's output, behind its batch norm if it has one.
+    """Returns the output of each convolution, after its batch norm if it has one.
 
     Args:
         path: A weight file.
@@ -23,7 +23,7 @@ def record(path: Path, image: UInt8Array) -> list[Tap]:
     network = load_network(path)
     taps: list[Tap] = []
 
-    # What comes next may work in place, so outputs are copied.
+    # The next module may work in place, so outputs are copied.
     def keep(name: str, output: Tensor) -> Tap:
         return Tap(name, output.detach().float().clone().numpy())
 

@@ -53,6 +53,7 @@ class Halve(nn.Module):
         self.kernel = fixed(blur_kernel(1.0).repeat(channels, 1, 1, 1))
 
     def forward(self, x: Tensor) -> Tensor:
+        """Maps `[N, C, H, W]` to half the size."""
         return F.conv2d(x, self.kernel, stride=2, padding=1, groups=len(self.kernel))
 
 
@@ -67,6 +68,7 @@ class Double(nn.Module):
         self.kernel = fixed(blur_kernel(4.0).repeat(channels, 1, 1, 1))
 
     def forward(self, x: Tensor) -> Tensor:
+        """Maps `[N, C, H, W]` to twice the size."""
         groups = len(self.kernel)
         wide = F.conv_transpose2d(x, self.spread, stride=2, groups=groups)
         return F.conv2d(F.pad(wide, (2, 1, 2, 1)), self.kernel, groups=groups)
@@ -91,9 +93,10 @@ class Separable(nn.Module):
         self.strength = nn.Parameter(torch.ones(())) if noise else None
 
     def forward(self, x: Tensor) -> Tensor:
+        """Maps `[N, C, H, W]` to the output channels and size."""
         x = self.after(self.pointwise(self.before(leaky(self.depthwise(x)))))
         if self.strength is not None:
-            x = x + self.noise * self.strength
+            x = x + self.get_buffer("noise") * self.strength
         return leaky(x)
 
 
@@ -116,11 +119,12 @@ class MiganLike(nn.Module):
         self.up = nn.ModuleList(
             Separable(width[a], width[b], scale=2, noise=b) for a, b in itertools.pairwise(back)
         )
-        self.mend = nn.ModuleList(Separable(width[s], width[s], noise=s) for s in back[1:])
+        self.refine = nn.ModuleList(Separable(width[s], width[s], noise=s) for s in back[1:])
         self.picture = nn.ModuleList(nn.Conv2d(width[s], 3, 1) for s in back)
         self.enlarge = Double(3)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Maps masked image and mask `[N, 4, 256, 256]` to an image `[N, 3, 256, 256]`."""
         x = leaky(self.first(x))
         seen = []
         for k, keep in enumerate(self.keep):
@@ -129,8 +133,8 @@ class MiganLike(nn.Module):
             x = self.down[k](feature) if k < len(self.down) else self.last(feature)
         x = self.turned(self.turn(x) + seen.pop())
         picture: Tensor = self.picture[0](x)
-        for up, mend, to_picture in zip(self.up, self.mend, self.picture[1:], strict=True):
-            x = mend(up(x) + seen.pop())
+        for up, refine, to_picture in zip(self.up, self.refine, self.picture[1:], strict=True):
+            x = refine(up(x) + seen.pop())
             picture = self.enlarge(picture) + to_picture(x)
         return picture
 
@@ -147,6 +151,7 @@ class Dilated(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
+        """Maps `[N, C, H, W]` to the output channels."""
         return torch.cat([branch(x) for branch in self.branches], 1)
 
 
@@ -163,7 +168,9 @@ class LamaBlock(nn.Module):
         self.body = nn.Sequential(*layers[:-1])
 
     def forward(self, x: Tensor) -> Tensor:
-        return x + self.body(x)
+        """Maps `[N, C, H, W]` to the same shape."""
+        changed: Tensor = self.body(x)
+        return x + changed
 
 
 class LamaDilatedLike(nn.Module):
@@ -183,11 +190,12 @@ class LamaDilatedLike(nn.Module):
         self.body = nn.Sequential(*layers)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Maps masked image and mask `[N, 4, H, W]` to an image `[N, 3, H, W]`."""
         picture: Tensor = self.body(x)
         return picture
 
 
-def _normed(convolution: nn.Module) -> list[nn.Module]:
+def _normed(convolution: nn.Conv2d | nn.ConvTranspose2d) -> list[nn.Module]:
     return [convolution, nn.BatchNorm2d(convolution.out_channels), nn.ReLU()]
 
 
@@ -201,11 +209,12 @@ class AotBlock(nn.Module):
         self.gate = nn.Conv2d(channels, channels, 3, padding=1, padding_mode="reflect")
 
     def forward(self, x: Tensor) -> Tensor:
-        fused = self.fuse(F.relu(self.dilated(x)))
-        gate = self.gate(x)
-        centred = gate - gate.mean((2, 3), keepdim=True)
-        spread = centred.square().mean((2, 3), keepdim=True).sqrt() + 1e-9
-        share = torch.sigmoid(5 * (2 * centred / spread - 1))
+        """Maps `[N, C, H, W]` to the same shape."""
+        fused: Tensor = self.fuse(F.relu(self.dilated(x)))
+        gate: Tensor = self.gate(x)
+        centered = gate - gate.mean((2, 3), keepdim=True)
+        spread = centered.square().mean((2, 3), keepdim=True).sqrt() + 1e-9
+        share = torch.sigmoid(5 * (2 * centered / spread - 1))
         return x * (1 - share) + fused * share
 
 
@@ -217,8 +226,10 @@ class Enlarge(nn.Module):
         self.convolution = nn.Conv2d(inputs, outputs, 3, padding=1)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Maps `[N, C, H, W]` to twice the size."""
         wide = F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=True)
-        return F.relu(self.convolution(wide))
+        features: Tensor = self.convolution(wide)
+        return F.relu(features)
 
 
 class AotLike(nn.Module):
@@ -236,6 +247,7 @@ class AotLike(nn.Module):
         )  # fmt: skip
 
     def forward(self, x: Tensor) -> Tensor:
+        """Maps masked image and mask `[N, 4, H, W]` to an image `[N, 3, H, W]`."""
         picture: Tensor = self.body(x)
         return picture
 
