@@ -31,6 +31,7 @@ FAST = f"not ({' or '.join(TIERS)})"
 MARK_OF_FIXTURE = {
     "every_artifact": "engine",
     "every_unmasker": "engine",
+    "exported_again": "slow",
     "library": "engine",
     "tiny_artifacts": "slow",
     "tiny_packages": "engine",

@@ -38,6 +38,7 @@ def test_example_runs(name: str, arguments: list[str], words: str, tmp_path: Pat
     assert words in done.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "arguments", "words"),
     [

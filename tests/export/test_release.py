@@ -66,6 +66,7 @@ def test_clone_that_is_not_installed_is_refused(tmp_path):
         check_root(tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="sets a POSIX locale")
 def test_documents_are_utf8_in_every_locale(tmp_path):
     fill_documents(tmp_path)

@@ -18,6 +18,7 @@ def test_agrees_with_torch(tiny_artifacts: Path) -> None:
     agree(tiny_artifacts, TINY, 64)
 
 
+@pytest.mark.slow
 def test_shipped_unmasker_agrees_with_torch() -> None:
     pytest.importorskip("torch")
     if not shipped_folder().exists():

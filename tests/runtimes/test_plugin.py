@@ -14,6 +14,8 @@ import pytest
 
 from unmask_sdk.core.optional_deps import missing_packages
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 GUIDE = ROOT / "docs" / "runtimes.md"
 UNMASK = [sys.executable, "-c", "from unmask_sdk.cli import main; main()"]

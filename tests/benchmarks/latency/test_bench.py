@@ -56,6 +56,7 @@ def measured(work: Callable[[], object], times: int) -> dict[str, Any]:
     return bench_json.to_data([one], condition(), condition())
 
 
+@pytest.mark.slow
 def test_a_slowdown_of_a_fifth_is_caught_and_no_change_is_not() -> None:
     work = measure.yardstick()
 
@@ -205,6 +206,7 @@ def test_bad_arguments_are_refused_before_any_work(
     assert words in str(result.exception)
 
 
+@pytest.mark.slow
 def test_cost_models_have_the_published_sizes() -> None:
     torch = pytest.importorskip("torch")
     from unmask_sdk.benchmarks.peers.networks import PEERS, count

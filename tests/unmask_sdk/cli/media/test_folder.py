@@ -96,6 +96,7 @@ def test_a_tree_is_done_and_done_only_once(photo, backdrop, painter, painted_art
     assert "finished before: 3" in errors
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -132,6 +133,7 @@ def described(photo: Image.Image, path: Path, **options: object) -> None:
     photo.save(path, exif=tags.tobytes(), **options)
 
 
+@pytest.mark.slow
 def test_strip_passes_over_no_result_that_tells_of_its_photo(
     photo, backdrop, painter, painted_artifacts, tmp_path
 ):
@@ -235,6 +237,7 @@ def test_a_stop_leaves_whole_files_alone(photo, work, tmp_path):
     assert len(names(work.out)) == 12
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="signals are POSIX")
 def test_an_interrupt_leaves_the_report(photo, painted_artifacts, tmp_path):
     (tmp_path / "in").mkdir()
@@ -255,6 +258,7 @@ def test_an_interrupt_leaves_the_report(photo, painted_artifacts, tmp_path):
     assert last == "unmask: interrupted"
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="signals are POSIX")
 @pytest.mark.parametrize("command", ["image", "folder"])
 def test_sigterm_leaves_no_half_of_a_file(photo, painted_artifacts, tmp_path, command):
@@ -283,6 +287,7 @@ def test_sigterm_leaves_no_half_of_a_file(photo, painted_artifacts, tmp_path, co
         Image.open(tmp_path / "out" / name).load()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="signals are POSIX")
 def test_watching(photo, painted_artifacts, tmp_path):
     (tmp_path / "in").mkdir()
@@ -299,6 +304,7 @@ def test_watching(photo, painted_artifacts, tmp_path):
     assert "unmasked: 1" in errors
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="signals are POSIX")
 def test_a_watch_tells_failures_as_they_happen(photo, painted_artifacts, tmp_path):
     (tmp_path / "in").mkdir()
@@ -317,6 +323,7 @@ def test_a_watch_tells_failures_as_they_happen(photo, painted_artifacts, tmp_pat
     assert errors == "unmask: failed: 2\n"
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="signals are POSIX")
 def test_a_watch_ends_within_a_backlog(photo, painted_artifacts, tmp_path):
     (tmp_path / "in").mkdir()
@@ -336,6 +343,7 @@ def test_a_watch_ends_within_a_backlog(photo, painted_artifacts, tmp_path):
     assert errors.splitlines()[-1] == f"unmask: unmasked: {len(done)}"
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="signals are POSIX")
 @pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_second_signal_does_not_wait(photo, painted_artifacts, tmp_path, sent, code):

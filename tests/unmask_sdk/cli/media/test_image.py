@@ -60,6 +60,7 @@ def test_one_photo(unmask, photo, tmp_path):
     assert not done.stderr
 
 
+@pytest.mark.slow
 def test_a_folder_with_bad_files_among_the_good(unmask, photo, backdrop, painter, tmp_path):
     folder = tmp_path / "photos"
     (folder / "deep").mkdir(parents=True)
@@ -96,6 +97,7 @@ def test_a_folder_with_bad_files_among_the_good(unmask, photo, backdrop, painter
         assert words in line
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -130,6 +132,7 @@ def test_a_failure_is_one_line(unmask, photo, backdrop, tmp_path, arguments, wor
     assert sorted(os.listdir(tmp_path)) == before
 
 
+@pytest.mark.slow
 def test_a_locked_folder_is_named_before_any_work(unmask, photo, locked, tmp_path):
     photo.save(tmp_path / "in.png")
     for out in (locked, locked / "out.png", locked / "new"):
