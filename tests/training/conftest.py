@@ -11,7 +11,7 @@ import pytest
 from unmask_sdk.training.datasets.crop_cache import CropCache, CropCacheConfig, open_crop_cache
 from unmask_sdk.training.datasets.landmark_file import read_landmarks
 from unmask_sdk.training.synthesis.mesh import mean_face
-from unmask_sdk.training.synthesis.mesher import CENTRE, INPUT, SIDE
+from unmask_sdk.training.synthesis.mesher import CENTER, INPUT, SIDE
 from unmask_sdk.training.unmasker.perceptual_loss import BLOCKS, WIDTHS
 
 
@@ -32,7 +32,7 @@ def mesh_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """
     schema = pytest.importorskip("ai_edge_litert.schema_py_generated")
     flatbuffers = pytest.importorskip("flatbuffers")
-    points = (mean_face() - np.array(CENTRE)) * INPUT / SIDE + INPUT / 2
+    points = (mean_face() - np.array(CENTER)) * INPUT / SIDE + INPUT / 2
     face = np.c_[points, np.zeros(len(points))].astype(np.float32).reshape(1, 1, 1, -1)
     axes = np.array([1, 2, 3], np.int32)
     # In order: picture, axes, mean, nothing, mean times nothing, face, answer.

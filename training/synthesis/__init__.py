@@ -1,1 +1,4 @@
-"""Masked-Faces: masks drawn on faces by their mesh."""
+"""Masked-Faces: draws synthetic masks on faces by their mesh.
+
+Takes arrays and imports nothing of the rest of training.
+"""

@@ -1,7 +1,7 @@
-"""What masks are made of: colour, print, relief (folds, seams, weave) and how light falls on it.
+"""The cloth of masks: color, print, relief (folds, seams, weave) and shading.
 
-All fields are float32 `[H, W]` over a rectangle of the picture, given mean-face coordinates
-`u`, `v` of every pixel, so that prints and folds bend with the face.
+All fields are float32 `[H, W]` over a rectangle of the image, computed from the mean-face
+coordinates `u`, `v` of every pixel, so that prints and folds follow the face.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from unmask_sdk.core.arrays import Float32Array, Float64Array
 
 from .mask_shapes import MIDDLE, MaskShape
 
-# Reflectance (linear-ish, 0..1 RGB) of what is sold most.
+# Approximate reflectance (0..1 RGB) of the most common masks.
 SURGICAL = ((0.62, 0.78, 0.88), (0.55, 0.72, 0.86), (0.90, 0.92, 0.93), (0.70, 0.86, 0.84),
             (0.92, 0.78, 0.82), (0.16, 0.16, 0.17), (0.80, 0.84, 0.90))  # fmt: skip
 RESPIRATOR = ((0.93, 0.93, 0.92), (0.90, 0.91, 0.93), (0.88, 0.86, 0.82), (0.20, 0.20, 0.21),
@@ -25,28 +25,39 @@ DARK = ((0.12, 0.12, 0.13), (0.15, 0.15, 0.17), (0.11, 0.13, 0.21), (0.21, 0.20,
 
 
 def _muted(rng: np.random.Generator) -> Float64Array:
-    """Any hue, rarely strong: over-saturated masks look pasted on."""
+    """Draws any hue, rarely saturated: saturated masks look unreal."""
     saturation = min(0.7, rng.gamma(2.0, 0.13))
     value = rng.uniform(0.12, 0.92 - 0.45 * saturation)
     return np.array(colorsys.hsv_to_rgb(rng.random(), saturation, value))
 
 
-def base_colour(kind: str, skin: Float64Array, rng: np.random.Generator) -> Float64Array:
-    """Reflectance `[3]` in 0..1. Now and then it is the skin's own, the hardest case to segment."""
+def base_color(kind: str, skin: Float64Array, rng: np.random.Generator) -> Float64Array:
+    """Draws the color of a mask.
+
+    At times it is the color of the skin, the hardest case to segment.
+
+    Args:
+        kind: One of `MASK_TYPES`.
+        skin: The skin's color, `[3]` RGB in 0..1.
+        rng: Source of randomness.
+
+    Returns:
+        Reflectance, `[3]` RGB in 0..1.
+    """
     if kind != "dark" and rng.random() < 0.08:
         return np.clip(skin * rng.uniform(0.8, 1.15), 0.05, 0.95)
     tables = {"surgical": SURGICAL, "n95": RESPIRATOR, "dark": DARK}
     table = tables.get(kind)
     if table is None:
         return _muted(rng)
-    colour = np.array(table[rng.integers(len(table))])
-    return np.clip(colour + rng.normal(0, 0.02, 3) + rng.normal(0, 0.03), 0.03, 0.96)
+    color = np.array(table[rng.integers(len(table))])
+    return np.clip(color + rng.normal(0, 0.02, 3) + rng.normal(0, 0.03), 0.03, 0.96)
 
 
 def _soft_noise(
     rng: np.random.Generator, shape: tuple[int, int], cells: tuple[int, int]
 ) -> Float32Array:
-    """Smooth noise of unit variance or so, with `cells` bumps down and across."""
+    """Draws smooth noise of about unit variance, with `cells` bumps down and across."""
     grid = rng.normal(0, 1, (max(2, cells[0]), max(2, cells[1]))).astype(np.float32)
     return np.asarray(
         cv2.resize(grid, (shape[1], shape[0]), interpolation=cv2.INTER_CUBIC), dtype=np.float32
@@ -54,15 +65,26 @@ def _soft_noise(
 
 
 def _stripes(x: Float32Array, period: float, duty: float, edge: float) -> Float32Array:
-    """Soft-edged stripes: 1 inside, 0 outside; `edge` is the blur in mean-face units."""
+    """Returns stripes, 1 inside and 0 outside; `edge` is their blur in mean-face units."""
     phase = np.abs((x / period) % 1.0 - 0.5) * 2
-    return np.clip((duty - phase) * period / (2 * edge) + 0.5, 0, 1)
+    cover: Float32Array = np.clip((duty - phase) * period / (2 * edge) + 0.5, 0, 1)
+    return cover
 
 
 def print_pattern(
     u: Float32Array, v: Float32Array, pixel: float, rng: np.random.Generator
 ) -> tuple[Float32Array, Float64Array] | None:
-    """A printed pattern: its coverage `[H, W]` in 0..1 and its colour, or None for plain cloth."""
+    """Draws a printed pattern.
+
+    Args:
+        u: Mean-face x of every pixel.
+        v: Mean-face y of every pixel.
+        pixel: Mean-face units per pixel.
+        rng: Source of randomness.
+
+    Returns:
+        Its coverage `[H, W]` in 0..1 and its reflectance `[3]`, or `None` for plain cloth.
+    """
     style = rng.choice(
         ["plain", "stripes", "check", "dots", "blotches"], p=[0.5, 0.12, 0.14, 0.1, 0.14]
     )
@@ -90,18 +112,30 @@ def print_pattern(
 
 
 def _folds(v: Float32Array, at: float, width: float) -> Float32Array:
-    """A pleat's height: rises slowly and falls off sharply at `at`."""
+    """Returns the height of a pleat, which rises slowly and falls off sharply at `at`."""
     d = (v - at) / width
-    return np.where(d < 0, np.exp(d), np.exp(-((d * 4) ** 2))).astype(np.float32)
+    height: Float32Array = np.where(d < 0, np.exp(d), np.exp(-((d * 4) ** 2))).astype(np.float32)
+    return height
 
 
 def relief(
     shape: MaskShape, u: Float32Array, v: Float32Array, pixel: float, rng: np.random.Generator
 ) -> Float32Array:
-    """Height of the cloth in mean-face units: form, pleats, seams, wrinkles, weave."""
+    """Draws the height of the cloth: form, pleats, seams, wrinkles, weave.
+
+    Args:
+        shape: The mask.
+        u: Mean-face x of every pixel.
+        v: Mean-face y of every pixel.
+        pixel: Mean-face units per pixel.
+        rng: Source of randomness.
+
+    Returns:
+        The height in mean-face units, float32 `[H, W]`.
+    """
     x = u - MIDDLE
     middle = (shape.top + min(shape.bottom, 230)) / 2
-    # The form under it: a dome, with the nose as a ridge at its top.
+    # The form under the cloth: a dome, with the nose as a ridge at its top.
     dome = rng.uniform(20, 30) * np.exp(-((x / 52) ** 2) - ((v - middle) / 62) ** 2)
     nose = rng.uniform(5, 9) * np.exp(-((x / 11) ** 2) - ((v - 140) / 18) ** 2)
     height = dome + nose
@@ -124,7 +158,7 @@ def relief(
     elif kind in ("cloth", "dark") and rng.random() < 0.6:
         height = height + rng.uniform(1, 5) * np.exp(-np.abs(x) / rng.uniform(1.5, 5))
     elif kind == "scarf":
-        # Stacked rolls round jaw and neck, each wavy and a little different.
+        # Stacked rolls around jaw and neck, each wavy and slightly different.
         pitch = rng.uniform(14, 34)
         wave = v + rng.uniform(0.001, 0.004) * x * x + 3 * _soft_noise(rng, v.shape, (3, 4))
         height = height * 0.6 + pitch * 0.22 * np.abs(np.sin(np.pi * (wave - shape.top) / pitch))
@@ -136,19 +170,20 @@ def relief(
         pitch = max(rng.uniform(1.6, 4.5), 2.2 * pixel)
         weave = np.sin(2 * np.pi * u / pitch) * np.sin(2 * np.pi * (v + 0.3 * u) / pitch)
         height = height + rng.uniform(0.02, 0.12) * pitch * weave
-    return height.astype(np.float32)
+    relief_map: Float32Array = height.astype(np.float32)
+    return relief_map
 
 
 def shade(
     height: Float32Array, pixel: float, light: tuple[float, float], rng: np.random.Generator
 ) -> Float32Array:
-    """Lambert shading of relief, about 1 on average.
+    """Returns the Lambert shading of a relief, `[H, W]`, about 1 on average.
 
     Args:
         height: In mean-face units.
         pixel: Mean-face units per pixel.
-        light: Sideways and downward component of the light's direction, about -1..1.
-        rng: Draws how strongly relief shows.
+        light: Rightward and downward component of the light's direction, about -1..1.
+        rng: Draws how strong the ambient light is.
     """
     gx = cv2.Sobel(height, cv2.CV_32F, 1, 0, ksize=3, scale=0.125 / pixel)
     gy = cv2.Sobel(height, cv2.CV_32F, 0, 1, ksize=3, scale=0.125 / pixel)
@@ -157,7 +192,10 @@ def shade(
     norm = np.sqrt(1 + gx * gx + gy * gy)
     direct = np.maximum(0.0, (lz - lx * gx - ly * gy) / norm) / np.sqrt(lz + lx * lx + ly * ly)
     ambient = rng.uniform(0.45, 0.75)
-    # Hollows see less of the sky.
+    # Hollows receive less ambient light.
     hollow = height - cv2.GaussianBlur(height, (0, 0), max(1.0, 4 / pixel))
     occlusion = np.clip(1 + 0.06 * hollow, 0.7, 1.1)
-    return ((ambient + (1 - ambient) * direct * 1.15) * occlusion).astype(np.float32)
+    shading: Float32Array = ((ambient + (1 - ambient) * direct * 1.15) * occlusion).astype(
+        np.float32
+    )
+    return shading

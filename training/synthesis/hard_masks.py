@@ -1,8 +1,8 @@
-"""Masks that are hard to find: wide, loose, askew, loudly printed, or oddly lit.
+"""Masks that are hard to segment: wide, loose, tilted, strongly printed, or unusually lit.
 
-Training draws a share of them (`Stage.hard_share`); evaluation draws none, so that its numbers stay
-comparable. They were made after what the segmenter missed on photos of really masked people.
-Coordinates are mean-face units (see `mask_shapes`).
+A fraction of the training masks are hard (`hard_share` of a training stage); evaluation has none,
+so that its numbers remain comparable. They imitate what the segmenter missed on photos of people
+who wear real masks. Coordinates are mean-face units (see `mask_shapes`).
 """
 
 from __future__ import annotations
@@ -12,18 +12,18 @@ from dataclasses import replace
 import cv2
 import numpy as np
 
-from unmask_sdk.core.arrays import Float32Array, Float64Array
+from unmask_sdk.core.arrays import Float32Array, Float64Array, UInt8Array
 
 from .mask_shapes import MIDDLE, MaskShape, mirror
 from .mesh import ear_axis, yaw_ratio
 from .trimmings import Layer
 
-# A turned head's mask stands off the face most here.
+# At large yaw a mask stands off the face most here.
 _FRONT = np.array([MIDDLE, 178.0])
 
 
 def _winged(kind: str, rng: np.random.Generator) -> MaskShape:
-    """One piece of cloth from ear to ear, as high at the ears as the wearer likes."""
+    """Draws one piece of cloth from ear to ear, of any height at the ears."""
     top = rng.uniform(115, 136)
     ear = rng.uniform(68, 86)
     ear_top = rng.uniform(110, 146)
@@ -46,20 +46,21 @@ def _winged(kind: str, rng: np.random.Generator) -> MaskShape:
 
 
 def harden_shape(shape: MaskShape, rng: np.random.Generator) -> MaskShape:
-    """Gives another cut to a mask, makes it wider and longer, and sets it askew."""
+    """Returns another cut of a mask: wider, longer, and tilted."""
     if shape.kind in ("cloth", "dark") and rng.random() < 0.5:
         shape = _winged(shape.kind, rng)
     left, right = rng.uniform(0.95, 1.3, 2) if rng.random() < 0.6 else (1.0, 1.0)
     longer = rng.uniform(0, 0.45) if rng.random() < 0.4 else 0.0
     angle = rng.normal(0, 0.06)
-    turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    rotation = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
     shift = rng.normal(0, 2.5, 2)
 
     def move(points: Float64Array) -> Float64Array:
         p = points - [MIDDLE, 170.0]
         p[:, 0] *= np.where(p[:, 0] < 0, left, right)
         p[:, 1] += longer * np.maximum(p[:, 1], 0)
-        return p @ turn + [MIDDLE, 170.0] + shift
+        moved: Float64Array = p @ rotation + [MIDDLE, 170.0] + shift
+        return moved
 
     return replace(
         shape, outline=move(shape.outline), straps=tuple(move(strap) for strap in shape.straps)
@@ -73,14 +74,17 @@ def stand_off(
     unit: float,
     rng: np.random.Generator,
 ) -> Float64Array:
-    """Pushes the front of a mask off a turned head, to the side that the head is turned to.
+    """Moves the front of a mask off a head with large yaw, to the side that it is turned to.
 
     Args:
         outline: `[K, 2]` in mean-face units.
-        pixels: The same points in the picture.
+        pixels: `[K, 2]`, the same points in pixels of the image.
         landmarks: `[468, 2]` mesh points in pixels.
         unit: Pixels per mean-face unit.
-        rng: Draws how far: up to 24 units on a profile.
+        rng: Draws the distance, up to 24 units on a profile.
+
+    Returns:
+        The moved points, `[K, 2]` in pixels.
     """
     front = np.exp(-(((outline - _FRONT) / 52.0) ** 2).sum(1))
     far = yaw_ratio(landmarks) * rng.uniform(0, 24) * unit
@@ -88,6 +92,7 @@ def stand_off(
 
 
 def _loud(rng: np.random.Generator) -> Float64Array:
+    """Draws any color."""
     return rng.uniform(0.03, 0.95, 3)
 
 
@@ -104,7 +109,7 @@ def _checkerboard(
 
 
 def _bands(u: Float32Array, v: Float32Array, pixel: float, rng: np.random.Generator) -> list[Layer]:
-    """The mask's upper part in another colour, its border straight or a wave."""
+    """Draws the mask's upper part in another color, with a straight or a wavy border."""
     border = rng.uniform(140, 190) + rng.uniform(0, 6) * np.sin(u / rng.uniform(4, 20))
     border = border + rng.uniform(-0.004, 0.004) * (u - MIDDLE) ** 2
     return [(np.clip((border - v) / max(pixel, 0.4) + 0.5, 0, 1).astype(np.float32), _loud(rng))]
@@ -113,10 +118,10 @@ def _bands(u: Float32Array, v: Float32Array, pixel: float, rng: np.random.Genera
 def _scattered(
     u: Float32Array, v: Float32Array, pixel: float, rng: np.random.Generator
 ) -> list[Layer]:
-    """Flowers, dots and strokes of a few colours."""
-    layers = []
+    """Draws flowers, dots and strokes of a few colors."""
+    layers: list[Layer] = []
     for _ in range(rng.integers(1, 4)):
-        canvas = np.zeros((200, 200), np.uint8)  # one per mean-face unit, 100..300 downwards
+        canvas = np.zeros((200, 200), np.uint8)  # one pixel per mean-face unit, y from 90
         size = rng.uniform(1.5, 9)
         strokes = rng.random() < 0.3
         for x, y in rng.uniform(0, 200, (int(rng.integers(8, 70)), 2)):
@@ -128,7 +133,8 @@ def _scattered(
                 turn = float(rng.uniform(0, 180))
                 cv2.ellipse(canvas, (int(x), int(y)), axes, turn, 0, 360, 255, -1, cv2.LINE_AA)
         seen = cv2.remap(canvas, u - np.float32(28), v - np.float32(90), cv2.INTER_LINEAR)
-        layers.append((seen.astype(np.float32) / 255, _loud(rng)))
+        cover: Float32Array = np.asarray(seen.astype(np.float32) / 255, np.float32)
+        layers.append((cover, _loud(rng)))
     return layers
 
 
@@ -138,34 +144,36 @@ PRINTS = (_checkerboard, _bands, _scattered)
 def loud_prints(
     u: Float32Array, v: Float32Array, pixel: float, rng: np.random.Generator
 ) -> list[Layer]:
-    """Draws a strong print, or none; arguments as of `trimmings.trimmings`."""
+    """Draws the layers of a strong print, or none; the arguments are those of `trimmings`."""
     if rng.random() < 0.55:
         return []
     return PRINTS[rng.integers(len(PRINTS))](u, v, pixel, rng)
 
 
-def hard_colour(
-    colour: Float64Array, skin: Float64Array, picture: Float32Array, rng: np.random.Generator
+def hard_color(
+    color: Float64Array, skin: Float64Array, image: UInt8Array, rng: np.random.Generator
 ) -> Float64Array:
-    """The cloth's colour: often the skin's own, or one from elsewhere in the picture.
+    """Draws the color of the cloth: often the skin's, or one from elsewhere in the image.
 
     Args:
-        colour: What it would be else, `[3]` in 0..1.
-        skin: The skin's, `[3]` in 0..1.
-        picture: `[H, W, 3]`, 0..255.
-        rng: Draws which.
+        color: The color of an ordinary mask, `[3]` in 0..1.
+        skin: The skin's color, `[3]` in 0..1.
+        image: uint8 `[H, W, 3]` RGB.
+        rng: Source of randomness.
     """
     draw = rng.random()
     if draw < 0.2:
-        return np.clip(skin * rng.uniform(0.75, 1.2) + rng.normal(0, 0.03, 3), 0.03, 0.97)
+        near_skin: Float64Array = skin * rng.uniform(0.75, 1.2) + rng.normal(0, 0.03, 3)
+        return np.clip(near_skin, 0.03, 0.97)
     if draw < 0.4:
-        y, x = (rng.integers(side) for side in picture.shape[:2])
-        return np.clip(picture[y, x] / 255.0, 0.03, 0.97)
-    return _loud(rng) if draw < 0.5 else colour
+        y, x = (rng.integers(side) for side in image.shape[:2])
+        elsewhere: Float64Array = np.clip(image[y, x] / 255.0, 0.03, 0.97)
+        return elsewhere
+    return _loud(rng) if draw < 0.5 else color
 
 
 def odd_light(u: Float32Array, v: Float32Array, rng: np.random.Generator) -> Float32Array:
-    """Over- or underexposed cloth, or a shadow's edge across it: a factor `[H, W]`."""
+    """Draws a factor `[H, W]` for over- or underexposed cloth, or for a shadow's edge across it."""
     light = np.ones_like(u)
     if rng.random() < 0.35:
         light = light * np.float32(rng.uniform(0.5, 1.9))
@@ -174,4 +182,5 @@ def odd_light(u: Float32Array, v: Float32Array, rng: np.random.Generator) -> Flo
         distance = (u - MIDDLE) * np.cos(angle) + (v - 175) * np.sin(angle) + rng.normal(0, 22)
         covered = 1 / (1 + np.exp(np.clip(-distance / rng.uniform(0.8, 8), -30, 30)))
         light = light * (1 - rng.uniform(0.25, 0.65) * covered)
-    return light.astype(np.float32)
+    factor: Float32Array = light.astype(np.float32)
+    return factor

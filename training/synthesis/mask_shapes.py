@@ -1,7 +1,7 @@
 """Outlines of the five mask types, drawn on the mean face.
 
 Coordinates are mean-face units (see `mesh`): x = 128 is the middle of the face, the bridge of the
-nose lies near y = 116, its tip near 145, the mouth near 174, the chin near 218, the edge of the
+nose is near y = 116, its tip near 145, the mouth near 174, the chin near 218, and the edges of the
 face near x = 62 and 194.
 """
 
@@ -19,7 +19,7 @@ MIDDLE = 128.0
 
 @dataclass(frozen=True)
 class MaskShape:
-    """Where one mask lies on the mean face.
+    """The shape of one mask on the mean face.
 
     Attributes:
         kind: One of `MASK_TYPES`.
@@ -39,7 +39,13 @@ class MaskShape:
 
 
 def smooth_curve(points: Float64Array, *, closed: bool, steps: int = 6) -> Float64Array:
-    """A Catmull-Rom curve through `[K, 2]` points."""
+    """Returns a Catmull-Rom curve through points.
+
+    Args:
+        points: `[K, 2]`.
+        closed: Whether the last point is connected to the first.
+        steps: Number of points of the curve for each of `points`.
+    """
     p = points if closed else np.concatenate([points[:1], points, points[-1:]])
     count = len(points) if closed else len(points) - 1
     t = np.linspace(0, 1, steps, endpoint=False)[:, None]
@@ -63,12 +69,18 @@ def smooth_curve(points: Float64Array, *, closed: bool, steps: int = 6) -> Float
 def mirror(
     half: list[tuple[float, float]], rng: np.random.Generator, jitter: float
 ) -> Float64Array:
-    """A closed outline from its right half, top middle to bottom middle, a little uneven."""
+    """Returns a closed outline, slightly irregular, from its right half.
+
+    Args:
+        half: Points (x from the middle, y) from the top middle to the bottom middle.
+        rng: Source of randomness.
+        jitter: Standard deviation of each point, in mean-face units.
+    """
     right = np.array(half)
     left = right[::-1][1:-1] * [-1.0, 1.0]
     points = np.concatenate([right, left])
     points = points + rng.normal(0, jitter, points.shape)
-    # The whole mask sits a little askew.
+    # The mask is slightly tilted.
     tilt = rng.normal(0, 0.02)
     points[:, 1] += tilt * points[:, 0]
     points[:, 0] += rng.normal(0, 1.2) + MIDDLE
@@ -76,7 +88,7 @@ def mirror(
 
 
 def _top_edge(rng: np.random.Generator, low: float, high: float) -> float:
-    """Height of the upper edge: mostly on the nose, at times below it, rarely on the chin."""
+    """Draws the height of the upper edge: mostly on the nose, at times at its tip or below it."""
     draw = rng.random()
     if draw < 0.12:
         return rng.uniform(152, 164)  # worn below the nose
@@ -88,7 +100,7 @@ def _top_edge(rng: np.random.Generator, low: float, high: float) -> float:
 def _loops(
     rng: np.random.Generator, upper: tuple[float, float], lower: tuple[float, float]
 ) -> tuple[Float64Array, ...]:
-    """Ear loops from the side corners; each side may be hidden by hair."""
+    """Draws ear loops from the side corners; each side may be hidden by hair."""
     straps = []
     for side in (-1, 1):
         if rng.random() < 0.25:
@@ -173,7 +185,7 @@ def _n95(rng: np.random.Generator) -> MaskShape:
     if rng.random() < 0.5:  # KN95: ear loops
         straps = _loops(rng, (side - 2, upper + 4), (side - 3, lower - 2))
         width = rng.uniform(1.6, 2.8)
-    else:  # N95: two straps round the head, above and below the ears
+    else:  # N95: two straps around the head, above and below the ears
         straps = tuple(
             smooth_curve(
                 np.array(
@@ -197,7 +209,7 @@ def _dark(rng: np.random.Generator) -> MaskShape:
         return MaskShape(
             "dark", shape.outline, shape.straps, shape.strap_width, shape.top, shape.bottom
         )
-    # Sponge masks: one piece that runs narrow to the ears.
+    # Sponge masks: one piece that gets narrow towards the ears.
     top = _top_edge(rng, 117, 133)
     ear_top = rng.uniform(128, 142)
     ear_bottom = ear_top + rng.uniform(14, 26)

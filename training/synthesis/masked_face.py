@@ -1,6 +1,8 @@
-"""Masked-Faces: puts a synthetic mask on a face picture (paper, section on the data set).
+"""Draws a synthetic mask on a face.
 
-Five types: surgical, cloth, N95/KN95, plain dark, and a scarf that also covers the neck.
+Source: Yang, *Face Mask Removal with Region-attentive Face Inpainting*, section on the data set.
+
+There are five types: surgical, cloth, N95/KN95, plain dark, and a scarf that also covers the neck.
 """
 
 from __future__ import annotations
@@ -14,23 +16,23 @@ import numpy.typing as npt
 from unmask_sdk.core.arrays import Float32Array, Float64Array, Int32Array, UInt8Array
 from unmask_sdk.errors import InvalidInputError
 
-from .fabrics import base_colour, print_pattern, relief, shade
-from .hard_masks import hard_colour, harden_shape, loud_prints, odd_light, stand_off
+from .fabrics import base_color, print_pattern, relief, shade
+from .hard_masks import hard_color, harden_shape, loud_prints, odd_light, stand_off
 from .lighting import Light, image_tint, measure_light, noise_level
 from .mask_shapes import MASK_TYPES, MaskShape, draw_shape
 from .mesh import EARS, NOSE_TIP, FaceMap, check_landmarks
-from .trimmings import strap_colour, trimmings
+from .trimmings import strap_color, trimmings
 
 _SHIFT = 4  # cv2 draws at 1/16 pixel
 
 
 @dataclass(frozen=True, eq=False)
 class MaskedFace:
-    """One synthetic pair's masked side.
+    """A face with a synthetic mask.
 
     Attributes:
-        image: uint8 `[H, W, 3]` RGB with the mask on.
-        mask: uint8 `[H, W]`, 0..255: how much of each pixel the mask covers.
+        image: uint8 `[H, W, 3]` RGB.
+        mask: uint8 `[H, W]`, how much of each pixel the mask covers.
         kind: One of `MASK_TYPES`.
     """
 
@@ -44,7 +46,7 @@ def _fixed(points: Float64Array) -> Int32Array:
 
 
 def _strap_sides(landmarks: Float64Array) -> tuple[bool, bool]:
-    """Whether the picture-left and picture-right ear are in sight (a turned head hides one)."""
+    """Returns whether the image-left and image-right ear are visible; large yaw hides one."""
     left, right = np.linalg.norm(landmarks[list(EARS)] - landmarks[NOSE_TIP], axis=1)
     return bool(left > 0.45 * right), bool(right > 0.45 * left)
 
@@ -56,7 +58,7 @@ def _coverage(
     landmarks: Float64Array,
     box: tuple[int, int, int, int],
 ) -> tuple[UInt8Array, UInt8Array]:
-    """Antialiased coverage of the body and of the straps inside `box`: two uint8 `[H, W]`."""
+    """Returns the antialiased coverage of body and straps inside `box`, uint8 `[H, W]` each."""
     x0, y0, x1, y1 = box
     body = np.zeros((y1 - y0, x1 - x0), np.uint8)
     straps = np.zeros_like(body)
@@ -65,12 +67,12 @@ def _coverage(
     width = max(1, round(shape.strap_width * face.pixels_per_unit))
     for strap in shape.straps:
         if (strap[0, 0] < 128 and left) or (strap[0, 0] >= 128 and right):
-            line = _fixed(face.to_picture(strap) - [x0, y0])
+            line = _fixed(face.to_image(strap) - [x0, y0])
             cv2.polylines(straps, [line], False, 255, width, cv2.LINE_AA, _SHIFT)
     return body, straps
 
 
-def _cloth_colour(
+def _cloth_color(
     shape: MaskShape,
     light: Light,
     u: Float32Array,
@@ -78,21 +80,21 @@ def _cloth_colour(
     inside: Float32Array,
     pixel: float,
     rng: np.random.Generator,
-    hard: tuple[Float32Array, np.random.Generator] | None,
+    hard: tuple[UInt8Array, np.random.Generator] | None,
 ) -> Float32Array:
-    """The lit cloth and what is on it, `[H, W, 3]` on the 0..255 scale.
+    """Draws the lit cloth and its trimmings, `[H, W, 3]` on the 0..255 scale.
 
-    `hard` is the picture and a generator of its own, for a mask that is hard to find.
+    For a mask that is hard to find, `hard` is the image and a separate generator.
     """
-    colour = base_colour(shape.kind, light.skin, rng)
+    color = base_color(shape.kind, light.skin, rng)
     if hard:
-        colour = hard_colour(colour, light.skin, *hard)
-    albedo = np.broadcast_to(colour, (*u.shape, 3)).astype(np.float32)
+        color = hard_color(color, light.skin, *hard)
+    albedo = np.broadcast_to(color, (*u.shape, 3)).astype(np.float32)
     if shape.kind in ("cloth", "scarf"):
         pattern = print_pattern(u, v, pixel, rng)
         if pattern is not None:
             cover, ink = pattern
-            albedo = albedo + cover[..., None] * (ink - colour).astype(np.float32)
+            albedo = albedo + cover[..., None] * (ink - color).astype(np.float32)
     loud = loud_prints(u, v, pixel, hard[1]) if hard else []
     for cover, ink in loud + trimmings(shape, u, v, inside, pixel, rng):
         albedo = albedo + cover[..., None] * (ink.astype(np.float32) - albedo)
@@ -102,10 +104,10 @@ def _cloth_colour(
     lit *= np.exp(light.across * (u - 128) / 70 + 0.5 * light.down * (v - 150) / 70)
     if hard:
         lit *= odd_light(u, v, hard[1])
-    # Light bounced off the surroundings tints the mask as it tints the skin.
-    grey = image_tint(light.skin)
+    # The light tints the mask as it tints the skin.
+    tint = image_tint(light.skin)
     strength = light.level * rng.uniform(0.85, 1.12)
-    return (albedo * (lit * strength * 255)[..., None] * grey).astype(np.float32)
+    return (albedo * (lit * strength * 255)[..., None] * tint).astype(np.float32)
 
 
 def synthesize(
@@ -116,20 +118,20 @@ def synthesize(
     seed: int = 0,
     hard: bool = False,
 ) -> MaskedFace:
-    """Puts a mask on the face of a picture.
+    """Draws a mask on the face of an image.
 
     Args:
         image: uint8 `[H, W, 3]` RGB.
         landmarks: `[468, 2]` MediaPipe mesh points (x, y) in pixels of `image`.
-        kind: One of `MASK_TYPES`; None draws one.
-        seed: Same arguments, same result.
-        hard: Whether to draw a mask that is hard to find, see `hard_masks`.
+        kind: One of `MASK_TYPES`; `None` draws one.
+        seed: Same arguments and seed, same result.
+        hard: Whether to draw a mask that is hard to find (see `hard_masks`).
 
     Returns:
-        The masked picture, the exact coverage, and the kind.
+        The masked image, the exact coverage, and the mask type.
 
     Raises:
-        InvalidInputError: If the picture or the kind is not valid.
+        InvalidInputError: If the image or the kind is not valid.
         DataError: If the landmarks are not 468 finite points.
     """
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
@@ -144,15 +146,15 @@ def synthesize(
     shape = draw_shape(kind, rng)
     face = FaceMap(points)
     height, width = image.shape[:2]
-    # A generator of its own: what is drawn on everyday masks does not depend on it.
+    # A separate generator: ordinary masks must not depend on it.
     hard_rng = np.random.default_rng((seed, 1)) if hard else None
     if hard_rng:
         shape = harden_shape(shape, hard_rng)
-    outline = face.to_picture(shape.outline)
+    outline = face.to_image(shape.outline)
     if hard_rng:
         outline = stand_off(shape.outline, outline, points, face.pixels_per_unit, hard_rng)
 
-    reach = np.concatenate([outline, *map(face.to_picture, shape.straps)])
+    reach = np.concatenate([outline, *map(face.to_image, shape.straps)])
     margin = 12 * face.pixels_per_unit + 3
     x0, y0 = np.clip(np.floor(reach.min(0) - margin), 0, [width, height]).astype(int)
     x1, y1 = np.clip(np.ceil(reach.max(0) + margin), 0, [width, height]).astype(int)
@@ -166,12 +168,13 @@ def synthesize(
     u, v = grid_u.astype(np.float32), grid_v.astype(np.float32)
     unit = face.pixels_per_unit
     light = measure_light(image, points)
-    inside = cv2.distanceTransform((body > 127).astype(np.uint8), cv2.DIST_L2, 3) / unit
-    cloth = _cloth_colour(
+    distance = cv2.distanceTransform((body > 127).astype(np.uint8), cv2.DIST_L2, 3) / unit
+    inside: Float32Array = np.asarray(distance, np.float32)
+    cloth = _cloth_color(
         shape, light, u, v, inside, 1 / unit, rng, (image, hard_rng) if hard_rng else None
     )
 
-    # The rim turns away from the light, or is a sewn border.
+    # The edge turns away from the light, or is sewn.
     rim = 1 - rng.uniform(0.05, 0.3) * np.exp(-inside / rng.uniform(0.8, 2.0))
     if kind in ("surgical", "cloth") and rng.random() < 0.6:
         seam = rng.uniform(3, 7)
@@ -179,20 +182,22 @@ def synthesize(
     cloth *= rim[..., None]
     strap_tone = rng.uniform(0.75, 1.05) if kind != "n95" else rng.uniform(0.5, 1.05)
     own = np.median(cloth[body > 127], 0) if (body > 127).any() else cloth.mean((0, 1))
-    bought = strap_colour(rng)
+    strap = strap_color(rng)
     cloth[straps > body] = (
-        own * strap_tone if bought is None else bought * 255 * light.level * image_tint(light.skin)
+        own * strap_tone if strap is None else strap * 255 * light.level * image_tint(light.skin)
     )
     cloth += rng.normal(0, noise_level(image, box) + 0.4, (*cloth.shape[:2], 1)).astype(np.float32)
 
     cover = np.maximum(body, straps).astype(np.float32) / 255
-    # Contact shadow: close and soft, a little below the cloth and away from the light.
+    # Contact shadow: close and soft, slightly below the cloth and away from the light.
     blur = max(0.6, rng.uniform(1.2, 3.5) * unit)
-    shift = np.float32([[1, 0, -4 * light.across * unit], [0, 1, rng.uniform(0, 2.5) * unit]])
+    shift = np.array(
+        [[1, 0, -4 * light.across * unit], [0, 1, rng.uniform(0, 2.5) * unit]], np.float32
+    )
     fallen = cv2.warpAffine(cover, shift, (cover.shape[1], cover.shape[0]))
     shadow = 1 - rng.uniform(0.08, 0.38) * cv2.GaussianBlur(fallen, (0, 0), blur)
-    # Cloth as soft as the picture: one light blur takes off the drawn look.
-    cloth = cv2.GaussianBlur(cloth, (0, 0), rng.uniform(0.35, 0.8))
+    # A light blur makes the cloth as soft as the image.
+    cloth = np.asarray(cv2.GaussianBlur(cloth, (0, 0), rng.uniform(0.35, 0.8)), np.float32)
 
     result = image.copy()
     patch = result[y0:y1, x0:x1].astype(np.float32) * shadow[..., None]

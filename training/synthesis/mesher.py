@@ -1,4 +1,4 @@
-"""Face meshes for a user's own pictures, by MediaPipe's face-landmark model run with LiteRT.
+"""Face meshes of a user's images, from MediaPipe's face-landmark model run with LiteRT.
 
 The model (468 points, Apache-2.0) is not part of this package. Get it with::
 
@@ -25,8 +25,8 @@ HOW_TO_GET = (
     "unzip -j mediapipe-0.10.21-*.whl mediapipe/modules/face_landmark/face_landmark.tflite"
 )
 INPUT = 192
-# The square that the model wants to see, in canonical-crop pixels: 1.5 times the face's box.
-CENTRE = (128.0, 140.0)
+# The square that the model expects, in pixels of the 256 px crop: 1.5 times the face's box.
+CENTER = (128.0, 140.0)
 SIDE = 234.0
 
 
@@ -38,7 +38,7 @@ class Mesher:
 
     Raises:
         MissingDependencyError: If LiteRT is not installed.
-        DataError: If the model file is missing or is another model.
+        DataError: If the model file is missing, damaged, or another model.
     """
 
     def __init__(self, model: Path) -> None:
@@ -69,18 +69,18 @@ class Mesher:
         self._output = sizes[POINTS * 3]
 
     def __call__(self, image: UInt8Array, eyes: Float64Array) -> Float64Array:
-        """Gives `[468, 2]` mesh points in pixels.
+        """Returns the mesh points of a face, float64 `[468, 2]` in pixels.
 
         Args:
             image: uint8 `[H, W, 3]` RGB.
-            eyes: `[2, 2]` eye centres, picture-left first; a few pixels' error does not matter,
-                since the crop is placed a second time by the first answer.
+            eyes: `[2, 2]` eye centers, image-left first. An error of a few pixels does not matter,
+                because the crop is aligned a second time by the first prediction.
         """
         for _ in range(2):
             matrix = crop_matrix(eyes)
             scale = INPUT / SIDE
             matrix = matrix * scale
-            matrix[:, 2] += INPUT / 2 - np.array(CENTRE) * scale
+            matrix[:, 2] += INPUT / 2 - np.array(CENTER) * scale
             crop = cv2.warpAffine(image, matrix, (INPUT, INPUT), flags=cv2.INTER_LINEAR)
             self._interpreter.set_tensor(self._input, crop[None].astype(np.float32) / 255)
             self._interpreter.invoke()

@@ -1,7 +1,7 @@
-"""What is sewn or printed on a mask beside its cloth: binding, valve, emblem.
+"""What is sewn or printed on a mask's cloth: binding, valve, emblem.
 
-Each is a layer: its coverage, float32 `[H, W]` in 0..1 over a rectangle of the picture, and its
-reflectance, `[3]` RGB in 0..1. They are drawn in mean-face coordinates and so bend with the face.
+Each is a layer: its coverage, float32 `[H, W]` in 0..1 over a rectangle of the image, and its
+reflectance, `[3]` RGB in 0..1. They are drawn in mean-face coordinates and so follow the face.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from .mask_shapes import MIDDLE, MaskShape
 
 Layer = tuple[Float32Array, Float64Array]
 
-# How often each is seen.
+# Probability of each, by type of mask.
 BINDING = {"surgical": 0.15, "cloth": 0.35, "n95": 0.1, "dark": 0.15, "scarf": 0.1}
 EMBLEM = {"surgical": 0.05, "cloth": 0.2, "n95": 0.12, "dark": 0.2, "scarf": 0.05}
 VALVE = {"n95": 0.35, "cloth": 0.08, "dark": 0.08}
@@ -25,48 +25,50 @@ VALVE = {"n95": 0.35, "cloth": 0.08, "dark": 0.08}
 _FINE = 4
 
 
-def _grey(rng: np.random.Generator) -> Float64Array:
-    """White, black or something between, as threads and plastics mostly are."""
+def _gray(rng: np.random.Generator) -> Float64Array:
+    """Draws white, black or a gray, as most threads and plastics are."""
     value = rng.choice([rng.uniform(0.04, 0.15), rng.uniform(0.75, 0.95), rng.uniform(0.2, 0.7)])
-    return np.clip(value + rng.normal(0, 0.02, 3), 0.02, 0.97)
+    gray: Float64Array = np.clip(value + rng.normal(0, 0.02, 3), 0.02, 0.97)
+    return gray
 
 
-def _any_colour(rng: np.random.Generator) -> Float64Array:
-    return _grey(rng) if rng.random() < 0.6 else rng.uniform(0.05, 0.9, 3)
+def _any_color(rng: np.random.Generator) -> Float64Array:
+    return _gray(rng) if rng.random() < 0.6 else rng.uniform(0.05, 0.9, 3)
 
 
 def _edge(distance: Float32Array, pixel: float) -> Float32Array:
-    """Coverage of what lies at positive distances (mean-face units), antialiased."""
-    return np.clip(distance / max(pixel, 0.4) + 0.5, 0, 1).astype(np.float32)
+    """Returns the antialiased coverage of where `distance` (mean-face units) is positive."""
+    cover: Float32Array = np.clip(distance / max(pixel, 0.4) + 0.5, 0, 1).astype(np.float32)
+    return cover
 
 
-def strap_colour(rng: np.random.Generator) -> Float64Array | None:
-    """A colour for straps that are not of the cloth's own; None for those that are."""
-    return _grey(rng) if rng.random() < 0.35 else None
+def strap_color(rng: np.random.Generator) -> Float64Array | None:
+    """Draws the color of the straps; `None` if they have the color of the cloth."""
+    return _gray(rng) if rng.random() < 0.35 else None
 
 
 def _binding(inside: Float32Array, pixel: float, rng: np.random.Generator) -> Layer:
-    """A border sewn round the edge; `inside` is the distance to the edge in mean-face units."""
-    return _edge(rng.uniform(1.2, 4.5) - inside, pixel), _any_colour(rng)
+    """Draws a border along the edge; `inside` is the distance to it in mean-face units."""
+    return _edge(rng.uniform(1.2, 4.5) - inside, pixel), _any_color(rng)
 
 
 def _valve(u: Float32Array, v: Float32Array, pixel: float, rng: np.random.Generator) -> list[Layer]:
-    """A round breathing valve: a plastic disc, its ring and its slits."""
+    """Draws a round exhalation valve: a plastic disc, its ring and its slits."""
     x = MIDDLE + rng.choice([-1, 1]) * rng.uniform(14, 30)
     y, radius = rng.uniform(168, 190), rng.uniform(7, 13)
     distance = np.hypot(u - x, v - y).astype(np.float32)
-    colour = _any_colour(rng)
+    color = _any_color(rng)
     ring = np.minimum(radius - distance, distance - 0.75 * radius)
     slits = np.minimum(0.2 * radius - np.abs((v - y) % (0.5 * radius)), 0.65 * radius - distance)
     return [
-        (_edge(radius - distance, pixel), colour),
-        (0.6 * _edge(ring, pixel), colour * 0.6),
-        (0.7 * _edge(slits, pixel), colour * 0.4),
+        (_edge(radius - distance, pixel), color),
+        (0.6 * _edge(ring, pixel), color * 0.6),
+        (0.7 * _edge(slits, pixel), color * 0.4),
     ]
 
 
 def _emblem(u: Float32Array, v: Float32Array, rng: np.random.Generator) -> Layer:
-    """A word, or an oval patch, printed somewhere on the front."""
+    """Draws a word or an oval patch somewhere on the front."""
     wide, high = rng.uniform(14, 44), rng.uniform(6, 16)
     canvas = np.zeros((round(high * _FINE), round(wide * _FINE)), np.uint8)
     if rng.random() < 0.7:
@@ -89,7 +91,7 @@ def _emblem(u: Float32Array, v: Float32Array, rng: np.random.Generator) -> Layer
         ((v - top) * _FINE).astype(np.float32),
         cv2.INTER_LINEAR,
     )
-    return seen.astype(np.float32) / 255 * np.float32(rng.uniform(0.6, 1)), _any_colour(rng)
+    return seen.astype(np.float32) / 255 * np.float32(rng.uniform(0.6, 1)), _any_color(rng)
 
 
 def trimmings(
@@ -100,7 +102,7 @@ def trimmings(
     pixel: float,
     rng: np.random.Generator,
 ) -> list[Layer]:
-    """Draws the layers of one mask, the lowest first.
+    """Draws the layers of one mask, from bottom to top.
 
     Args:
         shape: The mask.
@@ -108,7 +110,7 @@ def trimmings(
         v: Mean-face y of every pixel.
         inside: Distance to the mask's edge in mean-face units, 0 outside.
         pixel: Mean-face units per pixel.
-        rng: Draws what there is and how it looks.
+        rng: Source of randomness.
     """
     layers: list[Layer] = []
     if rng.random() < EMBLEM[shape.kind]:

@@ -134,7 +134,7 @@ def test_the_map_returns_to_where_it_started(astronaut):
     _, mesh = astronaut
     face = FaceMap(mesh)
     points = mean_face()
-    there_and_back = face.to_face(face.to_picture(points))
+    there_and_back = face.to_face(face.to_image(points))
     assert np.abs(there_and_back - points).max() < 1.5
     u, v = face.face_grid(190, 90, 200, 97)
     x, y = np.meshgrid(np.arange(190, 200), np.arange(90, 97))
