@@ -313,7 +313,7 @@ def test_reprs_are_short(painted_model, photo):
 
 def test_a_file_that_is_no_picture(painted_model, tmp_path):
     (tmp_path / "a.jpg").write_text("hello")
-    with pytest.raises(ImageReadError, match="not a picture"):
+    with pytest.raises(ImageReadError, match="not an image"):
         painted_model(tmp_path / "a.jpg")
 
 

@@ -1,1 +1,1 @@
-"""Reads and writes image files: pixels, color profiles, orientation, metadata."""
+"""Reads and writes image files: pixels, color profiles, orientation and metadata."""

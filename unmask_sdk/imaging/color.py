@@ -1,4 +1,4 @@
-"""From the ways in which a file may hold colours to 8-bit RGB and transparency."""
+"""Converts the color modes of image files to 8-bit RGB and transparency."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from PIL import Image, ImageCms
 from unmask_sdk.core.arrays import UInt8Array
 from unmask_sdk.errors import ImageReadError
 
-# Pixels that are taken from Pillow at once.
+# Pixels that are copied from Pillow in one piece.
 _BAND = 1 << 20
 
-# What a profile says of itself, for the Pillow modes that are converted by it.
+# Color space signature of the ICC profiles that fit each Pillow mode.
 _SPACES = {"L": b"GRAY", "CMYK": b"CMYK", "LAB": b"Lab "}
 
 
 def to_rgb(image: Image.Image) -> tuple[UInt8Array, UInt8Array | None, bytes | None]:
-    """Takes a loaded Pillow image apart.
+    """Converts a loaded Pillow image to RGB and transparency.
 
     Returns:
-        uint8 `[H, W, 3]` RGB; uint8 `[H, W]` transparency, 0 (clear) to 255, or None if the mode
-        has none; and the colour profile of the RGB values, None for sRGB.
+        uint8 `[H, W, 3]` RGB; uint8 `[H, W]` alpha, 0 (transparent) to 255, or `None` if the mode
+        has none; and the ICC profile of the RGB values, `None` for sRGB.
 
     Raises:
-        ImageReadError: If the pixels have 32 bits: nothing says what is black and what white.
+        ImageReadError: If the pixels have 32 bits: their values for black and white are unknown.
     """
     icc = image.info.get("icc_profile") or None
     image = _eight_bits(image)
@@ -47,23 +47,25 @@ def to_rgb(image: Image.Image) -> tuple[UInt8Array, UInt8Array | None, bytes | N
 
 
 def has_more_than_8_bits(image: Image.Image) -> bool:
-    """Says whether a picture holds more than 8 bits a channel.
+    """Returns whether an image has more than 8 bits per channel.
 
-    To be asked before it is loaded: Pillow reduces 16-bit colour by itself, and then forgets.
+    Call it before the image is loaded: Pillow reduces 16-bit color without a trace.
     """
     if image.mode.startswith("I"):
         return True
-    for decoder, *_, told in getattr(image, "tile", ()):
-        # PPM says how many steps there are, others how the values lie; BMP's "BGR;16" are 5 bits.
-        if told[-1] > 255 if decoder.startswith("ppm") else re.search(";16[BLN]", str(told)):
+    for decoder, *_, arguments in getattr(image, "tile", ()):
+        # The last argument is the largest value for PPM; others have the raw mode (in BMP, "BGR;16"
+        # means 5 bits per channel).
+        ppm = decoder.startswith("ppm")
+        if arguments[-1] > 255 if ppm else re.search(";16[BLN]", str(arguments)):
             return True
     return False
 
 
 def to_array(image: Image.Image) -> UInt8Array:
-    """Gives a Pillow image of 8-bit channels as an array of its own.
+    """Copies a Pillow image of 8-bit channels to a new array.
 
-    Band by band: `np.array` would hold the picture two times more in between.
+    It copies some rows at a time: `np.array` would need memory for two more copies of the image.
     """
     width, height = image.size
     shape = (height, width, len(image.getbands())) if len(image.getbands()) > 1 else (height, width)
@@ -76,18 +78,18 @@ def to_array(image: Image.Image) -> UInt8Array:
 
 
 def _eight_bits(image: Image.Image) -> Image.Image:
-    """Scales 16-bit grey to 8 bits; Pillow itself has done so with 16-bit colour."""
-    # Older Pillows open 16-bit PNG and PGM as 32-bit integers.
+    """Scales 16-bit gray to 8 bits; 16-bit color was reduced by Pillow itself."""
+    # Older versions of Pillow open 16-bit PNG and PGM as 32-bit integers.
     if image.mode.startswith("I;16") or (image.mode == "I" and image.format in ("PNG", "PPM")):
         wide = np.asarray(image).astype(np.uint16)
         return Image.fromarray(cv2.convertScaleAbs(wide, alpha=255 / 65535))
     if image.mode in ("I", "F"):
-        raise ImageReadError("32-bit pixels are not supported; save the picture with 8 or 16 bits")
+        raise ImageReadError("32-bit pixels are not supported; save the image with 8 or 16 bits")
     return image
 
 
 def _srgb(image: Image.Image, icc: bytes | None) -> Image.Image:
-    """Converts by the profile where there is one that fits, and by rule of thumb where not."""
+    """Converts by the image's ICC profile if it fits, otherwise by Pillow's formula."""
     target = ImageCms.createProfile("sRGB")
     try:
         if icc is not None and icc[16:20] == _SPACES[image.mode]:

@@ -1,7 +1,7 @@
-"""Pictures in: a file, bytes, a Pillow image or an array becomes a `Photo`.
+"""Reads images: a file, bytes, a Pillow image or an array becomes a `Photo`.
 
-A file is decoded whole or not at all. What a photo carries beside its colours (transparency,
-EXIF, XMP, colour profile) is kept for `encode.py` to write back.
+A file that is cut off is an error. What a photo has besides its colors (transparency, EXIF, XMP,
+color profile) is kept for `encode.py` to write back.
 """
 
 from __future__ import annotations
@@ -29,21 +29,21 @@ Channels = Literal["rgb", "bgr"]
 Buffer: TypeAlias = bytes | bytearray | memoryview
 Source: TypeAlias = str | os.PathLike[str] | Buffer | IO[bytes] | Image.Image | AnyArray
 
-# Pillow has readers that run other programs (EPS); a photo needs none of those.
+# Some of Pillow's readers run other programs (EPS); photos do not need them.
 FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF", "PPM")
 READABLE = "JPEG, PNG, WebP, TIFF, BMP, GIF or PPM"
 
-# Brands of the pictures that phones keep in the container of MP4, and how other videos begin.
+# Brands of the images that phones store in an MP4 container, and the first bytes of other videos.
 _PHONE = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1", b"avif", b"avis")
 _VIDEO = (b"\x1aE\xdf\xa3",)
 
-# How a TIFF begins.
+# The first bytes of a TIFF.
 _TIFF = (b"II*\0", b"MM\0*")
 
-# 12,000 x 12,000: what a picture may unfold to, whatever its sides.
+# 12,000 x 12,000: the largest decoded image, of any aspect ratio.
 MAX_PIXELS = 144_000_000
 
-# What Pillow raises on damaged files, from its own checks and from reading beyond what is there.
+# What Pillow raises on damaged files, by its checks or by reading beyond the end of the data.
 _DAMAGE = (
     OSError,
     SyntaxError,
@@ -59,18 +59,18 @@ _DAMAGE = (
     zlib.error,
 )
 
-# `warnings.catch_warnings` changes the whole process: one thread at a time.
+# `warnings.catch_warnings` changes the complete process, so only one thread at a time may use it.
 _OPENING = threading.Lock()
 
 
 @dataclass(frozen=True, eq=False)
 class Extras:
-    """What a photo carries beside its colours.
+    """What a photo has besides its colors.
 
     Attributes:
-        alpha: uint8 `[H, W]`, 0 (clear) to 255 (opaque); None if all of it is opaque.
-        exif: EXIF block with prefix, for a picture that stands upright.
-        icc: Colour profile of the RGB values; None means sRGB.
+        alpha: uint8 `[H, W]`, 0 (transparent) to 255 (opaque); `None` if all of it is opaque.
+        exif: EXIF block with prefix, for an upright image.
+        icc: ICC profile of the RGB values; `None` means sRGB.
         xmp: XMP packet as it was in the file.
     """
 
@@ -82,13 +82,14 @@ class Extras:
 
 @dataclass(frozen=True, eq=False)
 class Photo:
-    """A decoded picture, upright.
+    """A decoded image, upright.
 
     Attributes:
         pixels: uint8 `[H, W, 3]` RGB.
-        extras: What it carries beside.
-        owned: Whether nobody else holds `pixels`, so that they may be changed in place.
-        notes: What of the file's pixels was not kept.
+        extras: Transparency and metadata.
+        owned: Whether nobody else has a reference to `pixels`, so that they may be changed in
+            place.
+        notes: What of the file's pixels could not be kept.
     """
 
     pixels: UInt8Array
@@ -98,28 +99,28 @@ class Photo:
 
 
 def read_photo(source: Source, channels: Channels = "rgb") -> Photo:
-    """Takes a picture from wherever it is.
+    """Reads an image from any source.
 
-    Grey, palette and 16-bit pictures become 8-bit RGB; CMYK, Lab and grey pictures with a colour
-    profile are converted to sRGB by it. EXIF orientation is applied. Of a Pillow image the frame
-    that it stands at is taken; an animated or many-paged file is refused, because the other
+    Gray, palette and 16-bit images are converted to 8-bit RGB; CMYK, Lab and gray images with an
+    ICC profile are converted to sRGB by it. EXIF orientation is applied. The current frame of a
+    Pillow image is used; a file with an animation or several pages is refused, because the other
     frames would be lost.
 
     Args:
         source: Path; the bytes of a file (also as bytearray or memoryview); a file that is open
-            for reading bytes, or an object with such a `read`, which is read to its end and stays
-            open; Pillow image; or uint8 array `[H, W]`, `[H, W, 1]` (grey), `[H, W, 3]` or
-            `[H, W, 4]` (last channel transparency).
-        channels: Order of an array's colours, `rgb` or `bgr` (as OpenCV has them). Files and
-            Pillow images know their own.
+            for reading bytes, or an object with such a `read` method, which is read to its end and
+            stays open; Pillow image; or uint8 array `[H, W]`, `[H, W, 1]` (gray), `[H, W, 3]` or
+            `[H, W, 4]` (the last channel is alpha).
+        channels: Order of an array's channels, `rgb` or `bgr` (as in OpenCV). Not used for files
+            and Pillow images, whose order is known.
 
     Returns:
-        The photo. `pixels` may be `source` itself, if that was an RGB array.
+        The photo. Its `pixels` may be `source` itself, if that is an RGB array.
 
     Raises:
-        ImageReadError: If a file is missing, not a picture, damaged, cut off, animated, empty,
-            or of more than `MAX_PIXELS` pixels.
-        InvalidInputError: If `source` is no such thing, or an array of another type or shape.
+        ImageReadError: If a file is missing, not an image, damaged, cut off, animated, empty, or
+            of more than `MAX_PIXELS` pixels.
+        InvalidInputError: If `source` is of another type, or an array of another dtype or shape.
     """
     check_channels(channels)
     if isinstance(source, np.ndarray):
@@ -141,23 +142,23 @@ def read_photo(source: Source, channels: Channels = "rgb") -> Photo:
 
 
 def check_channels(channels: Channels) -> None:
-    """Refuses what is no order of colours, with `InvalidInputError`."""
+    """Raises `InvalidInputError` if `channels` is neither `rgb` nor `bgr`."""
     if channels not in ("rgb", "bgr"):
         raise InvalidInputError(f"channels must be 'rgb' or 'bgr', got {channels!r}")
 
 
 def stored_format(source: str | os.PathLike[str] | bytes) -> str:
-    """Gives Pillow's name for the format of a file, or its content, that `read` has read."""
+    """Returns Pillow's name for the format of a file, or its content, that can be read."""
     opened = io.BytesIO(source) if isinstance(source, bytes) else open(source, "rb")  # noqa: SIM115
     with opened as file, _opened(file) as image:
-        # MPO is JPEG with a second, auxiliary picture behind it.
+        # MPO is JPEG followed by a second, auxiliary image.
         return "JPEG" if image.format == "MPO" else str(image.format)
 
 
 def is_stripped(path: str | os.PathLike[str]) -> bool:
-    """Says whether a file holds no EXIF, and no XMP but the notice that a region was generated.
+    """Returns whether a file has no EXIF, and no XMP except the notice of a generated region.
 
-    One that cannot be read is said not to.
+    Returns false for a file that cannot be read.
     """
     try:
         with open(path, "rb") as file, _opened(file) as image:
@@ -168,7 +169,7 @@ def is_stripped(path: str | os.PathLike[str]) -> bool:
 
 
 def _from_array(array: AnyArray, channels: Channels) -> Photo:
-    # A matrix, or another array of its own mind, becomes a plain one.
+    # `np.matrix` and other subclasses become a plain array.
     array = np.asarray(array)
     shape = list(array.shape)
     if array.dtype != np.uint8:
@@ -205,7 +206,7 @@ def _from_stream(stream: IO[bytes]) -> Photo:
         raise ImageReadError(f"the open file cannot be read: {_line(error)}") from error
     if not isinstance(content, bytes):
         raise InvalidInputError(
-            f"the open file gives {type(content).__name__}, not bytes; open it with mode 'rb'"
+            f"the open file returns {type(content).__name__}, not bytes; open it with mode 'rb'"
         )
     return _from_bytes(content, "the open file's bytes")
 
@@ -214,8 +215,8 @@ def _from_file(name: str) -> Photo:
     try:
         status = os.stat(name)
         if stat.S_ISDIR(status.st_mode):
-            raise ImageReadError(f"{name} is a folder, not a picture")
-        # Opening a pipe would wait for ever.
+            raise ImageReadError(f"{name} is a folder, not an image")
+        # Opening a pipe could wait forever.
         if not stat.S_ISREG(status.st_mode):
             raise ImageReadError(f"{name} is not a regular file")
         if status.st_size == 0:
@@ -224,11 +225,11 @@ def _from_file(name: str) -> Photo:
     except FileNotFoundError:
         if "://" in name:
             raise ImageReadError(
-                f"{name} is a URL, which is not opened; download it, and give its path or bytes"
+                f"{name} is a URL, which is not supported; download it, and pass its path or bytes"
             ) from None
         if not name:
             raise ImageReadError("the path of the image is empty") from None
-        home = "; write the home folder out, ~ is known to shells alone" if name[0] == "~" else ""
+        home = "; write out the home folder, only shells expand ~" if name[0] == "~" else ""
         raise ImageReadError(f"{name} does not exist{home}") from None
     except OSError as error:
         raise ImageReadError(f"{name} cannot be read: {error.strerror}") from error
@@ -241,7 +242,7 @@ def _from_file(name: str) -> Photo:
 def _decode(file: IO[bytes], name: str) -> Photo:
     try:
         image = _opened(file)
-        # A phone's JPEG may hold a second, auxiliary picture (MPO): that is no animation.
+        # A phone's JPEG may have a second, auxiliary image (MPO), which is not an animation.
         frames = 1 if image.format == "MPO" else getattr(image, "n_frames", 1)
     except UnidentifiedImageError:
         raise ImageReadError(f"{name} is {_unknown(file)}") from None
@@ -252,14 +253,14 @@ def _decode(file: IO[bytes], name: str) -> Photo:
     with image:
         if frames > 1:
             raise ImageReadError(
-                f"{name} holds {frames} pictures (an animation or pages); save one of them alone"
+                f"{name} has {frames} images (an animation or pages); save one of them as a file"
             )
         return _from_pillow(image, name)
 
 
 def _opened(file: IO[bytes]) -> Image.Image:
     with _OPENING, warnings.catch_warnings():
-        # Pillow warns from 89 million pixels up; the limit here is our own.
+        # Pillow warns from 89 million pixels on; we have our own limit.
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)
         return Image.open(file, formats=FORMATS)
 
@@ -271,7 +272,7 @@ def _from_pillow(image: Image.Image, name: str) -> Photo:
     if width * height > MAX_PIXELS:
         raise ImageReadError(f"{name} is {width}x{height}: that is {_too_many()}")
     try:
-        notes = ("16 bits a channel became 8",) if has_more_than_8_bits(image) else ()
+        notes = ("16 bits per channel were reduced to 8",) if has_more_than_8_bits(image) else ()
         image.load()
         pixels, alpha, icc = to_rgb(image)
     except ImageReadError as error:
@@ -283,7 +284,7 @@ def _from_pillow(image: Image.Image, name: str) -> Photo:
     try:
         tags = image.getexif()
         (quarters, mirrored), block = exif.orientation(tags), exif.upright_exif(image, tags)
-    except _DAMAGE:  # Damaged metadata is no reason to refuse a sound picture.
+    except _DAMAGE:  # Damaged metadata is no reason to refuse an intact image.
         (quarters, mirrored), block = (0, False), None
     if alpha is not None:
         alpha = None if alpha.min() == 255 else _turn(alpha, quarters, mirrored)
@@ -301,17 +302,16 @@ def _unknown(file: IO[bytes]) -> str:
     head = file.read(12)
     if head[4:8] == b"ftyp" and head[8:12] in _PHONE:
         return (
-            "an HEIC or AVIF file, which is not read; convert it to JPEG or PNG, or open it with "
-            "Pillow (pillow-heif) and give the Pillow image"
+            "an HEIC or AVIF file, which is not supported; convert it to JPEG or PNG, or open it "
+            "with Pillow (pillow-heif) and pass the Pillow image"
         )
     if head[4:8] == b"ftyp" or head[:4] in _VIDEO:
-        return "a video; take its masks off with `unmask video` or model.video(IN, OUT)"
+        return "a video; remove its masks with `unmask video` or model.video(IN, OUT)"
     if head[:4] in _TIFF:
         return (
-            "a TIFF of a kind that cannot be read, such as with 32 bits a channel; save it with 8 "
-            "or 16"
+            "a TIFF that is not supported, such as with 32 bits per channel; save it with 8 or 16"
         )
-    return f"not a picture that can be read: it must be {READABLE}"
+    return f"not an image that can be read: it must be {READABLE}"
 
 
 def _too_many() -> str:

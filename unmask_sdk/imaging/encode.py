@@ -1,4 +1,4 @@
-"""Pictures out: a file is written whole or not at all."""
+"""Writes images; a file is complete, or as it was before."""
 
 from __future__ import annotations
 
@@ -39,17 +39,17 @@ _REFUSALS = (
 
 @dataclass(frozen=True)
 class OutputFormat:
-    """What is known of a format that can be written.
+    """An image format that can be written.
 
     Attributes:
         name: Pillow's name.
-        alpha: Whether it holds transparency. Where it does not, the picture is laid on white.
-        metadata: Whether it holds EXIF, XMP and a colour profile.
-        lossy: Whether it has a quality.
-        max_side: Longest side that it can hold, in pixels.
-        options: For Pillow.
-        max_exif: Longest EXIF block that it can hold, in bytes.
-        max_xmp: Longest XMP packet that it can hold, in bytes.
+        alpha: Whether it supports transparency. If not, the image is composited on white.
+        metadata: Whether it supports EXIF, XMP and a color profile.
+        lossy: Whether it has a quality setting.
+        max_side: Longest possible side, in pixels.
+        options: Options for Pillow.
+        max_exif: Longest possible EXIF block, in bytes.
+        max_xmp: Longest possible XMP packet, in bytes.
     """
 
     name: str
@@ -65,7 +65,7 @@ class OutputFormat:
 _JPEG = OutputFormat(
     "JPEG", False, True, True, 65_500, {"subsampling": "4:4:4"}, 65_533, xmp.MAX_SEGMENT
 )
-# Not compressed: Pillow's own writer knows EXIF's inner directories, libtiff's does not.
+# Not compressed: Pillow's own writer supports EXIF's inner directories, libtiff's does not.
 _TIFF = OutputFormat("TIFF", True, True, False, 2**31 - 1, {})
 
 # By the file name's extension, in lower case.
@@ -73,7 +73,7 @@ OUTPUT_FORMATS: Mapping[str, OutputFormat] = {
     ".jpg": _JPEG,
     ".jpeg": _JPEG,
     ".png": OutputFormat("PNG", True, True, False, 2**31 - 1, {}),
-    # `exact` keeps the colours beneath what is clear.
+    # `exact` keeps the colors of transparent pixels.
     ".webp": OutputFormat("WEBP", True, True, True, 16_383, {"exact": True}),
     ".tif": _TIFF,
     ".tiff": _TIFF,
@@ -82,10 +82,10 @@ OUTPUT_FORMATS: Mapping[str, OutputFormat] = {
 
 
 def output_format(path: str | os.PathLike[str]) -> OutputFormat:
-    """Gives the format that a file name asks for.
+    """Returns the format for the extension of a file name.
 
     Raises:
-        ImageWriteError: If the name has none of the extensions of `OUTPUTS`.
+        ImageWriteError: If the name has none of the extensions of `OUTPUT_FORMATS`.
     """
     suffix = Path(path).suffix
     try:
@@ -93,7 +93,7 @@ def output_format(path: str | os.PathLike[str]) -> OutputFormat:
     except KeyError:
         found = f"the extension {suffix!r}" if suffix else "no extension"
         raise ImageWriteError(
-            f"{os.fspath(path)} has {found}; pictures can be written as {', '.join(OUTPUT_FORMATS)}"
+            f"{os.fspath(path)} has {found}; images can be written as {', '.join(OUTPUT_FORMATS)}"
         ) from None
 
 
@@ -106,25 +106,25 @@ def write_image(
     generated: bool = False,
     strip: bool = False,
 ) -> None:
-    """Writes a picture in the format of its name's extension.
+    """Writes an image in the format of its name's extension.
 
-    Transparency, EXIF, XMP and colour profile are written where the format can hold them. JPEG
-    and BMP cannot hold transparency: the picture is laid on white. A file of that name is replaced
-    only once the new one is complete.
+    Transparency, EXIF, XMP and color profile are written if the format supports them. JPEG and BMP
+    do not support transparency: the image is composited on white. An existing file is replaced
+    only when the new one is complete.
 
     Args:
-        path: File to write; its folder must be there.
+        path: File to write; its folder must exist.
         pixels: uint8 `[H, W, 3]` RGB.
-        extras: What to write beside the colours.
+        extras: Transparency and metadata.
         quality: 1 to 100, for JPEG (always 4:4:4) and WebP.
-        generated: Whether a region was generated: the file then says so in its XMP (BMP has none).
-        strip: Leaves out EXIF and XMP of the photo; transparency, colour profile and the notice
+        generated: Whether a region was generated; this is then noted in the XMP (BMP has none).
+        strip: Leaves out EXIF and XMP of the photo; transparency, color profile and the notice
             that a region was generated stay.
 
     Raises:
-        ImageWriteError: If the extension is not one of `OUTPUTS`, the format cannot hold a
-            picture of this size, or the file cannot be written.
-        InvalidInputError: If `quality` is no whole number, or out of range.
+        ImageWriteError: If the extension is not one of `OUTPUT_FORMATS`, the format does not
+            support an image of this size, or the file cannot be written.
+        InvalidInputError: If `quality` is not an integer, or out of range.
     """
     form = output_format(path)
     _check(Path(path))
@@ -141,21 +141,26 @@ def encode_image(
     generated: bool = False,
     strip: bool = False,
 ) -> bytes:
-    """Gives the content of the file that `write` would write.
+    """Returns the content of the file that `write_image` would write.
 
     Args:
-        format: An extension of `OUTPUTS`, such as `png`; the others as for `write`.
+        format: An extension of `OUTPUT_FORMATS`, such as `png`, with or without the dot.
+        pixels: As for `write_image`.
+        extras: As for `write_image`.
+        quality: As for `write_image`.
+        generated: As for `write_image`.
+        strip: As for `write_image`.
 
     Raises:
-        ImageWriteError: If there is no such format, or it cannot hold a picture of this size.
-        InvalidInputError: If `quality` is no whole number, or out of range.
+        ImageWriteError: If there is no such format, or it does not support an image of this size.
+        InvalidInputError: If `quality` is not an integer, or out of range.
     """
     form = OUTPUT_FORMATS.get(f".{str(format).removeprefix('.')}".lower())
     if form is None:
         names = ", ".join(suffix[1:] for suffix in OUTPUT_FORMATS)
-        raise ImageWriteError(f"there is no format {format!r}; pictures can be written as {names}")
+        raise ImageWriteError(f"there is no format {format!r}; images can be written as {names}")
     file = io.BytesIO()
-    _encoder("the picture", form, pixels, extras, quality, generated, strip)(file)
+    _encoder("the image", form, pixels, extras, quality, generated, strip)(file)
     return file.getvalue()
 
 
@@ -168,20 +173,20 @@ def _encoder(
     generated: bool,
     strip: bool,
 ) -> Callable[[BinaryIO], None]:
-    """Gives what writes a picture into an open file; `name` is for its errors."""
+    """Returns a function that writes an image to an open file; `name` is for error messages."""
     check_integer("quality", quality, 1, 100)
     extras = extras or Extras()
     height, width = pixels.shape[:2]
     if max(height, width) > form.max_side:
         raise ImageWriteError(
-            f"{name}: {form.name} holds at most {form.max_side} pixels a side, "
-            f"this picture is {width}x{height}; write a PNG"
+            f"{name}: {form.name} can have at most {form.max_side} pixels per side, "
+            f"this image is {width}x{height}; write a PNG"
         )
     if strip:
         extras = replace(extras, exif=None, xmp=None)
     options = dict(form.options)
     if form.lossy:
-        options["quality"] = int(quality)  # Pillow knows no other kind.
+        options["quality"] = int(quality)  # Pillow accepts no other integer type.
     if form.metadata:
         options |= _metadata(extras, form, generated)
     image = _layers(pixels, extras.alpha, form.alpha)
@@ -196,9 +201,9 @@ def _encoder(
 
 
 def copy_image(source: str | os.PathLike[str] | bytes, path: str | os.PathLike[str]) -> None:
-    """Copies a picture's file, or its content, byte for byte.
+    """Copies an image file, or its content, byte for byte.
 
-    A file of that name is replaced as by `write`.
+    An existing file is replaced as by `write_image`.
 
     Raises:
         ImageReadError: If `source` cannot be read.
@@ -213,7 +218,7 @@ def copy_image(source: str | os.PathLike[str] | bytes, path: str | os.PathLike[s
 
 
 def _metadata(extras: Extras, form: OutputFormat, generated: bool) -> dict[str, Any]:
-    """Gives Pillow's options for what of the metadata the format can hold."""
+    """Returns Pillow's options for the metadata that the format supports."""
     packet = xmp.build_packet(extras.xmp, generated=generated)
     if packet is not None and len(packet) > form.max_xmp:
         packet = xmp.build_packet(None, generated=generated)
@@ -236,7 +241,7 @@ def _png_text(packet: bytes) -> dict[str, Any]:
     return {"pnginfo": text}
 
 
-# How Pillow, from its oldest version on, is told to write a packet.
+# Options with which all supported versions of Pillow write an XMP packet.
 _XMP: Mapping[str, Callable[[bytes], dict[str, Any]]] = {
     "JPEG": lambda packet: {"extra": xmp.jpeg_segment(packet)},
     "PNG": _png_text,
@@ -250,7 +255,7 @@ def _tiff_tags(block: bytes | None, packet: bytes | None) -> bytes | None:
         if block is not None:
             tags.load(block)
         return exif.descriptive_tags(tags, packet)
-    except (OSError, *_REFUSALS):  # Damaged metadata is no reason to refuse a sound picture.
+    except (OSError, *_REFUSALS):  # Damaged metadata is no reason to refuse an intact image.
         return exif.descriptive_tags(Image.Exif(), packet)
 
 
@@ -278,4 +283,6 @@ def _replace(path: Path, content: bytes | Callable[[BinaryIO], object]) -> None:
         reason = error.strerror or " ".join(str(error).split())
         raise ImageWriteError(f"cannot write {path}: {reason}") from error
     except ValueError as error:
-        raise ImageWriteError(f"cannot write {str(path)!r}, it is no path: {error}") from error
+        raise ImageWriteError(
+            f"cannot write {str(path)!r}, it is not a valid path: {error}"
+        ) from error

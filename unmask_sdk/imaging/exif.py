@@ -1,4 +1,4 @@
-"""EXIF: how a picture is turned, and the block that goes into the file written."""
+"""EXIF: orientation of an image, and the block that is written to the new file."""
 
 from __future__ import annotations
 
@@ -10,19 +10,20 @@ from PIL import ExifTags, Image
 
 PREFIX = b"Exif\x00\x00"
 
-# In a TIFF, XMP is a tag.
+# The TIFF tag of XMP.
 XMP = 700
 
 _ENTRY = 12
-# How TIFF's kinds of whole numbers are packed. UNDEFINED (7) is bytes, as BYTE is.
-_WHOLE = {1: "B", 3: "H", 4: "I", 6: "b", 7: "B", 8: "h", 9: "i"}
-# Where a thumbnail lies, and how long its pieces are: as one JPEG, or as strips.
+# `struct` formats of TIFF's integer types. UNDEFINED (7) is bytes, like BYTE.
+_INTEGERS = {1: "B", 3: "H", 4: "I", 6: "b", 7: "B", 8: "h", 9: "i"}
+# Tags of the offset and length of a thumbnail, as one JPEG or as strips.
 _THUMBNAILS = (
     (ExifTags.Base.JpegIFOffset, ExifTags.Base.JpegIFByteCount),
     (ExifTags.Base.StripOffsets, ExifTags.Base.StripByteCounts),
 )
 
-# Orientation to how often the array is turned left by 90 degrees, and whether it is mirrored then.
+# By orientation: the number of rotations of the array to the left by 90 degrees, and whether it is
+# mirrored afterwards.
 _TURNS = {
     2: (0, True),
     3: (2, False),
@@ -33,7 +34,7 @@ _TURNS = {
     8: (1, False),
 }
 
-# A TIFF's own tags hold both how it is stored and what it shows; these are the latter.
+# The tags of a TIFF describe both its storage and its content; these are the latter.
 _DESCRIPTIONS = (
     ExifTags.Base.ImageDescription,
     ExifTags.Base.Make,
@@ -45,12 +46,12 @@ _DESCRIPTIONS = (
 )
 _GROUPS = (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo)
 
-# Kind, number of values, and place of each entry of a directory, by tag.
+# Type, number of values and offset of each entry of a directory, by tag.
 _Entries: TypeAlias = dict[int, list[tuple[int, int, int]]]
 
 
 def orientation(tags: Image.Exif) -> tuple[int, bool]:
-    """Says how to turn an array upright: times `np.rot90`, then whether `np.fliplr`."""
+    """Returns how to turn an array upright: the number of `np.rot90`, then whether `np.fliplr`."""
     value = tags.get(ExifTags.Base.Orientation, 1)
     if isinstance(value, bytes) and len(value) == 1:
         value = value[0]
@@ -58,7 +59,7 @@ def orientation(tags: Image.Exif) -> tuple[int, bool]:
 
 
 def upright_exif(image: Image.Image, tags: Image.Exif) -> bytes | None:
-    """Gives the EXIF block to write for a picture that was turned upright; None if it has none."""
+    """Returns the EXIF block to write for an image turned upright; `None` if it has none."""
     raw = image.info.get("exif")
     if isinstance(raw, bytes):
         return reset_exif(raw)
@@ -66,10 +67,10 @@ def upright_exif(image: Image.Image, tags: Image.Exif) -> bytes | None:
 
 
 def descriptive_tags(tags: Image.Exif, xmp: bytes | None = None) -> bytes | None:
-    """Gives a block of what describes the picture, and nothing of how its file was stored.
+    """Returns an EXIF block with the tags that describe the content, and the XMP packet.
 
-    A TIFF file keeps both in one directory, so that storage tags from another file would spoil
-    it; an XMP packet lies there too.
+    A TIFF file has tags of storage and of content in one directory, and storage tags from another
+    file would make it invalid. The XMP packet of a TIFF is a tag, too.
     """
     kept = Image.Exif()
     if xmp is not None:
@@ -86,17 +87,16 @@ def descriptive_tags(tags: Image.Exif, xmp: bytes | None = None) -> bytes | None
 
 
 def reset_exif(exif: bytes) -> bytes | None:
-    """Says that the picture stands upright, and wipes the thumbnail out.
+    """Sets the orientation to upright, and erases the thumbnail.
 
-    The thumbnail would show the picture as it was, mask and all. Everything else stays byte for
-    byte where it is: writing a block anew would break the makers' notes, whose offsets are
-    absolute.
+    The thumbnail would show the original image with the mask. Everything else stays byte for byte
+    where it is: a newly written block would break the maker notes, whose offsets are absolute.
 
     Args:
         exif: EXIF block, with or without the prefix that it has in a JPEG file.
 
     Returns:
-        The block with that prefix; None if the block cannot be understood.
+        The block with that prefix; `None` if the block is not valid.
     """
     body = bytearray(exif.removeprefix(PREFIX))
     order = {b"II": "<", b"MM": ">"}.get(bytes(body[:2]))
@@ -106,13 +106,13 @@ def reset_exif(exif: bytes) -> bytes | None:
         (start,) = struct.unpack_from(order + "I", body, 4)
         entries, end = _directory(body, order, start)
         for kind, count, entry in entries.get(ExifTags.Base.Orientation, ()):
-            if kind in _WHOLE and count == 1:
-                struct.pack_into(order + _WHOLE[kind], body, entry + 8, 1)
+            if kind in _INTEGERS and count == 1:
+                struct.pack_into(order + _INTEGERS[kind], body, entry + 8, 1)
         (thumbnail,) = struct.unpack_from(order + "I", body, end)
         struct.pack_into(order + "I", body, end, 0)
     except struct.error:
         return None
-    # Where there is none, or what is told of it is damaged, nothing shows one either.
+    # If there is no thumbnail, or its tags are damaged, nothing shows one either.
     with contextlib.suppress(struct.error):
         if thumbnail:
             _wipe(body, order, thumbnail)
@@ -120,7 +120,7 @@ def reset_exif(exif: bytes) -> bytes | None:
 
 
 def _directory(body: bytearray, order: str, start: int) -> tuple[_Entries, int]:
-    """Gives the entries of a directory, and the place where they end."""
+    """Returns the entries of a directory, and the offset of their end."""
     (count,) = struct.unpack_from(order + "H", body, start)
     end = start + 2 + count * _ENTRY
     entries: _Entries = {}
@@ -131,7 +131,7 @@ def _directory(body: bytearray, order: str, start: int) -> tuple[_Entries, int]:
 
 
 def _wipe(body: bytearray, order: str, start: int) -> None:
-    """Puts zeros where the pictures of a directory lie."""
+    """Overwrites the images of a directory with zeros."""
     entries, _ = _directory(body, order, start)
     for where, how_long in _THUMBNAILS:
         places, lengths = (_numbers(body, order, entries.get(tag, [])) for tag in (where, how_long))
@@ -141,10 +141,10 @@ def _wipe(body: bytearray, order: str, start: int) -> None:
 
 
 def _numbers(body: bytearray, order: str, found: list[tuple[int, int, int]]) -> list[int]:
-    """Reads the whole numbers of a tag: they lie in its entry, or where that says."""
+    """Reads the integers of a tag, which are in its entry or at the offset that it has."""
     numbers: list[int] = []
     for kind, count, entry in found:
-        form = _WHOLE.get(kind)
+        form = _INTEGERS.get(kind)
         if form is None or count > len(body):
             continue
         form = f"{order}{count}{form}"

@@ -1,8 +1,8 @@
-"""XMP: what goes with a picture into the file written, and the notice that part is generated.
+"""XMP: the packet that is written to the new file, with the notice of a generated region.
 
-A file whose masks were taken off says so in the words of the IPTC: its `DigitalSourceType` is
-"edited using generative AI". Whatever else the photo's own XMP says stays, except what is no
-longer true of the picture.
+A file whose masks were removed is marked as the IPTC specifies: its `DigitalSourceType` is
+"edited using generative AI". All other properties of the photo's XMP are kept, except those that
+are no longer true.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ from PIL import Image
 RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
 IPTC = "http://iptc.org/std/Iptc4xmpExt/2008-02-29/"
 SOURCE_TYPES = "http://cv.iptc.org/newscodes/digitalsourcetype/"
-# The photo is one that was taken, with a region that a trained network made up.
+# A photo that was taken, with a region that a trained network generated.
 GENERATED = SOURCE_TYPES + "compositeWithTrainedAlgorithmicMedia"
-# A picture that was made up as a whole stays one.
+# An image that was generated completely; this value is kept.
 _STRONGER = SOURCE_TYPES + "trainedAlgorithmicMedia"
 
-# Longer or deeper packets are not read: they are no descriptions, and cost memory and time.
+# Longer or deeper packets are not read: they are not descriptions, and cost memory and time.
 MAX_BYTES = 1 << 20
 MAX_DEPTH = 64
 
-# True of the old file alone: which way up the pixels were stored, thumbnails of the photo with its
-# masks, and pictures that lay behind it in the file (depth, gain map, video).
+# Only true of the old file: the orientation, thumbnails of the photo with its masks, and images
+# that followed it in the file (depth, gain map, video).
 _STALE = (
     ("http://ns.adobe.com/tiff/1.0/", "Orientation"),
     ("http://ns.adobe.com/xap/1.0/", "Thumbnails"),
@@ -44,7 +44,7 @@ _STALE_NAMESPACES = frozenset(
     }
 )
 
-# What a packet in a JPEG begins with, and how long it may be then.
+# Prefix of a packet in a JPEG, and its largest length.
 JPEG = b"http://ns.adobe.com/xap/1.0/\0"
 MAX_SEGMENT = 65_533 - len(JPEG)
 
@@ -54,21 +54,21 @@ _TAIL = '\n<?xpacket end="w"?>'
 
 
 def build_packet(old: bytes | None, *, generated: bool) -> bytes | None:
-    """Gives the XMP packet to write.
+    """Returns the XMP packet to write.
 
     Args:
-        old: The photo's own packet; one that cannot be understood counts as none.
-        generated: Whether a region of the picture was generated.
+        old: The photo's packet; an invalid one is ignored.
+        generated: Whether a region of the image was generated.
 
     Returns:
-        UTF-8; None if there is nothing to say.
+        UTF-8; `None` if there is nothing to write.
     """
     document = None if old is None else _parse(old)
     if document is None:
         if not generated:
             return None
         document = _parse(_EMPTY)
-        assert document is not None  # It is our own.
+        assert document is not None  # `_EMPTY` is valid.
     (rdf,) = document.getElementsByTagNameNS(RDF, "RDF")
     for description in _descriptions(rdf):
         for node in list(_properties(description)):
@@ -83,10 +83,10 @@ def build_packet(old: bytes | None, *, generated: bool) -> bytes | None:
 
 
 def read_packet(image: Image.Image) -> bytes | None:
-    """Gives the packet that came with a Pillow image, as it was in the file."""
+    """Returns the packet of a Pillow image, as it was in the file."""
     found: object = image.info.get("xmp") or image.info.get("XML:com.adobe.xmp")
     if found is None:
-        # Before version 11 Pillow left a JPEG's among its segments.
+        # Before version 11 Pillow did not parse the segment of a JPEG.
         segments = [part for name, part in getattr(image, "applist", ()) if name == "APP1"]
         found = next((part[len(JPEG) :] for part in segments if part.startswith(JPEG)), None)
     if isinstance(found, str):
@@ -95,13 +95,13 @@ def read_packet(image: Image.Image) -> bytes | None:
 
 
 def jpeg_segment(packet: bytes) -> bytes:
-    """Gives a packet as a JPEG's segment; at most `MAX_SEGMENT` bytes long."""
+    """Returns a packet of at most `MAX_SEGMENT` bytes as a segment of a JPEG file."""
     content = JPEG + packet
     return b"\xff\xe1" + (len(content) + 2).to_bytes(2, "big") + content
 
 
 def _parse(old: bytes) -> Any | None:
-    """Reads a packet; None unless it is one, of a size and depth that can be trusted."""
+    """Parses a packet; returns `None` if it is invalid, too long or nested too deeply."""
     text = old.strip(b"\0 \t\r\n")
     if len(text) > MAX_BYTES:
         return None
@@ -114,11 +114,11 @@ def _parse(old: bytes) -> Any | None:
 
 
 def _check(text: bytes) -> None:
-    """Refuses entities, which may unfold without end, and nesting without end."""
+    """Refuses entities, which may expand without limit, and deep nesting."""
     depth = 0
 
     def refuse(*_: object) -> None:
-        raise ValueError("a document type has no place in XMP")
+        raise ValueError("XMP must not have a document type")
 
     def down(*_: object) -> None:
         nonlocal depth
@@ -146,7 +146,7 @@ def _descriptions(rdf: Any) -> list[Any]:
 
 
 def _properties(description: Any) -> Iterator[Any]:
-    """A property is an attribute or an element: both mean the same."""
+    """Yields the properties; a property is an attribute or an element, with the same meaning."""
     yield from description.attributes.values()
     yield from (node for node in description.childNodes if node.nodeType == node.ELEMENT_NODE)
 

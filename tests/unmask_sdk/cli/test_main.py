@@ -133,7 +133,7 @@ def test_device_and_threads_reach_the_runtime(
     ("arguments", "words"),
     [
         (("image", f"{LONG}.jpg", "-o", "out.jpg"), "File name too long"),
-        (("image", "plain", "-o", "out.jpg"), "not a picture"),
+        (("image", "plain", "-o", "out.jpg"), "not an image"),
         (("image", "plain/in.jpg", "-o", "out.jpg"), "Not a directory"),
         (("image", "in.jpg", "-o", "plain"), "plain has no extension"),
         (("image", "", "-o", "out"), "an argument is empty, after image"),

@@ -1,4 +1,4 @@
-"""Reading pictures: whatever way a file holds its colours, the right 8-bit RGB comes of it."""
+"""Reading images: every color mode of a file is converted to the right 8-bit RGB."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_cmyk_files(form: str) -> None:
 
 
 def profile(space: bytes, tag: bytes, content: bytes, pcs: bytes) -> bytes:
-    """A colour profile with one tag and a white point."""
+    """An ICC profile with one tag and a white point."""
     white = b"XYZ \0\0\0\0" + struct.pack(">3i", 63190, 65536, 54061)
     offset = 128 + 4 + 2 * 12
     table = struct.pack(">I4sII4sII", 2, b"wtpt", offset, 20, tag, offset + 20, len(content))
@@ -60,11 +60,11 @@ def profile(space: bytes, tag: bytes, content: bytes, pcs: bytes) -> bytes:
     return head.ljust(128, b"\0") + table + white + content
 
 
-def test_grey_goes_through_its_profile() -> None:
+def test_gray_is_converted_by_its_profile() -> None:
     linear = profile(b"GRAY", b"kTRC", b"curv\0\0\0\0\0\0\0\0", b"XYZ ")
     grey = Image.fromarray(np.array([[0, 55, 255]], np.uint8))
     photo = read_photo(encoded(grey, "PNG", icc_profile=linear))
-    # 55 of 255 of the light is half way up in sRGB.
+    # 55 of 255 in linear light is half of the range in sRGB.
     assert photo.pixels[0].tolist() == [[0] * 3, [128] * 3, [255] * 3]
     assert photo.extras.icc is None
     alpha = Image.merge("LA", (grey, Image.new("L", grey.size, 9)))
@@ -73,8 +73,8 @@ def test_grey_goes_through_its_profile() -> None:
     assert photo.extras.alpha is not None
 
 
-def test_cmyk_goes_through_its_profile() -> None:
-    # A press whose every ink is grey: each takes a quarter of the lightness.
+def test_cmyk_is_converted_by_its_profile() -> None:
+    # A press with four gray inks: each takes a quarter of the lightness.
     lightness = [
         [255 - 255 * (c + m + y + k) // 4, 128, 128] for c, m, y, k in np.ndindex(2, 2, 2, 2)
     ]
@@ -93,7 +93,7 @@ def test_cmyk_goes_through_its_profile() -> None:
     assert read_photo(encoded(image, "TIFF")).pixels[0, 1].tolist() == [0, 255, 255]
 
 
-def test_a_profile_of_the_wrong_kind_is_passed_over() -> None:
+def test_profile_of_another_color_space_is_ignored() -> None:
     srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     grey = Image.fromarray(PICTURE).convert("L")
     photo = read_photo(encoded(grey, "PNG", icc_profile=srgb))
@@ -104,23 +104,23 @@ def test_a_profile_of_the_wrong_kind_is_passed_over() -> None:
 
 
 @pytest.mark.parametrize("form", ["PNG", "TIFF", "PPM"])
-def test_16_bit_grey_is_scaled(form: str) -> None:
+def test_16_bit_gray_is_scaled(form: str) -> None:
     wide = np.linspace(0, 65535, 40 * 60).reshape(40, 60).astype(np.uint16)
     data = b"P5 60 40 65535\n" + wide.astype(">u2").tobytes()
     photo = read_photo(data if form == "PPM" else encoded(Image.fromarray(wide), form))
     assert off(photo.pixels, np.dstack([np.rint(wide / 257)] * 3)) <= 0
-    assert photo.notes == ("16 bits a channel became 8",)
+    assert photo.notes == ("16 bits per channel were reduced to 8",)
 
 
 @pytest.mark.parametrize("suffix", [".png", ".tiff"])
 @pytest.mark.parametrize("channels", [3, 4])
-def test_16_bit_colour_is_scaled(suffix: str, channels: int, tmp_path: Path) -> None:
+def test_16_bit_color_is_scaled(suffix: str, channels: int, tmp_path: Path) -> None:
     cv2 = pytest.importorskip("cv2")
     wide = RNG.integers(0, 65536, (20, 30, channels), np.uint16)
     cv2.imwrite(str(tmp_path / f"a{suffix}"), wide)
     photo = read_photo(tmp_path / f"a{suffix}")
     assert off(photo.pixels, np.rint(wide[..., 2::-1] / 257)) <= 1
-    assert photo.notes == ("16 bits a channel became 8",)
+    assert photo.notes == ("16 bits per channel were reduced to 8",)
     if channels == 4:
         assert photo.extras.alpha is not None
         assert off(photo.extras.alpha, np.rint(wide[..., 3] / 257)) <= 1
@@ -146,11 +146,11 @@ def test_alpha_is_kept_and_full_opacity_is_none() -> None:
 
 
 @pytest.mark.parametrize("form", ["PNG", "TIFF", "BMP", "PPM", "GIF", "JPEG"])
-def test_8_bits_leave_nothing_to_note(form: str) -> None:
+def test_8_bits_have_no_note(form: str) -> None:
     assert read_photo(encoded(Image.fromarray(PICTURE), form)).notes == ()
 
 
 def test_16_bit_pixmaps_are_noted() -> None:
     wide = np.dstack([np.linspace(0, 65535, 40 * 60).reshape(40, 60)] * 3).astype(">u2")
     photo = read_photo(b"P6 60 40 65535\n" + wide.tobytes())
-    assert photo.notes == ("16 bits a channel became 8",)
+    assert photo.notes == ("16 bits per channel were reduced to 8",)

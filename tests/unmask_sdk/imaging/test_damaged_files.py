@@ -1,4 +1,4 @@
-"""Reading pictures: what is none, or damaged, or too large, gets one clear error."""
+"""Reading images: other files, damaged ones and too large ones give one clear error."""
 
 from __future__ import annotations
 
@@ -22,24 +22,24 @@ RNG = np.random.default_rng(0)
 
 
 @pytest.mark.parametrize("form", ["GIF", "PNG", "WEBP", "TIFF"])
-def test_several_pictures_in_a_file_are_refused(form: str) -> None:
+def test_several_images_in_a_file_are_refused(form: str) -> None:
     frames = [Image.fromarray(np.full((8, 8, 3), v, np.uint8)) for v in (0, 90, 200)]
     data = encoded(frames[0], form, save_all=True, append_images=frames[1:])
-    with pytest.raises(ImageReadError, match="holds 3 pictures"):
+    with pytest.raises(ImageReadError, match="has 3 images"):
         read_photo(data)
 
 
-def test_a_single_gif_is_read() -> None:
+def test_single_frame_gif_is_read() -> None:
     assert read_photo(encoded(Image.fromarray(PICTURE), "GIF")).pixels.shape == PICTURE.shape
 
 
-def test_a_phones_auxiliary_picture_is_no_animation() -> None:
+def test_auxiliary_image_of_a_phone_is_not_an_animation() -> None:
     small = Image.fromarray(PICTURE[::2, ::2])
     data = encoded(Image.fromarray(PICTURE), "MPO", save_all=True, append_images=[small])
     assert read_photo(data).pixels.shape == PICTURE.shape
 
 
-def odd_files(folder: Path) -> dict[str, tuple[Path, str]]:
+def invalid_files(folder: Path) -> dict[str, tuple[Path, str]]:
     def write(name: str, data: bytes) -> Path:
         (folder / name).write_bytes(data)
         return folder / name
@@ -50,40 +50,43 @@ def odd_files(folder: Path) -> dict[str, tuple[Path, str]]:
         "in a file": (write("f.jpg", b"x") / "a.jpg", "cannot be read"),
         "folder": (folder, "is a folder"),
         "empty": (write("empty.png", b""), "is empty"),
-        "text": (write("text.jpg", b"dear diary, " * 50), "not a picture"),
-        "one byte": (write("byte.jpg", b"\xff"), "not a picture"),
+        "text": (write("text.jpg", b"dear diary, " * 50), "not an image"),
+        "one byte": (write("byte.jpg", b"\xff"), "not an image"),
         "heic": (write("a.heic", b"\0\0\0\x18ftypheic" + bytes(100)), "HEIC"),
         "video": (write("a.mp4", b"\0\0\0\x18ftypisom" + bytes(100)), "a video.*`unmask video`"),
         "matroska": (write("a.mkv", b"\x1aE\xdf\xa3" + bytes(100)), "a video.*`unmask video`"),
-        "home": (Path("~/missing.jpg"), "does not exist; write the home folder out"),
-        "eps": (write("a.eps", b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n"), "not a pict"),
+        "home": (Path("~/missing.jpg"), "does not exist; write out the home folder"),
+        "eps": (
+            write("a.eps", b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n"),
+            "not an imag",
+        ),
         "pipe": (folder / "pipe.jpg", "not a regular file"),
         "long name": (folder / ("x" * 300 + ".jpg"), "cannot be read"),
     }
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
-def test_what_is_no_picture_gives_one_line(tmp_path: Path) -> None:
-    for path, words in odd_files(tmp_path).values():
+def test_files_that_are_not_images_give_one_line(tmp_path: Path) -> None:
+    for path, words in invalid_files(tmp_path).values():
         with pytest.raises(ImageReadError, match=words) as caught:
             read_photo(path)
         assert "\n" not in str(caught.value)
         assert path.name in str(caught.value)
 
 
-def test_more_odd_sources() -> None:
+def test_invalid_sources_are_refused() -> None:
     with pytest.raises(ImageReadError, match="empty"):
         read_photo(b"")
     with pytest.raises(InvalidInputError, match="not a path"):
         read_photo("a\0b.jpg")
-    with pytest.raises(ImageReadError, match="is a URL, which is not opened; download it"):
+    with pytest.raises(ImageReadError, match="is a URL, which is not supported; download it"):
         read_photo("https://example.org/a.jpg")
     for source in (None, 3, [[0]], object()):
         with pytest.raises(InvalidInputError, match="must be a path"):
             read_photo(source)  # type: ignore[arg-type]
-    with pytest.raises(InvalidInputError, match=r"gives str, not bytes; open it with mode 'rb'"):
+    with pytest.raises(InvalidInputError, match=r"returns str, not bytes; open it with mode 'rb'"):
         read_photo(io.StringIO("x"))  # type: ignore[arg-type]
-    for stream, words in ((io.BytesIO(), "are empty"), (io.BytesIO(b"x"), "not a picture")):
+    for stream, words in ((io.BytesIO(), "are empty"), (io.BytesIO(b"x"), "not an image")):
         with pytest.raises(ImageReadError, match=f"the open file's bytes .*{words}"):
             read_photo(stream)
     stream.close()
@@ -93,19 +96,19 @@ def test_more_odd_sources() -> None:
         read_photo(PICTURE, channels="RGB")  # type: ignore[arg-type]
 
 
-def test_a_tiff_of_32_bits_is_called_one(tmp_path: Path) -> None:
-    for picture in (PICTURE, PICTURE[..., 0]):
-        cv2.imwrite(str(tmp_path / "a.tiff"), picture.astype(np.float32) / 255)
+def test_tiff_of_32_bits_is_named(tmp_path: Path) -> None:
+    for image in (PICTURE, PICTURE[..., 0]):
+        cv2.imwrite(str(tmp_path / "a.tiff"), image.astype(np.float32) / 255)
         with pytest.raises(ImageReadError, match=r"a\.tiff.* 32.*save .* with 8 or 16"):
             read_photo(tmp_path / "a.tiff")
 
 
-def test_a_picture_without_pixels_is_refused() -> None:
+def test_image_without_pixels_is_refused() -> None:
     with pytest.raises(ImageReadError, match="no pixels"):
         read_photo(Image.new("RGB", (0, 5)))
 
 
-def test_a_long_picture_is_read_and_a_bomb_is_not(
+def test_long_image_is_read_and_decompression_bomb_is_not(
     tmp_path: Path, recwarn: pytest.WarningsRecorder
 ) -> None:
     assert read_photo(encoded(Image.new("RGB", (20_000, 50)), "PNG")).pixels.shape == (
@@ -113,14 +116,14 @@ def test_a_long_picture_is_read_and_a_bomb_is_not(
         20_000,
         3,
     )
-    # From 90 million pixels Pillow warns, from 179 million it raises: neither may come through.
+    # From 90 million pixels Pillow warns, from 179 million it raises: neither may reach the user.
     for width, height in ((20_000, 8_000), (20_000, 10_000)):
         with pytest.raises(ImageReadError, match="million pixels"):
             read_photo(encoded(Image.new("1", (width, height)), "PNG"))
     assert not recwarn.list
 
 
-def test_the_budget_is_asked_before_decoding(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_size_is_checked_before_decoding(monkeypatch: pytest.MonkeyPatch) -> None:
     data = encoded(Image.fromarray(PICTURE), "PNG")
     monkeypatch.setattr(images, "MAX_PIXELS", 60 * 40)
     read_photo(data)
@@ -130,7 +133,7 @@ def test_the_budget_is_asked_before_decoding(monkeypatch: pytest.MonkeyPatch) ->
         read_photo(broken)
 
 
-# Pillow says what it thinks of the files.
+# Pillow warns about the files.
 
 
 quietly = pytest.mark.filterwarnings("ignore::UserWarning:PIL")
@@ -150,7 +153,7 @@ CASES = {
 
 
 def attempt(data: bytes) -> np.ndarray | None:
-    """Gives the pixels, or None where reading ends in our own error of one line."""
+    """Returns the pixels, or None if reading raises our own error of one line."""
     try:
         pixels = read_photo(data).pixels
     except ImageReadError as error:
@@ -165,7 +168,7 @@ def attempt(data: bytes) -> np.ndarray | None:
 
 @quietly
 @pytest.mark.parametrize("case", CASES)
-def test_a_file_cut_off_anywhere_is_never_half_decoded(case: str) -> None:
+def test_file_cut_off_anywhere_is_never_partly_decoded(case: str) -> None:
     form, options = CASES[case]
     noisy = (PICTURE // 2 + RNG.integers(0, 128, PICTURE.shape)).astype(np.uint8)
     data = encoded(Image.fromarray(noisy), form, **options)
@@ -183,7 +186,7 @@ def test_a_file_cut_off_anywhere_is_never_half_decoded(case: str) -> None:
 @quietly
 @settings(max_examples=150, deadline=None)
 @given(st.sampled_from(sorted(CASES)), st.data())
-def test_damage_gives_a_picture_or_our_error(case: str, data: st.DataObject) -> None:
+def test_damaged_file_gives_an_image_or_our_error(case: str, data: st.DataObject) -> None:
     form, options = CASES[case]
     content = bytearray(encoded(Image.fromarray(PICTURE), form, **options))
     for _ in range(data.draw(st.integers(1, 8))):

@@ -1,4 +1,4 @@
-"""Reading pictures: files of every format, turned as they say, and arrays."""
+"""Reading images: files of every format, their orientation, and arrays."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ RNG = np.random.default_rng(0)
 
 
 @pytest.mark.parametrize("form", ["PNG", "TIFF", "BMP", "PPM"])
-def test_lossless_formats_come_back_exactly(form: str, tmp_path: Path) -> None:
+def test_lossless_formats_are_read_exactly(form: str, tmp_path: Path) -> None:
     path = tmp_path / "a.bin"  # The name says nothing; the content does.
     path.write_bytes(encoded(Image.fromarray(PICTURE), form))
     photo = read_photo(path)
@@ -36,7 +36,7 @@ def test_lossless_formats_come_back_exactly(form: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("form", ["JPEG", "WEBP"])
-def test_lossy_formats_come_near(form: str) -> None:
+def test_lossy_formats_are_read_closely(form: str) -> None:
     assert off(read_photo(encoded(Image.fromarray(PICTURE), form, quality=95)).pixels, PICTURE) < 12
 
 
@@ -59,12 +59,12 @@ def test_orientation_is_applied_once(form: str, orientation: int) -> None:
     assert kept[0x010F] == "Maker"
 
 
-def test_a_matrix_is_a_grey_picture() -> None:
+def test_matrix_is_a_gray_image() -> None:
     matrix = np.matrix(PICTURE[..., 0])
     np.testing.assert_array_equal(read_photo(matrix).pixels, np.dstack([PICTURE[..., 0]] * 3))
 
 
-def test_alpha_turns_with_the_picture() -> None:
+def test_alpha_is_rotated_with_the_image() -> None:
     tags = Image.Exif()
     tags[0x0112] = 6
     rgba = np.dstack([PICTURE, X.astype(np.uint8)])
@@ -74,20 +74,20 @@ def test_alpha_turns_with_the_picture() -> None:
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning:PIL")
-def test_damaged_exif_does_not_cost_the_picture() -> None:
+def test_damaged_exif_does_not_prevent_reading() -> None:
     data = encoded(Image.fromarray(PICTURE), "PNG", exif=b"Exif\0\0II*\0\xff\xff\xff\x00junk")
     photo = read_photo(data)
     np.testing.assert_array_equal(photo.pixels, PICTURE)
     assert photo.extras.exif is None
 
 
-def test_a_picture_is_taken_over_in_bands(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_image_is_copied_in_bands(monkeypatch: pytest.MonkeyPatch) -> None:
     for pixels in (1, 60, 60 * 7, 60 * 40):
         monkeypatch.setattr("unmask_sdk.imaging.color._BAND", pixels)
         np.testing.assert_array_equal(read_photo(Image.fromarray(PICTURE)).pixels, PICTURE)
 
 
-def test_one_pixel_is_a_picture() -> None:
+def test_image_of_one_pixel() -> None:
     assert read_photo(encoded(Image.new("RGB", (1, 1), "red"), "PNG")).pixels.tolist() == [
         [[255, 0, 0]]
     ]
@@ -109,11 +109,11 @@ def test_arrays_keep_their_values_in_either_order(array: np.ndarray) -> None:
         np.testing.assert_array_equal(photo.extras.alpha, array[..., 3])
         np.testing.assert_array_equal(turned.extras.alpha, array[..., 3])
     for each in (photo, turned):
-        # What is said to be ours must be ours.
+        # Pixels that are marked as owned must not be shared.
         assert not (each.owned and np.shares_memory(each.pixels, array))
 
 
-def test_grey_arrays_are_taken() -> None:
+def test_gray_arrays_are_accepted() -> None:
     grey = RNG.integers(0, 256, (4, 6), np.uint8)
     for array in (grey, grey[..., None]):
         for channels in ("rgb", "bgr"):
@@ -140,7 +140,7 @@ def test_arrays_of_another_kind_are_refused(array: np.ndarray, words: str) -> No
         read_photo(array)
 
 
-def test_a_pillow_image_is_not_changed() -> None:
+def test_pillow_image_is_not_changed() -> None:
     image = Image.fromarray(PICTURE)
     photo = read_photo(image)
     photo.pixels[:] = 0

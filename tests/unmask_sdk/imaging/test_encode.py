@@ -1,4 +1,4 @@
-"""Writing pictures: what is kept, what is refused, and never a half of a file."""
+"""Writing images: what is kept, what is refused, and never a part of a file."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def exif() -> bytes:
 
 
 @pytest.mark.parametrize("suffix", OUTPUT_FORMATS)
-def test_what_is_written_is_read_again(suffix: str, tmp_path: Path) -> None:
+def test_written_image_is_read_back(suffix: str, tmp_path: Path) -> None:
     path = tmp_path / f"a{suffix.upper()}"
     write_image(path, PIXELS, Extras(exif=exif(), icc=SRGB))
     photo = read_photo(path)
@@ -51,7 +51,7 @@ def test_what_is_written_is_read_again(suffix: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("suffix", OUTPUT_FORMATS)
-def test_alpha_is_kept_or_laid_on_white(suffix: str, tmp_path: Path) -> None:
+def test_alpha_is_kept_or_composited_on_white(suffix: str, tmp_path: Path) -> None:
     path = tmp_path / f"a{suffix}"
     write_image(path, PIXELS, Extras(alpha=ALPHA))
     photo = read_photo(path)
@@ -65,7 +65,7 @@ def test_alpha_is_kept_or_laid_on_white(suffix: str, tmp_path: Path) -> None:
         assert error.mean() < (12 if OUTPUT_FORMATS[suffix].lossy else 1)
 
 
-def test_jpeg_keeps_full_colour_resolution_and_takes_a_quality(tmp_path: Path) -> None:
+def test_jpeg_keeps_full_color_resolution_and_has_a_quality(tmp_path: Path) -> None:
     write_image(tmp_path / "a.jpg", PIXELS)
     with Image.open(tmp_path / "a.jpg") as image:
         assert [layer[1:3] for layer in image.layer] == [(1, 1)] * 3
@@ -79,7 +79,7 @@ def test_jpeg_keeps_full_colour_resolution_and_takes_a_quality(tmp_path: Path) -
 
 
 @pytest.mark.parametrize("suffix", OUTPUT_FORMATS)
-def test_bytes_are_what_the_file_would_be(suffix: str, tmp_path: Path) -> None:
+def test_encoded_bytes_equal_the_file(suffix: str, tmp_path: Path) -> None:
     extras = Extras(ALPHA, exif(), SRGB)
     for strip in (False, True):
         write_image(
@@ -90,11 +90,11 @@ def test_bytes_are_what_the_file_would_be(suffix: str, tmp_path: Path) -> None:
             assert content == (tmp_path / f"a{suffix}").read_bytes()
 
 
-def test_bytes_that_cannot_be() -> None:
+def test_impossible_encodings_are_refused() -> None:
     for name in ("gif", "..png", "", None):
         with pytest.raises(ImageWriteError, match=r"no format .*as jpg, jpeg, png"):
             encode_image(name, PIXELS)
-    with pytest.raises(ImageWriteError, match="the picture: WEBP holds at most"):
+    with pytest.raises(ImageWriteError, match="the image: WEBP can have at most"):
         encode_image("webp", np.zeros((1, 66_000, 3), np.uint8))
     with pytest.raises(InvalidInputError, match="quality"):
         encode_image("png", PIXELS, quality=0)
@@ -108,10 +108,10 @@ def test_exif_too_long_for_jpeg_is_left_out(tmp_path: Path) -> None:
     assert read_photo(tmp_path / "a.png").extras.exif is not None
 
 
-def test_exif_does_not_spoil_a_tiff(tmp_path: Path) -> None:
+def test_exif_does_not_break_a_tiff(tmp_path: Path) -> None:
     tags = Image.Exif()
     tags.load(exif())
-    # What a JPEG's block may say of its own storage.
+    # Storage tags that the EXIF block of a JPEG may have.
     for tag, value in ((0x100, 7), (0x101, 7), (0x103, 6), (0x106, 6), (0x111, 3), (0x117, 3)):
         tags[tag] = value
     write_image(tmp_path / "a.tif", PIXELS, Extras(exif=b"Exif\0\0" + tags.tobytes()))
@@ -121,7 +121,7 @@ def test_exif_does_not_spoil_a_tiff(tmp_path: Path) -> None:
 @pytest.mark.filterwarnings("ignore::UserWarning:PIL")
 @settings(max_examples=150, deadline=None)
 @given(st.lists(st.tuples(st.integers(6, 200), st.integers(0, 255)), min_size=1, max_size=6))
-def test_damaged_exif_does_not_cost_the_picture(
+def test_damaged_exif_does_not_prevent_writing(
     tmp_path_factory: pytest.TempPathFactory, changes: list[tuple[int, int]]
 ) -> None:
     block = bytearray(exif())
@@ -140,13 +140,13 @@ def test_other_extensions_are_refused_with_the_list(name: str, tmp_path: Path) -
 
 
 @pytest.mark.parametrize("suffix", [".webp", ".jpg"])
-def test_what_a_format_cannot_hold_is_refused(suffix: str, tmp_path: Path) -> None:
+def test_size_beyond_the_format_is_refused(suffix: str, tmp_path: Path) -> None:
     with pytest.raises(ImageWriteError, match="at most"):
         write_image(tmp_path / f"a{suffix}", np.zeros((1, 66_000, 3), np.uint8))
     assert not os.listdir(tmp_path)
 
 
-def test_a_failure_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_failure_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "a.png"
     write_image(path, PIXELS)
     before = path.read_bytes()
@@ -161,7 +161,7 @@ def test_a_failure_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.Monke
     assert os.listdir(tmp_path) == ["a.png"]
 
 
-def test_places_that_cannot_be_written(tmp_path: Path) -> None:
+def test_unwritable_paths_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ImageWriteError, match="there is no folder"):
         write_image(tmp_path / "none" / "a.png", PIXELS)
     (tmp_path / "file").write_bytes(b"x")
@@ -173,7 +173,7 @@ def test_places_that_cannot_be_written(tmp_path: Path) -> None:
     assert sorted(os.listdir(tmp_path)) == ["file", "folder.png"]
 
 
-def test_a_locked_folder_is_named(locked: Path, tmp_path: Path) -> None:
+def test_locked_folder_is_named(locked: Path, tmp_path: Path) -> None:
     with pytest.raises(ImageWriteError, match=f"the folder {locked} is not writable"):
         write_image(locked / "a.png", PIXELS)
     write_image(tmp_path / "a.png", PIXELS)
@@ -182,13 +182,13 @@ def test_a_locked_folder_is_named(locked: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(os.name != "posix", reason="modes are POSIX")
-def test_a_new_file_is_as_open_as_others(tmp_path: Path) -> None:
+def test_new_file_has_the_usual_permissions(tmp_path: Path) -> None:
     (tmp_path / "plain").write_bytes(b"x")
     write_image(tmp_path / "a.png", PIXELS)
     assert (tmp_path / "a.png").stat().st_mode == (tmp_path / "plain").stat().st_mode
 
 
-def test_a_link_is_replaced_and_its_target_is_not_touched(tmp_path: Path) -> None:
+def test_link_is_replaced_and_its_target_is_not_touched(tmp_path: Path) -> None:
     (tmp_path / "elsewhere.png").write_bytes(b"mine")
     try:
         (tmp_path / "a.png").symlink_to(tmp_path / "elsewhere.png")
@@ -199,12 +199,12 @@ def test_a_link_is_replaced_and_its_target_is_not_touched(tmp_path: Path) -> Non
     assert not (tmp_path / "a.png").is_symlink()
 
 
-def test_a_name_that_is_no_path_is_refused() -> None:
-    with pytest.raises(ImageWriteError, match="no path"):
+def test_invalid_path_is_refused() -> None:
+    with pytest.raises(ImageWriteError, match="not a valid path"):
         write_image("a\0.png", PIXELS)
 
 
-def test_a_copy_is_the_same_to_the_byte_and_replaces_whole(tmp_path: Path) -> None:
+def test_copy_is_identical_and_replaces_atomically(tmp_path: Path) -> None:
     write_image(tmp_path / "a.jpg", PIXELS, quality=20)
     write_image(tmp_path / "b.jpg", PIXELS)
     copy_image(tmp_path / "a.jpg", tmp_path / "b.jpg")

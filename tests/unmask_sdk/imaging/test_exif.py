@@ -1,4 +1,4 @@
-"""EXIF blocks: turned upright, without thumbnail, nothing else touched, never a crash."""
+"""EXIF blocks: upright, without thumbnail, nothing else changed, never a crash."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from unmask_sdk.imaging.exif import PREFIX, orientation, reset_exif
 
 
 @pytest.mark.parametrize("order", "<>")
-def test_reset_changes_orientation_and_thumbnail_alone(order: str) -> None:
+def test_reset_changes_only_orientation_and_thumbnail(order: str) -> None:
     entries = [(0x010E, 2, 4, b"abc\0"), (0x0112, 3, 1, struct.pack(order + "HH", 6, 0))]
     body = (b"II*\0" if order == "<" else b"MM\0*") + struct.pack(order + "IH", 8, 2)
     for tag, kind, count, value in entries:
@@ -35,7 +35,7 @@ HEADS = [
     b"",
     b"II*\0\x08\0\0\0",
     b"MM\0*\0\0\0\x08",
-    # Whatever follows is the thumbnail's.
+    # All that follows belongs to the thumbnail.
     b"II*\0\x08\0\0\0\0\0\x0e\0\0\0\x02\0\x01\x02",
     b"MM\0*\0\0\0\x08\0\0\0\0\0\x0e\0\x02\x01\x11",
 ]
@@ -44,7 +44,7 @@ KINDS = {1: "4B", 3: "2H", 4: "I", 6: "4b", 7: "4B", 8: "2h", 9: "i"}
 
 @pytest.mark.parametrize("order", "<>")
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_picture_is_turned_once_whatever_the_kind_of_number(
+def test_orientation_is_applied_once_for_every_integer_type(
     order: str, kind: int, tmp_path: Path
 ) -> None:
     form = order + KINDS[kind]
@@ -62,7 +62,7 @@ def test_a_picture_is_turned_once_whatever_the_kind_of_number(
 
 @pytest.mark.parametrize("order", "<>")
 @pytest.mark.parametrize("strips", [False, True])
-def test_no_byte_of_the_thumbnail_stays(order: str, strips: bool) -> None:
+def test_thumbnail_is_erased_completely(order: str, strips: bool) -> None:
     shown, notes = bytes(range(1, 61)), b"the maker's own notes"
     # Header, an empty directory, notes, the thumbnail's directory, and at the end the thumbnail.
     start = 8 + 6 + len(notes)
@@ -83,9 +83,9 @@ def test_no_byte_of_the_thumbnail_stays(order: str, strips: bool) -> None:
     assert block == PREFIX + wanted
 
 
-def test_the_thumbnail_of_a_photo_is_gone_from_the_file(tmp_path: Path) -> None:
+def test_thumbnail_is_not_in_the_written_file(tmp_path: Path) -> None:
     thumbnail = encoded(Image.fromarray(PICTURE), "JPEG")
-    # As cameras write it: behind everything else, found by its own directory.
+    # As cameras write it: after everything else, with its own directory.
     body = b"MM\0*" + struct.pack(">IHI", 8, 0, 14) + struct.pack(">H", 2)
     body += struct.pack(">HHII", 0x0201, 4, 1, 44) + struct.pack(">HHII", 0x0202, 3, 1, 0)
     body = body[:-4] + struct.pack(">HH", len(thumbnail), 0) + bytes(4) + thumbnail
@@ -103,7 +103,7 @@ def test_reset_never_crashes(junk: bytes, head: bytes) -> None:
 
 
 @pytest.mark.parametrize("value", [0, 9, -1, "6", (6, 6), 2.0])
-def test_an_odd_orientation_is_upright(value: object) -> None:
+def test_invalid_orientation_is_upright(value: object) -> None:
     tags = Image.Exif()
     tags[0x0112] = value
     assert orientation(tags) == (0, False)

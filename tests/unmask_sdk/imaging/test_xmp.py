@@ -1,4 +1,4 @@
-"""XMP: what is kept, what goes, and the notice that a region was generated."""
+"""XMP: what is kept, what is removed, and the notice that a region was generated."""
 
 from __future__ import annotations
 
@@ -44,19 +44,19 @@ def properties(content: bytes | None) -> dict[str, list[str | None]]:
     return found
 
 
-def test_nothing_to_say_is_nothing_written() -> None:
+def test_no_packet_without_content() -> None:
     assert xmp.build_packet(None, generated=False) is None
     assert xmp.build_packet(b"rubbish", generated=False) is None
 
 
 @pytest.mark.parametrize("old", [None, b"", b"rubbish", packet()[:-250], packet() * 2])
-def test_the_notice_alone(old: bytes | None) -> None:
+def test_packet_with_only_the_notice(old: bytes | None) -> None:
     found = properties(xmp.build_packet(old, generated=True))
     assert found[SOURCE_TYPE] == [xmp.GENERATED]
     assert TITLE not in found
 
 
-def test_the_notice_joins_what_is_there() -> None:
+def test_notice_is_added_to_the_properties() -> None:
     once = xmp.build_packet(packet("<xmp:Rating>5</xmp:Rating>"), generated=True)
     found = properties(once)
     assert found[SOURCE_TYPE] == [xmp.GENERATED]
@@ -74,7 +74,7 @@ def test_the_notice_joins_what_is_there() -> None:
         ("trainedAlgorithmicMedia", "trainedAlgorithmicMedia"),
     ],
 )
-def test_an_older_source_type_gives_way_unless_it_says_more(
+def test_older_source_type_is_replaced_unless_it_is_stronger(
     old: str, new: str, as_element: bool
 ) -> None:
     value = xmp.SOURCE_TYPES + old
@@ -89,20 +89,20 @@ def test_an_older_source_type_gives_way_unless_it_says_more(
     assert (kept or "").strip() == value
 
 
-def test_what_was_true_of_the_old_file_alone_goes() -> None:
+def test_properties_of_the_old_file_are_removed() -> None:
     old = packet("<xmp:Thumbnails>face</xmp:Thumbnails>", 'tiff:Orientation="6" tiff:Make="M"')
     found = properties(xmp.build_packet(old, generated=False))
     assert sorted(name.split("}")[1] for name in found) == ["Headline", "Make", "about"]
 
 
-def test_entities_and_endless_nesting_are_not_followed() -> None:
+def test_entities_and_deep_nesting_are_refused() -> None:
     doctype = b'<!DOCTYPE a [<!ENTITY e "ee">]>'
     for bad in (doctype + packet(), packet("<xmp:a>" * 99 + "</xmp:a>" * 99), packet(" " * 2**20)):
         assert xmp.build_packet(bad, generated=False) is None
 
 
 @given(st.lists(st.tuples(st.integers(0, 2000), st.integers(0, 255)), max_size=8))
-def test_damage_never_raises(changes: list[tuple[int, int]]) -> None:
+def test_damaged_packet_never_raises(changes: list[tuple[int, int]]) -> None:
     content = bytearray(packet("<xmp:Rating>5</xmp:Rating>"))
     for place, value in changes:
         content[place % len(content)] = value
@@ -110,7 +110,7 @@ def test_damage_never_raises(changes: list[tuple[int, int]]) -> None:
 
 
 @pytest.mark.parametrize("suffix", WITH_METADATA)
-def test_every_format_carries_it(suffix: str, tmp_path: Path) -> None:
+def test_every_format_has_the_notice(suffix: str, tmp_path: Path) -> None:
     path = tmp_path / f"a{suffix}"
     write_image(path, PIXELS, Extras(xmp=packet()), generated=True)
     found = properties(read_photo(path).extras.xmp)
@@ -127,7 +127,7 @@ def test_every_format_carries_it(suffix: str, tmp_path: Path) -> None:
     assert read_photo(path).extras.xmp is None
 
 
-def test_the_notice_is_written_even_where_the_rest_is_too_long(tmp_path: Path) -> None:
+def test_notice_is_written_even_if_the_rest_is_too_long(tmp_path: Path) -> None:
     long = packet(f"<xmp:Label>{'a' * 70_000}</xmp:Label>")
     write_image(tmp_path / "a.jpg", PIXELS, Extras(xmp=long), generated=True)
     found = properties(read_photo(tmp_path / "a.jpg").extras.xmp)
@@ -135,8 +135,8 @@ def test_the_notice_is_written_even_where_the_rest_is_too_long(tmp_path: Path) -
     assert TITLE not in found
 
 
-def test_a_turned_photo_is_not_turned_once_more(tmp_path: Path) -> None:
-    """Pillow and others take the orientation from XMP where EXIF has none."""
+def test_rotated_photo_is_not_rotated_again(tmp_path: Path) -> None:
+    """Pillow and others use the orientation in XMP if EXIF has none."""
     turned = packet(attributes='tiff:Orientation="6"')
     image = Image.fromarray(PIXELS)
     image.save(tmp_path / "in.webp", lossless=True, xmp=turned)
@@ -146,7 +146,7 @@ def test_a_turned_photo_is_not_turned_once_more(tmp_path: Path) -> None:
     np.testing.assert_array_equal(read_photo(tmp_path / "out.png").pixels, photo.pixels)
 
 
-def test_damaged_exif_does_not_cost_a_tiff_its_notice(tmp_path: Path) -> None:
+def test_tiff_with_damaged_exif_has_the_notice(tmp_path: Path) -> None:
     write_image(
         tmp_path / "a.tif", PIXELS, Extras(exif=b"Exif\0\0II*\0" + bytes(2)), generated=True
     )

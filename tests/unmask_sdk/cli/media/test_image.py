@@ -89,7 +89,7 @@ def test_a_folder_with_bad_files_among_the_good(unmask, photo, backdrop, painter
         "nobody.png": "no face found in",
         "cut.png": "cut off or damaged",
         "empty.jpg": "is empty",
-        "text.jpg": "not a picture",
+        "text.jpg": "not an image",
         "bomb.png": "million pixels",
     }.items():
         (line,) = [line for line in errors if name in line]
@@ -102,7 +102,7 @@ def test_a_folder_with_bad_files_among_the_good(unmask, photo, backdrop, painter
     ("arguments", "words"),
     [
         (["gone.jpg", "-o", "out.jpg"], "does not exist"),
-        (["text.jpg", "-o", "out.jpg"], "not a picture"),
+        (["text.jpg", "-o", "out.jpg"], "not an image"),
         (["http://example.com/a.jpg", "-o", "out.jpg"], "http://example.com/a.jpg is a URL, which"),
         (["nobody.png", "-o", "out.jpg"], "no face found in nobody.png"),
         (["nobody.png", "-o", "out.jpg"], "use `unmask folder`, which copies them"),
@@ -268,11 +268,11 @@ def test_what_16_bits_became_is_told(unmask, painter, backdrop, tmp_path):
     done = unmask("masked.png", "bare.png", "-o", "out")
     assert done.returncode == 0, done.stderr
     masked, bare = done.stdout.splitlines()
-    assert masked.endswith(" ms; 16 bits a channel became 8")
+    assert masked.endswith(" ms; 16 bits per channel were reduced to 8")
     # Copied, it has its 16 bits still.
     assert bare.endswith("no mask found; the picture is as it was")
     done = unmask("bare.png", "-o", "out/bare.tiff")
-    assert done.stdout.rstrip().endswith("no mask found; 16 bits a channel became 8")
+    assert done.stdout.rstrip().endswith("no mask found; 16 bits per channel were reduced to 8")
 
 
 def test_what_cannot_be_searched_is_a_failure(unmask, photo, tmp_path):
