@@ -224,7 +224,7 @@ def test_wrong_arguments(painted_model, frames, options, words):
         ({"source": ""}, "source must be the index of a camera.*; got ''"),
         ({"size": (0, 9)}, "a side of size must be a whole number from 1 to 32768; got 0"),
         ({"size": 9}, r"size must be \(width, height\) in pixels; got 9"),
-        ({"source": "rtsp://a/b", "size": (9, 9)}, "size is asked of devices only"),
+        ({"source": "rtsp://a/b", "size": (9, 9)}, "size is for devices only"),
     ],
 )
 def test_wrong_arguments_of_a_camera(options, words):
@@ -301,7 +301,7 @@ def test_opencv_opens_files_and_refuses_what_is_not_there(tmp_path, frame):
         (99, "the camera 99 cannot be opened: .*group video"),
         ("/dev/video99", "the camera '/dev/video99' cannot be opened: .*group video"),
         ("rtsp://127.0.0.1:9/a", "rtsp://127.0.0.1:9/a cannot be opened: does it answer"),
-        (str(tmp_path / "none.mp4"), "none.mp4' is no camera: .*for a video file use `unmask vid"),
+        (str(tmp_path / "none.mp4"), "none.mp4' is not a camera: .*for a video file use `unmask vid"),
     ):
         with pytest.raises(SourceError, match=words):
             open_capture(source)
