@@ -1,1 +1,1 @@
-"""Video files, cameras and live frames: reading, tracking, smoothing, writing."""
+"""Video files, cameras and live frames: reading, tracking, smoothing and writing."""

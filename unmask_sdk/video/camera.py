@@ -1,4 +1,4 @@
-"""Frames from a camera, as OpenCV opens it; one that dies or hangs is opened again."""
+"""Frames from a camera, opened by OpenCV; a camera that fails or hangs is opened again."""
 
 from __future__ import annotations
 
@@ -15,31 +15,31 @@ from unmask_sdk.errors import InvalidInputError, SourceError
 
 from .latest_queue import LatestQueue, QueueEnded
 
-# What OpenCV takes as the index of a device, and as a side in pixels.
+# OpenCV's limits of the index of a device and of a side in pixels.
 _MAX_INDEX = 2**15
 _MAX_SIDE = 2**15
 
 
 class Capture(Protocol):
-    """What is needed of `cv2.VideoCapture`."""
+    """The part of `cv2.VideoCapture` that is used."""
 
     def read(self) -> tuple[bool, Any]:
-        """Gives whether there was a frame, and the frame, uint8 `[H, W, 3]` BGR."""
+        """Returns whether there was a frame, and the frame, uint8 `[H, W, 3]` BGR."""
         ...
 
     def release(self) -> None:
-        """Lets go of the device."""
+        """Releases the device."""
         ...
 
 
 @dataclass(frozen=True)
 class CameraCounters:
-    """What became of a camera.
+    """Counts of what happened to a camera.
 
     Attributes:
-        frames: Frames given.
+        frames: Frames returned.
         deaths: Times that it ended, or could not be opened again.
-        stalls: Times that it gave no frame for too long.
+        stalls: Times that it returned no frame for too long.
         opened: Times that it was opened.
     """
 
@@ -52,22 +52,22 @@ class CameraCounters:
 class Camera(Closable, Iterator[UInt8Array]):
     """Frames of a camera, uint8 `[H, W, 3]` RGB, for `model.stream`.
 
-    If it dies, or gives no frame for `stall` seconds, it is opened again, as often as it takes.
-    The first time it must open at once.
+    If it ends, or returns no frame for `stall` seconds, it is opened again, as often as necessary.
+    The first attempt to open it must succeed.
 
     Threads: one iterates; any may call `close` or read `counters`.
 
     Args:
         source: Index of a device or its path (/dev/video0), URL (rtsp://…), or GStreamer pipeline
-            that ends in `appsink` (it is known by its `!`). For a video file use `model.video`: as
-            a camera it would begin again at its end.
-        size: (width, height) to ask a device for; not for a URL or a pipeline.
-        stall: Seconds after which a camera that gives no frame counts as stuck.
+            that ends in `appsink` (recognized by its `!`). For a video file use `model.video`: as
+            a camera it would start again at its end.
+        size: (width, height) to request from a device; not for a URL or a pipeline.
+        stall: Seconds after which a camera that returns no frame is considered stuck.
         retry: Seconds between attempts to open it again.
-        opener: Opens it, or raises `SourceError`; for other libraries than OpenCV.
+        opener: Opens the camera, or raises `SourceError`; for other libraries than OpenCV.
 
     Raises:
-        InvalidInputError: If an argument is no such thing.
+        InvalidInputError: If an argument is not valid.
     """
 
     def __init__(
@@ -81,9 +81,9 @@ class Camera(Closable, Iterator[UInt8Array]):
     ) -> None:
         check_seconds("stall", stall)
         check_seconds("retry", retry, zero=True)
-        self._source = given = _checked(source)
-        _check_size(size, given)
-        self._opener = opener or (lambda: open_capture(given, size))
+        self._source = parsed = _parse_source(source)
+        _check_size(size, parsed)
+        self._opener = opener or (lambda: open_capture(parsed, size))
         self._stall = stall
         self._retry = retry
         self._closed = threading.Event()
@@ -117,11 +117,11 @@ class Camera(Closable, Iterator[UInt8Array]):
 
     @property
     def counters(self) -> CameraCounters:
-        """What became of the camera so far."""
+        """Counts of what happened to the camera so far."""
         return CameraCounters(self._frames, self._deaths, self._stalls, self._opened)
 
     def close(self) -> None:
-        """Ends the frames at once; a camera that is stuck is let go when it comes back."""
+        """Ends the frames immediately; a camera that is stuck is released when it returns."""
         self._closed.set()
         self._drop()
 
@@ -142,7 +142,7 @@ class Camera(Closable, Iterator[UInt8Array]):
         self._link = link
         if self._closed.is_set():
             link.close()
-        # A thread for each: a read that never returns takes its thread with it.
+        # A new thread each time, because a read that never returns blocks its thread.
         threading.Thread(
             target=self._serve, args=(link,), name="unmask-camera", daemon=True
         ).start()
@@ -153,26 +153,28 @@ class Camera(Closable, Iterator[UInt8Array]):
 
         try:
             capture = self._opener()
-        except Exception as error:  # noqa: BLE001  Whatever it is, the camera did not open.
-            told = error if isinstance(error, SourceError) else SourceError(_told(self, error))
-            link.end(told)
+        except Exception as error:  # noqa: BLE001  Any error means that the camera did not open.
+            link.end(error if isinstance(error, SourceError) else SourceError(self._failed(error)))
             return
         try:
             if not link.ended:
                 self._opened += 1
             while not link.ended:
-                there, frame = capture.read()
-                if not there or not link.put(cv2.cvtColor(frame, cv2.COLOR_BGR2RGB)):
+                success, frame = capture.read()
+                if not success or not link.put(cv2.cvtColor(frame, cv2.COLOR_BGR2RGB)):
                     break
             link.end()
-        except Exception:  # noqa: BLE001  A camera that is pulled out fails in many ways.
+        except Exception:  # noqa: BLE001  A camera that is unplugged fails in many ways.
             link.end()
         finally:
             capture.release()
 
+    def _failed(self, error: Exception) -> str:
+        return f"the camera {self._source!r} cannot be opened: {error or type(error).__name__}"
 
-def _checked(source: int | str | os.PathLike[str]) -> int | str:
-    """Gives an index, or text that names a source; digits are an index."""
+
+def _parse_source(source: int | str | os.PathLike[str]) -> int | str:
+    """Returns an index, or the text that names a source; digits are an index."""
     given = os.fspath(source) if isinstance(source, os.PathLike) else source
     if isinstance(given, str) and given.strip():
         return int(given) if given.isdecimal() else given
@@ -181,7 +183,7 @@ def _checked(source: int | str | os.PathLike[str]) -> int | str:
             "source must be the index of a camera such as 0, a device such as /dev/video0, a URL "
             f"or a GStreamer pipeline; got {source!r}"
         )
-    # OpenCV 5 does not survive -1.
+    # OpenCV 5 crashes on -1.
     check_integer("the index of a camera", given, 0, _MAX_INDEX)
     return given
 
@@ -195,8 +197,8 @@ def _check_size(size: tuple[int, int] | None, source: int | str) -> None:
         check_integer("a side of size", side, 1, _MAX_SIDE)
     if isinstance(source, str) and ("://" in source or "!" in source):
         raise InvalidInputError(
-            f"size is asked of devices only, and {source} is none; set it where the stream is "
-            "made, or in the pipeline (video/x-raw,width=…,height=…)"
+            f"size is for devices only, and {source} is not one; set it where the stream is "
+            "produced, or in the pipeline (video/x-raw,width=…,height=…)"
         )
 
 
@@ -223,7 +225,7 @@ def open_capture(source: int | str, size: tuple[int, int] | None = None) -> Capt
         capture.release()
         raise SourceError(_unopened(source))
     if _is_device(source):
-        # What waits in the driver's queue is late already.
+        # Frames in the driver's queue are late already.
         capture.set(cv2.CAP_PROP_BUFFERSIZE, 1)
         if size is not None:
             capture.set(cv2.CAP_PROP_FRAME_WIDTH, size[0])
@@ -232,11 +234,11 @@ def open_capture(source: int | str, size: tuple[int, int] | None = None) -> Capt
 
 
 def _unopened(source: int | str) -> str:
-    """Says what may be wrong with a source of its kind."""
+    """Returns an error message with what may be wrong with this kind of source."""
     if _is_device(source):
         return (
-            f"the camera {source!r} cannot be opened: is it there, is it used by another program, "
-            "may this user read it (group video)?"
+            f"the camera {source!r} cannot be opened: is it connected, is it used by another "
+            "program, may this user read it (group video)?"
         )
     source = str(source)
     if "://" in source:
@@ -250,10 +252,6 @@ def _unopened(source: int | str) -> str:
             "it end in appsink?"
         )
     return (
-        f"{source!r} is no camera: give an index such as 0, a device, a URL such as rtsp://…, or "
+        f"{source!r} is not a camera: use an index such as 0, a device, a URL such as rtsp://…, or "
         "a GStreamer pipeline; for a video file use `unmask video` or model.video(IN, OUT)"
     )
-
-
-def _told(camera: Camera, error: Exception) -> str:
-    return f"the camera {camera._source!r} cannot be opened: {error or type(error).__name__}"

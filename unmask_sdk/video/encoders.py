@@ -1,4 +1,4 @@
-"""The file formats that videos are written in, and how they are encoded."""
+"""The file formats in which videos are written, and their encoders."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from .pixel_formats import PixelFormat
 
 @dataclass(frozen=True)
 class Encoder:
-    """How to encode.
+    """A video encoder and its options.
 
     Attributes:
         name: FFmpeg's name.
-        crf: Constant rate factor: what is hard to tell from the original. None if it knows none,
-            and gets a bit rate instead.
-        max_crf: The worst one.
+        crf: Constant rate factor, by default one that is hard to tell from the original. `None` if
+            the encoder does not support it and needs a bit rate.
+        max_crf: The largest (worst) constant rate factor.
         options: Further options.
-        bits: Depths for which it is taken unless another is asked for.
+        bits: Bit depths for which it is the default.
     """
 
     name: str
@@ -60,11 +60,15 @@ CONTAINERS = {
 
 
 def container_of(path: Path) -> Container:
-    """Tells the file format by the extension, or raises `VideoWriteError`."""
+    """Returns the file format for the extension.
+
+    Raises:
+        VideoWriteError: If the extension is not in `CONTAINERS`.
+    """
     form = CONTAINERS.get(path.suffix.lower())
     if form is None:
         raise VideoWriteError(
-            f"{path}: the extension {path.suffix!r} names no video that can be written; "
+            f"{path}: videos cannot be written with the extension {path.suffix!r}; "
             f"use one of {', '.join(CONTAINERS)}"
         )
     return form
@@ -73,17 +77,23 @@ def container_of(path: Path) -> Container:
 def choose_encoder(
     container: Container, pixels: PixelFormat, codec: str | None, crf: int | None
 ) -> Encoder:
-    """Chooses the encoder, with its options complete.
+    """Chooses the encoder and completes its options.
+
+    Args:
+        container: The file format.
+        pixels: The pixel format of the frames.
+        codec: FFmpeg's name of an encoder; `None` chooses one for the container.
+        crf: Constant rate factor; `None` takes the encoder's default.
 
     Raises:
-        VideoWriteError: If there is none, or it cannot hold such pixels.
-        InvalidInputError: If `crf` is no whole number, or out of its range.
+        VideoWriteError: If there is no such encoder, or it does not support the pixel format.
+        InvalidInputError: If `crf` is not an integer, or out of its range.
     """
     known = {encoder.name: encoder for encoder in (H264, H265, VP9, AV1)}
     fitting = [e for e in container.encoders if pixels.bits in e.bits]
     if codec is None and not fitting:
         raise VideoWriteError(
-            f"{container.name} with {pixels.bits} bits has no encoder here; write an .mkv"
+            f"there is no encoder for {container.name} with {pixels.bits} bits; write an .mkv"
         )
     chosen = fitting[0] if codec is None else known.get(codec, Encoder(codec, None, 0))
     formats = _formats(chosen.name)
@@ -94,17 +104,16 @@ def choose_encoder(
         )
     if not formats:
         raise VideoWriteError(
-            f"{chosen.name} encodes no pictures; choose a video encoder, such as mpeg4, or leave "
-            "codec out"
+            f"{chosen.name} is not a video encoder; choose one, such as mpeg4, or leave codec out"
         )
     if pixels.name not in formats:
         raise VideoWriteError(
-            f"{chosen.name} cannot hold {pixels.name} pixels, only {', '.join(sorted(formats))}; "
+            f"{chosen.name} does not support {pixels.name}, only {', '.join(sorted(formats))}; "
             "choose another codec, or write an .mkv"
         )
     if chosen.crf is None:
         if crf is not None:
-            raise InvalidInputError(f"crf is known for {', '.join(known)} only, not for {codec}")
+            raise InvalidInputError(f"crf is supported by {', '.join(known)} only, not by {codec}")
         return chosen
     crf = chosen.crf if crf is None else crf
     check_integer(f"crf (0 is best) for {chosen.name}", crf, 0, chosen.max_crf)

@@ -1,4 +1,4 @@
-"""From a video to the video without masks."""
+"""Removes the masks from a video file."""
 
 from __future__ import annotations
 
@@ -27,20 +27,20 @@ from .writer import VideoWriter
 if TYPE_CHECKING:
     import av
 
-# Frames of so many pixels in all go through the network together, and no more than its chunk:
-# their faces share its runs, and memory stays flat whatever the length.
+# Frames are processed in batches of at most this many pixels, and at most `CHUNK` frames: their
+# faces share runs of the network, and memory use does not depend on the length of the video.
 _BATCH_PIXELS = 16_000_000
 
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a video is.
+    """Progress of processing a video.
 
     Attributes:
-        frames: Frames done.
-        total: Frames in all, estimated until the last are done; None if the file does not say.
+        frames: Number of frames done.
+        total: Total number of frames, estimated until the last ones are done; `None` if unknown.
         seconds: Time in the video of the last frame done.
-        elapsed: Seconds of work so far.
+        elapsed: Processing time so far, in seconds.
     """
 
     frames: int
@@ -51,13 +51,13 @@ class Progress:
 
 @dataclass(frozen=True)
 class VideoReport:
-    """What was done to a video.
+    """Summary of a processed video.
 
     Attributes:
-        frames: Frames written.
-        masked: Frames in which a mask was taken off.
-        faces: Different faces seen, masked or not.
-        seconds: Seconds of work.
+        frames: Number of frames written.
+        masked: Number of frames in which a mask was removed.
+        faces: Number of different faces, masked or not.
+        seconds: Processing time, in seconds.
         length: Time in the video of the last frame, in seconds.
         complete: False if it was stopped before the end.
         notes: What could not be kept: streams left out, damaged frames, a file that is cut off.
@@ -73,10 +73,10 @@ class VideoReport:
 
 
 class VideoInterrupted(KeyboardInterrupt):
-    """Ctrl-C was pressed, and the file holds what was done until then.
+    """Ctrl-C was pressed; the file contains the frames that were done.
 
     Attributes:
-        report: What was done.
+        report: Summary of what was done.
     """
 
     def __init__(self, report: VideoReport) -> None:
@@ -95,11 +95,11 @@ def unmask_video(
     progress: Callable[[Progress], object] | None = None,
     stop: threading.Event | None = None,
 ) -> VideoReport:
-    """Takes the masks off all faces of a video; `model.video(…)` is the same.
+    """Removes the masks from all faces of a video; `model.video(…)` is the same.
 
-    Frames keep their times, pixel format and colour tags; a turned video is stored upright. Sound
-    and subtitles are copied as they are. The file is there whole or not at all. Where Ctrl-C, or
-    `stop`, ends the work early, it holds what was done until then, and plays.
+    Frames keep their times, pixel format and color tags; a rotated video is stored upright. Sound
+    and subtitles are copied unchanged. The file appears only when it is complete. If Ctrl-C or
+    `stop` ends the work early, it contains the frames that were done, and can be played.
 
     Args:
         model: The model.
@@ -108,20 +108,20 @@ def unmask_video(
         codec: FFmpeg's name of a video encoder; by default H.264 (H.265 for more than 8 bits), in
             WebM VP9 (AV1).
         crf: Constant rate factor, from 0 (best); 18 by default for H.264.
-        smooth: Whether crops and fills are held still between frames (`Session`).
-        progress: Called after each batch of frames, the last included.
+        smooth: Whether crops and fills are smoothed over time (`Session`).
+        progress: Called after each batch of frames, including the last.
         stop: Set it, from any thread, to end early.
 
     Returns:
-        What was done.
+        A summary of what was done.
 
     Raises:
-        VideoReadError: If `source` is no video that can be read.
-        VideoWriteError: If `target` cannot be written, or cannot hold what the source holds.
-        InvalidInputError: If an argument does not fit.
+        VideoReadError: If `source` is not a video that can be read.
+        VideoWriteError: If `target` cannot be written, or does not support what the source has.
+        InvalidInputError: If an argument is not valid.
         MissingDependencyError: If PyAV is not installed.
-        VideoInterrupted: After Ctrl-C, once the file is finished; it is a `KeyboardInterrupt`. A
-            second Ctrl-C does not wait, and leaves no file.
+        VideoInterrupted: After Ctrl-C, when the file is finished; it is a `KeyboardInterrupt`. A
+            second Ctrl-C stops immediately and leaves no file.
     """
     VIDEO.check("video")
     source, target = as_path("source", source), as_path("target", target)
@@ -139,12 +139,12 @@ def unmask_video(
         raise InvalidInputError(f"{target} is the video to read; choose another OUT")
     start = time.perf_counter()
 
-    def tell(work: _Work, total: int | None) -> None:
+    def report_progress(work: _VideoJob, total: int | None) -> None:
         if progress is not None:
             progress(Progress(work.frames, total, work.time, time.perf_counter() - start))
 
     stop = stop or threading.Event()
-    with open_video(source) as opened, _finishing(stop) as interrupted:
+    with open_video(source) as opened, _stop_on_interrupt(stop) as interrupted:
         stream = find_video_stream(opened, source)
         stream.thread_type = "AUTO"
         reader = VideoReader(opened, stream)
@@ -153,10 +153,10 @@ def unmask_video(
         encoder = choose_encoder(container, pixels, codec, crf)
         file = VideoWriter(target, opened, stream, pixels, encoder)
         try:
-            work = _Work(Session(model, smooth=smooth), file, pixels)
+            work = _VideoJob(Session(model, smooth=smooth), file, pixels)
             size = max(1, min(CHUNK, _BATCH_PIXELS // (pixels.width * pixels.height)))
             for item in reader.items(file.copied):
-                # A file without any frame would not play.
+                # A file without frames cannot be played.
                 if stop.is_set() and (work.waiting or work.frames):
                     break
                 if not isinstance(item, list):
@@ -164,18 +164,18 @@ def unmask_video(
                     continue
                 work.waiting += item
                 while len(work.waiting) >= size:
-                    work.do(size)
-                    tell(work, reader.total)
+                    work.process(size)
+                    report_progress(work, reader.total)
             complete = not stop.is_set()
-            work.do(len(work.waiting))
-            tell(work, work.frames if complete else reader.total)
+            work.process(len(work.waiting))
+            report_progress(work, work.frames if complete else reader.total)
             file.finish()
         except BaseException:
             file.discard()
             raise
     notes = list(file.notes)
     if reader.damaged:
-        notes.append(f"damaged pieces of the video that were passed over: {reader.damaged}")
+        notes.append(f"damaged parts of the video that were skipped: {reader.damaged}")
     cut = reader.cut_off() if complete else None
     if cut is not None:
         notes.append(f"{source}: {cut}")
@@ -190,8 +190,8 @@ def unmask_video(
     return report
 
 
-class _Work:
-    """Frames on their way from decoder to encoder."""
+class _VideoJob:
+    """Passes frames from the decoder through the session to the encoder, and counts them."""
 
     def __init__(self, session: Session, file: VideoWriter, pixels: PixelFormat) -> None:
         self._session = session
@@ -203,15 +203,13 @@ class _Work:
         self.time = 0.0
         self.faces: set[int | None] = set()
 
-    def do(self, count: int) -> None:
-        """Unmasks and encodes the first of those that wait."""
+    def process(self, count: int) -> None:
+        """Unmasks and encodes the first waiting frames."""
         batch = [self._pixels.prepare(frame) for frame in self.waiting[:count]]
         del self.waiting[:count]
-        pictures = [self._pixels.rgb(frame) for frame in batch]
-        for frame, picture, result in zip(
-            batch, pictures, self._session.batch(pictures), strict=True
-        ):
-            self._pixels.write(frame, picture, result)
+        images = [self._pixels.rgb(frame) for frame in batch]
+        for frame, image, result in zip(batch, images, self._session.batch(images), strict=True):
+            self._pixels.write(frame, image, result)
             self._file.encode(frame)
             self.frames += 1
             self.masked += any(face.masked for face in result.faces)
@@ -220,10 +218,10 @@ class _Work:
 
 
 @contextmanager
-def _finishing(stop: threading.Event) -> Iterator[threading.Event]:
-    """Turns the first Ctrl-C into `stop`; the second is itself again.
+def _stop_on_interrupt(stop: threading.Event) -> Iterator[threading.Event]:
+    """Makes the first Ctrl-C set `stop`; the second raises `KeyboardInterrupt` as usual.
 
-    Only the main thread can be interrupted by it; in others nothing is changed.
+    Python handles signals in the main thread only; in other threads nothing is changed.
     """
     interrupted = threading.Event()
     if threading.current_thread() is not threading.main_thread():

@@ -1,9 +1,9 @@
-"""Holds the fill of a face still in crop coordinates, where the scene does not move.
+"""Temporal smoothing of the fill: an average over the last frames where nothing moves.
 
-What a network paints under a mask changes a little with every change of its input, camera noise
-included. Fill and mask are averaged over the last frames; the average remembers what input it was
-made from, and wherever the present input differs from that by more than noise, it gives way to the
-present fill. So what moves is never late.
+What a network generates under a mask changes a little with every change of its input, including
+camera noise. Fill and mask are averaged over the last frames, in crop coordinates. The average of
+the inputs is kept as well: wherever the current input differs from it by more than noise, the
+current fill is used. So the fill of moving parts does not lag.
 """
 
 from __future__ import annotations
@@ -13,18 +13,18 @@ import numpy as np
 
 from unmask_sdk.core.arrays import Float32Array, UInt8Array
 
-# The share of the present frame in the average where nothing moves.
+# Weight of the current frame in the average where nothing moves.
 STILL_WEIGHT = 0.15
-# Difference of the input, of 255 and averaged over a cell and its neighbours, from which on the
-# average is dropped. Noise of standard deviation 3 differs by 0.3 on that scale.
+# Difference of the input, of 255 and averaged over a cell and its neighbors, from which the average
+# is discarded. Noise with a standard deviation of 3 gives a difference of 0.3.
 MOTION_THRESHOLD = 5.0
-# Movement is looked for in so many cells a side, and spreads so many cells round itself: a plain
-# mask shows that it moves at its rim alone.
+# Motion is measured in a grid of this many cells per side, and dilated to this many cells: a plain
+# mask shows its motion only at its edge.
 _CELLS, _SPREAD = 64, 11
 
 
 class FillSmoother:
-    """The fill and the mask of one face, from frame to frame."""
+    """Smooths the fill and the mask of one face over the frames."""
 
     def __init__(self) -> None:
         self._input: Float32Array | None = None
@@ -34,34 +34,34 @@ class FillSmoother:
     def update(
         self, original: UInt8Array, unmasked: UInt8Array, mask: UInt8Array
     ) -> tuple[UInt8Array, UInt8Array]:
-        """Takes the next frame's crop.
+        """Adds the crop of the next frame.
 
         Args:
-            original: uint8 `[S, S, 3]`, the crop as it was.
-            unmasked: uint8 `[S, S, 3]`, what the network made of it.
-            mask: uint8 `[S, S]`, the mask that it found.
+            original: uint8 `[S, S, 3]`, the crop before.
+            unmasked: uint8 `[S, S, 3]`, the network's output.
+            mask: uint8 `[S, S]`, the network's mask.
 
         Returns:
-            The fill and the mask to paste, of the same types and shapes. Where that mask is 0 the
-            fill is `original` bit for bit.
+            The smoothed fill and mask, of the same dtypes and shapes. Where the mask is 0 the fill
+            is `original` bit for bit.
         """
-        seen = _cells(original)
+        current = _cells(original)
         if self._input is None:
-            self._input = seen
+            self._input = current
             self._fill, self._mask = unmasked.astype(np.float32), mask.astype(np.float32)
             return unmasked, mask
-        moved = np.abs(cv2.blur(seen - self._input, (3, 3))).max(2)
+        moved = np.abs(cv2.blur(current - self._input, (3, 3))).max(2)
         share = np.clip(
             cv2.dilate(moved, np.ones((_SPREAD, _SPREAD))) / MOTION_THRESHOLD, STILL_WEIGHT, 1
         )
         share = np.asarray(cv2.blur(share, (5, 5)), np.float32)
-        self._input += share[..., None] * (seen - self._input)
+        self._input += share[..., None] * (current - self._input)
         fine = np.asarray(cv2.resize(share, mask.shape[::-1], interpolation=cv2.INTER_LINEAR))
         self._fill += fine[..., None] * (unmasked - self._fill)
         self._mask += fine * (mask - self._mask)
-        calm = np.rint(self._mask).astype(np.uint8)
+        smooth_mask = np.rint(self._mask).astype(np.uint8)
         fill = np.rint(self._fill).astype(np.uint8)
-        return np.where(calm[..., None] > 0, fill, original), calm
+        return np.where(smooth_mask[..., None] > 0, fill, original), smooth_mask
 
 
 def _cells(crop: UInt8Array) -> Float32Array:

@@ -1,4 +1,4 @@
-"""Hands items from one thread to another: bounded, and the latest win."""
+"""A bounded queue between threads that drops its oldest items."""
 
 from __future__ import annotations
 
@@ -10,14 +10,18 @@ T = TypeVar("T")
 
 
 class QueueEnded(Exception):
-    """There will be no more items."""
+    """Raised when there will be no more items."""
 
 
 class LatestQueue(Generic[T]):
-    """A queue that throws its oldest item away when it is full. Any thread may call anything.
+    """A thread-safe queue that drops its oldest item when it is full.
 
     Args:
-        size: Items that may wait.
+        size: Largest number of waiting items.
+
+    Attributes:
+        received: Number of items added.
+        dropped: Number of items dropped.
     """
 
     def __init__(self, size: int = 1) -> None:
@@ -29,7 +33,7 @@ class LatestQueue(Generic[T]):
         self.dropped = 0
 
     def put(self, item: T) -> bool:
-        """Adds an item, and never waits; False if the queue has ended."""
+        """Adds an item without waiting; returns false if the queue has ended."""
         with self._changed:
             if self._ended:
                 return False
@@ -40,12 +44,12 @@ class LatestQueue(Generic[T]):
             return True
 
     def get(self, timeout: float | None) -> T:
-        """Takes the oldest item that waits.
+        """Removes and returns the oldest item.
 
         Raises:
-            TimeoutError: If none came in `timeout` seconds.
-            Ended: If the queue has ended, and is empty; if it ended with an error, that instead,
-                once.
+            TimeoutError: If no item came in `timeout` seconds.
+            QueueEnded: If the queue has ended and is empty. If it ended with an error, that error
+                is raised instead, once.
         """
         with self._changed:
             if not self._changed.wait_for(lambda: self._items or self._ended, timeout):
@@ -56,14 +60,14 @@ class LatestQueue(Generic[T]):
             raise error or QueueEnded
 
     def end(self, error: BaseException | None = None) -> None:
-        """Takes no more items; those that wait can still be taken."""
+        """Accepts no more items; waiting ones can still be taken."""
         with self._changed:
             if not self._ended:
                 self._ended, self._error = True, error
             self._changed.notify_all()
 
     def close(self) -> None:
-        """Ends the queue, and throws away what waits."""
+        """Ends the queue and drops the waiting items."""
         with self._changed:
             self.dropped += len(self._items)
             self._items.clear()
@@ -73,5 +77,5 @@ class LatestQueue(Generic[T]):
 
     @property
     def ended(self) -> bool:
-        """Whether no more items are taken."""
+        """Whether no more items are accepted."""
         return self._ended

@@ -1,8 +1,8 @@
-"""Between the frames of a video file and RGB pictures.
+"""Converts between the frames of a video file and RGB images.
 
-A frame stays in its own pixel format from decoder to encoder. Only where a mask was taken off are
-pixels written into it, so that all others keep their bits: no second conversion of colours, and
-ten bits stay ten bits.
+A frame keeps its pixel format from decoder to encoder. Pixels are written to it only where a mask
+was removed, so all others stay bit for bit: their colors are not converted twice, and 10 bits stay
+10 bits.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 Planes = list[AnyArray]
 
 LIMITED, FULL = 1, 2
-# From the matrix that a frame names (H.273) to what converts it.
+# From the color matrix of a frame (H.273) to the number of FFmpeg's scaler.
 _MATRICES = {1: 1, 4: 4, 5: 5, 6: 5, 7: 7, 9: 9, 10: 9}
 _BT601, _BT709 = 5, 1
 
@@ -36,22 +36,22 @@ class Turn:
     mirror_y: bool = False
 
     def __call__(self, plane: AnyArray) -> AnyArray:
-        """Turns a plane `[H, W]`; a view."""
+        """Returns a plane `[H, W]` upright, as a view."""
         turned = plane.T if self.transpose else plane
         return turned[:: -1 if self.mirror_y else 1, :: -1 if self.mirror_x else 1]
 
 
 @dataclass(frozen=True)
 class PixelFormat:
-    """What the frames of a video are, told from its first one.
+    """The format of the frames of a video, derived from its first frame.
 
     Attributes:
-        name: FFmpeg's name of the pixel format to encode: planar YCbCr or grey.
-        bits: Of each value, 8 or more.
-        width: Of the upright picture.
-        height: Of the upright picture.
+        name: FFmpeg's name of the pixel format to encode: planar YCbCr or gray.
+        bits: Bits per sample, 8 or more.
+        width: Width of the upright image, in pixels.
+        height: Height of the upright image, in pixels.
         turn: From stored to upright.
-        matrix: YCbCr to RGB, as FFmpeg's scaler numbers it.
+        matrix: YCbCr to RGB, as numbered by FFmpeg's scaler.
         range: `LIMITED` or `FULL`.
     """
 
@@ -64,7 +64,7 @@ class PixelFormat:
     range: int
 
     def prepare(self, frame: av.VideoFrame) -> av.VideoFrame:
-        """Gives an upright copy of a decoded frame, in this format, that may be written to."""
+        """Returns an upright, writable copy of a decoded frame in this format."""
         from av import VideoFrame
 
         stored = (self.height, self.width) if self.turn.transpose else (self.width, self.height)
@@ -84,7 +84,7 @@ class PixelFormat:
         return fresh
 
     def rgb(self, frame: av.VideoFrame) -> UInt8Array:
-        """Gives a prepared frame as uint8 `[H, W, 3]` RGB."""
+        """Returns a prepared frame as uint8 `[H, W, 3]` RGB."""
         converted = frame.reformat(
             format="rgb24",
             src_colorspace=self.matrix,
@@ -95,7 +95,13 @@ class PixelFormat:
         return np.asarray(converted.to_ndarray(), np.uint8)
 
     def write(self, frame: av.VideoFrame, before: UInt8Array, result: Result) -> None:
-        """Writes into a prepared frame what the result changed of it."""
+        """Writes the pixels that a result changed to a prepared frame.
+
+        Args:
+            frame: From `prepare`, changed in place.
+            before: uint8 `[H, W, 3]` RGB, the frame before.
+            result: The result for it.
+        """
         from av import VideoFrame
 
         for face in result.faces:
@@ -104,7 +110,7 @@ class PixelFormat:
             side = face.mask.shape[0]
             corners = np.array([[0, 0], [side, 0], [side, side], [0, side]], np.float64)
             x0, y0, x1, y1 = bounding_rect(crop_to_photo(face.matrix, corners), before, 2)
-            # From one chroma sample's first pixel to another's last.
+            # Align to chroma samples.
             x0, y0, x1, y1 = x0 - x0 % 2, y0 - y0 % 2, x1 + x1 % 2, y1 + y1 % 2
             after = np.ascontiguousarray(result.image[y0:y1, x0:x1])
             changed = (after != before[y0:y1, x0:x1]).any(2)
@@ -118,7 +124,7 @@ class PixelFormat:
                 dst_color_range=self.range,
             )
             for target, source in zip(planes(frame), planes(patch), strict=True):
-                # 1 or 2: what a sample of this plane spans.
+                # 1 or 2: the number of pixels per sample of this plane.
                 high, wide = after.shape[0] // source.shape[0], after.shape[1] // source.shape[1]
                 where = changed.reshape(source.shape[0], high, source.shape[1], wide).any((1, 3))
                 view = target[y0 // high :, x0 // wide :][: source.shape[0], : source.shape[1]]
@@ -126,22 +132,22 @@ class PixelFormat:
 
 
 def pixel_format_of(frame: av.VideoFrame) -> PixelFormat:
-    """Tells the format from a decoded frame.
+    """Returns the format for a decoded frame.
 
-    Formats that cannot be written to in place become the nearest that can: packed, palette and RGB
-    ones 4:4:4, exotic samplings 4:2:0; 4:2:2 becomes 4:4:4 where the picture is turned, and 4:2:0
-    where its sides are odd. Transparency goes.
+    Formats that cannot be written to in place are replaced by the nearest that can: packed, palette
+    and RGB formats and frames with odd sides by 4:4:4, 4:2:2 by 4:4:4 if the frame is rotated by 90
+    degrees, other subsamplings by 4:2:0. Transparency is dropped.
     """
     form = frame.format
     turn = _turn(frame)
-    colours = [part for part in form.components if not part.is_alpha]
-    bits = 8 if form.has_palette else max(8, max(part.bits for part in colours))
+    colors = [part for part in form.components if not part.is_alpha]
+    bits = 8 if form.has_palette else max(8, max(part.bits for part in colors))
     bits += bits % 2  # There is no encoder for 9 bits.
     depth = "" if bits == 8 else f"{bits}le"
-    # Of 8 luma samples each way.
+    # Chroma samples per 8 luma samples, in each direction.
     sampling = (form.chroma_width(8), form.chroma_height(8))
     odd = frame.width % 2 or frame.height % 2
-    if len(colours) == 1 and not form.has_palette:
+    if len(colors) == 1 and not form.has_palette:
         name = f"gray{depth}"
     elif form.is_rgb or form.has_palette or odd or sampling in ((8, 8), (8, 4)):
         name = f"yuv444p{depth}"
@@ -152,8 +158,8 @@ def pixel_format_of(frame: av.VideoFrame) -> PixelFormat:
     width, height = frame.width, frame.height
     if turn.transpose:
         width, height = height, width
-    # What names no matrix is taken as players take it.
-    usual = _BT709 if max(width, height) >= 1280 or min(width, height) > 576 else _BT601
+    # Without a color matrix, the same default as in video players.
+    default_matrix = _BT709 if max(width, height) >= 1280 or min(width, height) > 576 else _BT601
     full = frame.color_range == FULL or form.name.startswith("yuvj")
     return PixelFormat(
         name,
@@ -161,13 +167,13 @@ def pixel_format_of(frame: av.VideoFrame) -> PixelFormat:
         width,
         height,
         turn,
-        _MATRICES.get(int(frame.colorspace), usual),
+        _MATRICES.get(int(frame.colorspace), default_matrix),
         FULL if full else LIMITED,
     )
 
 
 def planes(frame: av.VideoFrame) -> Planes:
-    """Gives the planes of a planar frame, `[H, W]` each, uint8 or uint16; views."""
+    """Returns views of the planes of a planar frame, `[H, W]` each, uint8 or uint16."""
     deep = any(part.bits > 8 for part in frame.format.components)
     kind = np.dtype(np.uint16 if deep else np.uint8)
     views = []
@@ -178,12 +184,12 @@ def planes(frame: av.VideoFrame) -> Planes:
 
 
 def _plain(name: str) -> str:
-    """The old names of full-range formats mean the same samples."""
+    """Returns the current name of a format; the old full-range names mean the same samples."""
     return name.replace("yuvj", "yuv")
 
 
 def _turn(frame: av.VideoFrame) -> Turn:
-    """Reads the display matrix: where right and down of the stored picture go."""
+    """Reads the display matrix of a frame."""
     data: Any = frame.side_data.get("DISPLAYMATRIX")
     if data is None:
         return Turn()

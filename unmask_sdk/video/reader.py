@@ -1,4 +1,4 @@
-"""Takes video files apart: packets to copy, and frames."""
+"""Reads video files: packets to copy, and decoded frames."""
 
 from __future__ import annotations
 
@@ -14,34 +14,39 @@ if TYPE_CHECKING:
     from av.container import InputContainer
     from av.video.stream import VideoStream
 
-# What is a playlist, whatever its name, must not open other files and addresses.
+# Playlists are not allowed, whatever their extension: they could open other files and URLs.
 _FORMATS = (
     "asf,avi,dv,flv,gif,h264,hevc,ivf,m4v,matroska,mov,mpeg,mpegts,mpegvideo,mxf,nut,obu,ogg,"
     "rm,yuv4mpegpipe"
 )
 _SAFE = {"format_whitelist": _FORMATS, "protocol_whitelist": "file"}
 
-
-# Formats that say how long the whole is; of others FFmpeg estimates it from what is there.
-_SAY_LENGTH = ("mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "flv", "mxf")
-# Seconds, or frames, by which what is said may be off: it is rounded, and sound begins earlier.
+# Formats that store the duration; for others FFmpeg estimates it from the data.
+_STORE_DURATION = ("mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "flv", "mxf")
+# Tolerance of the stored duration, in seconds and frames: it is rounded, and sound begins earlier.
 _SLACK, _SLACK_FRAMES = 0.25, 2
 
 
 @contextmanager
 def open_video(path: Path) -> Iterator[InputContainer]:
-    """Opens a video; its failures become `VideoReadError`."""
+    """Opens a video.
+
+    Raises:
+        VideoReadError: If it does not exist or cannot be read.
+    """
     import av
 
     try:
         if not path.is_file():
-            what = "a folder" if path.is_dir() else "not there" if not path.exists() else "no file"
+            if not path.exists():
+                raise VideoReadError(f"{path} does not exist; a video file is needed")
+            what = "a folder" if path.is_dir() else "not a regular file"
             raise VideoReadError(f"{path} is {what}; a video file is needed")
         # `file:`, because a colon in a name would make it a URL.
         source = av.open(f"file:{path}", "r", options=_SAFE, metadata_errors="replace")
     except av.FFmpegError as error:
         raise VideoReadError(
-            f"{path} is no video that can be read: {error.strerror}; if it plays elsewhere, "
+            f"{path} is not a video that can be read: {error.strerror}; if it plays elsewhere, "
             "convert it to an .mp4 first"
         ) from error
     with source:
@@ -49,7 +54,11 @@ def open_video(path: Path) -> Iterator[InputContainer]:
 
 
 def find_video_stream(source: InputContainer, path: Path) -> VideoStream:
-    """Gives the first moving picture of a file."""
+    """Returns the first video stream of a file that is not a cover image.
+
+    Raises:
+        VideoReadError: If there is none, or it cannot be decoded.
+    """
     from av.stream import Disposition
 
     for stream in source.streams.video:
@@ -59,12 +68,21 @@ def find_video_stream(source: InputContainer, path: Path) -> VideoStream:
             return stream
     kinds: list[str] = sorted({stream.type for stream in source.streams}) or ["nothing"]
     raise VideoReadError(
-        f"{path} holds no video, only {' and '.join(kinds)}; for pictures use `unmask image`"
+        f"{path} has no video, only {' and '.join(kinds)}; for images use `unmask image`"
     )
 
 
 class VideoReader:
-    """Takes packets from a file, and frames out of those of its video."""
+    """Reads packets from a file and decodes those of its video stream.
+
+    Args:
+        source: The opened file.
+        stream: Its video stream.
+
+    Attributes:
+        damaged: Number of packets that could not be decoded.
+        total: Number of frames, possibly estimated; `None` if it is unknown.
+    """
 
     def __init__(self, source: Any, stream: Any) -> None:
         self._source = source
@@ -72,11 +90,11 @@ class VideoReader:
         self._packets: list[Any] = []
         self.damaged = 0
         self._last: int | None = None
-        # Where the last packet of any stream ends, in seconds.
+        # End of the last packet of any stream, in seconds.
         self._end = 0.0
         self._begin = min(0.0, (source.start_time or 0) / 1_000_000)
         rate = stream.average_rate or stream.guessed_rate
-        self._said = _said(source, stream, rate)
+        self._stored = _stored_duration(source, stream, rate)
         self._slack = max(_SLACK, _SLACK_FRAMES / float(rate)) if rate else _SLACK
         self._step = max(1, round(1 / (rate * stream.time_base))) if rate else 1
         length = None
@@ -89,7 +107,11 @@ class VideoReader:
             self.total = max(1, round(length * float(rate)))
 
     def first_frame(self, path: Path) -> av.VideoFrame:
-        """Looks ahead for what the frames are like; nothing is lost by it."""
+        """Decodes the first frame ahead of time; `items` returns it again.
+
+        Raises:
+            VideoReadError: If no frame can be decoded.
+        """
         self._demuxed = self._demux()
         for packet in self._demuxed:
             decoded = self._decode(packet) if packet.stream is self._stream else None
@@ -102,7 +124,7 @@ class VideoReader:
         )
 
     def items(self, copied: set[int]) -> Iterator[Any]:
-        """Gives packets of the streams that are copied, and lists of frames, as they come."""
+        """Yields packets of the streams that are copied, and lists of frames, in file order."""
         for packet, decoded in self._all():
             if decoded is not None:
                 yield decoded
@@ -110,11 +132,13 @@ class VideoReader:
                 yield packet
 
     def cut_off(self) -> str | None:
-        """Says that the file has ended earlier than it says itself; None if it has not."""
-        said, end = self._said, self._end - self._begin
-        if said is None or said - end <= self._slack:
+        """Returns a note if the file ended before its stored duration, else `None`."""
+        stored, end = self._stored, self._end - self._begin
+        if stored is None or stored - end <= self._slack:
             return None
-        return f"it says that it lasts {said:.1f} s, and ends after {end:.1f} s: it is cut off"
+        return (
+            f"its stored duration is {stored:.1f} s, but it ends after {end:.1f} s: it is cut off"
+        )
 
     def _demux(self) -> Iterator[Any]:
         for packet in self._source.demux():
@@ -143,7 +167,7 @@ class VideoReader:
         return frames
 
     def _time(self, frame: av.VideoFrame) -> None:
-        """Sees to it that times are there, and rise: no encoder takes others."""
+        """Makes the frame times complete and increasing, as encoders require."""
         last = self._last
         if frame.pts is None:
             frame.pts = 0 if last is None else last + self._step
@@ -153,10 +177,10 @@ class VideoReader:
         self._last = frame.pts
 
 
-def _said(source: Any, stream: Any, rate: Any) -> float | None:
-    """Gives the seconds that a file says it lasts; None if it does not say."""
+def _stored_duration(source: Any, stream: Any, rate: Any) -> float | None:
+    """Returns the duration that is stored in a file, in seconds; `None` if there is none."""
     if source.format.name == "avi" and stream.frames and rate:
         return float(stream.frames / rate)
-    if source.format.name in _SAY_LENGTH and source.duration is not None:
+    if source.format.name in _STORE_DURATION and source.duration is not None:
         return float(source.duration / 1_000_000)
     return None

@@ -1,4 +1,4 @@
-"""Knows the faces of one frame again in the next."""
+"""Tracks faces from frame to frame."""
 
 from __future__ import annotations
 
@@ -12,29 +12,29 @@ from unmask_sdk.faces.locator import Location, Locator
 from .fill_smoothing import FillSmoother
 from .landmark_smoothing import LandmarkSmoother
 
-# Two faces of neighbouring frames are the same one if they lie no more than this many eye
-# distances apart, and neither is larger than the other by more than this factor.
+# Faces of consecutive frames are the same if they are at most this many eye distances apart, and
+# neither is larger than the other by more than this factor.
 MAX_STEP = 1.5
 MAX_GROWTH = 1.6
-# A face that the detector misses is followed by the aligner, if that is so sure of it, for so many
-# frames on end.
+# A face that the detector misses is followed by the aligner, with at least this score, for at most
+# this many consecutive frames.
 MIN_FOLLOWED = 0.6
 MAX_MISSED = 15
-# Nearer than this many eye distances, two faces are one.
+# Two faces closer than this many eye distances are the same face.
 _SAME = 0.7
 
 
 @dataclass(eq=False)
 class Track:
-    """One face through the frames.
+    """One face over the frames.
 
     Attributes:
-        number: 0, 1, 2, … in the order of appearance; never given twice.
-        location: Where it lies in the last frame, as the locator sees it.
-        eyes: float64 `[2, 2]`, the eye points to crop by.
-        missed: Frames on end in which the detector did not see it.
-        landmark_smoother: What keeps its crop still.
-        fill_smoother: What keeps its fill still.
+        number: 0, 1, 2, … in the order of appearance; never reused.
+        location: Its location in the last frame, from the locator.
+        eyes: float64 `[2, 2]`, the (smoothed) eye points for the crop.
+        missed: Consecutive frames in which the detector did not find it.
+        landmark_smoother: Smooths its eye points.
+        fill_smoother: Smooths its fill.
     """
 
     number: int
@@ -46,11 +46,11 @@ class Track:
 
 
 class Tracker:
-    """Follows all faces of a sequence of frames.
+    """Tracks all faces of a sequence of frames.
 
     Args:
         locator: Finds the faces.
-        smooth: Whether the eye points are held steady; else they are the locator's own.
+        smooth: Whether the eye points are smoothed; otherwise the locator's points are used.
     """
 
     def __init__(self, locator: Locator, *, smooth: bool = True) -> None:
@@ -63,8 +63,8 @@ class Tracker:
         """Finds the faces of the next frame, uint8 `[H, W, 3]` RGB.
 
         Returns:
-            The faces in it, in the order in which they appeared. The same objects come back with
-            every frame, changed.
+            Its faces, in the order of appearance. The same `Track` objects are updated and
+            returned for every frame.
         """
         found = self._locator(image)
         pairs = _match([t.location for t in self._tracks], found)
@@ -85,7 +85,7 @@ class Tracker:
         return list(self._tracks)
 
     def _followed(self, image: UInt8Array, matched: set[int], found: list[Location]) -> list[Track]:
-        """Looks for the faces that the detector missed where they last were."""
+        """Looks for the faces that the detector missed near their previous location."""
         lost = [t for i, t in enumerate(self._tracks) if i not in matched]
         lost = [track for track in lost if track.missed < MAX_MISSED]
         kept = []
@@ -106,7 +106,7 @@ class Tracker:
 
 
 def _match(before: list[Location], after: list[Location]) -> dict[int, int]:
-    """Pairs the faces of two frames, nearest first: index before to index after."""
+    """Matches the faces of two frames, nearest first; returns index before to index after."""
     steps = [(_step(a, b), i, j) for i, a in enumerate(before) for j, b in enumerate(after)]
     pairs: dict[int, int] = {}
     for step, i, j in sorted(steps):
@@ -116,7 +116,7 @@ def _match(before: list[Location], after: list[Location]) -> dict[int, int]:
 
 
 def _step(one: Location, other: Location) -> float:
-    """Eye distances from one face to the other; infinite if their sizes do not fit."""
+    """Returns the distance of two faces in eye distances; infinite if their sizes differ."""
     a, b = (float(np.linalg.norm(x.eyes[1] - x.eyes[0])) for x in (one, other))
     if max(a, b) > MAX_GROWTH * min(a, b):
         return float("inf")

@@ -1,4 +1,4 @@
-"""Puts video files together: frames encoded, sound and subtitles copied."""
+"""Writes video files: encodes frames, copies sound and subtitles."""
 
 from __future__ import annotations
 
@@ -18,26 +18,29 @@ if TYPE_CHECKING:
     from av.stream import Stream
     from av.video.stream import VideoStream
 
-# What the file says of itself.
+# Metadata of the file.
 COMMENT = "Face masks taken off by unmask-sdk: the regions under them are generated."
-# For encoders that know no constant quality.
+# For encoders without constant quality.
 _BITS_PER_PIXEL = 0.15
-# Said of the container that was read, not of the one written.
+# Metadata of the container that was read, which is not true of the new one.
 _NOT_KEPT = {"major_brand", "minor_version", "compatible_brands", "encoder", "duration"}
 
 
 class VideoWriter:
-    """A video file being written under a temporary name beside its own.
+    """A video file that is written under a temporary name in the same folder.
 
     Args:
-        path: The file; one of that name is replaced at the end.
-        source: The video that is copied from.
-        stream: Its moving picture.
-        pixels: What the frames are.
-        encoder: From `encoder_of`.
+        path: The file; an existing one is replaced at the end.
+        source: The video whose other streams and metadata are copied.
+        stream: Its video stream.
+        pixels: The pixel format of the frames.
+        encoder: From `choose_encoder`.
+
+    Attributes:
+        notes: Streams that could not be copied, in words.
 
     Raises:
-        VideoWriteError: If the format cannot hold the sound, or the file cannot be written.
+        VideoWriteError: If the format does not support the sound, or the file cannot be written.
     """
 
     def __init__(
@@ -64,8 +67,8 @@ class VideoWriter:
             self._video = self._add_video(stream, pixels, encoder, form)
             self._copies = self._add_copies(source, stream, form)
             kept = {k: v for k, v in source.metadata.items() if k not in _NOT_KEPT}
-            said = kept.get("comment")
-            kept["comment"] = COMMENT if not said or COMMENT in said else f"{said}\n{COMMENT}"
+            old = kept.get("comment")
+            kept["comment"] = COMMENT if not old or COMMENT in old else f"{old}\n{COMMENT}"
             self._file.metadata.update(kept)
             self._file.set_chapters(source.chapters())
         except BaseException:
@@ -86,7 +89,7 @@ class VideoWriter:
         video.width, video.height, video.pix_fmt = pixels.width, pixels.height, pixels.name
         if encoder.crf is None:
             context.bit_rate = round(_BITS_PER_PIXEL * pixels.width * pixels.height * rate)
-        # Frames keep their own times, however uneven.
+        # Frames keep their times, even if these are irregular.
         context.time_base = stream.time_base
         context.thread_type = "AUTO"
         context.colorspace = original.colorspace if original.colorspace else 2  # 0 means RGB.
@@ -97,32 +100,32 @@ class VideoWriter:
         if ratio:
             context.sample_aspect_ratio = 1 / ratio if pixels.turn.transpose else ratio
         if encoder.name == "libx265" and form.name in ("mp4", "mov"):
-            context.codec_tag = "hvc1"  # Apple's players know no other.
+            context.codec_tag = "hvc1"  # Apple's players support no other.
         video.metadata.update(_labels(stream))
         return video  # type: ignore[no-any-return]
 
     def _add_copies(
         self, source: InputContainer, stream: VideoStream, form: Container
     ) -> dict[int, Stream]:
-        """Adds the streams that are copied as they are: by their index in the source."""
+        """Adds the streams that are copied; returns them by their index in the source."""
         copies: dict[int, Stream] = {}
         for other in source.streams:
             if other.index == stream.index:
                 continue
             try:
                 if other.type not in ("audio", "subtitle") or other.codec_context is None:
-                    raise ValueError("neither sound nor subtitles")
+                    raise ValueError("not sound or subtitles")
                 copy = self._file.add_stream_from_template(other, opaque=True)
             except ValueError as error:
                 name = other.codec_context.name if other.codec_context else "unknown"
                 if other.type == "audio":
                     raise VideoWriteError(
-                        f"{self._path.suffix} cannot hold the sound of {source.name} ({name}); "
-                        "write an .mkv or .mov"
+                        f"{self._path.suffix} does not support the sound of "
+                        f"{source.name} ({name}); write an .mkv or .mov"
                     ) from error
                 self.notes.append(
                     f"stream {other.index} was left out ({other.type}, {name}); "
-                    f"{form.name} cannot hold it, or it cannot be copied"
+                    f"{form.name} does not support it, or it cannot be copied"
                 )
                 continue
             copy.metadata.update(_labels(other))
@@ -135,14 +138,14 @@ class VideoWriter:
         return set(self._copies)
 
     def copy(self, packet: av.Packet[Any]) -> None:
-        """Copies a packet of another stream than the video."""
+        """Copies a packet of a stream other than the video."""
         if packet.dts is None:
             return
         packet.stream = self._copies[packet.stream.index]
         self._mux([packet])
 
     def encode(self, frame: av.VideoFrame | None) -> None:
-        """Encodes a frame; None ends the stream."""
+        """Encodes a frame; `None` ends the stream."""
         import av
 
         try:
@@ -162,7 +165,7 @@ class VideoWriter:
             raise VideoWriteError(f"cannot write {self._path}: {error.strerror}") from error
 
     def finish(self) -> None:
-        """Completes the file, and gives it its name."""
+        """Completes the file and moves it to its final path."""
         import av
 
         try:
@@ -180,7 +183,7 @@ class VideoWriter:
 
         try:
             self._file.close()
-        except (av.FFmpegError, ValueError):  # Whatever kept it from being completed.
+        except (av.FFmpegError, ValueError):  # The file is discarded anyway.
             pass
         finally:
             self._partial.discard()

@@ -356,11 +356,11 @@ def test_inputs_that_are_no_videos(painted_model, clip, tmp_path):
     playlist = tmp_path / "list.mp4"
     playlist.write_text(f"#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:9,\n{clip()}\n", "utf-8")
     for path, words in (
-        (playlist, "no video that can be read"),
-        (tmp_path / "none.mp4", "is not there"),
+        (playlist, "not a video that can be read"),
+        (tmp_path / "none.mp4", "does not exist"),
         (tmp_path, "is a folder"),
-        (noise, "no video that can be read"),
-        (sound, "holds no video, only audio"),
+        (noise, "not a video that can be read"),
+        (sound, "has no video, only audio"),
     ):
         with pytest.raises(VideoReadError, match=words):
             unmask_video(painted_model, path, out)
@@ -375,7 +375,7 @@ def test_outputs_that_cannot_be(painted_model, clip, tmp_path):
         ("in.mp4", {}, InvalidInputError, "is the video to read"),
         ("none/out.mp4", {}, VideoWriteError, "there is no folder .*none; create it first"),
         ("folder.mp4", {}, VideoWriteError, "it is a folder"),
-        ("out.webm", {}, VideoWriteError, r"cannot hold the sound of .* \(aac\)"),
+        ("out.webm", {}, VideoWriteError, r"does not support the sound of .* \(aac\)"),
         ("out.mp4", {"codec": "libx999"}, VideoWriteError, "no encoder libx999"),
         ("out.webm", {"codec": "ffv1"}, VideoWriteError, "does not support 'ffv1'"),
         ("out.mp4", {"codec": "prores_ks"}, VideoWriteError, "does not support yuv420p"),

@@ -301,7 +301,7 @@ def test_opencv_opens_files_and_refuses_what_is_not_there(tmp_path, frame):
         (99, "the camera 99 cannot be opened: .*group video"),
         ("/dev/video99", "the camera '/dev/video99' cannot be opened: .*group video"),
         ("rtsp://127.0.0.1:9/a", "rtsp://127.0.0.1:9/a cannot be opened: does it answer"),
-        (str(tmp_path / "none.mp4"), "none.mp4' is not a camera: .*for a video file use `unmask vid"),
+        (str(tmp_path / "none.mp4"), "none.mp4' is not a camera: .*for a video file use `unmask v"),
     ):
         with pytest.raises(SourceError, match=words):
             open_capture(source)
