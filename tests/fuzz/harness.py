@@ -1,11 +1,10 @@
-"""Fuzzes what reads files of strangers: pictures, manifests, artifacts, EXIF and XMP. Run with::
+"""Fuzzes the code that reads untrusted files: images, manifests, artifacts, EXIF, XMP. Run::
 
     python tests/fuzz/harness.py TARGET CORPUS -max_total_time=600
 
-TARGET is one of those in `TARGETS`, CORPUS a folder that keeps what was found; one that is not
-there yet begins with `seeds.py`. It needs `atheris`.
-Whatever is not one of our own errors is a finding; it goes into `cases/TARGET-….bin`, which
-`test_cases.py` runs for ever after.
+TARGET is a key of `TARGETS`, CORPUS a folder for the fuzzer's inputs, which is filled by `seeds.py`
+if it does not exist. It needs `atheris`. Every exception that is not one of our own errors is a
+finding; store its input as `cases/TARGET-….bin`, a regression test of `test_cases.py`.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ from unmask_sdk.imaging import xmp
 from unmask_sdk.imaging.decode import Extras, read_photo
 from unmask_sdk.imaging.encode import write_image
 
-# A picture of more pixels says nothing new, and takes the time of many.
+# Larger images find nothing new, and take the time of many small ones.
 LARGE = 1 << 22
 
 
@@ -44,7 +43,7 @@ def picture(data: bytes) -> None:
 
 
 def metadata(data: bytes) -> None:
-    """Writes a picture with any EXIF block and any XMP packet."""
+    """Writes an image with any EXIF block and any XMP packet."""
     import numpy as np
 
     half = len(data) // 2
@@ -67,7 +66,7 @@ def manifest(data: bytes) -> None:
 
 
 def field(data: bytes) -> None:
-    """Reads a sound manifest of which one field holds something else."""
+    """Reads a valid manifest with one field replaced."""
     content = {"schema": 1, "artifacts": [json.loads(json.dumps(_ENTRY))]}
     places = list(_fields(content))
     holder, key = places[(data[0] if data else 0) % len(places)]
@@ -80,7 +79,7 @@ def field(data: bytes) -> None:
 
 
 def _fields(tree: Any) -> Iterator[tuple[Any, Any]]:
-    """Gives every place of parsed JSON, as what holds it and its key there."""
+    """Yields every position in parsed JSON, as its container and its key."""
     for key, value in tree.items() if isinstance(tree, dict) else enumerate(tree):
         yield tree, key
         if isinstance(value, dict | list):
@@ -88,7 +87,7 @@ def _fields(tree: Any) -> Iterator[tuple[Any, Any]]:
 
 
 def artifact(data: bytes) -> None:
-    """Opens a model file whose digest the manifest confirms, so that the engine sees it."""
+    """Opens a model file whose digest matches the manifest, so that the engine reads it."""
     from unmask_sdk.core.manifest import sha256_of
     from unmask_sdk.loading.load import open_runtime
 
@@ -135,12 +134,12 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
 
 
 def one(target: str, data: bytes) -> None:
-    """Runs one input: our own errors are answers, all others are findings."""
+    """Runs one input: our own errors are expected, all others are findings."""
     with contextlib.suppress(UnmaskError):
         TARGETS[target](data)
 
 
-# Whose branches lead the fuzzer; instrumenting all modules would take minutes.
+# Modules whose branches guide the fuzzer; instrumenting all modules would take minutes.
 _PICTURES = (
     "unmask_sdk.imaging.decode",
     "unmask_sdk.imaging.color",
@@ -168,7 +167,7 @@ def _instrument(atheris: Any, module: Any) -> None:
 
 
 def main() -> None:
-    """Fuzzes one target with what is left of the arguments, which libFuzzer reads."""
+    """Fuzzes one target; libFuzzer reads the remaining arguments."""
     import atheris
     import seeds
 

@@ -1,4 +1,4 @@
-"""Sound files for the fuzzer to begin with: from nothing it would hardly find a format's head."""
+"""Valid files from which the fuzzer starts: from nothing it would rarely find a format's header."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageCms
 
-# A format's modes; RGBA means that it holds transparency, L and CMYK that they are converted.
+# Modes by format; RGBA tests transparency, L and CMYK the conversion.
 MODES = {
     "JPEG": ("RGB", "L", "CMYK"),
     "PNG": ("RGB", "RGBA", "P", "I;16", "1"),
@@ -23,12 +23,12 @@ MODES = {
 
 
 def write(target: str, corpus: Path, entry: dict[str, Any]) -> None:
-    """Fills a folder with sound inputs of a target.
+    """Fills a folder with valid inputs of a target.
 
     Args:
-        target: One of the harness's.
-        corpus: Folder to write into.
-        entry: A manifest's entry for the artifact that is tried.
+        target: A target of the harness.
+        corpus: Folder to write to.
+        entry: A manifest entry for the artifact.
     """
     corpus.mkdir(parents=True, exist_ok=True)
     for number, data in enumerate(SEEDS[target](entry)):
@@ -76,7 +76,7 @@ def _manifests(entry: dict[str, Any]) -> list[bytes]:
 
 
 def _fields(_: dict[str, Any]) -> list[bytes]:
-    # One for every place in the manifest, and values of every kind.
+    # One for every position in the manifest, and values of every type.
     values = (b"1", b"-1.5", b"null", b"[]", b"{}", b'"../a"', b'"a/b"', b"true", b'"\\ud800"')
     return [bytes([number]) + values[number % len(values)] for number in range(64)]
 

@@ -1,4 +1,4 @@
-"""What the fuzzer found, and nothing that unpickles: bad files get an answer, not a crash."""
+"""Regression tests of the fuzzer's findings, and a check that no code unpickles files."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ def harness():
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_findings_stay_mended(harness) -> None:
+def test_findings_stay_fixed(harness) -> None:
     for case in CASES:
         harness.one(case.name.split("-")[0], case.read_bytes())
 
 
-def test_every_target_answers_nonsense(harness) -> None:
+def test_every_target_survives_nonsense(harness) -> None:
     for target in harness.TARGETS:
         if target == "artifact":
             pytest.importorskip("onnxruntime")
@@ -35,7 +35,7 @@ def test_every_target_answers_nonsense(harness) -> None:
 
 
 def test_nothing_is_unpickled() -> None:
-    """No code that runs what a file says: neither by name nor by a default."""
+    """No code executes the content of a file, neither explicitly nor by a default."""
     forbidden = re.compile(
         r"\b(?:pickle|cPickle|_pickle|marshal|shelve|dill|joblib|cloudpickle)\.(?!UnpicklingError)"
         r"|\bfrom\s+(?:pickle|cPickle|_pickle|marshal|shelve|dill|joblib|cloudpickle)\s+import"
@@ -55,8 +55,8 @@ def test_nothing_is_unpickled() -> None:
     assert found == []
 
 
-def test_torch_loads_weights_alone() -> None:
-    """NumPy refuses pickles unless told otherwise; torch has to be told."""
+def test_torch_loads_only_weights() -> None:
+    """NumPy refuses pickles by default; torch has to be asked."""
     root = HERE.parents[1]
     folders = ("unmask_sdk", "runtimes", "export", "calibration", "training", "benchmarks")
     for file in (f for folder in folders for f in (root / folder).rglob("*.py")):

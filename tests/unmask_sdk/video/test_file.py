@@ -1,4 +1,4 @@
-"""Video files in and out: frames, times, sound, colours, and what goes wrong."""
+"""Video files: frames, times, sound, colors, and errors."""
 
 from __future__ import annotations
 
@@ -142,8 +142,8 @@ def test_frames_times_and_sound_are_kept(painted_model, clip, tmp_path):
     assert sorted(p.name for p in tmp_path.iterdir()) == ["in.mp4", "out.mp4"]
 
 
-def test_away_from_the_mask_pixels_keep_their_bits(painted_model, clip, tmp_path):
-    """With a lossless encoder, so that what is compared is our part alone."""
+def test_pixels_away_from_the_mask_are_unchanged(painted_model, clip, tmp_path):
+    """Uses a lossless encoder, so that only our changes are compared."""
     source, out = clip(pix_fmt="yuv444p10le", codec="ffv1", name="in.mkv"), tmp_path / "out.mkv"
     painted_model.video(source, out, codec="ffv1")
     for step, (a, b) in enumerate(zip(frames(source), frames(out), strict=True)):
@@ -170,7 +170,7 @@ def test_sampling_is_kept(painted_model, clip, tmp_path, form):
         check_skin(tmp_path / "out.mkv")
 
 
-def test_uneven_times_are_kept(painted_model, clip, tmp_path):
+def test_irregular_times_are_kept(painted_model, clip, tmp_path):
     uneven = [0, 40, 47, 140, 141, 300, 305, 450, 800, 810, 1500, 1533]
     for name in ("a.mp4", "a.mkv"):
         source = clip(f"in-{name}", times=uneven)
@@ -180,7 +180,7 @@ def test_uneven_times_are_kept(painted_model, clip, tmp_path):
 
 
 @pytest.mark.parametrize("turn", [90, 180, 270])
-def test_a_turned_video_is_upright(painted_model, clip, tmp_path, turn):
+def test_rotated_video_is_stored_upright(painted_model, clip, tmp_path, turn):
     sides = {"width": HEIGHT, "height": WIDTH} if turn % 180 else {}
     source, out = clip(turn=turn, **sides), tmp_path / "out.mp4"
     assert frames(source)[0].rotation % 360 == turn
@@ -190,7 +190,7 @@ def test_a_turned_video_is_upright(painted_model, clip, tmp_path, turn):
     check_skin(out)
 
 
-def test_turns_are_those_of_the_eight_orientations():
+def test_turns_cover_the_eight_orientations():
     stored = np.arange(6).reshape(2, 3)
     upright = {
         tuple(Turn(*flags)(stored).ravel()) for flags in itertools.product((False, True), repeat=3)
@@ -199,7 +199,7 @@ def test_turns_are_those_of_the_eight_orientations():
 
 
 @pytest.mark.parametrize(("matrix", "span"), [(1, LIMITED), (5, FULL), (9, LIMITED)])
-def test_colours_are_kept(painted_model, clip, tmp_path, matrix, span):
+def test_color_tags_are_kept(painted_model, clip, tmp_path, matrix, span):
     tags = {"colorspace": matrix, "color_range": span, "color_primaries": 1, "color_trc": 1}
     source, out = clip(**tags), tmp_path / "out.mp4"
     painted_model.video(source, out)
@@ -225,7 +225,7 @@ def test_webm(painted_model, clip, tmp_path):
     assert [b for _, b in packets(tmp_path / "out.webm")] == [b for _, b in packets(source)]
 
 
-def test_an_encoder_without_constant_quality(painted_model, clip, tmp_path):
+def test_encoder_without_constant_quality(painted_model, clip, tmp_path):
     painted_model.video(clip(), tmp_path / "out.mp4", codec="mpeg4")
     with av.open(str(tmp_path / "out.mp4")) as file:
         assert file.streams.video[0].codec_context.name == "mpeg4"
@@ -239,7 +239,7 @@ def test_odd_sides(painted_model, clip, tmp_path):
     assert (first.width, first.height) == (319, 239)
 
 
-def test_subtitles_are_copied_or_said_to_be_left_out(painted_model, clip, tmp_path):
+def test_subtitles_are_copied_or_noted_as_left_out(painted_model, clip, tmp_path):
     words = tmp_path / "a.srt"
     words.write_text("1\n00:00:00,100 --> 00:00:00,300\nHello\n", encoding="utf-8")
     with av.open(str(words)) as text:
@@ -282,8 +282,8 @@ with unmask_sdk.load("onnx", threads=1, artifacts=artifacts) as model:
 """
 
 
-def test_ctrl_c_leaves_what_was_done(painted_artifacts, clip, tmp_path):
-    """In a process of its own: signals are for the whole process, and others play with them."""
+def test_ctrl_c_keeps_the_frames_that_were_done(painted_artifacts, clip, tmp_path):
+    """In a separate process, because signals affect the complete process."""
     source, out = clip(count=40), tmp_path / "out.mp4"
     command = [sys.executable, "-c", CTRL_C, painted_artifacts, source, out]
     told = subprocess.run(command, check=True, capture_output=True, text=True).stdout
@@ -293,7 +293,7 @@ def test_ctrl_c_leaves_what_was_done(painted_artifacts, clip, tmp_path):
     assert sorted(p.name for p in tmp_path.iterdir()) == ["in.mp4", "out.mp4"]
 
 
-def test_stopping_from_elsewhere(painted_model, clip, tmp_path):
+def test_stopping_from_another_thread(painted_model, clip, tmp_path):
     stop = threading.Event()
     out = tmp_path / "out.mkv"
     report = painted_model.video(clip(count=40), out, stop=stop, progress=lambda _: stop.set())
@@ -301,7 +301,7 @@ def test_stopping_from_elsewhere(painted_model, clip, tmp_path):
     assert len(frames(out)) == report.frames < 40
 
 
-def test_what_fails_leaves_nothing(painted_model, clip, tmp_path):
+def test_failure_leaves_no_file(painted_model, clip, tmp_path):
     source, out = clip(), tmp_path / "out.mp4"
     out.write_bytes(b"precious")
 
@@ -315,11 +315,11 @@ def test_what_fails_leaves_nothing(painted_model, clip, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["in.mkv", "in.mp4", "in.flv", "in.avi"])
-def test_a_video_that_is_cut_off_is_done_as_far_as_it_goes(painted_model, clip, tmp_path, name):
+def test_truncated_video_is_processed_up_to_its_end(painted_model, clip, tmp_path, name):
     whole = clip(name, count=30, codec="mpeg4" if name == "in.avi" else "libx264")
     report = painted_model.video(whole, tmp_path / "whole.mkv")
     assert (report.frames, report.notes) == (30, ())
-    # Behind its index, where that comes last.
+    # After its index, if that is at the end.
     if name == "in.mp4":
         whole = tmp_path / "whole.mp4"
         painted_model.video(tmp_path / "in.mp4", whole)
@@ -336,13 +336,13 @@ def test_a_video_that_is_cut_off_is_done_as_far_as_it_goes(painted_model, clip, 
 
 @pytest.mark.parametrize("name", ["in.mkv", "in.mp4", "in.mov", "in.avi", "in.ts", "in.flv"])
 @pytest.mark.parametrize("seconds", [0.4, 1.1, 3])
-def test_sound_of_another_length_is_no_cut(painted_model, clip, tmp_path, name, seconds):
+def test_sound_of_another_length_is_not_a_truncation(painted_model, clip, tmp_path, name, seconds):
     source = clip(name, count=25, codec="mpeg4" if name == "in.avi" else "libx264", heard=seconds)
     report = painted_model.video(source, tmp_path / "out.mkv")
     assert (report.frames, report.notes) == (25, ())
 
 
-def test_inputs_that_are_no_videos(painted_model, clip, tmp_path):
+def test_inputs_that_are_not_videos_are_refused(painted_model, clip, tmp_path):
     out = tmp_path / "out.mp4"
     noise = tmp_path / "noise.mp4"
     noise.write_bytes(np.random.default_rng(0).bytes(5000))
@@ -367,7 +367,7 @@ def test_inputs_that_are_no_videos(painted_model, clip, tmp_path):
     assert not out.exists()
 
 
-def test_outputs_that_cannot_be(painted_model, clip, tmp_path):
+def test_impossible_outputs_are_refused(painted_model, clip, tmp_path):
     source = clip()
     (tmp_path / "folder.mp4").mkdir()
     for name, options, error, words in (
@@ -399,14 +399,14 @@ def test_outputs_that_cannot_be(painted_model, clip, tmp_path):
     assert sorted(p.name for p in tmp_path.iterdir()) == ["folder.mp4", "in.mp4"]
 
 
-def test_a_locked_folder_is_named_before_any_work(painted_model, clip, locked):
+def test_locked_folder_is_named_before_any_work(painted_model, clip, locked):
     source, told = clip(count=20), []
     with pytest.raises(VideoWriteError, match=f"the folder {locked} is not writable"):
         unmask_video(painted_model, source, locked / "out.mp4", progress=told.append)
     assert told == []
 
 
-def test_a_folder_that_is_lost_meanwhile_is_an_error_of_ours(painted_model, clip, tmp_path):
+def test_folder_lost_while_writing_is_our_error(painted_model, clip, tmp_path):
     source, out = clip(count=40), tmp_path / "out" / "out.mp4"
     out.parent.mkdir()
 

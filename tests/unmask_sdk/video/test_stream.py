@@ -1,4 +1,4 @@
-"""Live frames: bounded, counted, and never stuck."""
+"""Live frames: bounded, counted, and never blocked."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def frame(painter, backdrop):
 
 
 class Plug:
-    """A camera that can be pulled out, hung, and put back."""
+    """A camera that can be unplugged, hang, and be plugged in again."""
 
     def __init__(self, frame):
         self.frame = frame[..., ::-1].copy()
@@ -56,7 +56,7 @@ def wait_for(condition, seconds=5.0):
         time.sleep(0.005)
 
 
-def test_the_latest_wins():
+def test_queue_keeps_the_latest_items():
     queue = LatestQueue(2)
     assert [queue.put(n) for n in range(5)] == [True] * 5
     assert (queue.received, queue.dropped) == (5, 3)
@@ -71,7 +71,7 @@ def test_the_latest_wins():
     assert not queue.put(6)
 
 
-def test_results_come_in_order_and_all_are_accounted_for(painted_model, frame):
+def test_results_are_in_order_and_every_frame_is_counted(painted_model, frame):
     first_result = threading.Event()
     numbers = []
 
@@ -102,7 +102,7 @@ def test_bgr_frames_and_faces(painted_model, frame):
     np.testing.assert_array_equal(result.image, painted_model(frame).image)
 
 
-def test_what_the_source_raises_is_raised(painted_model, frame):
+def test_error_of_the_source_is_raised(painted_model, frame):
     def source():
         yield frame
         raise OSError("cable")
@@ -116,7 +116,7 @@ def test_what_the_source_raises_is_raised(painted_model, frame):
         next(stream)
 
 
-def test_a_dead_source_is_told_of_and_can_come_back(painted_model, frame):
+def test_stalled_source_is_an_error_and_can_recover(painted_model, frame):
     go = threading.Event()
 
     def source():
@@ -145,7 +145,7 @@ def test_wrong_arguments_are_refused_before_any_frame(painted_model, options, wo
         painted_model.stream([], **options)
 
 
-def test_closing_wakes_whoever_waits(painted_model, monkeypatch):
+def test_closing_wakes_a_waiting_thread(painted_model, monkeypatch):
     never = threading.Event()
 
     def source():
@@ -171,7 +171,7 @@ def test_closing_wakes_whoever_waits(painted_model, monkeypatch):
     never.set()
 
 
-def test_a_stream_that_nobody_holds_lets_its_camera_go(painted_model, frame):
+def test_unreferenced_stream_releases_its_camera(painted_model, frame):
     plug = Plug(frame)
     for result in painted_model.stream(Camera("test", opener=plug.open)):
         assert result.faces
@@ -233,12 +233,12 @@ def test_wrong_arguments_of_a_camera(options, words):
 
 
 @pytest.mark.parametrize("source", ["99", Path("/dev/video99")])
-def test_a_camera_may_be_named_by_digits_or_a_path(source):
+def test_camera_source_may_be_digits_or_a_path(source):
     with pytest.raises(SourceError, match="group video"):
         next(Camera(source, size=(640, 480)))
 
 
-def test_a_camera_that_stalls_dies_and_comes_back(painted_model, frame):
+def test_camera_that_stalls_and_ends_is_opened_again(painted_model, frame):
     plug = Plug(frame)
     camera = Camera("test", stall=0.2, retry=0.02, opener=plug.open)
     stream = painted_model.stream(camera, timeout=None)
@@ -278,14 +278,14 @@ def test_a_camera_that_stalls_dies_and_comes_back(painted_model, frame):
     wait_for(lambda: plug.released == plug.opened)
 
 
-def test_a_camera_that_is_not_there_says_so_at_once(frame):
+def test_missing_camera_is_an_error_immediately(frame):
     plug = Plug(frame)
     plug.there.clear()
     with pytest.raises(SourceError, match="cannot be opened: no such device"):
         next(Camera("test", opener=plug.open))
 
 
-def test_opencv_opens_files_and_refuses_what_is_not_there(tmp_path, frame):
+def test_opencv_opens_files_and_refuses_missing_sources(tmp_path, frame):
     cv2 = pytest.importorskip("cv2")
     path = tmp_path / "a.avi"
     writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 25, (64, 48))

@@ -1,4 +1,4 @@
-"""Faces through the frames: identity, crop and fill."""
+"""Faces over the frames: identity, crop and fill."""
 
 from __future__ import annotations
 
@@ -22,25 +22,25 @@ STRONG, PALE = (20, 60, 230), (140, 180, 220)
 
 @pytest.fixture
 def walk(painter, backdrop):
-    """Makes a frame with faces, by the left eyes' places and the eye distance."""
+    """Draws a frame with faces, from the left eyes' positions and the eye distance."""
 
-    def frame(*places, distance=40.0, colour=STRONG):
+    def frame(*places, distance=40.0, color=STRONG):
         image = backdrop
         for x, y in places:
-            image = painter(image, [[x, y], [x + distance, y]], colour)
+            image = painter(image, [[x, y], [x + distance, y]], color)
         return image
 
     return frame
 
 
 def moved(image, step):
-    """The picture and the matrix of a known motion: shift, turn and growth."""
+    """The image and the matrix of a known motion: shift, rotation and scale."""
     turn = cv2.getRotationMatrix2D((280, 120), 0.6 * step, 1 + 0.004 * step)
     turn[:, 2] += [2.5 * step, 1.5 * step]
     return cv2.warpAffine(image, turn, image.shape[1::-1]), turn
 
 
-def test_points_are_steady_and_not_late(backdrop):
+def test_points_are_smooth_without_lag(backdrop):
     rng = np.random.default_rng(0)
     steady = LandmarkSmoother()
     eyes = np.array([[262.0, 90.0], [300.0, 92.0]])
@@ -53,18 +53,18 @@ def test_points_are_steady_and_not_late(backdrop):
         held.append(steady.update(image, seen) - truth)
     trembling = [np.abs(np.diff(np.array(e), axis=0)).mean() for e in (raw, held)]
     assert trembling[1] < 0.35 * trembling[0]
-    # Five pixels a frame: a filter that lags would be off by more than one.
+    # Five pixels per frame: the error of a filter that lags would be more than one.
     assert np.abs(held[-5:]).mean() < 0.5
 
 
-def test_a_cut_is_followed_at_once(backdrop):
+def test_cut_is_followed_immediately(backdrop):
     steady = LandmarkSmoother()
     steady.update(backdrop, EYES)
     there = EYES + 130
     np.testing.assert_allclose(steady.update(backdrop, there), there, atol=0.5)
 
 
-def test_without_texture_the_points_are_those_seen():
+def test_without_texture_the_points_are_not_smoothed():
     steady = LandmarkSmoother()
     plain = np.full((200, 300, 3), 90, np.uint8)
     for shift in range(3):
@@ -73,7 +73,7 @@ def test_without_texture_the_points_are_those_seen():
     assert 0 < CORRECTION < 1
 
 
-def test_a_still_fill_is_calmed_and_a_moving_one_is_not_late():
+def test_still_fill_is_smoothed_and_moving_fill_does_not_lag():
     rng = np.random.default_rng(0)
     history = FillSmoother()
     original = cv2.resize(rng.integers(0, 255, (16, 16, 3), np.uint8), (256, 256))
@@ -89,14 +89,14 @@ def test_a_still_fill_is_calmed_and_a_moving_one_is_not_late():
         fills.append(calm[150:190, 90:170].astype(np.float64))
     late = np.array(fills[10:])
     assert np.abs(np.diff(late, axis=0)).mean() < 2 * STILL_WEIGHT * 4.5
-    # The face turns: what is shown is what the network says now.
+    # The face turns: the result is the current output of the network.
     other = np.roll(original, 40, axis=1)
     wanted = np.where(mask[..., None] > 0, 60, other).astype(np.uint8)
     calm, held = history.update(other, wanted, mask)
     assert np.abs(calm[150:190, 90:170].astype(int) - 60).max() <= 1
 
 
-def test_a_mask_that_is_taken_off_is_gone_at_once():
+def test_removed_mask_disappears_immediately():
     history = FillSmoother()
     masked, bare = np.full((256, 256, 3), 220, np.uint8), np.full((256, 256, 3), 120, np.uint8)
     mask = np.full((256, 256), 255, np.uint8)
@@ -125,17 +125,17 @@ def test_faces_keep_their_numbers():
         assert [first.number, second.number] == [0, 1]
         assert {first, second} == {left, right}
         np.testing.assert_allclose(left.eyes[:, 0], start[:, 0] + 15 * step, atol=1)
-    # One goes; when it comes back, it is a new face.
+    # One face leaves; when it returns, it is a new face.
     assert tracker.update(frame(70)) == [left]
     assert [track.number for track in tracker.update(frame(70, 370))] == [left.number, 2]
     assert tracker.update(frame()) == []
 
 
-def test_a_face_that_the_detector_misses_is_followed(painted_model, walk):
+def test_face_that_the_detector_misses_is_followed(painted_model, walk):
     tracker = Tracker(painted_model.locator)
     (seen,) = tracker.update(walk((200, 200), distance=14))
     assert seen.missed == 0
-    # Smaller than the detector reports.
+    # Smaller than the detector reports it.
     small = walk((201, 200), distance=10)
     assert painted_model.locator(small) == []
     followed = [tracker.update(small) for _ in range(MAX_MISSED + 1)]
@@ -145,7 +145,7 @@ def test_a_face_that_the_detector_misses_is_followed(painted_model, walk):
     assert track.eyes[0, 0] == pytest.approx(201, abs=2)
 
 
-def test_a_session_is_the_same_frame_by_frame_and_in_batches(painted_model, walk):
+def test_session_gives_the_same_frame_by_frame_and_in_batches(painted_model, walk):
     frames = [walk((100 + 9 * step, 150)) for step in range(6)]
     before = [frame.copy() for frame in frames]
     one, many = Session(painted_model), Session(painted_model)
@@ -160,14 +160,14 @@ def test_a_session_is_the_same_frame_by_frame_and_in_batches(painted_model, walk
         np.testing.assert_array_equal(frame, copy)
 
 
-def test_without_smoothing_each_frame_stands_for_itself(painted_model, walk):
+def test_without_smoothing_frames_are_independent(painted_model, walk):
     session = Session(painted_model, smooth=False)
     for step in range(3):
         frame = walk((100 + 20 * step, 150))
         np.testing.assert_array_equal(session(frame).image, painted_model(frame).image)
 
 
-def test_a_session_without_faces_and_with_wrong_frames(painted_model, backdrop, painted_artifacts):
+def test_session_without_faces_and_with_wrong_frames(painted_model, backdrop, painted_artifacts):
     session = Session(painted_model)
     assert session.batch([]) == []
     result = session(backdrop)
