@@ -1,14 +1,14 @@
-"""The interface that every runtime stands behind.
+"""The interface of every runtime.
 
-A runtime opens one artifact and runs it. Subclasses write two methods, `_open` and `_run`; the
-checks are here, once. Any number of pictures goes, also where the graph takes one at a time: then
-`_run` is called for each.
+A runtime opens one artifact and runs it. Subclasses implement two methods, `_open` and `_run`; the
+checks are here. Batches may have any size: if the graph takes one image at a time, `_run` is called
+for each.
 
-Threads: one runtime may be run by many threads at once, and closed by any of them. Runs that have
-begun finish; later ones raise. Outputs are fresh arrays that belong to the caller.
+Threads: many threads may run one runtime at the same time, and any of them may close it. Runs that
+have begun finish; later ones raise. Outputs are fresh arrays that belong to the caller.
 
-DLPack: inputs may be tensors of other libraries that lie on the CPU; they are read where they lie.
-Outputs are NumPy arrays, which those libraries take in the same way: `torch.from_dlpack(unmasked)`.
+DLPack: inputs may be CPU tensors of other libraries; they are read without a copy. Outputs are
+NumPy arrays, which those libraries take in the same way: `torch.from_dlpack(unmasked)`.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ from unmask_sdk.errors import ArtifactError, InvalidInputError, RuntimeUnavailab
 
 Handle = TypeVar("Handle")
 
-# No CPU has more to offer, and each engine fails in its own way where memory for them ends.
+# No CPU has more, and engines fail in different ways when they run out of memory for threads.
 MAX_THREADS = 1024
 
 
 class Tensor(Protocol):
-    """An array of any library, whose memory can be taken over through DLPack."""
+    """An array of any library that supports DLPack."""
 
     def __dlpack__(self, *args: Any, **kwargs: Any) -> Any: ...
 
@@ -43,11 +43,11 @@ class Tensor(Protocol):
 
 @dataclass(frozen=True)
 class RuntimeInfo:
-    """What a runtime actually runs on, asked of the engine after opening.
+    """What a runtime runs on, as the engine reports it after opening.
 
     Attributes:
         runtime: Name in the registry.
-        provider: The engine's own name for its backend, with its version.
+        provider: The engine's name for its backend, with its version.
         device: `cpu`, `cuda`, or which units Core ML may use: `all`, `gpu` or `ane`.
         precision: Precision of the artifact that runs.
         threads: Threads for one run; None where the engine decides.
@@ -70,9 +70,9 @@ class Runtime(Closable, ABC, Generic[Handle]):
         threads: Threads for one run, 1 to `MAX_THREADS`; None leaves it to the engine.
 
     Raises:
-        InvalidInputError: If `threads` is no such number.
+        InvalidInputError: If `threads` is out of range.
         RuntimeUnavailableError: If the engine cannot open the artifact on this device.
-        ArtifactError: If the file's inputs and outputs are not those of the entry.
+        ArtifactError: If the inputs and outputs of the file are not those of the entry.
     """
 
     def __init__(
@@ -81,10 +81,10 @@ class Runtime(Closable, ABC, Generic[Handle]):
         if threads is not None:
             check_integer("threads", threads, 1, MAX_THREADS)
         self.artifact = artifact
-        # What a run checks against; the batch is of any size, whatever the graph takes at a time.
+        # Checked in each run; the batch may have any size, whatever the graph takes.
         self._takes = tuple(map(_any_batch, artifact.inputs))
         self._gives = tuple(map(_any_batch, artifact.outputs))
-        # The handle is handed to each run, so closing never pulls it away from under one.
+        # Each run gets the handle as an argument, so that closing does not free it during a run.
         self._handle: Handle | None
         self._handle, self.info = self._open(
             path, device, None if threads is None else int(threads)
@@ -92,20 +92,29 @@ class Runtime(Closable, ABC, Generic[Handle]):
 
     @abstractmethod
     def _open(self, path: Path, device: str, threads: int | None) -> tuple[Handle, RuntimeInfo]:
-        """Opens the file, and gives the engine's object and what it actually runs on."""
+        """Opens the file.
+
+        Returns:
+            The handle for `_run`, any object but None; and what the engine runs on, as it reports
+            it.
+        """
 
     @abstractmethod
     def _run(self, handle: Handle, inputs: Sequence[AnyArray]) -> Sequence[AnyArray]:
-        """Runs checked, contiguous inputs; gives fresh arrays in the order of the outputs."""
+        """Runs checked, contiguous inputs, in the order of `artifact.inputs`.
+
+        Returns:
+            Fresh arrays, in the order of `artifact.outputs`.
+        """
 
     def run_named(self, **inputs: AnyArray | Tensor) -> dict[str, AnyArray]:
         """Runs the graph on named arrays.
 
         Args:
-            **inputs: One array for each input of `artifact.inputs`, with its dtype and shape: of
-                NumPy, or anything on the CPU with `__dlpack__`. One that is not C-contiguous is
-                copied. With no pictures in the batch the outputs are empty (and 0 wherever the
-                entry leaves a dimension open).
+            **inputs: One array for each input of `artifact.inputs`, with its dtype and shape: a
+                NumPy array, or a CPU tensor with `__dlpack__`. If it is not C-contiguous, it is
+                copied. For an empty batch the outputs are empty (and 0 wherever the entry leaves a
+                dimension open).
 
         Returns:
             Output names to fresh arrays.
@@ -113,7 +122,7 @@ class Runtime(Closable, ABC, Generic[Handle]):
         Raises:
             InvalidInputError: If names, dtypes or shapes are not those of the artifact.
             RuntimeUnavailableError: If the runtime is closed, or the engine fails.
-            ArtifactError: If an output is not as the entry says.
+            ArtifactError: If an output differs from the entry in dtype or shape.
         """
         handle = self._handle
         if handle is None:
@@ -138,8 +147,8 @@ class Runtime(Closable, ABC, Generic[Handle]):
         for spec, output in zip(self._gives, outputs, strict=True):
             if not _fits(spec, output):
                 raise ArtifactError(
-                    f"{self.artifact.name} gave {output.dtype} {list(output.shape)} for "
-                    f"{describe(spec)}: file and manifest do not belong together"
+                    f"{self.artifact.name} returned {output.dtype} {list(output.shape)} for "
+                    f"{describe(spec)}: file and manifest do not belong together; export it again"
                 )
         return {s.name: o for s, o in zip(self.artifact.outputs, outputs, strict=True)}
 
@@ -147,7 +156,7 @@ class Runtime(Closable, ABC, Generic[Handle]):
         results = [
             self._run(handle, [array[k : k + 1] for array in arrays]) for k in range(len(arrays[0]))
         ]
-        # Putting one together would copy it, which takes some percent of a run.
+        # Concatenating a single result would copy it, which takes some percent of a run.
         if len(results) == 1:
             return results[0]
         return [np.concatenate(parts) for parts in zip(*results, strict=True)]
@@ -155,21 +164,21 @@ class Runtime(Closable, ABC, Generic[Handle]):
     def run(
         self, images: UInt8Array | Tensor, *, out: tuple[UInt8Array, UInt8Array] | None = None
     ) -> tuple[UInt8Array, UInt8Array]:
-        """Takes the masks off aligned crops; for artifacts of the role `unmasker`.
+        """Removes the masks from aligned crops; for artifacts of the role `unmasker`.
 
         Args:
-            images: uint8 `[N, 256, 256, 3]` RGB canonical crops, of NumPy or anything on the CPU
-                with `__dlpack__`; N may be 0.
-            out: Two arrays to write into and return instead of fresh ones, shaped like the
-                results.
+            images: uint8 `[N, 256, 256, 3]` RGB canonical crops, a NumPy array or a CPU tensor with
+                `__dlpack__`; N may be 0.
+            out: Two arrays to write to and return instead of fresh ones, with the dtypes and shapes
+                of the results.
 
         Returns:
             The unmasked crops, uint8 `[N, 256, 256, 3]`, and the masks, uint8 `[N, 256, 256, 1]`
-            (128 to 255 is mask, 1 to 127 the seam round it, 0 as it was).
+            (128 to 255: mask; 1 to 127: the seam around it; 0: unchanged).
 
         Raises:
-            InvalidInputError: If `images` or `out` have another dtype or shape, or this is not
-                an unmasker.
+            InvalidInputError: If `images` or `out` has another dtype or shape, or this is not an
+                unmasker.
             RuntimeUnavailableError: If the runtime is closed, or the engine fails.
         """
         if self.artifact.role != "unmasker":
@@ -190,23 +199,23 @@ class Runtime(Closable, ABC, Generic[Handle]):
         return out
 
     def close(self) -> None:
-        """Lets go of the engine. May be called twice."""
+        """Releases the engine. May be called twice."""
         self._handle = None
 
 
 def check_names(
     file: Path, artifact: Artifact, inputs: Sequence[str], outputs: Sequence[str]
 ) -> None:
-    """Refuses a file whose inputs and outputs are not those of its entry.
+    """Raises if the inputs and outputs of a file are not those of its entry.
 
     Args:
-        file: The file, for the message.
+        file: The file, named in the error.
         artifact: Its entry.
-        inputs: Names of the inputs, in the engine's order.
-        outputs: Names of the outputs, in the engine's order.
+        inputs: Names of its inputs, in the engine's order.
+        outputs: Names of its outputs, in the engine's order.
 
     Raises:
-        ArtifactError: Naming both.
+        ArtifactError: With the names in the file and in the entry.
     """
     for kind, actual, specs in (
         ("inputs", inputs, artifact.inputs),
@@ -218,12 +227,12 @@ def check_names(
 
 
 def one_line(error: Exception) -> str:
-    """An engine's error message on one line."""
+    """Returns an engine's error message on one line."""
     return " ".join(str(error).split())
 
 
 def describe(spec: TensorSpec) -> str:
-    """Gives a spec as text, such as `image: uint8 [*, 256, 256, 3]`."""
+    """Returns a spec as text, such as `image: uint8 [*, 256, 256, 3]`."""
     dims = ", ".join("*" if d is None else str(d) for d in spec.shape)
     return f"{spec.name}: {spec.dtype} [{dims}]"
 
@@ -235,18 +244,18 @@ def _any_batch(spec: TensorSpec) -> TensorSpec:
 def _fits(spec: TensorSpec, array: AnyArray) -> bool:
     if array.dtype != spec.dtype or array.ndim != len(spec.shape):
         return False
-    # Most graphs leave nothing open but the batch.
+    # Fast path: most graphs leave nothing open but the batch.
     return (None, *array.shape[1:]) == spec.shape or all(
         d is None or d == size for d, size in zip(spec.shape, array.shape, strict=True)
     )
 
 
 def as_array(name: str, given: Any) -> AnyArray:
-    """Gives a NumPy array on the memory of an array or tensor; nothing is copied.
+    """Returns a NumPy array that shares the memory of an array or tensor.
 
     Args:
-        name: What it is called, for the message.
-        given: A NumPy array, or anything with `__dlpack__` whose memory the CPU can read.
+        name: Name of the argument, for the error.
+        given: A NumPy array, or a tensor with `__dlpack__` whose memory the CPU can read.
 
     Raises:
         InvalidInputError: If it is neither.
@@ -255,16 +264,16 @@ def as_array(name: str, given: Any) -> AnyArray:
         return given
     if not hasattr(given, "__dlpack__"):
         raise InvalidInputError(
-            f"{name} must be a NumPy array, or a tensor on the CPU that speaks DLPack; "
+            f"{name} must be a NumPy array, or a CPU tensor that supports DLPack; "
             f"got {type(given).__name__}"
         )
     try:
         array: AnyArray = np.from_dlpack(given)
-    # What is refused, and by which exception, is up to each library.
+    # Each library raises its own exceptions for tensors that it cannot export.
     except (AttributeError, BufferError, RuntimeError, TypeError, ValueError) as error:
         raise InvalidInputError(
-            f"{name}, a {type(given).__name__}, does not come through DLPack ({one_line(error)}); "
-            "copy it to the CPU, or give a NumPy array"
+            f"{name}, a {type(given).__name__}, cannot be read through DLPack ({one_line(error)}); "
+            "copy it to the CPU, or pass a NumPy array"
         ) from error
     return array
 

@@ -12,7 +12,7 @@ from typing import Any
 import coremltools as ct
 import numpy as np
 from coremltools.models.compute_device import MLGPUComputeDevice, MLNeuralEngineComputeDevice
-from PIL import Image as Pictures
+from PIL import Image
 
 from unmask_sdk.core.arrays import AnyArray
 from unmask_sdk.core.manifest import TensorSpec
@@ -20,20 +20,20 @@ from unmask_sdk.errors import RuntimeUnavailableError
 
 from .base import Runtime, RuntimeInfo, check_names, one_line
 
-# By what `device` calls them. Core ML gives each operation to one of the units it may use.
+# By the values of `device`. Core ML assigns each operation to one of the units it may use.
 UNITS = {
     "all": ct.ComputeUnit.ALL,
     "cpu": ct.ComputeUnit.CPU_ONLY,
     "gpu": ct.ComputeUnit.CPU_AND_GPU,
     "ane": ct.ComputeUnit.CPU_AND_NE,
 }
-# Left out where the Mac has none, Core ML would quietly use its CPU alone.
+# Checked because Core ML silently uses only the CPU if the Mac does not have the unit.
 _NEEDED = {"gpu": MLGPUComputeDevice, "ane": MLNeuralEngineComputeDevice}
 
 
 @dataclass(frozen=True)
 class Opened:
-    """A loaded model, and the lock that runs take turns by."""
+    """A loaded model, and the lock that serializes its runs."""
 
     model: Any
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -42,12 +42,13 @@ class Opened:
 class CoreMLRuntime(Runtime[Opened]):
     """Runs a `.mlpackage` with Core ML.
 
-    `device` says which units Core ML may use: `all`, `cpu` alone, or the CPU and either the `gpu`
-    or the Neural Engine (`ane`). Which of them it then takes for what is its own choice, and it
-    does not say.
+    `device` says which units Core ML may use: `all`, `cpu` only, or the CPU with either the `gpu`
+    or the Neural Engine (`ane`). Core ML chooses among them for each operation, and does not report
+    its choice.
 
-    Threads: may be run by many threads at once; the runs take turns, because Core ML wants a model
-    used by one thread at a time. How many work on one run is Core ML's choice, whatever `threads`.
+    Threads: may be run by many threads at the same time; the runs take turns, because Core ML
+    requires that a model is used by one thread at a time. Core ML chooses the number of threads for
+    one run; `threads` is ignored.
     """
 
     def _open(self, path: Path, device: str, threads: int | None) -> tuple[Opened, RuntimeInfo]:
@@ -58,10 +59,10 @@ class CoreMLRuntime(Runtime[Opened]):
                 model = ct.models.MLModel(str(path), compute_units=UNITS[device])
             except (RuntimeError, OSError, ValueError) as error:
                 raise _unopened(version, path, one_line(error)) from error
-        # Where Core ML cannot load it, coremltools warns, and gives a model that cannot predict.
+        # If Core ML cannot load it, coremltools warns, and returns a model that cannot predict.
         if model.__proxy__ is None:
-            said = "; ".join(" ".join(str(remark.message).split()) for remark in remarks)
-            raise _unopened(version, path, said or "Core ML is not there")
+            reason = "; ".join(" ".join(str(remark.message).split()) for remark in remarks)
+            raise _unopened(version, path, reason or "Core ML is missing")
         if device in _NEEDED and not any(
             isinstance(unit, _NEEDED[device]) for unit in model.get_available_compute_devices()
         ):
@@ -85,13 +86,13 @@ class CoreMLRuntime(Runtime[Opened]):
         return Opened(model), info
 
     def _run(self, handle: Opened, inputs: Sequence[AnyArray]) -> Sequence[AnyArray]:
-        pictures = {
-            spec.name: to_picture(array)
+        images = {
+            spec.name: to_image(array)
             for spec, array in zip(self.artifact.inputs, inputs, strict=True)
         }
         try:
             with handle.lock:
-                outputs: Mapping[str, Any] = handle.model.predict(pictures)
+                outputs: Mapping[str, Any] = handle.model.predict(images)
         except (RuntimeError, ValueError) as error:
             shapes = [list(array.shape) for array in inputs]
             raise RuntimeUnavailableError(
@@ -100,23 +101,23 @@ class CoreMLRuntime(Runtime[Opened]):
         return [to_array(spec, outputs[spec.name]) for spec in self.artifact.outputs]
 
 
-def to_picture(array: AnyArray) -> Pictures.Image:
-    """Gives uint8 `[1, H, W, 3]` as the RGB picture that Core ML takes."""
-    return Pictures.fromarray(array[0])
+def to_image(array: AnyArray) -> Image.Image:
+    """Returns uint8 `[1, H, W, 3]` as the RGB image that Core ML takes."""
+    return Image.fromarray(array[0])
 
 
 def to_array(spec: TensorSpec, output: Any) -> AnyArray:
-    """Gives an output of Core ML as the manifest describes it.
+    """Returns an output of Core ML with the dtype and shape of the manifest.
 
     Args:
-        spec: Pictures are uint8 `[1, H, W, C]`, C 3 or 1.
-        output: A PIL image for those (Core ML's RGB ones have a fourth channel), else an array.
+        spec: Its entry; images are uint8 `[1, H, W, C]`, C 3 or 1.
+        output: A PIL image for those (Core ML's RGB images have a fourth channel), else an array.
     """
     if spec.dtype != "uint8":
         return np.array(output, spec.dtype)
-    grey = spec.shape[-1] == 1
-    pixels = np.array(output.convert("L" if grey else "RGB"))
-    return pixels[None, ..., None] if grey else pixels[None]
+    gray = spec.shape[-1] == 1
+    pixels = np.array(output.convert("L" if gray else "RGB"))
+    return pixels[None, ..., None] if gray else pixels[None]
 
 
 def _unopened(version: str, path: Path, reason: str) -> RuntimeUnavailableError:

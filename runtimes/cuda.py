@@ -22,19 +22,19 @@ PROVIDER = "CUDAExecutionProvider"
 class OnnxCudaRuntime(OnnxRuntime):
     """Runs an ONNX file with ONNX Runtime's CUDA provider, on the first GPU.
 
-    Threads: a session takes runs from many threads at once, each with inputs and outputs of its
-    own on the GPU. `threads` counts for the few operators that stay on the CPU.
+    Threads: a session may be run by many threads at the same time, each with separate inputs and
+    outputs on the GPU. `threads` applies to the few operators that stay on the CPU.
     """
 
     name = "cuda"
     provider = PROVIDER
-    # With TF32, fp32 would be calculated with the ten bits of fp16.
+    # With TF32, fp32 would be computed with 10 bits of mantissa, as in fp16.
     provider_options: Mapping[str, str] = {"device_id": "0", "use_tf32": "0"}
 
     def _mismatch_fix(self) -> str:
         return (
-            ": the libraries of CUDA or cuDNN are missing, or of another version than it was built "
-            "for; " + pip_command("install --upgrade 'onnxruntime-gpu[cuda,cudnn]'")
+            ": the libraries of CUDA or cuDNN are missing, or have another version than it was "
+            "built for; " + pip_command("install --upgrade 'onnxruntime-gpu[cuda,cudnn]'")
         )
 
     def _open(
@@ -43,7 +43,7 @@ class OnnxCudaRuntime(OnnxRuntime):
         check_build()
         gpu = find_gpu()
         session, info = super()._open(path, device, threads)
-        # It would otherwise go on with the CPU alone after an error of CUDA.
+        # Otherwise it would continue on the CPU after a CUDA error.
         session.disable_fallback()
         return session, replace(info, provider=f"{info.provider} on {gpu.name}")
 
@@ -61,14 +61,14 @@ class OnnxCudaRuntime(OnnxRuntime):
 
 
 def check_build() -> None:
-    """Refuses a build of ONNX Runtime that knows no CUDA.
+    """Raises if ONNX Runtime was built without CUDA.
 
     Raises:
-        RuntimeUnavailableError: Naming what it knows, and what mends it.
+        RuntimeUnavailableError: With the providers that it has, and the commands that fix it.
     """
     known = ort.get_available_providers()
     if PROVIDER not in known:
-        # The two packages are installed into one folder: the other has to go first.
+        # Both packages install into the same folder, so the other has to be removed first.
         raise RuntimeUnavailableError(
             f"ONNX Runtime {ort.__version__} is a build without CUDA (it has {', '.join(known)}); "
             f"{pip_command('uninstall onnxruntime')}, then {install_command('cuda')}"

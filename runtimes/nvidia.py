@@ -1,4 +1,4 @@
-"""What the NVIDIA driver says: is there one, is there a GPU, and which. Needs no package."""
+"""Asks the NVIDIA driver for the GPU. Needs no Python package."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ class Gpu:
     """One GPU.
 
     Attributes:
-        name: As the driver gives it, such as `NVIDIA GeForce RTX 3060`.
+        name: As the driver reports it, such as `NVIDIA GeForce RTX 3060`.
         capability: Compute capability, such as `8.6`.
-        driver: Version of the driver; on a Jetson, of L4T, which brings it.
+        driver: Version of the driver; on a Jetson, of L4T, which contains it.
     """
 
     name: str
@@ -35,7 +35,7 @@ class Gpu:
 
 
 def driver_problem() -> str | None:
-    """Says why there is no NVIDIA driver; None if there is one. Loads it, starts nothing."""
+    """Returns why the NVIDIA driver cannot be loaded; None if it can. Does not initialize CUDA."""
     try:
         _library()
     except OSError as error:
@@ -44,10 +44,10 @@ def driver_problem() -> str | None:
 
 
 def find_gpu() -> Gpu:
-    """Asks the driver for the first GPU, the one that runs everything here.
+    """Returns the first GPU, the only one that runtimes use.
 
     Raises:
-        RuntimeUnavailableError: If there is no driver, or it has no GPU to give.
+        RuntimeUnavailableError: If there is no driver, or it reports no GPU.
     """
     trouble = driver_problem()
     if trouble is not None:
@@ -57,8 +57,7 @@ def find_gpu() -> Gpu:
     if code == _NO_DEVICE:
         raise RuntimeUnavailableError(
             "the NVIDIA driver finds no GPU; in a container start it with --gpus all (on a "
-            "Jetson: --runtime nvidia), else look at CUDA_VISIBLE_DEVICES, or take a runtime for "
-            "the CPU"
+            "Jetson: --runtime nvidia), else check CUDA_VISIBLE_DEVICES, or use a CPU runtime"
         )
     _check(cuda, code)
     device = ctypes.c_int()
@@ -79,12 +78,12 @@ def find_gpu() -> Gpu:
 
 
 def driver_version(tegra: str, kernel: str, cuda: int) -> str:
-    """Names the driver from what the system says of it.
+    """Returns the version of the driver.
 
     Args:
-        tegra: Text of `/etc/nv_tegra_release`; empty elsewhere than on a Jetson.
+        tegra: Text of `/etc/nv_tegra_release`; empty if this is not a Jetson.
         kernel: Text of `/proc/driver/nvidia/version`; may be empty.
-        cuda: What `cuDriverGetVersion` gives, such as 12060.
+        cuda: What `cuDriverGetVersion` returns, such as 12060; used if the texts have no version.
     """
     jetson = re.search(r"R(\d+) \(release\), REVISION: ([\d.]+)", tegra)
     if jetson:
@@ -103,7 +102,7 @@ def _check(cuda: Any, code: int) -> None:
         cuda.cuGetErrorString(code, ctypes.byref(text))
         told = (text.value or b"unknown error").decode(errors="replace")
         raise RuntimeUnavailableError(
-            f"the NVIDIA driver answers: {told} (error {code}); does nvidia-smi work? {FIX}"
+            f"the NVIDIA driver reports: {told} (error {code}); does nvidia-smi work? {FIX}"
         )
 
 

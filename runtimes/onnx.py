@@ -50,7 +50,7 @@ class OnnxRuntime(Runtime[ort.InferenceSession]):
                 f"{pip_command('install --upgrade onnxruntime')}"
             ) from error
         providers = session.get_providers()
-        # The CPU provider is always listed too, after the one that was asked for.
+        # ONNX Runtime always adds the CPU provider, after the requested one.
         if providers[0] != self.provider:
             raise DeviceMismatchError(
                 f"asked ONNX Runtime {ort.__version__} for {self.provider}, "

@@ -15,24 +15,25 @@ from unmask_sdk.errors import DeviceMismatchError, RuntimeUnavailableError
 
 from .base import Runtime, RuntimeInfo, check_names, one_line
 
-# On import, OpenVINO reports to its makers unless their package for that cannot be imported.
+# On import, OpenVINO sends telemetry unless its telemetry package cannot be imported.
 sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
 import openvino as ov  # noqa: E402
 
 DEVICE = "CPU"
-# What the engine may compute an artifact in. On CPUs with bf16 units it would take those by itself.
-# Of int8 files that is what is not int8; whether the rest is, the file says. Few CPUs compute in
-# fp16: such weights are read, and computed with in float32.
+# Precision hint for each artifact precision. Without it, OpenVINO uses bf16 on CPUs that have it.
+# In int8 files the hint applies to the layers that the file does not quantize. Few CPUs compute in
+# fp16: fp16 weights are read, and computed with in float32.
 _HINTS = {"fp32": "f32", "fp16": "f32", "int8": "f32"}
-# The file to read in an artifact that is a folder; its weights lie beside it.
+# The file to read if the artifact is a folder; its weights are next to it.
 MODEL = "model.xml"
 
 
 def multiplies_int8_exactly() -> bool:
     """Returns whether this CPU adds 8-bit products in 32 bits.
 
-    x86 CPUs without VNNI add pairs of them in 16 bits, which overflow: 36 instead of 55 dB. Where
-    the operating system does not list the CPU's instructions, exact results go before speed.
+    x86 CPUs without VNNI add pairs of them in 16 bits, which overflow: 36 instead of 55 dB. If the
+    operating system does not list the CPU's instructions, this returns False: exact results are
+    preferred to speed.
     """
     if platform.machine().lower() not in ("x86_64", "amd64", "i386", "x86"):
         return True
@@ -45,23 +46,23 @@ def multiplies_int8_exactly() -> bool:
 
 @dataclass(frozen=True)
 class Compiled:
-    """A compiled model, and one infer request for each thread: a request serves one at a time."""
+    """A compiled model, and one infer request for each thread: a request runs in one at a time."""
 
     model: ov.CompiledModel
     requests: threading.local = field(default_factory=threading.local)
 
     def request(self) -> ov.InferRequest:
-        """This thread's request."""
+        """Returns the request of the current thread."""
         if not hasattr(self.requests, "own"):
             self.requests.own = self.model.create_infer_request()
         return self.requests.own
 
 
 class OpenVINORuntime(Runtime[Compiled]):
-    """Runs an ONNX file, or OpenVINO's own IR, with OpenVINO's CPU plugin.
+    """Runs an ONNX file, or OpenVINO's IR, with OpenVINO's CPU plugin.
 
-    Threads: may be run by many threads at once, each with a request of its own; `threads` is the
-    number that work on one run (None: OpenVINO decides).
+    Threads: may be run by many threads at the same time, each with its own request; `threads` is
+    the number of threads for one run (None: OpenVINO decides).
     """
 
     def _open(self, path: Path, device: str, threads: int | None) -> tuple[Compiled, RuntimeInfo]:
@@ -73,7 +74,7 @@ class OpenVINORuntime(Runtime[Compiled]):
         if threads is not None:
             settings["INFERENCE_NUM_THREADS"] = threads
         if self.artifact.precision == "int8" and not multiplies_int8_exactly():
-            # The file's 8-bit values, multiplied in float32.
+            # Multiplies the file's 8-bit values in float32.
             settings["LP_TRANSFORMS_MODE"] = "NO"
         version = ov.get_version().split("-")[0]
         try:
@@ -82,7 +83,7 @@ class OpenVINORuntime(Runtime[Compiled]):
             model = core.compile_model(graph, DEVICE, settings)
             inputs = [port.get_any_name() for port in graph.inputs]
             outputs = [port.get_any_name() for port in graph.outputs]
-        # A damaged file's message may quote bytes that are no text.
+        # The message for a damaged file may quote bytes that are not UTF-8.
         except (RuntimeError, UnicodeDecodeError) as error:
             raise RuntimeUnavailableError(
                 f"OpenVINO {version} does not open {path.name} ({one_line(error)}); "
@@ -106,7 +107,7 @@ class OpenVINORuntime(Runtime[Compiled]):
 
     def _run(self, handle: Compiled, inputs: Sequence[AnyArray]) -> Sequence[AnyArray]:
         try:
-            # Copies: the request's own memory is written again by the next run.
+            # Copies, because the next run writes over the request's memory.
             return list(handle.request().infer(list(inputs)).values())
         except RuntimeError as error:
             shapes = [list(array.shape) for array in inputs]

@@ -1,4 +1,4 @@
-"""Which runtimes there are, as plain data. Only `resolve` imports one.
+"""The known runtimes, as plain data. Only `runtime_class` imports one.
 
 Other packages add runtimes through the entry-point group `unmask_sdk.runtimes`: each entry point
 names a `RuntimeEntry`. They are used when asked for by name; `auto` never picks one.
@@ -36,16 +36,16 @@ class RuntimeEntry:
 
     Attributes:
         name: What `load()` calls it.
-        title: What people call it.
+        title: Its name in messages.
         module: Python module that holds its class.
         class_name: The class in it, a `Runtime`.
-        requires: Packages that it imports, looked for without importing them; `a|b` where either
-            does.
+        requires: Modules that it imports, looked up without importing them; `a|b` where either is
+            enough.
         formats: Artifact formats that it opens.
         precisions: Precisions that it runs, the one that `auto` prefers first.
         devices: Devices that it runs on, its default first.
         platforms: Values of `sys.platform` that it exists for.
-        fix: Command that makes it usable.
+        fix: Command that installs what it needs.
         extra: Instead of `fix`, for the runtimes of this package: the extra that installs it.
         roles: Networks that it runs. `load` runs a detector or an aligner that is not among them
             on `onnx`, and reports that in `Unmasker.selection`.
@@ -66,20 +66,26 @@ class RuntimeEntry:
 
     @property
     def how_to_fix(self) -> str:
-        """Command that makes it usable."""
+        """Command that installs what it needs."""
         return install_command(self.extra) if self.extra else self.fix
 
 
 @dataclass(frozen=True)
 class Problem:
-    """Why something cannot be used, and what mends it."""
+    """Why something cannot be used, and what fixes it.
+
+    Attributes:
+        error: Exception to raise for it.
+        reason: Why it cannot be used.
+        fix: Command or argument that fixes it.
+    """
 
     error: type[UnmaskError]
     reason: str
     fix: str
 
     def as_error(self) -> UnmaskError:
-        """Gives the problem as an error to raise."""
+        """Returns the problem as an exception to raise."""
         return self.error(f"{self.reason}; {self.fix}")
 
 
@@ -179,11 +185,14 @@ ALIASES = {"cpu": "onnx", "onnxruntime": "onnx", "tensorrt": "trt", "litert": "t
 
 
 def find_runtime(name: str) -> RuntimeEntry:
-    """Gives the entry of a runtime: built in, or from another package.
+    """Returns the entry of a runtime, built in or from another package.
+
+    Args:
+        name: Name or alias, in upper or lower case.
 
     Raises:
         InvalidInputError: If no runtime has this name.
-        RuntimeUnavailableError: If another package names one that does not load.
+        RuntimeUnavailableError: If it is another package's and does not load.
     """
     wanted = ALIASES.get(name.lower(), name.lower())
     for entry in ENTRIES:
@@ -198,8 +207,8 @@ def find_runtime(name: str) -> RuntimeEntry:
 
 
 def plugin_entry_points() -> tuple[EntryPoint, ...]:
-    """Gives the runtimes that other packages add, not loaded."""
-    # Slow to import, and `load()` seldom needs it.
+    """Returns the entry points of runtimes in other packages, not loaded."""
+    # Slow to import, and `load()` rarely needs it.
     from importlib.metadata import entry_points
 
     return tuple(entry_points(group=GROUP))
@@ -227,11 +236,11 @@ def load_plugin(point: EntryPoint) -> RuntimeEntry:
 
 
 def why_unavailable(entry: RuntimeEntry, device: str | None = None) -> Problem | None:
-    """Says why a runtime cannot be used here, without importing it; None if nothing speaks so.
+    """Returns why a runtime cannot be used here, without importing it; None if it looks usable.
 
     Args:
         entry: The runtime.
-        device: Device asked for; None for the runtime's default.
+        device: Requested device; None for the runtime's default.
     """
     if sys.platform not in entry.platforms:
         where = " and ".join(_PLATFORMS.get(name, name) for name in entry.platforms)
@@ -241,7 +250,7 @@ def why_unavailable(entry: RuntimeEntry, device: str | None = None) -> Problem |
     if device is not None and device not in entry.devices:
         reason = f"{entry.title} runs on {' and '.join(entry.devices)}, not on {device!r}"
         return Problem(RuntimeUnavailableError, reason, f"ask for device={entry.devices[0]!r}")
-    # Before the packages: where there is no driver, none helps.
+    # Before the packages: without a driver, installing them does not help.
     no_driver = driver_problem() if entry.devices == ("cuda",) else None
     if no_driver is not None:
         reason = f"{entry.title} needs an NVIDIA GPU, and {no_driver}"
@@ -255,7 +264,7 @@ def why_unavailable(entry: RuntimeEntry, device: str | None = None) -> Problem |
 
 
 def runtime_class(entry: RuntimeEntry) -> type[Runtime[Any]]:
-    """Imports a runtime's class. Ask `problem` first.
+    """Imports a runtime's class. Call `why_unavailable` first.
 
     Raises:
         RuntimeUnavailableError: If its engine is installed but does not import.

@@ -21,8 +21,8 @@ from unmask_sdk.errors import ArtifactError, RuntimeUnavailableError
 
 from .base import Runtime, RuntimeInfo, check_names, one_line
 
-# One engine under its new name and its old one. The new one goes first: the last version under
-# the old name takes three times as long in fp32 and twenty times in int8.
+# One engine under its new name and its old one. The new one is preferred: the last version under
+# the old name takes three times as long in fp32 and twenty times as long in int8.
 if find_spec("ai_edge_litert") is not None:
     from ai_edge_litert.interpreter import Interpreter
 
@@ -30,7 +30,7 @@ if find_spec("ai_edge_litert") is not None:
 else:
     ENGINE = f"TensorFlow Lite {version('tflite-runtime')}"
     if not np.__version__.startswith("1."):
-        # Built for NumPy 1 to the last: with a later one it crashes instead of saying so.
+        # All its versions are built for NumPy 1; with NumPy 2 it crashes without a message.
         raise ImportError(
             f"tflite-runtime {version('tflite-runtime')} takes NumPy 1, and NumPy "
             f"{np.__version__} is installed"
@@ -42,7 +42,7 @@ _ERRORS = (RuntimeError, ValueError)
 
 @dataclass(frozen=True)
 class Loaded:
-    """An interpreter with its memory, and the tensors that it takes and gives."""
+    """An interpreter with its memory, and the indices of its input and output tensors."""
 
     interpreter: Any
     inputs: tuple[int, ...]
@@ -50,15 +50,15 @@ class Loaded:
 
 
 class Interpreters:
-    """Interpreters of one file, each lent to one run at a time.
+    """A pool of interpreters of one file; each serves one run at a time.
 
-    Every interpreter has the weights, packed for this CPU, and working memory of its own; on a
-    small board that counts. So there is one to begin with, another only where runs overlap, and
-    never more than the cores can serve: runs beyond that wait.
+    Every interpreter has its own copy of the weights, packed for this CPU, and its own working
+    memory, which matters on a small board. So the pool starts with one, adds another only if runs
+    overlap, and has at most as many as the cores serve: further runs wait.
     """
 
     def __init__(self, file: Path, artifact: Artifact, threads: int | None) -> None:
-        # Read once: interpreters made later must be of the same file.
+        # Read once, so that interpreters made later have the same content.
         self._content = file.read_bytes()
         self._file = file
         self._artifact = artifact
@@ -68,7 +68,7 @@ class Interpreters:
 
     @contextmanager
     def lent(self) -> Iterator[Loaded]:
-        """An interpreter that nobody else runs in the meantime."""
+        """Yields an interpreter that no other run uses at the same time."""
         with self._places:
             try:
                 loaded = self._idle.pop()
@@ -89,7 +89,7 @@ class Interpreters:
                 "with: unmask export tflite"
             )
         ((key, names),) = signatures.items()
-        # The engine gives names in alphabetical order; here they are what counts.
+        # The engine lists names in alphabetical order, not in the order of the graph.
         order = [spec.name for spec in (*self._artifact.inputs, *self._artifact.outputs)]
         inputs, outputs = (
             sorted(names[kind], key=lambda name: order.index(name) if name in order else len(order))
@@ -108,8 +108,8 @@ class Interpreters:
 class TFLiteRuntime(Runtime[Interpreters]):
     """Runs a TFLite file with LiteRT, or with the older tflite-runtime where LiteRT is missing.
 
-    Threads: may be run by many threads at once, see `Interpreters`; `threads` is the number that
-    work on one run (None: one).
+    Threads: may be run by many threads at the same time, see `Interpreters`; `threads` is the
+    number of threads for one run (None: one).
     """
 
     def _open(
@@ -139,7 +139,7 @@ class TFLiteRuntime(Runtime[Interpreters]):
                 for index, array in zip(loaded.inputs, inputs, strict=True):
                     loaded.interpreter.set_tensor(index, array)
                 loaded.interpreter.invoke()
-                # Copies: the interpreter's own memory is written again by the next run.
+                # Copies, because the next run writes over the interpreter's memory.
                 return [loaded.interpreter.get_tensor(index) for index in loaded.outputs]
         except _ERRORS as error:
             shapes = [list(array.shape) for array in inputs]
@@ -149,6 +149,6 @@ class TFLiteRuntime(Runtime[Interpreters]):
 
 
 def _is_delegated(interpreter: Any) -> bool:
-    """Whether XNNPACK, the one delegate that is taken by itself, has taken operators over."""
-    # Nothing public tells.
+    """Returns whether XNNPACK, the only delegate used by default, runs any operators."""
+    # There is no public way to ask.
     return any(op["op_name"] == "DELEGATE" for op in interpreter._get_ops_details())

@@ -1,4 +1,4 @@
-"""PyTorch: the reference that every other runtime is compared with."""
+"""PyTorch: the reference that all other runtimes are compared with."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from .base import Runtime, RuntimeInfo, one_line
 class TorchRuntime(Runtime[torch.nn.Module]):
     """Runs the reference network from its weights.
 
-    Threads: may be run by many threads at once. PyTorch has one thread count for the whole
-    process, so `threads` changes it for everything else that runs torch there.
+    Threads: may be run by many threads at the same time. PyTorch has one thread count for the whole
+    process, so `threads` changes it for all other code that runs torch in the process.
     """
 
     def _open(
@@ -27,7 +27,7 @@ class TorchRuntime(Runtime[torch.nn.Module]):
         if device == "cuda" and not torch.cuda.is_available():
             raise RuntimeUnavailableError(
                 f"PyTorch {torch.__version__} finds no CUDA device; install the NVIDIA driver "
-                "and a CUDA build of torch, or ask for device='cpu'"
+                "and a CUDA build of torch, or use device='cpu'"
             )
         if threads is not None:
             torch.set_num_threads(threads)
@@ -36,8 +36,8 @@ class TorchRuntime(Runtime[torch.nn.Module]):
             network.to(device)
         except RuntimeError as error:
             raise RuntimeUnavailableError(
-                f"PyTorch {torch.__version__} does not bring {path.name} to {device} "
-                f"({one_line(error)}); free its memory, or ask for device='cpu'"
+                f"PyTorch {torch.__version__} cannot move {path.name} to {device} "
+                f"({one_line(error)}); free its memory, or use device='cpu'"
             ) from error
         actual = next(network.parameters()).device.type
         if actual != device:
@@ -57,7 +57,7 @@ class TorchRuntime(Runtime[torch.nn.Module]):
             with torch.inference_mode():
                 outputs: Sequence[torch.Tensor] = handle(*tensors)
             return [output.contiguous().cpu().numpy() for output in outputs]
-        # Such as CUDA that is out of memory.
+        # For example, CUDA out of memory.
         except RuntimeError as error:
             shapes = [list(array.shape) for array in inputs]
             raise RuntimeUnavailableError(

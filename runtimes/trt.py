@@ -23,15 +23,15 @@ from .base import Runtime, RuntimeInfo, check_names, describe
 from .nvidia import find_gpu
 
 
-class Session:
-    """An engine with its execution context, its stream, and memory on the GPU for the largest run.
+class EngineSession:
+    """An engine with its execution context, its stream, and GPU memory for the largest batch.
 
-    All of it serves one run at a time; `lock` sees to that. It is let go of with the last
+    It serves one run at a time, guarded by `lock`. Stream and memory are freed with the last
     reference.
 
     Args:
         library: TensorRT.
-        engine: The deserialised engine.
+        engine: The deserialized engine.
         largest: Largest shape of the input.
     """
 
@@ -64,12 +64,12 @@ class Session:
         return memory
 
     def set_shape(self, shape: Sequence[int]) -> None:
-        """Says how large the input is, from which the sizes of the outputs follow."""
+        """Sets the shape of the input, which determines those of the outputs."""
         if not self.context.set_input_shape(self.inputs[0], tuple(shape)):
-            raise RuntimeUnavailableError(f"TensorRT does not take an input of {list(shape)}")
+            raise RuntimeUnavailableError(f"TensorRT does not take an input of shape {list(shape)}")
 
     def run(self, image: AnyArray) -> list[AnyArray]:
-        """Runs one batch that is no larger than the engine takes; gives fresh arrays."""
+        """Runs one batch that is no larger than the engine takes, and returns fresh arrays."""
         cudart, kinds = self.cudart, self.cudart.cudaMemcpyKind
         self.set_shape(image.shape)
         results = [
@@ -101,32 +101,34 @@ class Session:
         return results
 
     def call(self, answer: tuple[Any, ...]) -> Any:
-        """Takes the result out of an answer of CUDA, whose first part is an error code.
+        """Returns the result of a CUDA call, without the error code that comes first.
 
         Raises:
-            RuntimeUnavailableError: If it is one.
+            RuntimeUnavailableError: If the code is an error.
         """
         code, *results = answer
         if code != self.cudart.cudaError_t.cudaSuccess:
             _, text = self.cudart.cudaGetErrorString(code)
             raise RuntimeUnavailableError(
-                f"CUDA failed: {text.decode(errors='replace')} ({code.name}); see with nvidia-smi "
-                "(on a Jetson: tegrastats) whether the GPU works and has memory free"
+                f"CUDA failed: {text.decode(errors='replace')} ({code.name}); check with nvidia-smi "
+                "(on a Jetson: tegrastats) that the GPU works and has free memory"
             )
         return results[0] if results else None
 
 
-class TensorRTRuntime(Runtime[Session]):
+class TensorRTRuntime(Runtime[EngineSession]):
     """Runs an ONNX file with TensorRT, on the first GPU.
 
-    The engine is built when it is first needed, which may take minutes, and kept; `unmask build
-    trt` does it ahead of time. TensorRT decides about threads: `threads` changes nothing.
+    The engine is built when it is first needed, which may take minutes, and cached; `unmask build
+    trt` builds it ahead of time. `threads` is ignored.
 
-    Threads: may be run by many threads at once; their runs take turns, as there is one execution
-    context and one stream. Batches larger than the engine takes are run in parts.
+    Threads: may be run by many threads at the same time; their runs take turns, as there is one
+    execution context and one stream. Batches larger than the engine takes are run in parts.
     """
 
-    def _open(self, path: Path, device: str, threads: int | None) -> tuple[Session, RuntimeInfo]:
+    def _open(
+        self, path: Path, device: str, threads: int | None
+    ) -> tuple[EngineSession, RuntimeInfo]:
         gpu = find_gpu()
         library = find_library()
         cache = EngineCache()
@@ -134,7 +136,7 @@ class TensorRTRuntime(Runtime[Session]):
         engine = deserialize(library, content)
         if engine is None:
             reason = last_words(logger_of(library).records)
-            logger.warning("the engine of %s does not open (%s); it is built again", key, reason)
+            logger.warning("the engine of %s cannot be opened (%s); building it again", key, reason)
             cache.discard(key)
             key, content = prepare(path, self.artifact, library, gpu, cache)
             engine = deserialize(library, content)
@@ -152,9 +154,9 @@ class TensorRTRuntime(Runtime[Session]):
             precision=self.artifact.precision,
             threads=None,
         )
-        return Session(library, engine, self._shapes()[2]), info
+        return EngineSession(library, engine, self._shapes()[2]), info
 
-    def _run(self, handle: Session, inputs: Sequence[AnyArray]) -> Sequence[AnyArray]:
+    def _run(self, handle: EngineSession, inputs: Sequence[AnyArray]) -> Sequence[AnyArray]:
         (image,) = inputs
         small, _, large = self._shapes()
         for size, low, high in zip(image.shape[1:], small[1:], large[1:], strict=True):
@@ -177,14 +179,14 @@ class TensorRTRuntime(Runtime[Session]):
 
 
 def deserialize(library: Library, content: bytes) -> Any:
-    """Opens an engine; None if it was built for another GPU, driver or TensorRT."""
+    """Opens an engine, or returns None if it was built for another GPU, driver or TensorRT."""
     log = logger_of(library)
     log.records.clear()
     return library.module.Runtime(log).deserialize_cuda_engine(content)
 
 
 def names_of(library: Library, engine: Any) -> tuple[list[str], list[str]]:
-    """Names of an engine's inputs and outputs."""
+    """Returns the names of an engine's inputs and those of its outputs."""
     modes = library.module.TensorIOMode
     names = [engine.get_tensor_name(i) for i in range(engine.num_io_tensors)]
     inputs = [name for name in names if engine.get_tensor_mode(name) == modes.INPUT]

@@ -229,7 +229,7 @@ def _kept() -> Kept:
 
 
 def _cpuinfo() -> tuple[str, set[str]]:
-    """Gives the processor's name and flags from Linux; elsewhere nothing."""
+    """Returns the processor's name and flags from Linux; elsewhere nothing."""
     fields: dict[str, str] = {}
     for line in _read("/proc/cpuinfo").splitlines():
         key, _, value = line.partition(":")
@@ -258,7 +258,7 @@ def _power_mode() -> str | None:
 
 
 def _told_by(program: str, *arguments: str) -> str:
-    """Gives what a program prints; nothing if it is not there, or fails."""
+    """Returns what a program prints; nothing if it is not there, or fails."""
     path = shutil.which(program)
     if path is None:
         return ""

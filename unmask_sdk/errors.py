@@ -1,54 +1,73 @@
-"""Everything that unmask-sdk raises on purpose.
+"""The exceptions that unmask-sdk raises.
 
-Each message says what was wrong, with what value, and the command or argument that mends it.
+- UnmaskError
+  - InvalidInputError (also a ValueError)
+    - an argument, image or array is not valid
+  - ImageReadError, ImageWriteError
+  - VideoReadError, VideoWriteError
+  - SourceError
+    - a camera or another source of frames
+  - NoFaceError
+  - ArtifactError
+    - a model file or its manifest
+  - RuntimeUnavailableError
+  - DeviceMismatchError
+  - MissingDependencyError
+  - ConfigError
+  - DataError
+  - TrainingError
+  - ExportError
+  - VerificationError
+
+Each message says what was wrong, with which value, and the command or argument that fixes it.
 """
 
 
 class UnmaskError(Exception):
-    """Base class of every error that unmask-sdk raises on purpose."""
+    """Base class of all exceptions that unmask-sdk raises."""
 
 
 class InvalidInputError(UnmaskError, ValueError):
-    """An argument, picture or array does not fit what the call takes."""
+    """An argument, image or array is not valid for the call."""
 
 
 class ImageReadError(UnmaskError):
-    """A file could not be read as a picture."""
+    """A file cannot be read as an image."""
 
 
 class ImageWriteError(UnmaskError):
-    """A picture could not be written."""
+    """An image cannot be written."""
 
 
 class VideoReadError(UnmaskError):
-    """A file could not be read as a video."""
+    """A file cannot be read as a video."""
 
 
 class VideoWriteError(UnmaskError):
-    """A video could not be written."""
+    """A video cannot be written."""
 
 
 class SourceError(UnmaskError):
-    """A camera or another source of frames gives none."""
+    """A camera or another source of frames delivers none."""
 
 
 class NoFaceError(UnmaskError):
-    """No face was found where one was required: of the commands, `unmask image` requires one.
+    """No face was found where one is required, which only `unmask image` does.
 
     The library requires none: the result of a photo without a face has no `faces`.
     """
 
 
 class ArtifactError(UnmaskError):
-    """A model file or its manifest is missing, damaged, or does not match its digest."""
+    """A model file or its manifest is missing or damaged, or does not match its digest."""
 
 
 class RuntimeUnavailableError(UnmaskError):
-    """A runtime cannot be used here: its package, driver or device is missing."""
+    """A runtime cannot be used here: its package, driver or device is missing, or it failed."""
 
 
 class DeviceMismatchError(UnmaskError):
-    """A runtime opened on another device or precision than was asked for."""
+    """A runtime opened on another device or in another precision than requested."""
 
 
 class MissingDependencyError(UnmaskError):
@@ -64,12 +83,12 @@ class DataError(UnmaskError):
 
 
 class TrainingError(UnmaskError):
-    """Training cannot go on."""
+    """Training cannot continue."""
 
 
 class ExportError(UnmaskError):
-    """An export did not produce what was asked for."""
+    """An export failed, or its result is too far from the reference."""
 
 
 class VerificationError(UnmaskError):
-    """An artifact's output on this device does not match its golden vectors."""
+    """The outputs of an artifact on this device do not match its golden vectors."""

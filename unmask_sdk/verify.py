@@ -95,12 +95,12 @@ def compare(
 
 
 def peak_of(expected: AnyArray) -> float:
-    """Gives the scale of an output: 255 for uint8, else its largest magnitude, at least 1."""
+    """Returns the scale of an output: 255 for uint8, else its largest magnitude, at least 1."""
     return 255.0 if expected.dtype == np.uint8 else max(1.0, float(np.abs(expected).max()))
 
 
 def error_of(parity: Parity, expected: AnyArray) -> float:
-    """Gives an error that a tolerance is set against.
+    """Returns an error that a tolerance is set against.
 
     For uint8 it is the largest difference in steps of 1 of 255; for floats the largest difference
     over the peak.
@@ -135,7 +135,7 @@ class Deviation:
 
 
 def worst(parities: Iterable[tuple[Parity, AnyArray]]) -> Deviation:
-    """Gives the worst of several outputs, each with the array that was expected."""
+    """Returns the worst of several outputs, each with the array that was expected."""
     pairs = list(parities)
     levels = [parity.psnr_db for parity, _ in pairs if parity.psnr_db is not None]
     return Deviation(max(error_of(*pair) for pair in pairs), min(levels, default=None))

@@ -1,4 +1,8 @@
-"""Building an engine from an ONNX file: strongly typed, so that the file says what is calculated
+"""Builds an engine from an ONNX file.
+
+The network is strongly typed: the file determines which precision each layer is computed in, and
+TensorRT 10, 11 and RTX are called in the same way.
+"""
 in which precision, and TensorRT 10, 11 and RTX take it by the same calls.
 """
 

@@ -64,7 +64,7 @@ class EngineCache:
         self._limit = limit
 
     def get(self, key: EngineKey, build: Callable[[], bytes]) -> bytes:
-        """Gives an engine: the one that is kept, or else a new one, which then is.
+        """Returns an engine: the one that is kept, or else a new one, which then is.
 
         Args:
             key: What it depends on.
@@ -94,7 +94,7 @@ class EngineCache:
                 self._remove(key.digest)
 
     def entries(self) -> list[Entry]:
-        """Gives what is kept, the most recently used first."""
+        """Returns what is kept, the most recently used first."""
         found = []
         for file in self.folder.glob("*.json") if self.folder.is_dir() else ():
             try:
@@ -120,7 +120,7 @@ class EngineCache:
         return freed
 
     def _read(self, key: EngineKey) -> tuple[bytes | None, str | None]:
-        """Gives the engine; or None, and what is wrong with the one that is there."""
+        """Returns the engine; or None, and what is wrong with the one that is there."""
         engine_file, note_file = self._files(key.digest)
         try:
             engine = engine_file.read_bytes()

@@ -57,7 +57,7 @@ class EngineKey:
 
 
 def key_for(artifact: Artifact, library: Library, target: Gpu | str) -> EngineKey:
-    """Gives the key of an artifact's engine.
+    """Returns the key of an artifact's engine.
 
     Args:
         artifact: The ONNX file's entry.

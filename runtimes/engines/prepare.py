@@ -22,7 +22,7 @@ def prepare(
     target: Gpu | str,
     cache: EngineCache | None = None,
 ) -> tuple[EngineKey, bytes]:
-    """Gives an artifact's engine and its key.
+    """Returns an artifact's engine and its key.
 
     Args:
         path: The ONNX file, its digest already checked.

@@ -23,7 +23,7 @@ class Profile:
     side: tuple[int, int, int]
 
     def shapes(self, spec: TensorSpec) -> tuple[Shape, Shape, Shape]:
-        """Gives the smallest, the best and the largest shape of an input."""
+        """Returns the smallest, the best and the largest shape of an input."""
         small, best, large = (
             tuple(
                 size if size is not None else (batch if axis == 0 else side)

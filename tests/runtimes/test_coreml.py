@@ -18,7 +18,7 @@ from unmask_sdk.errors import RuntimeUnavailableError
 from unmask_sdk.runtimes.registry import find_runtime, runtime_class, why_unavailable
 
 pytest.importorskip("coremltools")
-from unmask_sdk.runtimes.coreml import UNITS, CoreMLRuntime, to_array, to_picture
+from unmask_sdk.runtimes.coreml import UNITS, CoreMLRuntime, to_array, to_image
 
 pytestmark = pytest.mark.engine
 
@@ -58,7 +58,7 @@ def test_elsewhere_opening_is_a_clear_error(tiny_packages: Path) -> None:
 @given(st.integers(1, 40), st.integers(1, 40), st.integers(0, 99))
 def test_pictures_go_there_and_back(height: int, width: int, seed: int) -> None:
     array = np.random.default_rng(seed).integers(0, 256, (1, height, width, 3)).astype(np.uint8)
-    picture = to_picture(array)
+    picture = to_image(array)
     assert (picture.mode, picture.size) == ("RGB", (width, height))
     # Core ML's pictures have a fourth channel.
     colour = TensorSpec("unmasked", "uint8", (1, height, width, 3))

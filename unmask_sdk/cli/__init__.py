@@ -18,7 +18,7 @@ from .signals import tell_end
 
 @contextmanager
 def _interruptible() -> Iterator[None]:
-    """Makes one line and an exit code of Ctrl-C and SIGTERM."""
+    """Prints one line and an exit code of Ctrl-C and SIGTERM."""
     try:
         yield
     except KeyboardInterrupt as ended:

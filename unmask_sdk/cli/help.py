@@ -23,5 +23,5 @@ class Command(TyperCommand):
 
 
 def help_of(function: Callable[..., None]) -> str:
-    """Gives the docstring with each paragraph in one line, for the terminal to break."""
+    """Returns the docstring with each paragraph in one line, for the terminal to break."""
     return _BREAK.sub(" ", inspect.getdoc(function) or "")

@@ -183,7 +183,7 @@ def _check(jobs: Sequence[tuple[Path, Path]]) -> None:
 
 
 def _identity(path: Path) -> Identity | None:
-    """Gives device and inode, because one file may have several names; None if it is not there."""
+    """Returns device and inode, because one file may have several names; None if it is not there."""
     try:
         status = path.stat()
     except (OSError, ValueError):  # Or it is not a path: reading it will say so.

@@ -9,7 +9,7 @@ from unmask_sdk.imaging.decode import is_stripped
 
 
 def finished(source: Path, target: Path, *, strip: bool) -> bool:
-    """Says whether a result is there and not older than its picture: results are written whole.
+    """Returns whether a result is there and not older than its picture: results are written whole.
 
     Args:
         source: The picture.

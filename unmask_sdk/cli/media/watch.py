@@ -28,7 +28,7 @@ def arrivals(
     pause: Callable[[], bool],
     tell: Callable[[str], object],
 ) -> Iterator[Job | None]:
-    """Gives the pictures that are there, complete, and not yet done; None after each look.
+    """Returns the pictures that are there, complete, and not yet done; None after each look.
 
     A picture counts as complete when it did not change from one look to the next. One that was
     given is given once more only after it has changed; so is one that failed.
