@@ -136,7 +136,7 @@ class TensorRTRuntime(Runtime[EngineSession]):
         engine = deserialize(library, content)
         if engine is None:
             reason = last_words(logger_of(library).records)
-            logger.warning("the engine of %s cannot be opened (%s); building it again", key, reason)
+            logger.warning("cannot open the engine of %s (%s); building it again", key, reason)
             cache.discard(key)
             key, content = prepare(path, self.artifact, library, gpu, cache)
             engine = deserialize(library, content)

@@ -3,8 +3,6 @@
 The network is strongly typed: the file determines which precision each layer is computed in, and
 TensorRT 10, 11 and RTX are called in the same way.
 """
-in which precision, and TensorRT 10, 11 and RTX take it by the same calls.
-"""
 
 from __future__ import annotations
 
@@ -21,13 +19,13 @@ from .library import Library
 from .profiles import Shape
 from .progress import Phases
 
-# Memory that kernels may use while they run, of which TensorRT by itself would take all there is.
+# Memory that kernels may use while they run. By default, TensorRT takes all that is free.
 WORKSPACE = 1 << 30
 # Free memory that a build must find: TensorRT-RTX takes 0.3 GB for the unmasker; the full one,
 # which was not measured, also loads the kernels that it tries out.
 NEEDED = 1 << 30
 
-# TensorRT has one logger and is built with by one thread at a time.
+# TensorRT has one logger for the process, so builds run one at a time.
 _BUILDING = threading.Lock()
 
 
@@ -36,8 +34,8 @@ class Built:
     """A built engine.
 
     Attributes:
-        engine: The engine, serialised.
-        log: What TensorRT said: severity (`ERROR`, `WARNING`, `INFO`, `VERBOSE`) and text.
+        engine: The serialized engine.
+        log: TensorRT's log: severity (`ERROR`, `WARNING`, `INFO`, `VERBOSE`) and text.
     """
 
     engine: bytes
@@ -60,13 +58,13 @@ def build(
         onnx: A file with one input.
         shapes: Smallest, best and largest shape of its input.
         capability: Compute capability to build for, such as `8.6`; for TensorRT-RTX, which needs
-            no GPU then. None builds for the GPU here.
-        tell: Called with how much is done, 0..1.
-        detailed: Whether the log is to tell every layer with its type.
+            no GPU for it. None builds for the GPU of this machine.
+        tell: Called with the fraction that is done, 0..1.
+        detailed: Whether the log lists every layer with its type.
 
     Raises:
-        RuntimeUnavailableError: If there is too little memory, or TensorRT refuses the file.
-        KeyboardInterrupt: If it came while building; TensorRT has ended in good order then.
+        RuntimeUnavailableError: If there is too little memory, or TensorRT rejects the file.
+        KeyboardInterrupt: After Ctrl-C, once TensorRT has stopped.
     """
     check_memory()
     trt = library.module
@@ -78,10 +76,10 @@ def build(
         network = builder.create_network(_flags(trt))
         parser = trt.OnnxParser(network, log)
         if not parser.parse(onnx):
-            told = "; ".join(parser.get_error(i).desc() for i in range(parser.num_errors))
+            errors = "; ".join(parser.get_error(i).desc() for i in range(parser.num_errors))
             raise RuntimeUnavailableError(
-                f"{library.title} does not take this ONNX file ({told}); "
-                "make one that it takes with: unmask export trt --precision fp16"
+                f"{library.title} does not accept this ONNX file ({errors}); "
+                "make one that it accepts with: unmask export trt --precision fp16"
             )
         config = builder.create_builder_config()
         config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, WORKSPACE)
@@ -94,7 +92,7 @@ def build(
         profile = builder.create_optimization_profile()
         profile.set_shape(network.get_input(0).name, *shapes)
         config.add_optimization_profile(profile)
-        # Kept in a variable: TensorRT does not hold it.
+        # Kept in a variable, because TensorRT holds no reference.
         monitor = _monitor_type(library)(log.interrupt, tell)
         config.progress_monitor = monitor
         engine = builder.build_serialized_network(network, config)
@@ -104,34 +102,34 @@ def build(
     if engine is None:
         raise RuntimeUnavailableError(
             f"{library.title} could not build the engine ({last_words(records)}); "
-            "see that memory is free, and that its version fits the driver"
+            "check that memory is free, and that its version fits the driver"
         )
     return Built(bytes(engine), records)
 
 
 def last_words(records: tuple[tuple[str, str], ...] | list[tuple[str, str]]) -> str:
-    """The last error of a log on one line."""
+    """Returns the last error of a log on one line."""
     errors = [text for severity, text in records if severity in ("ERROR", "INTERNAL_ERROR")]
-    return " ".join(errors[-1].split()) if errors else "it does not say why"
+    return " ".join(errors[-1].split()) if errors else "its log has no error"
 
 
 def check_memory(needed: int = NEEDED) -> None:
-    """Refuses to build where memory is short: the system would kill the process halfway.
+    """Raises if there is too little memory for a build: the system would kill the process halfway.
 
     Raises:
-        RuntimeUnavailableError: If less than `needed` bytes are free; where the system does not
-            tell, it goes on.
+        RuntimeUnavailableError: If less than `needed` bytes are free. If the system does not report
+            free memory, nothing is raised.
     """
     free = free_memory()
     if free is not None and free < needed:
         raise RuntimeUnavailableError(
             f"building an engine needs {needed / 1e9:.1f} GB of free memory, there are "
-            f"{free / 1e9:.1f}; end other programs or add swap"
+            f"{free / 1e9:.1f}; close other programs or add swap"
         )
 
 
 def free_memory(file: str = "/proc/meminfo") -> int | None:
-    """Bytes that can be had, swap included; None where the system does not tell."""
+    """Returns the free bytes, swap included; None if the system does not report them."""
     try:
         lines = Path(file).read_text().splitlines()
         sizes = {name: int(rest.split()[0]) for name, _, rest in (x.partition(":") for x in lines)}
@@ -141,7 +139,7 @@ def free_memory(file: str = "/proc/meminfo") -> int | None:
 
 
 class _Interrupt:
-    """Ctrl-C may come while TensorRT calls us, and no exception may pass through its code."""
+    """A caught Ctrl-C: TensorRT may call us when it comes, and cannot handle an exception."""
 
     def __init__(self) -> None:
         self.caught: BaseException | None = None
@@ -149,7 +147,7 @@ class _Interrupt:
 
 @functools.cache
 def logger_of(library: Library) -> Any:
-    """The logger that everything of a library shares, as TensorRT asks; keeps what it is told."""
+    """Returns the one logger of a library, which keeps its records."""
     trt = library.module
 
     class Logger(trt.ILogger):  # type: ignore[misc,name-defined]
@@ -202,6 +200,6 @@ def _monitor_type(library: Library) -> Any:
 
 
 def _flags(trt: Any) -> int:
-    """Asks TensorRT 10 for a strongly typed network; the others know no other kind."""
+    """Returns the flags for a strongly typed network; only TensorRT 10 also has another kind."""
     strongly = getattr(trt.NetworkDefinitionCreationFlag, "STRONGLY_TYPED", None)
     return 0 if strongly is None else 1 << int(strongly)

@@ -1,9 +1,9 @@
-"""Engines on disk: built once, checked each time, and made anew if anything is wrong with them.
+"""The cache of engines on disk: built once, checked at each use, rebuilt if damaged.
 
-An engine is two files: `NAME.engine`, and `NAME.json`, which says what it is and holds its digest.
-Reading takes no lock: what is read is compared with its digest, so half of a change is never
-taken. Building, storing and clearing are one process at a time, as a build takes all the memory
-there is; the kernel lets go of the lock if a process dies.
+An engine is two files: `NAME.engine`, and `NAME.json` with its description and its digest.
+Reading takes no lock: the content is compared with its digest, so a half-written file is never
+used. One process at a time builds, stores or clears, because a build needs all the memory; the
+kernel releases the lock if a process dies.
 """
 
 from __future__ import annotations
@@ -36,11 +36,11 @@ class Entry:
     """An engine in the cache.
 
     Attributes:
-        title: What it is and for what.
+        title: Network, precision and GPU.
         digest: Name of its files.
         bytes: Size.
-        seconds: How long it took to build.
-        used: When it was last used, in seconds since 1970.
+        seconds: Time that the build took.
+        used: Time of its last use, in seconds since 1970.
     """
 
     title: str
@@ -54,9 +54,9 @@ class EngineCache:
     """A folder of engines.
 
     Args:
-        folder: The folder, made when there is something to keep; `engines` in the user's cache
+        folder: The folder, created when the first engine is stored; `engines` in the user's cache
             folder by default.
-        limit: Bytes that it may hold; the least recently used engines go first.
+        limit: Bytes that it may hold; the least recently used engines are removed first.
     """
 
     def __init__(self, folder: Path | None = None, limit: int = LIMIT) -> None:
@@ -64,11 +64,11 @@ class EngineCache:
         self._limit = limit
 
     def get(self, key: EngineKey, build: Callable[[], bytes]) -> bytes:
-        """Returns an engine: the one that is kept, or else a new one, which then is.
+        """Returns an engine from the cache, or builds and stores it.
 
         Args:
             key: What it depends on.
-            build: Makes it. Of processes that want the same engine at once, one calls this.
+            build: Builds it. If several processes need the same engine, only one calls this.
 
         Raises:
             RuntimeUnavailableError: If the folder cannot be written to.
@@ -80,7 +80,7 @@ class EngineCache:
             engine, trouble = self._read(key)
             if engine is None:
                 if trouble is not None:
-                    logger.warning("the engine of %s is built again: %s", key, trouble)
+                    logger.warning("building the engine of %s again: %s", key, trouble)
                 self._clear_parts()
                 start = time.monotonic()
                 engine = build()
@@ -94,7 +94,7 @@ class EngineCache:
                 self._remove(key.digest)
 
     def entries(self) -> list[Entry]:
-        """Returns what is kept, the most recently used first."""
+        """Returns the engines in the cache, the most recently used first."""
         found = []
         for file in self.folder.glob("*.json") if self.folder.is_dir() else ():
             try:
@@ -103,12 +103,12 @@ class EngineCache:
                 used = file.stat().st_mtime
                 found.append(Entry(note["title"], file.stem, size, float(note["seconds"]), used))
             except (OSError, ValueError, TypeError, KeyError):
-                # No engine that could be used; the next start builds it again.
+                # Unusable; the next start builds it again.
                 continue
         return sorted(found, key=lambda entry: -entry.used)
 
     def clear(self) -> int:
-        """Removes everything, and gives the number of bytes that it took."""
+        """Removes all engines, and returns the number of bytes that they took."""
         if not self.folder.is_dir():
             return 0
         freed = 0
@@ -120,24 +120,23 @@ class EngineCache:
         return freed
 
     def _read(self, key: EngineKey) -> tuple[bytes | None, str | None]:
-        """Returns the engine; or None, and what is wrong with the one that is there."""
+        """Returns the engine, or None and what is wrong with the stored one, if there is one."""
         engine_file, note_file = self._files(key.digest)
         try:
             engine = engine_file.read_bytes()
             note = json.loads(note_file.read_text(encoding="utf-8"))
         except FileNotFoundError:
-            # Never built, or broken off while it was stored.
+            # Never built, or interrupted while it was stored.
             return None, None
         except (OSError, ValueError) as error:
             return None, f"its files cannot be read ({error})"
         if not isinstance(note, dict) or note.get("schema") != SCHEMA:
             return None, "it was made by another version of unmask-sdk"
         if note.get("key") != _plain(key):
-            return None, "its note belongs to another engine"
+            return None, "its JSON file belongs to another engine"
         if note.get("sha256") != hashlib.sha256(engine).hexdigest():
-            return None, "it is damaged: its SHA-256 is not the one noted"
-        # The time of the note is when it was last used. A folder that is read-only has no use
-        # for that.
+            return None, "it is damaged: its SHA-256 is not that in its JSON file"
+        # The time of the JSON file is that of the last use. In a read-only folder it cannot be set.
         with contextlib.suppress(OSError):
             os.utime(note_file)
         return engine, None
@@ -158,9 +157,9 @@ class EngineCache:
             self._evict(key.digest)
         except OSError as error:
             self._clear_parts()
-            # The engine is there and works; the next start has to build it again.
+            # The engine works; only the next start has to build it again.
             logger.warning(
-                "the engine of %s cannot be kept (%s); set %s to a folder with room",
+                "the engine of %s cannot be stored (%s); set %s to a folder with free space",
                 key,
                 error,
                 CACHE_VARIABLE,
@@ -181,7 +180,7 @@ class EngineCache:
             file.unlink(missing_ok=True)
 
     def _clear_parts(self) -> None:
-        """Removes what a process left that was killed; call with the lock held."""
+        """Removes what a killed process left. Call it with the lock held."""
         for file in self.folder.glob(f"*{PARTIAL_SUFFIX}"):
             file.unlink(missing_ok=True)
         for file in self.folder.glob("*.engine"):
@@ -193,7 +192,7 @@ class EngineCache:
 
     @contextmanager
     def _lock(self) -> Iterator[None]:
-        # Linux, like TensorRT itself.
+        # Only on Linux, as TensorRT is.
         import fcntl
 
         try:
@@ -201,19 +200,19 @@ class EngineCache:
             stream = (self.folder / "lock").open("a")
         except OSError as error:
             raise RuntimeUnavailableError(
-                f"engines cannot be kept in {self.folder} ({error.strerror}); "
+                f"engines cannot be stored in {self.folder} ({error.strerror}); "
                 f"set {CACHE_VARIABLE} to a folder that can be written to"
             ) from error
         with stream:
             try:
                 fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                logger.warning("another process builds an engine; waiting for it")
+                logger.warning("another process is building an engine; waiting for it")
                 fcntl.flock(stream, fcntl.LOCK_EX)
             yield
 
 
 def _plain(key: EngineKey) -> dict[str, Any]:
-    """A key as JSON gives it back."""
+    """Returns a key as it is after a round trip through JSON."""
     plain: dict[str, Any] = json.loads(json.dumps(asdict(key)))
     return plain

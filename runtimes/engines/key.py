@@ -1,4 +1,4 @@
-"""What an engine depends on: if any of it changes, another engine is needed."""
+"""The key of an engine: if any of it changes, another engine is needed."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from unmask_sdk.runtimes.nvidia import Gpu
 from .library import Library
 from .profiles import PROFILES
 
-# In keys of TensorRT-RTX, whose engines fit every GPU of their compute capability.
+# Used in keys of TensorRT-RTX, whose engines fit every GPU of their compute capability.
 ANY = "any"
-# Compute capabilities that TensorRT-RTX calculates convolutions in int8 on: a build for 7.5 shows
-# none that is.
+# First major compute capability on which TensorRT-RTX computes convolutions in int8: a build for
+# 7.5 has none.
 _RTX_INT8_FROM = 8
 
 
@@ -47,7 +47,7 @@ class EngineKey:
 
     @property
     def digest(self) -> str:
-        """A name for files, the same for the same key."""
+        """The name of its files, the same for equal keys."""
         text = json.dumps(asdict(self), sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:32]
 
@@ -62,13 +62,13 @@ def key_for(artifact: Artifact, library: Library, target: Gpu | str) -> EngineKe
     Args:
         artifact: The ONNX file's entry.
         library: TensorRT.
-        target: The GPU here; or a compute capability such as `8.6`, to build ahead of time with
-            TensorRT-RTX.
+        target: The GPU of this machine; or a compute capability such as `8.6`, to build ahead of
+            time with TensorRT-RTX.
 
     Raises:
-        InvalidInputError: If TensorRT-RTX does not know the compute capability, or the full
-            TensorRT, which builds for the GPU that it runs on alone, is given one.
-        RuntimeUnavailableError: If TensorRT-RTX would not calculate in the artifact's precision.
+        InvalidInputError: If TensorRT-RTX does not support the compute capability, or one is given
+            for the full TensorRT, which builds only for the GPU that it runs on.
+        RuntimeUnavailableError: If TensorRT-RTX would not compute in the artifact's precision.
     """
     capability = target if isinstance(target, str) else target.capability
     gpu, driver = ANY, ANY
@@ -81,8 +81,8 @@ def key_for(artifact: Artifact, library: Library, target: Gpu | str) -> EngineKe
             )
         if artifact.precision == "int8" and int(capability.split(".")[0]) < _RTX_INT8_FROM:
             raise RuntimeUnavailableError(
-                f"{library.title} calculates no convolutions in int8 on compute capability "
-                f"{capability}; ask for precision='fp16'"
+                f"{library.title} computes no convolutions in int8 on compute capability "
+                f"{capability}; use precision='fp16'"
             )
     elif isinstance(target, str):
         raise InvalidInputError(
@@ -104,6 +104,6 @@ def key_for(artifact: Artifact, library: Library, target: Gpu | str) -> EngineKe
 
 
 def capabilities(library: Library) -> tuple[str, ...]:
-    """Compute capabilities that TensorRT-RTX builds for, in order."""
+    """Returns the compute capabilities that TensorRT-RTX builds for, in order."""
     names = [name for name in dir(library.module.ComputeCapability) if name.startswith("SM")]
     return tuple(f"{name[2:-1]}.{name[-1]}" for name in sorted(names, key=lambda n: int(n[2:])))

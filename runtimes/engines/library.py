@@ -10,7 +10,7 @@ from typing import Any
 from unmask_sdk.core.optional_deps import install_command, missing_packages, pip_command
 from unmask_sdk.errors import MissingDependencyError, RuntimeUnavailableError
 
-# The full one first: it tunes for the GPU that it builds on.
+# The full one is preferred: it tunes for the GPU that it builds on.
 NAMES = ("tensorrt", "tensorrt_rtx")
 # Older ones do not have strongly typed networks and `execute_async_v3` as used here.
 OLDEST = 10
@@ -33,7 +33,7 @@ class Library:
 
     @property
     def title(self) -> str:
-        """Name and version, as people write them."""
+        """Name and version for messages."""
         return f"{_TITLES[self.name]} {self.version}"
 
     @property
@@ -44,10 +44,10 @@ class Library:
 
 @functools.cache
 def find_library() -> Library:
-    """Imports the TensorRT that is installed.
+    """Imports the installed TensorRT.
 
     Raises:
-        MissingDependencyError: If none is.
+        MissingDependencyError: If none is installed.
         RuntimeUnavailableError: If it does not import, or is too old.
     """
     name = next((name for name in NAMES if not missing_packages([name])), None)
@@ -58,7 +58,7 @@ def find_library() -> Library:
         )
     try:
         module = importlib.import_module(name)
-    # A shared library that it needs and that is not there raises OSError on some platforms.
+    # A missing shared library raises OSError on some platforms.
     except (ImportError, OSError) as error:
         raise RuntimeUnavailableError(
             f"{_TITLES[name]} is installed but does not import ({error}); "

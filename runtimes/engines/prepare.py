@@ -1,4 +1,4 @@
-"""From an artifact to its engine: out of the cache, or built and kept there."""
+"""Gets the engine of an artifact from the cache, or builds and stores it."""
 
 from __future__ import annotations
 
@@ -28,17 +28,17 @@ def prepare(
         path: The ONNX file, its digest already checked.
         artifact: Its entry.
         library: TensorRT.
-        target: The GPU here, or a compute capability, see `key_for`.
-        cache: Where engines are kept; the user's cache by default.
+        target: The GPU of this machine, or a compute capability, see `key_for`.
+        cache: Where engines are stored; the user's cache by default.
 
     Raises:
-        InvalidInputError: If the target is none that the library builds for.
-        RuntimeUnavailableError: If the engine cannot be built or kept.
+        InvalidInputError: If the library does not build for the target.
+        RuntimeUnavailableError: If the engine cannot be built or stored.
     """
     key = key_for(artifact, library, target)
 
     def make() -> bytes:
-        logger.warning("building %s; this is done once, and takes up to some minutes", key)
+        logger.warning("building %s; this is done once, and may take some minutes", key)
         built = build(
             library,
             path.read_bytes(),

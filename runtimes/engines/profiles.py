@@ -1,4 +1,4 @@
-"""Input sizes that engines are built for, as data: smallest, tuned for, largest."""
+"""Input sizes that engines are built for, as data: smallest, best and largest."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ Shape = tuple[int, ...]
 
 @dataclass(frozen=True)
 class Profile:
-    """Sizes of one role.
+    """Smallest, best and largest sizes for one role.
 
     Attributes:
-        batch: Pictures at once.
+        batch: Images in a batch.
         side: Height and width in pixels, where the graph leaves them open.
     """
 
@@ -39,7 +39,7 @@ _PHOTO = (STRIDE, COARSE_SIDE + 2 * BORDER, MAX_SIDE + 2 * BORDER)
 PROFILES: dict[str, Profile] = {
     # Most photos hold one face; a batch of 8 fills a small GPU.
     "unmasker": Profile(batch=(1, 1, 8), side=(256, 256, 256)),
-    # Most photos need the coarse look alone.
+    # Most photos need only the coarse pass.
     "detector": Profile(batch=(1, 1, 1), side=_PHOTO),
     "aligner": Profile(batch=(1, 1, 16), side=(112, 112, 112)),
 }

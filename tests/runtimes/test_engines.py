@@ -113,7 +113,7 @@ def test_targets_that_cannot_be_built_for_are_refused(
 
 
 def test_file_that_tensorrt_does_not_take_is_a_clear_error(library: Library) -> None:
-    with pytest.raises(RuntimeUnavailableError, match=r"does not take this ONNX file .*; "):
+    with pytest.raises(RuntimeUnavailableError, match=r"does not accept this ONNX file .*; "):
         build(library, b"no model", ((1,), (1,), (1,)), capability="8.6")
 
 
