@@ -110,8 +110,8 @@ class EngineSession:
         if code != self.cudart.cudaError_t.cudaSuccess:
             _, text = self.cudart.cudaGetErrorString(code)
             raise RuntimeUnavailableError(
-                f"CUDA failed: {text.decode(errors='replace')} ({code.name}); check with nvidia-smi "
-                "(on a Jetson: tegrastats) that the GPU works and has free memory"
+                f"CUDA failed: {text.decode(errors='replace')} ({code.name}); check with "
+                "nvidia-smi (on a Jetson: tegrastats) that the GPU works and has free memory"
             )
         return results[0] if results else None
 

@@ -1,4 +1,4 @@
-"""The `unmask` command. One file a command; heavy imports stay inside the commands."""
+"""The `unmask` command line. One file for each command, with heavy imports inside the function."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ from typer.core import TyperGroup
 
 from unmask_sdk.errors import InvalidInputError, UnmaskError
 
-from .signals import tell_end
+from .signals import print_interruption
 
 
 @contextmanager
 def _interruptible() -> Iterator[None]:
-    """Prints one line and an exit code of Ctrl-C and SIGTERM."""
+    """Turns Ctrl-C and SIGTERM into one line and an exit code."""
     try:
         yield
     except KeyboardInterrupt as ended:
-        raise SystemExit(tell_end(ended)) from None
+        raise SystemExit(print_interruption(ended)) from None
 
 
 class _Commands(TyperGroup):
-    """Finishes what Typer leaves open, whichever command runs."""
+    """The group of commands, with checks and clean-up around each of them."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         _check_words(args)
         return super().parse_args(ctx, args)
 
-    # Typer itself would end these two without a word.
+    # Typer would end these two without a message.
     @_interruptible()
     def make_context(self, *args: Any, **kwargs: Any) -> Any:
         return super().make_context(*args, **kwargs)
@@ -42,25 +42,25 @@ class _Commands(TyperGroup):
         try:
             return super().invoke(ctx)
         finally:
-            # Now, while a full disk can still be told of.
+            # Now, while an error such as a full disk can still be reported.
             sys.stdout.flush()
 
 
 def _check_words(words: list[str]) -> None:
-    """Refuses empty words: as a path they would be the current folder and all that lies in it."""
+    """Refuses empty arguments: as a path, they would be the current folder."""
     for index, word in enumerate(words):
         if not word or (word.startswith("-") and word.endswith("=")):
             place = f"after {' '.join(words[:index])}" if index else "first"
             raise InvalidInputError(
-                f"an argument is empty, {place}; is a variable of the shell not set? "
-                "for the current folder write ."
+                f"an argument is empty, {place}; is a shell variable not set? "
+                "for the current folder use ."
             )
 
 
 app = typer.Typer(
     name="unmask",
     cls=_Commands,
-    help="Take the face mask off a face picture, on the device.",
+    help="Remove face masks from photos and videos, on the device.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -95,30 +95,30 @@ def _register() -> None:
 
 @_interruptible()
 def main() -> None:
-    """Runs the command line: a failure becomes one line and exit code 1."""
+    """Runs the command line. A failure becomes one line and exit code 1."""
     try:
         _register()
         app()
     except UnmaskError as error:
         _fail(str(error))
     except OSError as error:
-        _fail(_told(error))
+        _fail(_describe(error))
 
 
-def _fail(words: str) -> NoReturn:
-    print(f"unmask: error: {words}", file=sys.stderr)
+def _fail(message: str) -> NoReturn:
+    print(f"unmask: error: {message}", file=sys.stderr)
     raise SystemExit(1) from None
 
 
-def _told(error: OSError) -> str:
-    """Says what the system refused, and for which file."""
+def _describe(error: OSError) -> str:
+    """Returns what the system refused, and for which file."""
     reason = error.strerror or str(error)
     if error.filename is not None:
         return f"{error.filename}: {reason}"
     try:
         sys.stdout.flush()
     except OSError:
-        # Whatever could not be printed would fail once more as Python ends.
+        # Output that could not be written would fail again when Python exits.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    # Only an error in the middle of a file names none.
+    # Only errors while a file is being written have no file name.
     return f"standard output, or a file being written: {reason}"

@@ -1,4 +1,4 @@
-"""What `--help` shows of a command."""
+"""The text that `--help` shows for a command."""
 
 from __future__ import annotations
 
@@ -9,19 +9,20 @@ from typing import Any
 
 from typer.core import TyperCommand
 
-# Within a paragraph: not at its end, nor before an entry of a list or a line that is set in.
+# Line breaks within a paragraph: not at its end, nor before a list item or an indented line.
 _BREAK = re.compile(r"(?<!\n)\n(?![\n ]|[-*] )")
-# What Typer, by its version, puts round a name that says by itself that there may be several.
+# Brackets and dots that some versions of Typer add to a name that already ends with dots.
 _DRESSED = re.compile(r"[{\[](.+\.\.\.)[}\]]\.\.\.")
 
 
 class Command(TyperCommand):
-    """A command whose usage line shows names as they were given."""
+    """A command whose usage line shows argument names as they were given."""
 
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
+        """Returns the parts of the usage line."""
         return [_DRESSED.sub(r"\1", piece) for piece in super().collect_usage_pieces(ctx)]
 
 
 def help_of(function: Callable[..., None]) -> str:
-    """Returns the docstring with each paragraph in one line, for the terminal to break."""
+    """Returns the docstring with each paragraph on one line, for the terminal to wrap."""
     return _BREAK.sub(" ", inspect.getdoc(function) or "")

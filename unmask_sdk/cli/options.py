@@ -1,4 +1,4 @@
-"""Options that several commands have, said once."""
+"""Options that several commands share."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ DeviceOption = Annotated[
 ]
 ThreadsOption = Annotated[int | None, typer.Option(min=1, help="Threads for one run of a network.")]
 
-# Of commands that compare many.
+# Of commands that compare several.
 RuntimesOption = Annotated[
-    str, typer.Option(help="Such as onnx,openvino; these then have to be usable.")
+    str, typer.Option(help="Such as onnx,openvino; they must then be usable.")
 ]
 PrecisionsOption = Annotated[str, typer.Option(help="Such as fp32,int8.")]
 ModelsOption = Annotated[str, typer.Option(help="Such as unmask-256.")]
 
-# Of commands that write pictures.
+# Of commands that write images.
 QualityOption = Annotated[int, typer.Option(min=1, max=100, help="Of JPEG and WebP, 1 to 100.")]
 MetadataOption = Annotated[
     bool,
     typer.Option(
         "--strip",
-        help="Leave out EXIF (place, time, camera) and XMP of the photo; the notice that a region "
+        help="Leave out EXIF (place, time, camera) and XMP of the photo; the note that a region "
         "was generated stays.",
     ),
 ]

@@ -7,33 +7,33 @@ import sys
 import threading
 from typing import NoReturn
 
-# Exit codes, as shells have them: 128 and the signal's number.
+# Exit codes as in shells: 128 plus the number of the signal.
 INTERRUPTED, TERMINATED = 130, 143
 
 
 class Terminated(KeyboardInterrupt):
-    """SIGTERM came."""
+    """SIGTERM was received."""
 
 
-def end_tidily() -> None:
-    """From now on SIGTERM raises `Terminated`, so that no half of a file is left."""
+def raise_on_sigterm() -> None:
+    """Makes SIGTERM raise `Terminated`, so that partial files are cleaned up."""
     signal.signal(signal.SIGTERM, _raise)
 
 
-def end_after_this(end: threading.Event) -> None:
-    """From now on the first Ctrl-C or SIGTERM sets `end`; the second raises, as ever."""
+def finish_on_signal(end: threading.Event) -> None:
+    """Makes the first Ctrl-C or SIGTERM set `end`; the second raises as usual."""
 
     def handle(*_: object) -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
-        end_tidily()
+        raise_on_sigterm()
         end.set()
 
     for name in (signal.SIGINT, signal.SIGTERM):
         signal.signal(name, handle)
 
 
-def tell_end(ended: KeyboardInterrupt) -> int:
-    """Says in a line what ended the command, and gives its exit code."""
+def print_interruption(ended: KeyboardInterrupt) -> int:
+    """Prints one line about what interrupted the command, and returns its exit code."""
     terminated = isinstance(ended, Terminated)
     print(f"unmask: {'terminated' if terminated else 'interrupted'}", file=sys.stderr)
     return TERMINATED if terminated else INTERRUPTED

@@ -1,4 +1,4 @@
-"""Many pictures: the same work on each, some at once, and what came of it."""
+"""Processes many images with several threads."""
 
 from __future__ import annotations
 
@@ -13,30 +13,30 @@ from unmask_sdk.errors import InvalidInputError
 
 from .process_file import Done, Options, attempt
 from .targets import check_inside
-from .up_to_date import finished
+from .up_to_date import is_up_to_date
 
 if TYPE_CHECKING:
     from unmask_sdk.unmasker import Unmasker
 
-# A picture to read, and the file to write.
+# An image to read, and the file to write.
 Job: TypeAlias = tuple[Path, Path]
 
 
 @dataclass(frozen=True)
 class Work:
-    """What is to be done with each picture, on this machine or another.
+    """How to process each image, on this machine or another.
 
     Attributes:
-        out: Folder that nothing may be written outside of.
-        runtime: For `load`, as the next five.
-        precision: See above.
-        model: See above.
-        artifacts: See above.
-        device: See above.
-        threads: See above; None takes one where several pictures are worked on at once.
+        out: Output folder; nothing is written outside it.
+        runtime: Argument of `load`.
+        precision: Argument of `load`.
+        model: Argument of `load`.
+        artifacts: Argument of `load`.
+        device: Argument of `load`.
+        threads: Argument of `load`; None takes one thread if there are several workers.
         options: How results are written.
-        workers: Pictures at once.
-        again: Whether pictures that are finished are done once more.
+        workers: Number of images processed at the same time.
+        again: Whether to process images again that have an up-to-date result.
     """
 
     out: Path
@@ -54,7 +54,7 @@ class Work:
         """Opens the model."""
         from unmask_sdk.loading.load import load
 
-        # Several pictures at once share the processors; else the engine may have them all.
+        # Several workers share the cores; a single one may use them all.
         threads = 1 if self.workers > 1 else None
         return load(
             self.runtime,
@@ -65,10 +65,10 @@ class Work:
             artifacts=self.artifacts,
         )
 
-    def do(self, unmasker: Unmasker, job: Job) -> Outcome:
-        """Unmasks one picture. A failure is an outcome, too: the others go on."""
+    def process(self, unmasker: Unmasker, job: Job) -> Outcome:
+        """Unmasks one image. A failure is returned, not raised, so that the others continue."""
         source, target = job
-        if not self.again and finished(source, target, strip=self.options.strip):
+        if not self.again and is_up_to_date(source, target, strip=self.options.strip):
             return Outcome(job, None, None)
         try:
             check_inside(self.out, target)
@@ -79,11 +79,11 @@ class Work:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of one picture.
+    """The outcome for one image.
 
     Attributes:
-        job: Picture and result.
-        done: What was done; None if it failed, or was finished before.
+        job: Image and result.
+        done: What was done; None if it failed, or its result was up to date.
         failure: Why it failed; None if it did not.
     """
 
@@ -95,16 +95,19 @@ class Outcome:
 def run(
     work: Work, jobs: Iterable[Job | None], end: threading.Event | None = None
 ) -> Iterator[Outcome]:
-    """Works with threads: decoding, networks and encoding all leave Python to others meanwhile.
+    """Processes images with threads: decoding, networks and encoding all release the GIL.
 
-    Few pictures are under way at a time, however many there are. When the caller stops, those that
-    were begun are finished, and no others are begun.
+    Few images are in progress at a time, however many there are. When the caller stops, those that
+    were started finish, and no others start.
 
     Args:
         work: What to do.
-        jobs: The pictures; None among them says that there is none at the moment.
-        end: Once it is set no more pictures are begun; should an exception come then, those that
-            were begun are not waited for.
+        jobs: The images; None means that there is none at the moment.
+        end: Once it is set, no more images start; if an exception comes then, those that were
+            started are not waited for.
+
+    Yields:
+        The outcomes, in the order in which they are done.
     """
     end = end or threading.Event()
     waiting: set[Future[Outcome]] = set()
@@ -115,7 +118,7 @@ def run(
                 if end.is_set():
                     break
                 if job is not None:
-                    waiting.add(pool.submit(work.do, unmasker, job))
+                    waiting.add(pool.submit(work.process, unmasker, job))
                 full = len(waiting) >= 2 * work.workers
                 ready, waiting = wait(waiting, None if full else 0, FIRST_COMPLETED)
                 yield from (future.result() for future in ready)

@@ -1,4 +1,4 @@
-"""`unmask camera`: live frames in, frames without masks out, in a window or as raw RGB."""
+"""`unmask camera`: removes masks from live frames, in a window or as raw RGB."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from unmask_sdk.cli.options import (
     RuntimeOption,
     ThreadsOption,
 )
-from unmask_sdk.cli.signals import end_tidily
+from unmask_sdk.cli.signals import raise_on_sigterm
 from unmask_sdk.core.arrays import UInt8Array
 from unmask_sdk.core.optional_deps import pip_command
 from unmask_sdk.core.output_paths import check_writable_file, make_folder
@@ -50,7 +50,8 @@ def camera(
         ),
     ] = None,
     size: Annotated[
-        str | None, typer.Option(help="Such as 1280x720: of the frames on stdin, or to ask for.")
+        str | None,
+        typer.Option(help="Such as 1280x720: size of the frames on stdin, or to request."),
     ] = None,
     runtime: RuntimeOption = "auto",
     precision: PrecisionOption = "auto",
@@ -59,16 +60,17 @@ def camera(
     device: DeviceOption = None,
     threads: ThreadsOption = None,
     timeout: Annotated[
-        float, typer.Option(help="Seconds without a frame after which to say so.")
+        float, typer.Option(help="Seconds without a frame after which to report it.")
     ] = 10.0,
     smooth: Annotated[
-        bool, typer.Option("--smooth/--no-smooth", help="Hold fills still between frames.")
+        bool,
+        typer.Option("--smooth/--no-smooth", help="Keep generated regions steady between frames."),
     ] = True,
 ) -> None:
-    """Take the face masks off what a camera sees.
+    """Remove the face masks from the frames of a camera.
 
-    A camera that dies or hangs is opened again; frames that come too fast are dropped, the latest
-    is shown. From stdin every frame is taken, and given to stdout:
+    A camera that fails or hangs is opened again; if frames come too fast, only the latest is
+    processed. From stdin every frame is processed, and written to stdout:
 
     ffmpeg -i IN -f rawvideo -pix_fmt rgb24 - | unmask camera - --size 1280x720 | ffplay …
     """
@@ -84,7 +86,7 @@ def camera(
         _check_window()
     elif out != "-":
         _check_file(Path(out), source)
-    end_tidily()
+    raise_on_sigterm()
     opened = load(
         runtime, precision, model=model, device=device, threads=threads, artifacts=artifacts
     )
@@ -98,7 +100,7 @@ def camera(
                 if sink.show(frame):
                     break
         except BrokenPipeError:
-            # Whoever read the frames has had enough. What Python would still flush goes nowhere.
+            # The reader of the frames has stopped. Discards what Python would still flush.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
@@ -151,10 +153,10 @@ def _live(
                         raise
                     typer.echo(f"unmask: {error}", err=True)
         finally:
-            told = stream.counters
+            counters = stream.counters
             typer.echo(
-                f"unmask: {told.received} frames, {told.done} shown, {told.dropped} dropped; "
-                f"the camera stalled {camera.counters.stalls} times, died "
+                f"unmask: {counters.received} frames, {counters.done} shown, {counters.dropped} "
+                f"dropped; the camera stalled {camera.counters.stalls} times, failed "
                 f"{camera.counters.deaths} times",
                 err=True,
             )
@@ -168,7 +170,7 @@ class _Raw:
         self._file: BinaryIO | None = None
 
     def show(self, frame: UInt8Array) -> bool:
-        # Not before there is a frame: a camera that gives none must not cost what was there.
+        # Opened with the first frame, so that a camera without frames overwrites no file.
         file = self._file = self._file or self._opened()
         file.write(frame.tobytes())
         file.flush()
@@ -189,7 +191,7 @@ class _Raw:
 
 
 class _Window:
-    """Shows frames until q, Escape, or the window's own button."""
+    """Shows frames until q, Escape, or the window's close button."""
 
     def show(self, frame: UInt8Array) -> bool:
         import cv2
@@ -213,24 +215,24 @@ def _sink(out: str | None) -> _Raw | _Window:
 
 
 def _check_file(out: Path, source: str) -> None:
-    """Refuses a file that raw frames would spoil, or that they could not be written to."""
+    """Refuses a file of another format than raw RGB, or that cannot be written."""
     from unmask_sdk.video.encoders import CONTAINERS
 
     if out.suffix.lower() in (*PICTURES, *CONTAINERS, *_VIDEOS):
         raise InvalidInputError(
-            f"--out {out}: only raw RGB is written, no {out.suffix}; name it such as "
-            f"{out.with_suffix('.rgb')}, or let ffmpeg encode it: unmask camera … --out - | "
+            f"--out {out}: only raw RGB is written, not {out.suffix}; use a name such as "
+            f"{out.with_suffix('.rgb')}, or encode it with ffmpeg: unmask camera … --out - | "
             f"ffmpeg -f rawvideo -pix_fmt rgb24 -video_size 1280x720 -i - {out}"
         )
     check_writable_file(out, "--out")
     # 0 is stdin.
     read = 0 if source == "-" else source
     if out.exists() and os.path.exists(read) and os.path.samestat(os.stat(read), out.stat()):
-        raise InvalidInputError(f"--out {out} is what is read; choose another file")
+        raise InvalidInputError(f"--out {out} is the file that is read; choose another one")
 
 
 def _check_window() -> None:
-    """Refuses to open a window where this OpenCV has none."""
+    """Raises if this OpenCV cannot open a window."""
     import cv2
 
     try:

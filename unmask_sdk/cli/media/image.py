@@ -19,7 +19,7 @@ from unmask_sdk.cli.options import (
     RuntimeOption,
     ThreadsOption,
 )
-from unmask_sdk.cli.signals import end_tidily
+from unmask_sdk.cli.signals import raise_on_sigterm
 
 
 def image(
@@ -27,7 +27,7 @@ def image(
         list[Path],
         typer.Argument(
             metavar="IN...",
-            help="Pictures, or folders of pictures; - for one on stdin.",
+            help="Images, or folders of images; - for one on stdin.",
             readable=False,
         ),
     ],
@@ -36,8 +36,8 @@ def image(
         typer.Option(
             "--out",
             "-o",
-            help="A picture, for one input: its ending says the format; or a folder, made if it is "
-            "not there; - writes one PNG to stdout.",
+            help="For one input an image file, whose extension sets the format; else a folder, "
+            "created if it does not exist; - writes one PNG to stdout.",
             readable=False,
         ),
     ],
@@ -48,19 +48,19 @@ def image(
     device: DeviceOption = None,
     threads: ThreadsOption = None,
     side_by_side: Annotated[
-        bool, typer.Option("--side-by-side", help="Write before and after beside each other.")
+        bool, typer.Option("--side-by-side", help="Write before and after next to each other.")
     ] = False,
     quality: QualityOption = 95,
     strip: MetadataOption = False,
 ) -> None:
-    """Take the face masks off photos.
+    """Remove the face masks from photos.
 
-    A photo in which no face wears a mask is written as it is; one without any face is a failure
-    (`unmask folder` copies it). Files in which a mask was taken off say so (DigitalSourceType in
-    their XMP).
+    A photo without a masked face is written unchanged; a photo without any face is a failure
+    (`unmask folder` copies it). Files from which a mask was removed are marked as generated
+    (DigitalSourceType in their XMP).
 
-    In a folder, results keep the names of their photos; what cannot be written in its own format
-    becomes PNG: a.gif becomes a.png, or a.gif.png if there is an a.png already.
+    In a folder, results keep the names of their photos; formats that cannot be written become PNG:
+    a.gif becomes a.png, or a.gif.png if there is an a.png already.
     """
     from rich.console import Console
     from rich.progress import Progress
@@ -70,19 +70,19 @@ def image(
 
     from .process_file import Options, attempt
     from .targets import PIPE, plan, plan_piped
-    from .url_check import refuse_address
+    from .url_check import refuse_url
 
     for given in inputs:
-        refuse_address(given)
+        refuse_url(given)
     options = Options(quality=quality, strip=strip, side_by_side=side_by_side)
     if PIPE in (*inputs, out):
         jobs, unread = plan_piped(inputs, out)
     else:
         jobs, unread = plan(inputs, out)
         check_writable_folder(jobs[0][1].parent if len(jobs) == 1 else out, "--out")
-    end_tidily()
+    raise_on_sigterm()
     several = len(jobs) + len(unread) > 1
-    # Pillow's remarks on odd files, which are decoded all the same.
+    # Pillow's warnings about unusual files, which are decoded all the same.
     warnings.simplefilter("ignore", UserWarning)
     failures: list[str] = []
     console = Console(stderr=True)
@@ -90,17 +90,17 @@ def image(
         console=console,
         transient=True,
         disable=not (several and console.is_terminal),
-        # Only what goes to the same screen has to be kept clear of the bar.
+        # Only text for the same terminal has to be kept off the bar.
         redirect_stdout=sys.stdout.isatty(),
     )
     opened = load(
         runtime, precision, model=model, device=device, threads=threads, artifacts=artifacts
     )
     with opened as unmasker, progress:
-        for source, target in progress.track(jobs, description="taking masks off"):
+        for source, target in progress.track(jobs, description="removing masks"):
             done, failure = attempt(unmasker, source, target, options)
             if failure is None:
-                # What the picture goes to takes nothing else.
+                # If the image goes to stdout, nothing else may.
                 typer.echo(f"{target}: {done}", err=target == PIPE)
             else:
                 failures.append(failure)
@@ -109,7 +109,7 @@ def image(
     for failure in (*unread, *failures):
         typer.echo(f"unmask: error: {failure}", err=True)
     if several:
-        counts = [f"{len(failures)} of {len(jobs)} pictures failed"]
+        counts = [f"{len(failures)} of {len(jobs)} images failed"]
         if unread:
             counts.append(f"folders that could not be read: {len(unread)}")
         typer.echo(f"unmask: {', '.join(counts)}", err=True)

@@ -1,4 +1,4 @@
-"""One picture from file to file: what `unmask image` and `unmask folder` do with each."""
+"""Processes one image from file to file, for `unmask image` and `unmask folder`."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ class Options:
     Attributes:
         quality: 1 to 100, for JPEG and WebP.
         strip: Whether EXIF and XMP of the photo are left out.
-        side_by_side: Whether the photo as it was stands to the left of the result.
-        without_faces: Whether a photo without any face is written too, as it is.
+        side_by_side: Whether the original photo is put to the left of the result.
+        without_faces: Whether a photo without any face is written too, unchanged.
     """
 
     quality: int = 95
@@ -35,14 +35,14 @@ class Options:
 
 @dataclass(frozen=True)
 class Done:
-    """What was done with one picture.
+    """What was done with one image.
 
     Attributes:
-        faces: Faces found.
-        masked: Faces whose mask was taken off.
+        faces: Number of faces found.
+        masked: Number of faces whose mask was removed.
         copied: Whether the file was copied byte for byte.
-        milliseconds: From reading to pasting.
-        note: What of the photo's pixels the result lacks; empty if nothing.
+        milliseconds: Time from reading to blending.
+        note: Properties of the photo's pixels that the result does not keep; empty if none.
     """
 
     faces: int
@@ -56,20 +56,20 @@ class Done:
         note = f"; {self.note}" if self.note else ""
         if self.masked:
             return f"{found}, {self.masked} unmasked, {self.milliseconds:.0f} ms{note}"
-        return f"{found}, no mask found" + ("; the picture is as it was" if self.copied else note)
+        return f"{found}, no mask found" + ("; the image is unchanged" if self.copied else note)
 
 
 def unmask_file(model: Unmasker, source: Path, target: Path, options: Options) -> Done:
-    """Unmasks one picture; the target is written whole or not at all.
+    """Unmasks one image; the target is written atomically.
 
-    `PIPE` as the source is stdin, as the target stdout, to which a PNG goes.
+    `PIPE` as the source is stdin, as the target stdout, to which a PNG is written.
 
-    A picture in which no mask was found is copied byte for byte where its format may stay, because
-    encoding it once more could only harm it.
+    If no mask was found and the format stays the same, the file is copied byte for byte, because
+    encoding it again would only reduce its quality.
 
     Raises:
-        NoFaceError: If there is no face, and `options.without_faces` does not have it written.
-        ImageReadError: If the picture cannot be read.
+        NoFaceError: If there is no face, and `options.without_faces` is False.
+        ImageReadError: If the image cannot be read.
         ImageWriteError: If the result cannot be written.
         RuntimeUnavailableError: If the engine fails.
     """
@@ -80,15 +80,15 @@ def unmask_file(model: Unmasker, source: Path, target: Path, options: Options) -
     result = model(content)
     masked = sum(face.masked for face in result.faces)
     plain = not masked and not options.side_by_side and not options.strip
-    as_it_was = plain and target != PIPE and stored_format(content) == output_format(target).name
+    unchanged = plain and target != PIPE and stored_format(content) == output_format(target).name
     took, note = sum(result.timings.values()), "; ".join(result.notes)
-    done = Done(len(result.faces), masked, as_it_was, took, note)
+    done = Done(len(result.faces), masked, unchanged, took, note)
     if not result.faces and not options.without_faces:
         raise NoFaceError(
-            f"no face found in {_name(source)}; nothing was written for it; where some photos have "
-            "none, use `unmask folder`, which copies them"
+            f"no face found in {_name(source)}; nothing was written for it; `unmask folder` copies "
+            "photos without faces"
         )
-    shown = _beside(content, result) if options.side_by_side else result
+    shown = _side_by_side(content, result) if options.side_by_side else result
     if target == PIPE:
         sys.stdout.buffer.write(shown.encode("png", strip=options.strip))
         return done
@@ -96,9 +96,9 @@ def unmask_file(model: Unmasker, source: Path, target: Path, options: Options) -
         target.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ImageWriteError(
-            f"cannot make the folder {target.parent}: {error.strerror}"
+            f"cannot create the folder {target.parent}: {error.strerror}"
         ) from error
-    if as_it_was:
+    if unchanged:
         copy_image(content, target)
     else:
         shown.save(target, quality=options.quality, strip=options.strip)
@@ -108,20 +108,20 @@ def unmask_file(model: Unmasker, source: Path, target: Path, options: Options) -
 def attempt(
     model: Unmasker, source: Path, target: Path, options: Options
 ) -> tuple[Done | None, str | None]:
-    """Does what `unmask_file` does. A failure comes back as a line: the other pictures go on."""
+    """Calls `unmask_file`, and returns a failure as one line, so that other images continue."""
     try:
         return unmask_file(model, source, target, options), None
     except (UnmaskError, OSError, MemoryError) as error:
-        words, name = " ".join(str(error).split()) or type(error).__name__, _name(source)
-        return None, words if name in words else f"{name}: {words}"
+        message, name = " ".join(str(error).split()) or type(error).__name__, _name(source)
+        return None, message if name in message else f"{name}: {message}"
 
 
 def _name(source: Path) -> str:
     return "stdin" if source == PIPE else str(source)
 
 
-def _beside(source: Path | bytes, result: Result) -> Result:
-    """Puts the photo as it was to the left of the result."""
+def _side_by_side(source: Path | bytes, result: Result) -> Result:
+    """Puts the original photo to the left of the result."""
     import numpy as np
 
     from unmask_sdk.imaging.decode import read_photo

@@ -1,4 +1,4 @@
-"""What many pictures came to, for the eyes of the user."""
+"""Progress bar and summary for commands that process many files."""
 
 from __future__ import annotations
 
@@ -13,33 +13,33 @@ from .batch import Outcome
 from .process_file import Done
 
 
-class Report:
-    """Says what came of the pictures: each as it is done, failures and numbers at the end.
+class BatchProgress:
+    """Prints each image as it is done, and failures and counts at the end.
 
     Args:
-        at_once: Whether failures are told as they happen, and not kept: there may be no end.
+        failures_at_once: Whether to print failures as they happen, because there may be no end.
 
     Attributes:
-        counts: Pictures of each kind that did not fail.
-        failed: Failures.
+        counts: Number of images of each kind that did not fail.
+        failed: Number of failures.
     """
 
-    def __init__(self, *, at_once: bool = False) -> None:
+    def __init__(self, *, failures_at_once: bool = False) -> None:
         self.counts: Counter[str] = Counter()
         self.failed = 0
-        self._at_once = at_once
-        self._untold: list[str] = []
+        self._failures_at_once = failures_at_once
+        self._unprinted: list[str] = []
 
     def fail(self, failure: str) -> None:
-        """Takes down a failure."""
+        """Counts a failure, and prints it now or at the end."""
         self.failed += 1
-        if self._at_once:
-            _tell(failure)
+        if self._failures_at_once:
+            _print_error(failure)
         else:
-            self._untold.append(failure)
+            self._unprinted.append(failure)
 
     def follow(self, outcomes: Iterable[Outcome], total: int | None) -> None:
-        """Shows progress; `total` is None where nobody knows."""
+        """Shows the progress until all outcomes are there; `total` is None if it is not known."""
         from rich.console import Console
         from rich.progress import Progress, TextColumn
 
@@ -50,18 +50,18 @@ class Report:
             console=console,
             transient=True,
             disable=not console.is_terminal,
-            # Only what goes to the same screen has to be kept clear of the bar.
+            # Only text for the same terminal has to be kept off the bar.
             redirect_stdout=sys.stdout.isatty(),
         )
         began = time.monotonic()
         with progress:
-            bar = progress.add_task("taking masks off", total=total, speed="")
+            bar = progress.add_task("removing masks", total=total, speed="")
             for number, outcome in enumerate(outcomes, 1):
-                self._take(outcome)
+                self._count(outcome)
                 speed = number / max(time.monotonic() - began, 1e-9)
-                progress.update(bar, advance=1, speed=f"{speed:.1f} pictures/s")
+                progress.update(bar, advance=1, speed=f"{speed:.1f} images/s")
 
-    def _take(self, outcome: Outcome) -> None:
+    def _count(self, outcome: Outcome) -> None:
         if outcome.failure is not None:
             self.fail(outcome.failure)
             return
@@ -69,22 +69,22 @@ class Report:
         if outcome.done is not None:
             typer.echo(f"{outcome.job[1]}: {outcome.done}")
 
-    def tell(self) -> None:
-        """Says what failed, and how many of each kind there were, if there was anything."""
-        for failure in sorted(self._untold):
-            _tell(failure)
+    def print_summary(self) -> None:
+        """Prints the failures and the number of images of each kind, if there were any."""
+        for failure in sorted(self._unprinted):
+            _print_error(failure)
         counts = [f"{kind}: {count}" for kind, count in self.counts.items() if count]
         if self.failed:
             counts.append(f"failed: {self.failed}")
         if not counts:
             return
-        told = ", ".join(counts)
+        summary = ", ".join(counts)
         if self.counts["finished before"]:
-            told += "; what was finished before is as it was asked for then, --again makes it anew"
-        typer.echo(f"unmask: {told}", err=True)
+            summary += "; results finished before keep their earlier options, --again redoes them"
+        typer.echo(f"unmask: {summary}", err=True)
 
 
-def _tell(failure: str) -> None:
+def _print_error(failure: str) -> None:
     typer.echo(f"unmask: error: {failure}", err=True)
 
 

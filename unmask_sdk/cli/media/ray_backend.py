@@ -1,7 +1,7 @@
-"""The same work on the machines of a Ray cluster.
+"""Processes many images on the machines of a Ray cluster.
 
-Ray gives the pictures of a machine that is lost to another. Nothing is lost by that, and nothing
-done twice: results are written whole, and one that is there is finished.
+If a machine is lost, Ray gives its images to another. Nothing is lost or done twice: results are
+written atomically, and an existing one is up to date.
 """
 
 from __future__ import annotations
@@ -19,19 +19,22 @@ from unmask_sdk.errors import RuntimeUnavailableError
 from .batch import Job, Outcome, Work
 from .process_file import Done
 
-# Pictures that are handed out together: what a lost machine leaves to be looked at again.
+# Images that are handed out together: those that another machine repeats if one is lost.
 BLOCK = 16
-# Seconds that a cluster has to answer the first time.
-KNOCK = 10.0
+# Seconds that a cluster has to answer the first connection.
+CONNECT_TIMEOUT = 10.0
 
 
 def run_on_ray(work: Work, jobs: Sequence[Job]) -> Iterator[Outcome]:
-    """Works on the cluster that `RAY_ADDRESS` names, or that runs on this machine.
+    """Processes images on the cluster that `RAY_ADDRESS` names, or that runs on this machine.
 
     Args:
-        work: What to do. Its folders must be at the same place on all machines, and unmask-sdk
-            installed there.
-        jobs: The pictures.
+        work: What to do. Its folders must have the same paths on all machines, and unmask-sdk must
+            be installed there.
+        jobs: The images.
+
+    Yields:
+        The outcomes.
 
     Raises:
         MissingDependencyError: If Ray is not installed.
@@ -43,7 +46,7 @@ def run_on_ray(work: Work, jobs: Sequence[Job]) -> Iterator[Outcome]:
 
     if not ray.is_initialized():
         try:
-            _knock()
+            _check_address()
             ray.init(address="auto", log_to_driver=False, logging_level="error")
         except (OSError, RuntimeError, ValueError) as error:
             raise RuntimeUnavailableError(_no_cluster(error)) from error
@@ -51,7 +54,7 @@ def run_on_ray(work: Work, jobs: Sequence[Job]) -> Iterator[Outcome]:
     processors = max(1, int(ray.cluster_resources().get("CPU", 1)))
     rows = [{"source": str(s.absolute()), "target": str(t.absolute())} for s, t in jobs]
     blocks = -(-len(rows) // BLOCK)
-    # Each worker runs its network beside the others.
+    # Workers share the cores of their machine.
     single = replace(work, threads=work.threads or 1)
     outcomes = ray.data.from_items(rows, override_num_blocks=blocks).map(
         Worker, fn_constructor_args=(single,), concurrency=(1, min(processors, blocks)), num_cpus=1
@@ -61,17 +64,17 @@ def run_on_ray(work: Work, jobs: Sequence[Job]) -> Iterator[Outcome]:
         yield Outcome((Path(row["source"]), Path(row["target"])), done, row["failure"])
 
 
-def _knock() -> None:
-    """Raises OSError if nothing answers at RAY_ADDRESS: Ray itself would try for minutes."""
+def _check_address() -> None:
+    """Raises OSError if nothing answers at RAY_ADDRESS, for which Ray would try for minutes."""
     host, _, port = os.environ.get("RAY_ADDRESS", "").rpartition(":")
     if host and "/" not in host and port.isdigit():
-        socket.create_connection((host.strip("[]"), int(port)), KNOCK).close()
+        socket.create_connection((host.strip("[]"), int(port)), CONNECT_TIMEOUT).close()
 
 
 def _no_cluster(error: Exception) -> str:
     place = os.environ.get("RAY_ADDRESS")
     if place is None:
-        # Ray's own words speak of flags that are not ours.
+        # Ray's message suggests flags that this command does not have.
         return (
             "no Ray cluster runs on this machine; start one with `ray start --head`, or name one "
             "in RAY_ADDRESS"
@@ -83,13 +86,14 @@ _FIELDS = tuple(field.name for field in fields(Done))
 
 
 class Worker:
-    """One process on one machine of the cluster, with the model open."""
+    """A process on a machine of the cluster, with the model open."""
 
     def __init__(self, work: Work) -> None:
         self._work = work
         self._unmasker = work.load()
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
-        outcome = self._work.do(self._unmasker, (Path(row["source"]), Path(row["target"])))
+        """Processes the image of a row, and returns the row with the outcome."""
+        outcome = self._work.process(self._unmasker, (Path(row["source"]), Path(row["target"])))
         done = dict.fromkeys(_FIELDS) if outcome.done is None else asdict(outcome.done)
         return {**row, **done, "failure": outcome.failure}

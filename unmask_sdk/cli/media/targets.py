@@ -1,4 +1,4 @@
-"""Which picture is written where, settled before any work is done."""
+"""Plans which image is written to which file, before any work is done."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from unmask_sdk.imaging.encode import OUTPUT_FORMATS, output_format
 
 Identity: TypeAlias = tuple[int, int]
 
-# Stands for stdin as the picture to read, for stdout as the file to write.
+# Stands for stdin as the image to read, and for stdout as the file to write.
 PIPE = Path("-")
 
-# Taken for pictures in a folder; those that cannot be read are reported, not passed over.
+# Extensions of images in a folder; those that cannot be read are reported, not skipped.
 PICTURES = frozenset(OUTPUT_FORMATS) | {
     ".avif",
     ".gif",
@@ -31,33 +31,33 @@ PICTURES = frozenset(OUTPUT_FORMATS) | {
 
 
 class NoPicturesError(InvalidInputError):
-    """A folder holds no pictures, which it may do later."""
+    """A folder holds no images; with --watch, they may come later."""
 
 
 def plan(inputs: Sequence[Path], out: Path) -> tuple[list[tuple[Path, Path]], list[str]]:
-    """Pairs every picture with the file to write.
+    """Pairs every image with the file to write.
 
-    One picture goes to `out` itself, unless that is a folder, or is not there and has no
-    extension. Otherwise `out` is a folder, and pictures keep their names and their places in the
-    folders given; a name whose format cannot be written gets the extension `.png`, behind its own
-    if another picture has the name already.
+    A single image is written to `out` itself, unless that is a folder, or does not exist and has no
+    extension. Otherwise `out` is a folder, and images keep their names and their paths relative to
+    the input folders. If the format of a name cannot be written, its extension becomes `.png`; if
+    another image has that name already, `.png` is appended to the full name.
 
     Args:
-        inputs: Pictures, and folders that are searched for pictures with all folders in them.
-            Links are followed. Hidden files, and what lies in `out`, are passed over.
+        inputs: Images, and folders that are searched for images recursively. Links are followed.
+            Hidden files and the content of `out` are skipped.
         out: File or folder to write.
 
     Returns:
         The pairs, and a line for each folder that could not be searched.
 
     Raises:
-        NoPicturesError: If a folder holds no picture.
+        NoPicturesError: If a folder holds no image.
         InvalidInputError: If no folder can be read, `out` is a file where a folder is needed, two
-            pictures would be written to one file, or a picture would be written over.
-        ImageWriteError: If `out` is a file name that says no format that can be written.
+            images would be written to one file, or an input would be overwritten.
+        ImageWriteError: If `out` is a file name whose format cannot be written.
     """
-    # `os.path` answers "no" where `Path` raises, such as for a name that is too long: reading or
-    # writing will say what is wrong.
+    # `os.path` returns False where `Path` raises, such as for a name that is too long: reading or
+    # writing then reports what is wrong.
     one = len(inputs) == 1 and not os.path.isdir(inputs[0])
     folder = os.path.isdir(out)
     unread: list[str] = []
@@ -66,10 +66,10 @@ def plan(inputs: Sequence[Path], out: Path) -> tuple[list[tuple[Path, Path]], li
         jobs = [(inputs[0], out)]
     else:
         if os.path.lexists(out) and not folder:
-            raise InvalidInputError(f"{out} is a file; several pictures need a folder as OUT")
+            raise InvalidInputError(f"{out} is a file; for several images OUT must be a folder")
         if out.suffix.lower() in OUTPUT_FORMATS and not folder:
             raise InvalidInputError(
-                f"{out} is the name of one picture; several pictures need a folder as OUT"
+                f"{out} is the name of an image; for several images OUT must be a folder"
             )
         found = list(_collect(inputs, out, unread))
         taken = Counter(_writable(name) for _, name in found)
@@ -86,14 +86,14 @@ def plan(inputs: Sequence[Path], out: Path) -> tuple[list[tuple[Path, Path]], li
 
 
 def plan_piped(inputs: Sequence[Path], out: Path) -> tuple[list[tuple[Path, Path]], list[str]]:
-    """As `plan`, for a picture and a file to write of which one or both are `PIPE`.
+    """Does what `plan` does, where the image to read or the file to write is `PIPE`.
 
     Raises:
-        InvalidInputError: If there are several pictures, or `out` cannot be written.
-        ImageWriteError: If `out` is a file name that says no format that can be written.
+        InvalidInputError: If there are several images, or `out` cannot be written.
+        ImageWriteError: If `out` is a file name whose format cannot be written.
     """
     if len(inputs) > 1 or os.path.isdir(inputs[0]):
-        raise InvalidInputError("- is for one picture alone; give one IN, and one picture as OUT")
+        raise InvalidInputError("- is for a single image; give one IN, and one image file as OUT")
     if out != PIPE:
         check_writable_file(out, "--out")
         output_format(out)
@@ -101,10 +101,10 @@ def plan_piped(inputs: Sequence[Path], out: Path) -> tuple[list[tuple[Path, Path
 
 
 def check_inside(out: Path, target: Path) -> None:
-    """Refuses a result that a link would lead out of the folder for results.
+    """Raises if a link leads a result out of the output folder.
 
     Raises:
-        InvalidInputError: Naming the folder that it would be written to.
+        InvalidInputError: With the folder that it would be written to.
     """
     root, place = os.path.realpath(out), os.path.realpath(target.parent)
     if os.path.commonpath([root, place]) != root:
@@ -122,13 +122,13 @@ def _collect(inputs: Sequence[Path], out: Path, unread: list[str]) -> Iterator[t
         before = len(unread)
         found = sorted(_search(given, out, unread))
         if not found and len(unread) == before:
-            raise NoPicturesError(f"the folder {given} holds no pictures")
+            raise NoPicturesError(f"the folder {given} holds no images")
         yield from ((file, file.relative_to(given)) for file in found)
 
 
 def _search(folder: Path, out: Path, unread: list[str]) -> Iterator[Path]:
     target = _identity(out)
-    # Each with the folders that it lies in: a link to one of them would go round for ever.
+    # Each with its parent folders: following a link to one of them would never end.
     waiting: list[tuple[Path, frozenset[Identity | None]]] = [(folder, frozenset())]
     while waiting:
         here, above = waiting.pop()
@@ -152,7 +152,7 @@ def _search(folder: Path, out: Path, unread: list[str]) -> Iterator[Path]:
 def _is_folder(entry: os.DirEntry[str]) -> bool:
     try:
         return entry.is_dir()
-    except OSError:  # A link to where one may not look: as a folder it will be reported.
+    except OSError:  # A link without permission: searched as a folder, it is reported.
         return True
 
 
@@ -170,7 +170,7 @@ def _check(jobs: Sequence[tuple[Path, Path]]) -> None:
     for source, target in jobs:
         if _identity(target) in originals:
             raise InvalidInputError(
-                f"{target} is one of the pictures to read and would be written over; "
+                f"{target} is one of the images to read and would be overwritten; "
                 "choose another OUT"
             )
         place = os.path.normcase(os.path.realpath(target))
@@ -183,9 +183,9 @@ def _check(jobs: Sequence[tuple[Path, Path]]) -> None:
 
 
 def _identity(path: Path) -> Identity | None:
-    """Returns device and inode, because one file may have several names; None if it is not there."""
+    """Returns device and inode, as one file may have several names; None if it does not exist."""
     try:
         status = path.stat()
-    except (OSError, ValueError):  # Or it is not a path: reading it will say so.
+    except (OSError, ValueError):  # ValueError: not a path; reading it then reports that.
         return None
     return status.st_dev, status.st_ino

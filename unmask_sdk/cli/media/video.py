@@ -17,7 +17,7 @@ from unmask_sdk.cli.options import (
     RuntimeOption,
     ThreadsOption,
 )
-from unmask_sdk.cli.signals import INTERRUPTED, TERMINATED, end_tidily
+from unmask_sdk.cli.signals import INTERRUPTED, TERMINATED, raise_on_sigterm
 
 if TYPE_CHECKING:
     from unmask_sdk.video.file import Progress
@@ -39,19 +39,20 @@ def video(
     threads: ThreadsOption = None,
     codec: Annotated[
         str | None,
-        typer.Option(help="FFmpeg's name of an encoder; H.264, above 8 bits H.265, by default."),
+        typer.Option(help="FFmpeg's name of an encoder; by default H.264, above 8 bits H.265."),
     ] = None,
     crf: Annotated[
         int | None, typer.Option(help="Quality, 0 is best; 18 by default for H.264.")
     ] = None,
     smooth: Annotated[
-        bool, typer.Option("--smooth/--no-smooth", help="Hold fills still between frames.")
+        bool,
+        typer.Option("--smooth/--no-smooth", help="Keep generated regions steady between frames."),
     ] = True,
 ) -> None:
-    """Take the face masks off a video.
+    """Remove the face masks from a video.
 
-    Sound and subtitles are copied, frames keep their times. Ctrl-C, or SIGTERM, ends the work
-    early: OUT then holds what was done, and plays.
+    Audio and subtitles are copied, frames keep their timestamps. Ctrl-C or SIGTERM stops early:
+    OUT is then a valid video of the part that was done.
     """
     from rich.console import Console
     from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
@@ -64,18 +65,18 @@ def video(
     from unmask_sdk.video.file import VideoInterrupted, unmask_video
     from unmask_sdk.video.reader import find_video_stream, open_video
 
-    from .url_check import refuse_address
+    from .url_check import refuse_url
 
     check_command("unmask video")
-    # What can be refused is refused before a folder is made.
-    refuse_address(source)
+    # Inputs are checked before a folder is created.
+    refuse_url(source)
     container_of(out)
     check_writable_file(out, "--out")
     with open_video(source) as file:
         find_video_stream(file, source)
     console = Console(stderr=True)
     bar = Bar(
-        TextColumn("taking masks off"),
+        TextColumn("removing masks"),
         BarColumn(),
         TaskProgressColumn(),
         TextColumn("{task.fields[fps]:.1f} frames a second"),
@@ -92,7 +93,7 @@ def video(
     stop = threading.Event()
 
     def finish(*_: object) -> None:
-        end_tidily()  # A second one does not wait.
+        raise_on_sigterm()  # A second one does not wait.
         stop.set()
 
     opened = load(

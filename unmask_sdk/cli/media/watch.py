@@ -1,4 +1,4 @@
-"""Pictures that come into a folder, as they come."""
+"""Watches a folder for new images."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from unmask_sdk.errors import InvalidInputError
 
 from .batch import Job
 from .targets import NoPicturesError, plan
-from .up_to_date import finished
+from .up_to_date import is_up_to_date
 
 # Size and time of the last change, in nanoseconds.
 State: TypeAlias = tuple[int, int]
 
-# Between two looks at the folder, in seconds.
+# Seconds between two scans of the folder.
 PAUSE = 1.0
 
 
@@ -26,38 +26,38 @@ def arrivals(
     again: bool = False,
     strip: bool = False,
     pause: Callable[[], bool],
-    tell: Callable[[str], object],
+    report: Callable[[str], object],
 ) -> Iterator[Job | None]:
-    """Returns the pictures that are there, complete, and not yet done; None after each look.
+    """Yields the complete images that have no result yet; None after each scan.
 
-    A picture counts as complete when it did not change from one look to the next. One that was
-    given is given once more only after it has changed; so is one that failed.
+    An image is complete when it did not change between two scans. An image that was yielded, or
+    that failed, is yielded again only after it has changed.
 
     Args:
-        source: Folder to look at.
+        source: Folder to scan.
         out: Folder of the results.
-        again: Whether what was finished before the first look is given too.
-        strip: Whether a result with EXIF or XMP of its photo counts as none.
-        pause: Waits for the next look; says whether there is to be none.
-        tell: Takes a line for each thing that keeps pictures from being done: once, unless it goes
-            and comes again.
+        again: Whether images that were finished before the first scan are yielded too.
+        strip: Whether a result with EXIF or XMP of its photo does not count.
+        pause: Waits for the next scan; returns whether to stop.
+        report: Takes a line for each problem that prevents a scan; repeated only if the problem
+            disappears and comes again.
     """
-    told: set[str] = set()
+    reported: set[str] = set()
     seen: dict[Path, State] = {}
     given: dict[Path, State] = {}
     while True:
-        jobs, hindrances = _look(source, out)
-        for line in hindrances:
-            if line not in told:
-                tell(line)
-        told = set(hindrances)
+        jobs, problems = _scan(source, out)
+        for line in problems:
+            if line not in reported:
+                report(line)
+        reported = set(problems)
         now = {job[0]: state for job in jobs if (state := _state(job[0])) is not None}
         ready = [
             job
             for job in jobs
             if job[0] in now
             and seen.get(job[0]) == now[job[0]] != given.get(job[0])
-            and (again or not finished(*job, strip=strip))
+            and (again or not is_up_to_date(*job, strip=strip))
         ]
         given.update((job[0], now[job[0]]) for job in ready)
         seen = now
@@ -67,7 +67,7 @@ def arrivals(
             return
 
 
-def _look(source: Path, out: Path) -> tuple[list[Job], list[str]]:
+def _scan(source: Path, out: Path) -> tuple[list[Job], list[str]]:
     try:
         return plan([source], out)
     except NoPicturesError:

@@ -1,4 +1,4 @@
-"""`unmask bench`: how fast is it here, and is it slower than it was?"""
+"""`unmask bench`: measures the speed on this device, and compares it with an earlier run."""
 
 from __future__ import annotations
 
@@ -67,7 +67,9 @@ def bench(
     if (plot or compare) and "crop" not in chosen:
         raise InvalidInputError(f"--plot and --compare need the group crop; got --groups {groups}")
     if plot is not None and plot.suffix.lower() not in (".png", ".svg"):
-        raise InvalidInputError(f"--plot {plot}: it is drawn as .png or .svg; name it so")
+        raise InvalidInputError(
+            f"--plot {plot}: the plot is written as .png or .svg; use one of these extensions"
+        )
     for file, option in ((json, "--json"), (plot, "--plot")):
         if file is not None:
             check_writable_file(file, option)
@@ -146,7 +148,7 @@ def _show(tables: Sequence[tuple[str, Sequence[Sequence[str]]]]) -> None:
 
     console = Console()
     if not console.is_terminal:
-        # Rich takes 80 columns for what it does not know, which cuts the numbers.
+        # Rich assumes 80 columns if there is no terminal, which cuts off numbers.
         console = Console(width=140)
     for title, rows in tables:
         table = Table(title=escape(title), title_justify="left")
@@ -169,7 +171,7 @@ def _quality(file: Path) -> dict[str, float]:
         raise DataError(f"{file} is not a parity.json ({error}); see `unmask parity`") from None
     known = {name: float(value) for name, value in found.items() if value is not None}
     if not known:
-        raise DataError(f"{file} knows no truth; make it with `unmask parity --faces`")
+        raise DataError(f"{file} has no ground truth; create it with `unmask parity --faces`")
     return known
 
 
@@ -187,5 +189,5 @@ def _numbers(given: str, option: str) -> tuple[int, ...]:
 
 
 def _powers(limit: int) -> tuple[int, ...]:
-    """1, 2, 4, … and the limit itself."""
+    """Returns 1, 2, 4, … and the limit."""
     return tuple(sorted({2**k for k in range(limit.bit_length())} | {limit}))

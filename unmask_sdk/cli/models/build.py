@@ -1,4 +1,4 @@
-"""`unmask build`: makes engines ahead of time, so that no first start has to wait for them."""
+"""`unmask build`: builds engines ahead of time, so that the first start does not wait for them."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ def build(
         ),
     ] = None,
 ) -> None:
-    """Build the engines that load() would build, and keep them in the cache."""
+    """Build the engines that load() would build, and store them in the cache."""
     if runtime not in ("trt", "tensorrt"):
-        raise ConfigError(f"only trt has engines to build, not {runtime}; use `unmask build trt`")
+        raise ConfigError(f"only trt needs engines, not {runtime}; use `unmask build trt`")
     from unmask_sdk.loading.load import candidates
     from unmask_sdk.runtimes.engines.library import find_library
     from unmask_sdk.runtimes.engines.prepare import prepare

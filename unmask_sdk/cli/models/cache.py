@@ -1,4 +1,4 @@
-"""`unmask cache`: what is kept of what can be made again."""
+"""`unmask cache`: TensorRT engines and measured times, which can be made again."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from unmask_sdk.errors import ConfigError
 
 
 def cache(action: Annotated[str, typer.Argument(help="ls or clear.")] = "ls") -> None:
-    """Show or remove what was made on this device: TensorRT's engines, and times measured."""
+    """Show or remove what was made on this device: TensorRT engines and measured times."""
     from unmask_sdk.loading.limits import forget_timings, timings, timings_folder
     from unmask_sdk.runtimes.engines.cache import EngineCache
 

@@ -1,4 +1,4 @@
-"""`unmask calibrate`: what int8 needs to know, from a folder of faces."""
+"""`unmask calibrate`: a calibration set and an int8 plan from a folder of faces."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import typer
 
 
 def calibrate(
-    faces: Annotated[Path, typer.Argument(help="Folder of pictures, one face each.")],
+    faces: Annotated[Path, typer.Argument(help="Folder of images, one face each.")],
     out: Annotated[
-        Path, typer.Option("--out", "-o", help="Set to write: an npz, for export --calibration.")
+        Path, typer.Option("--out", "-o", help="npz file to write, for export --calibration.")
     ],
     landmarks: Annotated[
-        Path | None, typer.Option(help="Their meshes; default FACES/landmarks.npz.")
+        Path | None, typer.Option(help="Their face meshes; default FACES/landmarks.npz.")
     ] = None,
     weights: Annotated[
         Path | None, typer.Option(help="Unmasker to plan for; the package's own by default.")
@@ -22,10 +22,12 @@ def calibrate(
     count: Annotated[int, typer.Option(min=1, help="Crops to take ranges from.")] = 64,
     shipped: Annotated[
         bool,
-        typer.Option("--shipped", help="Plan for the package's own crops; FACES only judge."),
+        typer.Option(
+            "--shipped", help="Plan for the package's own crops; FACES are only used to measure."
+        ),
     ] = False,
     pairs: Annotated[
-        int, typer.Option(min=2, help="Held-out pairs: half to choose by, half to report on.")
+        int, typer.Option(min=2, help="Held-out pairs: half to choose the plan, half to report on.")
     ] = 200,
 ) -> None:
     """Collect a calibration set, plan which layers stay in float, and report on both."""
@@ -63,5 +65,5 @@ def calibrate(
         f"{report if shipped else out}: {len(outcome.images)} crops, sha256 {outcome.sha256[:12]}; "
         f"{len(outcome.plan.keep_float)} layers stay in float, {outcome.share:.0%} of the work is "
         f"int8; it loses {loss.hole_psnr_db:.3f} dB of hole PSNR and {loss.ssim:.4f} of SSIM, mask "
-        f"IoU {loss.mask_iou:.4f}; look at {report / 'report.md'}"
+        f"IoU {loss.mask_iou:.4f}; see {report / 'report.md'}"
     )

@@ -1,4 +1,4 @@
-"""`unmask doctor`: what runs here, what does not, and what mends it."""
+"""`unmask doctor`: what runs here, what does not, and how to fix it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def doctor(
     artifacts: ArtifactsOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Show this device, every runtime (usable or not, why, what mends it) and the model files."""
+    """Show this device, every runtime (usable or not, why, and the fix) and the model files."""
     from unmask_sdk.doctor import diagnose
 
     diagnosis = diagnose(artifacts)
@@ -49,23 +49,23 @@ def _show(diagnosis: Diagnosis) -> None:
         table.add_row(name, escape(value))
     console.print(table)
 
-    table = Table("runtime", "usable", "why", "mend", title="Runtimes", title_justify="left")
+    table = Table("runtime", "usable", "details", "fix", title="Runtimes", title_justify="left")
     for candidate in diagnosis.runtimes:
         usable = "[green]yes[/]" if candidate.usable else "[yellow]no[/]"
-        mend = escape(candidate.fix or "")
-        table.add_row(candidate.name, usable, escape(candidate.reason), mend)
+        fix = escape(candidate.fix or "")
+        table.add_row(candidate.name, usable, escape(candidate.reason), fix)
     console.print(table)
 
     table = Table("artifact", "format", "MB", "digest", title="Model files", title_justify="left")
     for state in diagnosis.artifacts:
-        told = "[green]OK[/]" if state.ok else f"[red]{escape(state.problem or '')}[/]"
+        status = "[green]OK[/]" if state.ok else f"[red]{escape(state.problem or '')}[/]"
         kind = f"{state.format} {state.precision}"
-        table.add_row(state.name, kind, f"{state.megabytes:.1f}", f"{told} {state.sha256[:12]}")
+        table.add_row(state.name, kind, f"{state.megabytes:.1f}", f"{status} {state.sha256[:12]}")
     console.print(table)
 
     kept = diagnosis.cache
     console.print(
-        f"Kept in {escape(kept.folder)}: {kept.engines} engines ({kept.megabytes:.1f} MB), "
+        f"Cached in {escape(kept.folder)}: {kept.engines} engines ({kept.megabytes:.1f} MB), "
         f"{kept.timings} measured times"
     )
     if diagnosis.auto is not None:

@@ -1,4 +1,4 @@
-"""`unmask export`: from weights to files that a runtime opens, with proof attached."""
+"""`unmask export`: converts weights to files that a runtime opens, and proves the result."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def export(
     console = Console()
     if format == "all":
         if precision is not None:
-            raise ConfigError("all stands for every precision too; leave --precision out")
+            raise ConfigError("all also means every precision; leave --precision out")
         _all(console, weights or [], calibration, out)
         return
     exporter = EXPORTERS.get(format)
@@ -55,7 +55,7 @@ def export(
             format,
             weights or [],
             out,
-            # An unknown format is refused by the export itself, whatever the precision.
+            # The export refuses an unknown format, whatever the precision.
             precision=precision or (exporter.precisions[0] if exporter else ""),
             calibration=calibration,
             progress=lambda step: status.update(escape(step)),
@@ -81,7 +81,7 @@ def _all(console: Console, weights: list[Path], calibration: Path | None, out: P
 
         made = export_all(weights, out, calibration=calibration, progress=tell)
     console.print(Markdown(table(made)))
-    console.print(f"the same faces through all of them: {escape(str(out / SUMMARY_IMAGE))}")
+    console.print(f"the same faces processed by all of them: {escape(str(out / SUMMARY_IMAGE))}")
 
 
 def _show(console: Console, artifact: Artifact) -> None:
@@ -97,6 +97,6 @@ def _show(console: Console, artifact: Artifact) -> None:
         psnr = "identical" if parity.psnr_db is None else f"{parity.psnr_db:.1f} dB"
         console.print(
             f"  {parity.output}: off by at most {parity.max_abs:.3g} from {parity.reference}, "
-            f"{psnr}, {parity.images} pictures",
+            f"{psnr}, {parity.images} images",
             soft_wrap=True,
         )

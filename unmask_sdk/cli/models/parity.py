@@ -1,4 +1,4 @@
-"""`unmask parity`: does every runtime give the pictures that the reference gives?"""
+"""`unmask parity`: compares the outputs of every runtime with those of the reference."""
 
 from __future__ import annotations
 
@@ -25,13 +25,15 @@ def parity(
     models: ModelsOption = "",
     faces: Annotated[
         Path | None,
-        typer.Option(help="Folder of face pictures with meshes, to compare with the truth too."),
+        typer.Option(
+            help="Folder of face images with meshes, to compare with the ground truth too."
+        ),
     ] = None,
     landmarks: Annotated[
-        Path | None, typer.Option(help="Their meshes; default FACES/landmarks.npz.")
+        Path | None, typer.Option(help="Their face meshes; default FACES/landmarks.npz.")
     ] = None,
     split: Annotated[str, typer.Option(help="Split of the landmark file to use.")] = "val",
-    limit: Annotated[int, typer.Option(min=1, help="At most so many pictures.")] = 64,
+    limit: Annotated[int, typer.Option(min=1, help="Maximum number of images.")] = 64,
     sface: Annotated[
         Path | None,
         typer.Option(
@@ -48,7 +50,7 @@ def parity(
         bool,
         typer.Option(
             "--proofs",
-            help="Where a runtime cannot be used here, open its files as the export proved them: "
+            help="If a runtime cannot be used here, open its files as the export proved them: "
             "TensorRT's in ONNX Runtime node by node, Core ML's in an interpreter.",
         ),
     ] = False,
@@ -58,7 +60,7 @@ def parity(
 ) -> None:
     """Compare every runtime and precision with the PyTorch reference; exit code 1 on a miss.
 
-    Without torch, with the golden vectors. How far a precision may be off is in
+    Without torch, the golden vectors are the reference. The limits for each precision are in
     benchmarks/parity/thresholds.json.
     """
     from unmask_sdk.core.requirements import check_command
@@ -76,7 +78,7 @@ def parity(
     from unmask_sdk.errors import InvalidInputError, VerificationError
 
     if sface and not faces:
-        raise InvalidInputError("--sface judges faces whose truth is known; give --faces too")
+        raise InvalidInputError("--sface needs faces with ground truth; give --faces too")
     if report is not None:
         check_writable_folder(report, "--report")
     recognizer = None
@@ -105,7 +107,7 @@ def parity(
         typer.echo(f"report: {report / 'parity.html'}")
     missed = [v.name for v in verdicts if v.ok is False]
     if missed:
-        where = "above stands" if layers else "`unmask parity --layers` says"
+        where = "see above" if layers else "`unmask parity --layers` shows"
         raise VerificationError(
             f"{', '.join(missed)}: too far from the reference; {where} where it begins"
         )

@@ -1,4 +1,4 @@
-"""`unmask release`: weights to artifacts, pictures and every number in the documents."""
+"""`unmask release`: refreshes artifacts, example images and the numbers in the documents."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ LITE = "ours, lite"
 
 
 def release(
-    faces: Annotated[Path, typer.Argument(help="Folder of face pictures and landmarks.npz.")],
+    faces: Annotated[Path, typer.Argument(help="Folder of face images and landmarks.npz.")],
     weights: Annotated[
         Path | None, typer.Option(help="New weights of the unmasker; the clone's if left out.")
     ] = None,
@@ -24,20 +24,20 @@ def release(
     ] = None,
     root: Annotated[Path, typer.Option(help="The clone to refresh.")] = Path("."),
     sface: Annotated[
-        Path | None, typer.Option(help="SFace's ONNX file, to judge identity.")
+        Path | None, typer.Option(help="SFace's ONNX file, to measure identity.")
     ] = None,
-    perceptual: Annotated[bool, typer.Option(help="Judge perceptual distance too.")] = False,
+    perceptual: Annotated[bool, typer.Option(help="Also measure perceptual distance.")] = False,
     photos: Annotated[
-        Path | None, typer.Option(help="Folder of photos of really masked people.")
+        Path | None, typer.Option(help="Folder of photos of people with real masks.")
     ] = None,
-    limit: Annotated[int, typer.Option(min=1, help="Evaluate at most so many faces.")] = 500,
+    limit: Annotated[int, typer.Option(min=1, help="Maximum number of faces to evaluate.")] = 500,
     report: Annotated[
-        Path | None, typer.Option(help="Folder for the evaluation's tables and pictures.")
+        Path | None, typer.Option(help="Folder for the evaluation's tables and images.")
     ] = None,
 ) -> None:
-    """Refresh weights, artifacts, example pictures and the documents' numbers in a clone.
+    """Refresh weights, artifacts, example images and the numbers of the documents in a clone.
 
-    If any of it fails, the clone is left as it was.
+    If any step fails, the clone is left unchanged.
     """
     from unmask_sdk.core.requirements import check_command
 

@@ -1,4 +1,4 @@
-"""`unmask verify`: does this device compute what the reference computed?"""
+"""`unmask verify`: tests whether this device computes what the reference computed."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Selection = dict[Path | None, list[str]]
 
 
 def _selection(models: list[str], artifacts: Path | None) -> Selection:
-    """What to check in which folder; a model may be a path, or a name in `artifacts`."""
+    """Returns the models to check by folder; a model is a path, or a name in `artifacts`."""
     if not models:
         return {artifacts: []}
     selection: Selection = {}
@@ -40,13 +40,13 @@ def verify(
         list[str] | None,
         typer.Argument(
             metavar="[ARTIFACT]...",
-            help="Model files beside their manifest.json, or names such as unmask-256; all by "
+            help="Model files next to their manifest.json, or names such as unmask-256; all by "
             "default.",
         ),
     ] = None,
     artifacts: ArtifactsOption = None,
     runtime: Annotated[
-        str | None, typer.Option(help="Check this runtime only; it then has to be usable.")
+        str | None, typer.Option(help="Check only this runtime; it must then be usable.")
     ] = None,
     device: Annotated[str | None, typer.Option(help="cpu, cuda; Core ML: all, gpu, ane.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON lines.")] = False,
@@ -77,7 +77,7 @@ def verify(
     wrong = [check for check in checks if check.ok is False]
     left_out = Counter((check.runtime, check.note) for check in checks if check.ok is None)
     if not as_json:
-        # A runtime that is not there has the same reason for every file.
+        # A missing runtime has the same reason for every file.
         for (name, reason), files in left_out.items():
             console.print(
                 f"[yellow]not run[/] on {name}, {files} file{'s' * (files > 1)}: {escape(reason)}",
@@ -92,7 +92,7 @@ def verify(
             for check in wrong
         )
         raise VerificationError(
-            f"not as the reference computed it, see above for why: {names}; use another runtime, "
+            f"outputs differ from the reference, see above: {names}; use another runtime, "
             "and report this with the output of `unmask doctor --json`"
         )
     if not right:

@@ -1,4 +1,4 @@
-"""`unmask evaluate`: quality on faces that training has not seen."""
+"""`unmask evaluate`: measures quality on faces that training has not seen."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ import typer
 
 
 def evaluate(
-    faces: Annotated[Path, typer.Argument(help="Folder of face pictures.")],
+    faces: Annotated[Path, typer.Argument(help="Folder of face images.")],
     landmarks: Annotated[
-        Path | None, typer.Option(help="Their meshes; default FACES/landmarks.npz.")
+        Path | None, typer.Option(help="Their face meshes; default FACES/landmarks.npz.")
     ] = None,
     mesh: Annotated[
         Path | None,
-        typer.Option(help="MediaPipe's face_landmark.tflite, to make the meshes with."),
+        typer.Option(help="MediaPipe's face_landmark.tflite, to compute the meshes with."),
     ] = None,
     weights: Annotated[
-        Path | None, typer.Option(help="Weight file; the shipped one if left out.")
+        Path | None, typer.Option(help="Weight file; the package's own by default.")
     ] = None,
     against: Annotated[
         list[str] | None,
@@ -27,23 +27,23 @@ def evaluate(
     sface: Annotated[
         Path | None,
         typer.Option(
-            help="SFace's ONNX file, to judge identity (training/evaluation/recognition.py)."
+            help="SFace's ONNX file, to measure identity (training/evaluation/recognition.py)."
         ),
     ] = None,
     perceptual: Annotated[
         bool,
         typer.Option(
-            help="Judge perceptual distance (training/evaluation/perceptual_distance.py)."
+            help="Measure perceptual distance (training/evaluation/perceptual_distance.py)."
         ),
     ] = False,
     photos: Annotated[
-        Path | None, typer.Option(help="Folder of photos of really masked people.")
+        Path | None, typer.Option(help="Folder of photos of people with real masks.")
     ] = None,
     split: Annotated[str, typer.Option(help="Split of the landmark file to use.")] = "val",
-    limit: Annotated[int, typer.Option(min=1, help="Use at most so many faces.")] = 500,
-    report: Annotated[Path | None, typer.Option(help="Folder for tables and pictures.")] = None,
+    limit: Annotated[int, typer.Option(min=1, help="Maximum number of faces.")] = 500,
+    report: Annotated[Path | None, typer.Option(help="Folder for tables and images.")] = None,
 ) -> None:
-    """Measure PSNR, SSIM, L1, seams, mask IoU, identity; beside the input and OpenCV's Telea."""
+    """Measure PSNR, SSIM, L1, seams, mask IoU and identity, compared with OpenCV's Telea."""
     from unmask_sdk.core.requirements import check_command
 
     check_command("unmask evaluate")

@@ -1,4 +1,4 @@
-"""`unmask evaluate-locator`."""
+"""`unmask evaluate-locator`: measures how well faces are found."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import typer
 
 
 def evaluate_locator(
-    faces: Annotated[Path, typer.Option(help="Folder of face pictures.")],
+    faces: Annotated[Path, typer.Option(help="Folder of face images.")],
     landmarks: Annotated[Path, typer.Option(help="Their meshes and splits: landmarks.npz.")],
     weights: Annotated[
         Optional[Path],  # noqa: UP045
@@ -19,9 +19,11 @@ def evaluate_locator(
         Optional[Path],  # noqa: UP045
         typer.Option(help="Folder of photos with at least one face each."),
     ] = None,
-    limit: Annotated[int, typer.Option(help="Most faces from each source.", min=1)] = 100,
+    limit: Annotated[
+        int, typer.Option(help="Maximum number of faces from each source.", min=1)
+    ] = 100,
 ) -> None:
-    """Measure how many faces are found, and how exactly; prints Markdown."""
+    """Measure how many faces are found, and how accurately; prints Markdown."""
     from unmask_sdk.core.requirements import check_command
 
     check_command("unmask evaluate-locator")

@@ -1,4 +1,4 @@
-"""`unmask synth`: a Masked-Faces set from a folder of faces."""
+"""`unmask synth`: creates a Masked-Faces set from a folder of faces."""
 
 from __future__ import annotations
 
@@ -9,26 +9,26 @@ import typer
 
 
 def synth(
-    faces: Annotated[Path, typer.Argument(help="Folder of pictures, one face each.")],
+    faces: Annotated[Path, typer.Argument(help="Folder of images, one face each.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder to write to.")],
     landmarks: Annotated[
-        Path | None, typer.Option(help="Their meshes; default FACES/landmarks.npz.")
+        Path | None, typer.Option(help="Their face meshes; default FACES/landmarks.npz.")
     ] = None,
     mesh: Annotated[
         Path | None,
-        typer.Option(help="MediaPipe's face_landmark.tflite, to make the meshes with."),
+        typer.Option(help="MediaPipe's face_landmark.tflite, to compute the meshes with."),
     ] = None,
     types: Annotated[
-        str, typer.Option(help="Mask types, by commas.")
+        str, typer.Option(help="Mask types, separated by commas.")
     ] = "surgical,cloth,n95,dark,scarf",
-    variants: Annotated[int, typer.Option(min=1, help="Masks for each face.")] = 1,
+    variants: Annotated[int, typer.Option(min=1, help="Number of masks for each face.")] = 1,
     size: Annotated[int, typer.Option(help="Side of the crops in pixels, 32 to 2048.")] = 256,
     limit: Annotated[
-        int | None, typer.Option(min=1, help="Use only so many faces; with --mesh, pictures.")
+        int | None, typer.Option(min=1, help="Maximum number of faces; with --mesh, of images.")
     ] = None,
-    seed: Annotated[int, typer.Option(help="Same seed, same masks.")] = 0,
+    seed: Annotated[int, typer.Option(help="Random seed; the same seed gives the same masks.")] = 0,
 ) -> None:
-    """Put synthetic masks on faces: image, mask, truth, pairs.jsonl, and a contact sheet."""
+    """Put synthetic masks on faces: images, masks, ground truth, pairs.jsonl, contact sheet."""
     from unmask_sdk.core.requirements import check_command
 
     check_command("unmask synth")
@@ -42,4 +42,4 @@ def synth(
     check_options(faces, out, kinds, variants, size)
     found = find_faces(faces, landmarks, mesh, skip=out, limit=limit)
     count = run(faces, found, out, kinds=kinds, variants=variants, seed=seed, size=size)
-    typer.echo(f"{count} pairs in {out}; look at {out / 'sheet.jpg'}")
+    typer.echo(f"{count} pairs in {out}; see {out / 'sheet.jpg'}")

@@ -10,20 +10,21 @@ import typer
 
 def train(
     config: Annotated[Path, typer.Argument(help="YAML, e.g. training/configs/unmask-256.yaml.")],
-    faces: Annotated[Path, typer.Option(help="Folder of face pictures.")],
-    run: Annotated[Path, typer.Option(help="Folder of this run; goes on where it stopped.")],
+    faces: Annotated[Path, typer.Option(help="Folder of face images.")],
+    run: Annotated[Path, typer.Option(help="Folder of this run; continues where it stopped.")],
     landmarks: Annotated[
-        Path | None, typer.Option(help="Their meshes; default FACES/landmarks.npz.")
+        Path | None, typer.Option(help="Their face meshes; default FACES/landmarks.npz.")
     ] = None,
     device: Annotated[str, typer.Option(help="cpu, cuda or cuda:N.")] = "cpu",
     threads: Annotated[int, typer.Option(min=1, help="CPU threads.")] = 1,
     workers: Annotated[int, typer.Option(min=1, help="Processes that draw masks.")] = 1,
-    limit: Annotated[int | None, typer.Option(min=1, help="Use only so many faces.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Maximum number of faces.")] = None,
     start: Annotated[
-        str | None, typer.Option(help="Weight file to begin from, instead of at random.")
+        str | None, typer.Option(help="Weight file to start from, instead of random weights.")
     ] = None,
     teacher: Annotated[
-        str | None, typer.Option(help="Weights of the larger unmasker that a small one follows.")
+        str | None,
+        typer.Option(help="Weights of the larger unmasker that a small one is distilled from."),
     ] = None,
     perceptual_weights: Annotated[
         str | None, typer.Option(help="VGG16 weights (see training/unmasker/perceptual_loss.py).")
@@ -33,9 +34,9 @@ def train(
         typer.Option(help="Folder of dlib's weights (training/unmasker/identity_loss.py)."),
     ] = None,
 ) -> None:
-    """Train the unmasker: weights, metrics.jsonl and sample sheets appear in the run folder.
+    """Train the unmasker; weights, metrics.jsonl and sample sheets go to the run folder.
 
-    The faces are packed there first: 0.20 MB of disk a face at 128 px, 0.52 MB at 256 px.
+    The face crops are cached there first: 0.20 MB of disk per face at 128 px, 0.52 MB at 256 px.
     """
     from unmask_sdk.core.requirements import check_command
 
@@ -73,11 +74,11 @@ def train(
 
 def cost(
     weights: Annotated[
-        Path | None, typer.Argument(help="A weight file; the default network if left out.")
+        Path | None, typer.Argument(help="Weight file; a new default network if left out.")
     ] = None,
     layers: Annotated[bool, typer.Option(help="Show every convolution.")] = False,
 ) -> None:
-    """Show what the unmasker costs: parameters and FLOP (2 per multiply-accumulate)."""
+    """Show the cost of the unmasker: parameters and FLOP (2 per multiply-accumulate)."""
     from unmask_sdk.core.requirements import check_command
 
     check_command("unmask cost")

@@ -1,4 +1,4 @@
-"""`unmask train-locator`."""
+"""`unmask train-locator`: trains the networks that find faces."""
 
 from __future__ import annotations
 
@@ -10,16 +10,18 @@ import typer
 
 def train_locator(
     config: Annotated[Path, typer.Argument(help="YAML, such as training/configs/locator.yaml.")],
-    faces: Annotated[Optional[Path], typer.Option(help="Folder of face pictures.")] = None,  # noqa: UP045
+    faces: Annotated[Optional[Path], typer.Option(help="Folder of face images.")] = None,  # noqa: UP045
     landmarks: Annotated[
         Optional[Path],  # noqa: UP045
-        typer.Option(help="Their meshes; default FACES/landmarks.npz."),
+        typer.Option(help="Their face meshes; default FACES/landmarks.npz."),
     ] = None,
     out: Annotated[Optional[Path], typer.Option("-o", "--out", help="Folder to write.")] = None,  # noqa: UP045
-    only: Annotated[Optional[str], typer.Option(help="detector or aligner; both if left.")] = None,  # noqa: UP045
+    only: Annotated[
+        Optional[str], typer.Option(help="detector or aligner; both by default.")
+    ] = None,  # noqa: UP045
     device: Annotated[Optional[str], typer.Option(help="cpu or cuda.")] = None,  # noqa: UP045
 ) -> None:
-    """Train the networks that find faces; goes on where the last run in OUT stopped."""
+    """Train the networks that find faces; continues where the last run in OUT stopped."""
     from unmask_sdk.core.requirements import check_command
 
     check_command("unmask train-locator")

@@ -102,9 +102,9 @@ def test_a_tree_is_done_and_done_only_once(photo, backdrop, painter, painted_art
     [
         (["none", "out"], "is not a folder"),
         (["in", "file"], "is a file"),
-        (["in", "out", "--watch", "--ray"], "do not go together"),
-        (["empty", "out"], "holds no pictures"),
-        (["in", "in"], "would be written over"),
+        (["in", "out", "--watch", "--ray"], "cannot be combined"),
+        (["empty", "out"], "holds no images"),
+        (["in", "in"], "would be overwritten"),
         (["in", "in", "--watch"], "OUT in is IN"),
         (["empty", "./empty", "--watch"], "OUT empty is IN"),
         (["clash", "out", "--watch"], "both be written"),
@@ -165,7 +165,7 @@ def test_strip_passes_over_no_result_that_tells_of_its_photo(
     # And once only.
     done, errors = run("--strip")
     assert done == []
-    assert "finished before: 7; what was finished before is as it was asked for then" in errors
+    assert "finished before: 7; results finished before keep their earlier options" in errors
     # Without it, results stay as they are, and that is said.
     assert "--again makes it anew" in run("--quality", "30")[1]
     done, errors = run("--again")
@@ -185,7 +185,7 @@ def test_watching_with_strip_takes_up_results_that_tell(photo, tmp_path):
         tmp_path / "out",
         strip=True,
         pause=lambda: next(looks),
-        tell=told.append,
+        report=told.append,
     )
     assert [job[0].name for job in jobs if job is not None] == ["told.jpg"]
     assert told == []

@@ -80,10 +80,10 @@ def test_a_folder_with_bad_files_among_the_good(unmask, photo, backdrop, painter
     assert made == ["a.png", "b.webp", "bare.png", os.path.join("deep", "cmyk.jpg")]
     for name in ("a.png", "b.webp"):
         assert blue(tmp_path / "out" / name) < 10  # Grain in the seam.
-    assert "bare.png: 1 face, no mask found; the picture is as it was" in done.stdout
+    assert "bare.png: 1 face, no mask found; the image is unchanged" in done.stdout
     assert (folder / "bare.png").read_bytes() == (tmp_path / "out/bare.png").read_bytes()
     *errors, last = done.stderr.splitlines()
-    assert last == "unmask: 5 of 9 pictures failed"
+    assert last == "unmask: 5 of 9 images failed"
     assert len(errors) == 5
     for name, words in {
         "nobody.png": "no face found in",
@@ -188,8 +188,8 @@ def test_pipes_that_do_not_go(piped, photo, backdrop, tmp_path):
         (b"", ("-", "-o", "-"), "stdin: the bytes given are empty"),
         (content[:20_000], ("-", "-o", "-"), "stdin: the bytes given is cut off or damaged"),
         ((tmp_path / "nobody.png").read_bytes(), ("-", "-o", "-"), "no face found in stdin"),
-        (content, ("-", "in.png", "-o", "folder"), "- is for one picture alone"),
-        (content, ("folder", "-o", "-"), "- is for one picture alone"),
+        (content, ("-", "in.png", "-o", "folder"), "- is for a single image"),
+        (content, ("folder", "-o", "-"), "- is for a single image"),
         (content, ("-", "-o", "folder"), "folder is a folder; name a file"),
         (content, ("-", "-o", "out.gif"), "can be written as .jpg"),
     ):
@@ -244,7 +244,7 @@ def test_without_a_mask_the_file_is_copied_if_its_format_may_stay(
     content = (tmp_path / "in.jpeg").read_bytes()
     done = unmask("in.jpeg", "-o", "out.jpg")
     assert done.returncode == 0, done.stderr
-    assert "no mask found; the picture is as it was" in done.stdout
+    assert "no mask found; the image is unchanged" in done.stdout
     assert (tmp_path / "out.jpg").read_bytes() == content
     # A name says nothing of what is in a file.
     (tmp_path / "named.png").write_bytes(content)
@@ -270,7 +270,7 @@ def test_what_16_bits_became_is_told(unmask, painter, backdrop, tmp_path):
     masked, bare = done.stdout.splitlines()
     assert masked.endswith(" ms; 16 bits per channel were reduced to 8")
     # Copied, it has its 16 bits still.
-    assert bare.endswith("no mask found; the picture is as it was")
+    assert bare.endswith("no mask found; the image is unchanged")
     done = unmask("bare.png", "-o", "out/bare.tiff")
     assert done.stdout.rstrip().endswith("no mask found; 16 bits per channel were reduced to 8")
 
@@ -284,7 +284,7 @@ def test_what_cannot_be_searched_is_a_failure(unmask, photo, tmp_path):
     assert done.stdout.startswith(f"{Path('out', 'a.png')}: 1 face, 1 unmasked")
     first, last = done.stderr.splitlines()
     assert first.startswith(f"unmask: error: the folder {Path('photos', 'round')} cannot be read")
-    assert last == "unmask: 0 of 1 pictures failed, folders that could not be read: 1"
+    assert last == "unmask: 0 of 1 images failed, folders that could not be read: 1"
 
 
 def test_whether_a_file_may_be_read_is_for_reading_to_find_out(photo, painted_artifacts, tmp_path):
@@ -307,7 +307,7 @@ def test_whether_a_file_may_be_read_is_for_reading_to_find_out(photo, painted_ar
     assert done.stdout.startswith(f"{Path('out', 'a.png')}: 1 face, 1 unmasked")
     assert done.stderr.splitlines() == [
         "unmask: error: b.png does not exist",
-        "unmask: 1 of 2 pictures failed",
+        "unmask: 1 of 2 images failed",
     ]
 
 

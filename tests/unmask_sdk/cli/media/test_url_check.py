@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from unmask_sdk.cli.media.url_check import refuse_address
+from unmask_sdk.cli.media.url_check import refuse_url
 from unmask_sdk.errors import InvalidInputError
 
 
@@ -15,17 +15,17 @@ from unmask_sdk.errors import InvalidInputError
 )
 def test_urls_are_refused_as_they_were_given(given: str) -> None:
     with pytest.raises(InvalidInputError, match="download it") as caught:
-        refuse_address(Path(given))
+        refuse_url(Path(given))
     assert str(caught.value).startswith(f"{given} is a URL")
 
 
 @pytest.mark.parametrize("given", ["a.jpg", "c:/a.jpg", "12:30.jpg", "http:", "a/http://b", "-"])
 def test_other_names_are_files(given: str) -> None:
-    refuse_address(Path(given))
+    refuse_url(Path(given))
 
 
 def test_a_file_may_have_such_a_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "http:").mkdir()
     (tmp_path / "http:" / "a.jpg").write_bytes(b"x")
-    refuse_address(Path("http:/a.jpg"))
+    refuse_url(Path("http:/a.jpg"))

@@ -129,8 +129,8 @@ def test_a_file_is_safe_until_there_is_a_frame(unmask, picture, tmp_path):
     size = ("--size", f"{WIDTH}x{HEIGHT}")
     for arguments, words in (
         (("7", "-o", "keep.rgb"), "the camera 7 cannot be opened"),
-        (("-", *size, "-o", "keep.rgb"), "keep.rgb is what is read"),
-        (("keep.rgb", "-o", "./keep.rgb"), "keep.rgb is what is read"),
+        (("-", *size, "-o", "keep.rgb"), "keep.rgb is the file that is read"),
+        (("keep.rgb", "-o", "./keep.rgb"), "keep.rgb is the file that is read"),
         (("-", *size, "-o", "victim.jpg"), "victim.rgb, or let ffmpeg"),
         (("-", *size, "-o", "cam.mp4"), "only raw RGB is written, no .mp4"),
         (("-", *size, "-o", "cam.AVI"), "only raw RGB is written, no .AVI"),

@@ -21,7 +21,7 @@ def test_a_picture_is_taken_once_it_is_complete(tmp_path):
 
     found, round_ = [], 0
     told: list[str] = []
-    for job in arrivals(tmp_path / "in", tmp_path / "out", pause=step, tell=told.append):
+    for job in arrivals(tmp_path / "in", tmp_path / "out", pause=step, report=told.append):
         if job is None:
             round_ += 1
         else:
@@ -49,7 +49,7 @@ def test_what_hinders_a_watch_is_told_once_each_time_it_comes(tmp_path):
 
     told: list[tuple[int, str]] = []
     round_, found = 0, set()
-    jobs = arrivals(source, tmp_path / "out", pause=step, tell=lambda s: told.append((round_, s)))
+    jobs = arrivals(source, tmp_path / "out", pause=step, report=lambda s: told.append((round_, s)))
     for job in jobs:
         if job is None:
             round_ += 1

@@ -75,7 +75,7 @@ def test_measured_times_are_shown_and_cleared(unmask, tiny_artifacts: Path) -> N
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [
-        (("build", "onnx"), "only trt has engines to build, not onnx"),
+        (("build", "onnx"), "only trt needs engines, not onnx"),
         (("cache", "list"), "takes ls or clear, not 'list'"),
     ],
 )
