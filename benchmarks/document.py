@@ -20,13 +20,13 @@ from unmask_sdk.core.atomic_write import atomic_write
 from unmask_sdk.errors import DataError, UnmaskError
 
 from .latency import bench_json, bench_table
-from .peers import compare as peers
+from .peers.compare import markdown_lines
 
 INTRODUCTION = """\
 # Benchmarks
 
-Every number here was measured on the device named below, by the commands below; none is carried
-over from elsewhere. This page is written by `python -m unmask_sdk.benchmarks.document docs`.
+Every number here was measured on the device named below, with the commands below; none comes from
+elsewhere. This page is written by `python -m unmask_sdk.benchmarks.document docs`.
 """
 
 HOW_TO = """\
@@ -36,7 +36,7 @@ HOW_TO = """\
 pip install '.[bench,cpu,train]'    # in a clone
 unmask parity --report parity            # add --faces DIR to compare with the truth
 unmask bench --json bench.json --plot latency.svg
-unmask bench --compare bench.json        # later: exit code 1 if it has become slower
+unmask bench --compare bench.json        # later: exit code 1 if it is slower
 python -m unmask_sdk.benchmarks.peers --json peers.json
 python -m pytest benchmarks --benchmark-only    # the same from a clone, by pytest-benchmark
 ```
@@ -44,40 +44,45 @@ python -m pytest benchmarks --benchmark-only    # the same from a clone, by pyte
 ## How to read it
 
 - **Ratios, not milliseconds.** All cases run in turns, in another order each round, so that a busy
-  moment strikes all alike. `ratio` is the median of the rounds' ratios to the same model in fp32
-  on ONNX Runtime; of CPU time where both run on the processor, so that a neighbour who takes the
-  processor away does not count. Milliseconds hold for one device in one state only.
-- **Tails.** p99 and max are what a user notices in a video. On a shared machine they show the
-  neighbours more than the network.
+  moment affects all equally. `ratio` is the median over the rounds of the ratio to the same model
+  in fp32 on ONNX Runtime; of CPU time where both run on the processor, so that other programs that
+  take the processor away do not count. Milliseconds hold for one device in one state only.
+- **Tails.** p99 and max are what a user notices in a video. On a shared machine they show
+  other programs more than the network.
 - **`--compare`** compares how many times as long as a fixed piece of work (a convolution by
-  OpenCV, in turns with the rest) a case took. What looks slower is measured once more, and only
-  what looks slower twice counts. Files of unlike devices, clocks or power modes are refused.
-- **Parity.** What each precision may be off is in `benchmarks/parity/thresholds.json`. Hole,
-  seam and whole are regions of the reference's own mask; "lost" is the reference's value less
-  this one's.
-- **Cost models** have the published layer shapes and sizes of other networks and random weights:
-  they say how long such a network takes, and nothing of its pictures. Ours finds the mask itself,
-  theirs are given it.
+  OpenCV, in turns with the rest) a case took. A case that looks slower is measured again and counts
+  only if it is slower twice. Files of different devices, clocks or power modes are refused.
+- **Parity.** `benchmarks/parity/thresholds.json` has the limits of each precision. Hole, seam and
+  whole are regions of the reference's mask; "lost" is the reference's value minus this one.
+- **Cost models** have the published layer shapes and sizes of other networks, and random weights:
+  they show how long such a network takes, and nothing about its images. Our network finds the mask
+  itself, the others are given it.
 """
 
 
 def main(
     docs: Annotated[Path, typer.Argument(help="The folder docs of a clone.")],
 ) -> None:
-    """Writes benchmarks.md and the plot beside its data."""
+    """Writes benchmarks.md, and the plot to the folder of its data."""
     folder = docs / "benchmarks"
     parts = [INTRODUCTION]
     bench = bench_json.read(folder / "bench.json")
     parity = _read(folder / "parity.json")
-    beside = _read(folder / "peers.json")
+    peers = _read(folder / "peers.json")
     parts.append(_device(bench))
     quality = {} if parity is None else _quality(parity)
     bench_table.plot(folder / "latency.png", bench, quality or None)
     parts.append("![Latency against quality](benchmarks/latency.png)\n")
     for title, rows in bench_table.tables(bench):
         parts.append("\n".join([f"## {title}", "", *markdown_table(rows), ""]))
-    if beside is not None:
-        lines = ["## Beside others", "", *peers.markdown_lines(beside), "", *_published(beside)]
+    if peers is not None:
+        lines = [
+            "## Compared with other networks",
+            "",
+            *markdown_lines(peers),
+            "",
+            *_published(peers),
+        ]
         parts.append("\n".join([*lines, ""]))
     if parity is not None:
         parts.append(_parity(parity))
@@ -95,7 +100,7 @@ def _device(bench: bench_json.Data) -> str:
         here.board or here.cpu,
         f"{here.cores} core{'s' * (here.cores > 1)} used",
         *here.gpus,
-        f"clock {here.governor}" if here.governor else "clock governor not told",
+        f"clock {here.governor}" if here.governor else "clock governor unknown",
         here.power_mode and f"power mode {here.power_mode}",
         f"load before and after {load[0]:.1f} and {load[1]:.1f}" if None not in load else None,
         f"Python {here.python}",
@@ -121,7 +126,7 @@ def _parity(parity: dict[str, Any]) -> str:
             continue
         rows = [["case", "verdict", *(heading for _, heading, _ in known)]]
         for v in ran:
-            # In JSON, a PSNR of what does not differ is null.
+            # In JSON, the PSNR of images that do not differ is null.
             values = [cell(_number(v["measures"], name), digits) for name, _, digits in known]
             rows.append([v["name"], "ok" if v["ok"] else "missed", *values])
         lines += [f"## {title}", "", *markdown_table(rows), ""]
@@ -134,13 +139,13 @@ def _number(measures: dict[str, float | None], name: str) -> float | None:
     return float("inf") if value is None and name in measures else value
 
 
-def _published(beside: dict[str, Any]) -> list[str]:
-    told = {
+def _published(peers: dict[str, Any]) -> list[str]:
+    lines = {
         f"{r['name'].split(' fp32')[0]}: {r['parameters'] / 1e6:.2f} M parameters, published "
         f"{r['published_parameters'] / 1e6:.2f} M ({r['source']})"
-        for r in beside["peers"]
+        for r in peers["peers"]
     }
-    return [f"- {line}" for line in sorted(told)]
+    return [f"- {line}" for line in sorted(lines)]
 
 
 def _read(file: Path) -> dict[str, Any] | None:

@@ -58,7 +58,7 @@ def _of_another_kind(data: bytes, rng: np.random.Generator) -> bytes:
 
 
 def _huge(data: bytes, rng: np.random.Generator) -> bytes:
-    """Says that it is enormous; PNG and BMP keep their sides at fixed places."""
+    """Claims an enormous size; PNG and BMP have width and height at fixed offsets."""
     side = int(rng.integers(20_000, 2**31)).to_bytes(4, "big")
     if data.startswith(b"BM"):
         return data[:18] + side[::-1] * 2 + data[26:]
@@ -79,16 +79,16 @@ DAMAGES: Sequence[Damage] = (
 
 
 def make(folder: Path, photo: Image.Image, count: int, seed: int = 0) -> list[Path]:
-    """Writes malformed files, and sound ones among them.
+    """Writes malformed files, and valid ones among them.
 
     Args:
-        folder: Where to; it must not be there yet.
+        folder: Folder to create.
         photo: What the files show before they are damaged.
         count: Number of malformed files.
         seed: For the damage.
 
     Returns:
-        The sound ones.
+        The valid files.
     """
     rng = np.random.default_rng(seed)
     formats = list(SUFFIXES)
@@ -99,27 +99,27 @@ def make(folder: Path, photo: Image.Image, count: int, seed: int = 0) -> list[Pa
         content = io.BytesIO()
         photo.save(content, name, exif=tags.tobytes())
         encoded[name] = content.getvalue()
-    sound = []
+    valid = []
     for number in range(count):
         name = formats[number % len(formats)]
-        # Damage, and whether the name fits what is inside.
+        # Some files also get the suffix of another format.
         damaged = DAMAGES[number // len(formats) % len(DAMAGES)](encoded[name], rng)
         suffix = SUFFIXES[name if rng.random() < 0.9 else formats[int(rng.integers(len(formats)))]]
         place = folder / f"{number // 100:03d}"
         place.mkdir(parents=True, exist_ok=True)
         (place / f"{number:05d}{suffix}").write_bytes(damaged)
         if number % 10 == 0:
-            sound.append(place / f"{number:05d}-sound{SUFFIXES[name]}")
-            sound[-1].write_bytes(encoded[name])
-    return sound
+            valid.append(place / f"{number:05d}-sound{SUFFIXES[name]}")
+            valid[-1].write_bytes(encoded[name])
+    return valid
 
 
-def check(folder: Path, sound: Sequence[Path], output: str, code: int) -> list[str]:
-    """Says what is wrong with a run of `unmask folder FOLDER/in FOLDER/out`.
+def check(folder: Path, valid: Sequence[Path], output: str, code: int) -> list[str]:
+    """Returns what is wrong with a run of `unmask folder FOLDER/in FOLDER/out`.
 
     Args:
         folder: Holds `in` and `out`.
-        sound: From `make`.
+        valid: From `make`.
         output: Standard error of the command.
         code: Its exit code.
     """
@@ -129,9 +129,9 @@ def check(folder: Path, sound: Sequence[Path], output: str, code: int) -> list[s
     listed = [line for line in output.splitlines() if line.startswith("unmask: error: ")]
     for file in sorted(p for p in (folder / "in").rglob("*") if p.is_file()):
         written = (folder / "out" / file.relative_to(folder / "in")).is_file()
-        told = sum(str(file) in line for line in listed)
-        if written + told != 1 or (file in sound and not written):
-            wrong.append(f"{file}: written {written}, listed {told} times")
+        listed_times = sum(str(file) in line for line in listed)
+        if written + listed_times != 1 or (file in valid and not written):
+            wrong.append(f"{file}: written {written}, listed {listed_times} times")
     left = [str(p) for p in (folder / "out").rglob("*.part")]
     return wrong + [f"{name} is half a file" for name in left]
 
@@ -144,9 +144,9 @@ def main() -> None:
     parser.add_argument("--photo", type=Path, help="of a masked face, at most 256 pixels wide")
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
-    shown = Image.open(given.photo) if given.photo else Image.new("RGB", (160, 120), "grey")
+    shown = Image.open(given.photo) if given.photo else Image.new("RGB", (160, 120), "gray")
     shown.thumbnail((256, 256))
-    sound = make(given.folder / "in", shown.convert("RGB"), given.count, given.seed)
+    valid = make(given.folder / "in", shown.convert("RGB"), given.count, given.seed)
     command = "from unmask_sdk.cli import main; main()"
     places = [str(given.folder / "in"), str(given.folder / "out")]
     began = time.monotonic()
@@ -157,7 +157,7 @@ def main() -> None:
         timeout=60 + SECONDS_EACH * given.count,
     )
     seconds = time.monotonic() - began
-    wrong = check(given.folder, sound, done.stderr, done.returncode)
+    wrong = check(given.folder, valid, done.stderr, done.returncode)
     print(*wrong, done.stderr.splitlines()[-1], f"{seconds:.0f} s", sep="\n")
     raise SystemExit(bool(wrong))
 

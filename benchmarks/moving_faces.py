@@ -1,13 +1,12 @@
-"""A clip whose truth is known: faces of nobody that move, with masks and without.
+"""A clip with ground truth: synthetic faces that move, with masks and without.
 
-The faces are those of `examples/`, each a blend of six people, with the masks that they came with
-taken off by the model; then each gets another mask, drawn. Masked and bare clip show the same
-motion, the same light and the same noise, so that what changes from frame to frame in the bare one
-is what a perfect result would change. Write it to files, with a beep each second::
+The faces are those of `examples/`, each a blend of six people; the model removes their masks, then
+each gets another, drawn mask. The masked and the bare clip have the same motion, light and noise,
+so that the bare one changes from frame to frame as a perfect result would.
 
     python -m unmask_sdk.benchmarks.moving_faces -o CLIP
 
-makes CLIP/masked.mp4 and CLIP/bare.mp4.
+writes CLIP/masked.mp4 and CLIP/bare.mp4, with a beep each second.
 """
 
 from __future__ import annotations
@@ -33,7 +32,7 @@ EXAMPLES = Path("examples")
 WIDTH, HEIGHT = 1280, 720
 RATE = 25
 SOUND = 48_000
-# Which picture, its new mask, and the seed that draws it.
+# The photo, its new mask, and the seed of that mask.
 FACES = (("dark.jpg", "surgical", 3), ("n95.jpg", "cloth", 8))
 
 
@@ -87,7 +86,7 @@ def cast(examples: Path) -> list[Actor]:
 def moments(
     actors: list[Actor], seconds: float, *, noise: float = 2.0, seed: int = 0
 ) -> Iterator[Moment]:
-    """Gives the frames.
+    """Yields the frames.
 
     Args:
         actors: The faces.
@@ -117,11 +116,11 @@ def moments(
 
 
 def _motion(actor: Actor, number: int, time: float, count: int) -> np.ndarray:
-    """From the face's own picture to the frame: sways, nods, turns and comes nearer."""
+    """Returns the matrix from a face's image to the frame: swaying, nodding, rolling, nearing."""
     height, width = actor.bare.shape[:2]
     phase = 2.1 * number
     scale = (0.85 + 0.12 * np.sin(0.5 * time + phase)) * 500 / height
-    # Still for a third of the time, as people are.
+    # Still for a third of the time, like people.
     sway = np.sin(0.9 * time + phase) ** 3
     angle = np.deg2rad(9 * np.sin(0.7 * time + 2 * phase) ** 3)
     x = WIDTH * (number + 0.5) / count + 130 * sway

@@ -30,7 +30,7 @@ COLUMNS, ROWS = 10, 5
 
 
 def one_face(side: int) -> np.ndarray:
-    """A grey photo with one masked face of nobody, in a crop of so many pixels a side."""
+    """Returns a gray photo with one masked synthetic face, in a crop of `side` pixels."""
     photo = np.full((HEIGHT, WIDTH, 3), 127, np.uint8)
     top, left = (HEIGHT - side) // 2, (WIDTH - side) // 2
     photo[top : top + side, left : left + side] = _sized(read_images().images[0], side)
@@ -38,7 +38,7 @@ def one_face(side: int) -> np.ndarray:
 
 
 def fifty_faces() -> np.ndarray:
-    """The same with fifty faces, in rows."""
+    """Returns the same with fifty faces, in rows."""
     photo = np.full((HEIGHT, WIDTH, 3), 127, np.uint8)
     images = read_images().images
     side = WIDTH // COLUMNS

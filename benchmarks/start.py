@@ -1,9 +1,8 @@
-"""A process of its own that opens one model and unmasks one photo: cold start and peak memory.
+"""A fresh process that opens one model and unmasks one photo: cold start and peak memory.
 
     python -m unmask_sdk.benchmarks.start RUNTIME PRECISION MODEL ARTIFACTS PHOTO
 
-prints the milliseconds of `load` and of the first photo, and the most memory that
-was in use, as JSON.
+prints the milliseconds of `load` and of the first photo, and the peak memory in MB, as JSON.
 """
 
 from __future__ import annotations
@@ -31,9 +30,9 @@ def main(runtime: str, precision: str, model: str, artifacts: str, photo: str) -
 
 
 def peak_megabytes() -> float | None:
-    """The most memory that this process held; None where the system does not tell."""
+    """Returns the peak memory of this process; `None` where the system does not report it."""
     try:
-        # Not `ru_maxrss`: on Linux that begins with the memory of the parent.
+        # Not `ru_maxrss`: on Linux that starts at the memory of the parent.
         for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines():
             if line.startswith("VmHWM:"):
                 return int(line.split()[1]) / 1024

@@ -1,4 +1,4 @@
-"""What `unmask bench` measures, group by group; each group is a function in `GROUPS`."""
+"""The measurements of `unmask bench`; each group is a function in `GROUPS`."""
 
 from __future__ import annotations
 
@@ -31,21 +31,22 @@ from .measure import in_turns, interleave, ratio, timed, warm_up, yardstick
 
 Progress = Callable[[str], None]
 YARDSTICK = "yardstick"
-# What a case may fail with while the others go on.
+# Errors of one case that do not stop the others.
 CANNOT = (RuntimeUnavailableError, DeviceMismatchError)
 
 
 @dataclass(frozen=True)
 class Plan:
-    """How much is measured.
+    """How many runs are measured.
 
     Attributes:
         rounds: Runs of each case on one crop.
-        photos: Runs of each case on a whole photo.
-        batches: Batch sizes, and runs of each.
+        photos: Runs of each case on a photo.
+        batches: Batch sizes.
+        batch_rounds: Runs of each batch size.
         threads: Numbers of threads.
         starts: Fresh processes of each case.
-        energy: Whether to count energy, where the device tells.
+        energy: Whether to measure energy, where the device has a counter.
     """
 
     rounds: int = 50
@@ -59,14 +60,14 @@ class Plan:
 
 @dataclass(frozen=True)
 class Measurement:
-    """Runs of one thing.
+    """The runs of one benchmark.
 
     Attributes:
         group: The group's name.
         case: Name of the case.
-        params: What else tells it from others of the group.
-        seconds: Of every run.
-        extra: What is not a time, or not of every run.
+        params: What distinguishes it from others of the group and case.
+        seconds: Of each run.
+        extra: Values that are no times, or not of each run.
     """
 
     group: str
@@ -82,7 +83,7 @@ class Measurement:
 
 
 def crop(cases: Sequence[Case], plan: Plan, progress: Progress) -> list[Measurement]:
-    """One crop at one thread, all cases in turns."""
+    """Measures one crop on one thread, all cases in turns."""
     with ExitStack() as stack:
         runtimes = {case.name: stack.enter_context(case.open(threads=1)) for case in cases}
         calls: dict[str, Callable[[], object]] = {YARDSTICK: yardstick()}
@@ -116,7 +117,7 @@ def crop(cases: Sequence[Case], plan: Plan, progress: Progress) -> list[Measurem
 
 
 def photo(cases: Sequence[Case], plan: Plan, progress: Progress) -> list[Measurement]:
-    """A photo of 1280x720 from file to file, stage by stage, all cases in turns."""
+    """Measures a photo of 1280x720 from file to file, by stage, all cases in turns."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="unmask-bench-")))
         source = write_photo(folder)
@@ -141,7 +142,7 @@ def photo(cases: Sequence[Case], plan: Plan, progress: Progress) -> list[Measure
 
 
 def batch(cases: Sequence[Case], plan: Plan, progress: Progress) -> list[Measurement]:
-    """Several crops at once, at one thread, all cases in turns."""
+    """Measures batches of crops on one thread, all cases in turns."""
     found = []
     with ExitStack() as stack:
         runtimes = [(case, stack.enter_context(case.open(threads=1))) for case in cases]
@@ -158,7 +159,7 @@ def batch(cases: Sequence[Case], plan: Plan, progress: Progress) -> list[Measure
 
 
 def threads(cases: Sequence[Case], plan: Plan, progress: Progress) -> list[Measurement]:
-    """One crop at several numbers of threads, all in turns."""
+    """Measures one crop with several numbers of threads."""
     found = []
     for case in cases:
         progress(f"threads: {case.name}")
@@ -177,25 +178,25 @@ def threads(cases: Sequence[Case], plan: Plan, progress: Progress) -> list[Measu
 
 
 def start(cases: Sequence[Case], plan: Plan, progress: Progress) -> list[Measurement]:
-    """Fresh processes that open the model and unmask one photo; seconds are of the whole."""
+    """Measures fresh processes that open the model and unmask one photo."""
     found = []
     with tempfile.TemporaryDirectory(prefix="unmask-bench-") as folder:
         source = write_photo(Path(folder))
         for case in cases:
             progress(f"start: {case.name}")
-            taken, told = [], []
+            taken, reports = [], []
             try:
                 for _ in range(plan.starts):
                     begin = time.perf_counter()
-                    told.append(fresh(case, source))
+                    reports.append(fresh(case, source))
                     taken.append(time.perf_counter() - begin)
             except UnmaskError as error:
                 progress(f"start: {case.name} is left out: {error}")
                 continue
             extra = {
-                key: round(float(np.median([t[key] for t in told])), 1)
-                for key in told[0]
-                if told[0][key] is not None
+                key: round(float(np.median([report[key] for report in reports])), 1)
+                for key in reports[0]
+                if reports[0][key] is not None
             }
             found.append(Measurement("start", case.name, {}, taken, extra))
     return found
@@ -205,7 +206,7 @@ GROUPS = {"crop": crop, "photo": photo, "batch": batch, "threads": threads, "sta
 
 
 def usable(cases: Sequence[Case]) -> tuple[list[Case], list[tuple[str, str]]]:
-    """Opens each case once, and gives those that open, and why the others do not.
+    """Opens each case once; returns those that open, and why the others do not.
 
     Raises:
         ArtifactError: If a file is missing or was changed.
@@ -222,14 +223,14 @@ def usable(cases: Sequence[Case]) -> tuple[list[Case], list[tuple[str, str]]]:
 
 
 def baseline(case: Case, cases: Sequence[Case]) -> Case:
-    """What a case is compared with: the same model in fp32 on ONNX Runtime, or else the first."""
+    """Returns what a case is compared with: its model in fp32 on ONNX Runtime, or the first."""
     same = [other for other in cases if other.artifact.name == case.artifact.name]
     wanted = [c for c in same if (c.entry.name, c.artifact.precision) == ("onnx", "fp32")]
     return (wanted or same)[0]
 
 
 def load(case: Case) -> unmask_sdk.Unmasker:
-    """The whole of `unmask_sdk.load` for a case, at one thread."""
+    """Loads the complete model of a case, with one thread."""
     return unmask_sdk.load(
         case.entry.name,
         case.artifact.precision,
@@ -240,7 +241,7 @@ def load(case: Case) -> unmask_sdk.Unmasker:
 
 
 def write_photo(folder: Path) -> Path:
-    """Writes a JPEG of 1280x720 with one masked face of nobody, and gives its place."""
+    """Writes a JPEG of 1280x720 with one masked synthetic face; returns its path."""
     face = read_images().images[0]
     canvas = cv2.resize(np.full((9, 16, 3), 127, np.uint8), (1280, 720))
     canvas[200:456, 500:756] = face
@@ -256,7 +257,7 @@ def _crops(case: Case, count: int) -> UInt8Array:
 def through(
     model: unmask_sdk.Unmasker, source: Path, folder: Path, laps: list[dict[str, float]]
 ) -> None:
-    """Takes a photo from file to file, and notes the milliseconds of each stage in `laps`."""
+    """Processes a photo from file to file; adds the milliseconds of each stage to `laps`."""
     result = model(source)
     begin = time.perf_counter()
     result.save(folder / "out.jpg")
@@ -264,14 +265,14 @@ def through(
 
 
 def _by_stage(laps: list[dict[str, float]], whole: list[float]) -> dict[str, list[float]]:
-    """Seconds by stage of the runs that count: the last ones, behind those that warm up."""
+    """Returns seconds by stage of the measured runs: the last ones, after the warm-up."""
     counted = laps[-len(whole) :]
     stages = {stage: [lap[stage] / 1000 for lap in counted] for stage in counted[0]}
     return {**stages, "whole": whole}
 
 
 def fresh(case: Case, source: Path) -> dict[str, Any]:
-    """Runs `start.py` in a process of its own, and gives what it prints.
+    """Runs `start.py` in a fresh process and returns what it prints.
 
     Raises:
         UnmaskError: If it fails.
@@ -288,5 +289,5 @@ def fresh(case: Case, source: Path) -> dict[str, Any]:
     )
     if done.returncode:
         raise UnmaskError(f"{case.name} does not start in a fresh process: {done.stderr[-300:]}")
-    told: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return told
+    report: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return report

@@ -1,4 +1,4 @@
-"""Measurements as JSON in pytest-benchmark's format, which its own commands read too."""
+"""Measurements as JSON in pytest-benchmark's format, which its commands read too."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def read(path: Path) -> Data:
     """Reads a file of `unmask bench`.
 
     Raises:
-        DataError: If it is missing, or something else.
+        DataError: If it is missing or not such a file.
     """
     try:
         data: Data = json.loads(path.read_text(encoding="utf-8"))
@@ -101,7 +101,7 @@ def read(path: Path) -> Data:
 
 
 def device_of(data: Data) -> Device:
-    """The device that a file was measured on."""
+    """Returns the device that a file was measured on."""
     fields: dict[str, Any] = data["machine_info"]["device"]
     values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in fields.items()}
     return Device(**values)

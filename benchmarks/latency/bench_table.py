@@ -1,7 +1,8 @@
-"""What `unmask bench` found as tables of text, and as a plot of latency against quality."""
+"""Results of `unmask bench` as tables of text and as a plot of latency against quality."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,13 +10,13 @@ from unmask_sdk.core.atomic_write import atomic_write
 
 from .bench_json import Data
 
-# A shape for each model and precision; the colour is the runtime's.
+# A marker for each model and precision; the color stands for the runtime.
 MARKERS = "os^Dv*PX"
 
 Rows = list[list[str]]
 Record = dict[str, Any]
 
-# A certificate that shows no difference at all, and where the plot puts it.
+# Where the plot puts a certificate without any difference, whose PSNR is infinite.
 NO_DIFFERENCE_DB = 110.0
 
 
@@ -68,10 +69,10 @@ def _threads(records: list[Record]) -> Rows:
     return _crossed(records, "threads", lambda r: _ms(r["stats"]["median"]))
 
 
-def _crossed(records: list[Record], across: str, told: Any) -> Rows:
-    """A row for each case, a column for each value of a parameter."""
+def _crossed(records: list[Record], across: str, text: Callable[[Record], str]) -> Rows:
+    """Returns a row for each case, with a column for each value of a parameter."""
     columns = list(dict.fromkeys(r["params"][across] for r in records))
-    cells = {(_case(r), r["params"][across]): told(r) for r in records}
+    cells = {(_case(r), r["params"][across]): text(r) for r in records}
     rows = [["case", *map(str, columns)]]
     for case in dict.fromkeys(map(_case, records)):
         rows.append([case, *(cells.get((case, column), "-") for column in columns)])
@@ -83,8 +84,8 @@ def _start(records: list[Record]) -> Rows:
     rows = [["case", "whole process ms", "load", "first photo", "peak MB"]]
     for record in records:
         extra = record["extra_info"]
-        told = [f"{extra[key]:.0f}" if key in extra else "-" for key in keys]
-        rows.append([_case(record), f"{1000 * record['stats']['median']:.0f}", *told])
+        values = [f"{extra[key]:.0f}" if key in extra else "-" for key in keys]
+        rows.append([_case(record), f"{1000 * record['stats']['median']:.0f}", *values])
     return rows
 
 
@@ -99,7 +100,7 @@ TABLES = {
 
 
 def tables(data: Data) -> list[tuple[str, Rows]]:
-    """The results: a title, and rows of text, the first the headings."""
+    """Returns the tables: title, and rows of text of which the first has the headings."""
     grouped = {group: [r for r in data["benchmarks"] if r["group"] == group] for group in TABLES}
     return [(TABLES[g][0], TABLES[g][1](records)) for g, records in grouped.items() if records]
 
@@ -145,5 +146,5 @@ def plot(path: Path, data: Data, quality: dict[str, float] | None = None) -> Non
     axes.grid(alpha=0.3)
     figure.legend(loc="outside right upper", fontsize=8)
     form = path.suffix[1:].lower()
-    told = {"Software": None} if form == "png" else None
-    atomic_write(path, lambda file: figure.savefig(file, format=form, dpi=110, metadata=told))
+    metadata = {"Software": None} if form == "png" else None
+    atomic_write(path, lambda file: figure.savefig(file, format=form, dpi=110, metadata=metadata))

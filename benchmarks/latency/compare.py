@@ -1,7 +1,7 @@
-"""Is it slower than it was? Two runs of `unmask bench` on one device.
+"""Compares two runs of `unmask bench` on one device.
 
-Times of two runs are not compared: another load, another time. Compared is how many times as long
-as the yardstick, which ran in turns with it, a case took.
+Times of two runs are not compared, as the load differs. What is compared is how many times as long
+a case took as the yardstick that ran in turns with it.
 """
 
 from __future__ import annotations
@@ -14,21 +14,21 @@ from unmask_sdk.errors import InvalidInputError
 
 from .bench_json import Data, device_of
 
-# What must be alike of two devices; versions may differ, they are what one wants to compare.
+# What two devices must have in common; versions may differ, they are what is compared.
 SAME = ("board", "cpu", "cores", "features", "gpus", "governor", "power_mode")
-# Group and value in `extra_info`, and whether measuring again may clear it of suspicion.
+# Group and value in `extra_info`, and whether measuring again may show that it was noise.
 COMPARED = (("crop", "yardsticks", True), ("crop", "bytes", False), ("start", "peak_mb", False))
 
 
 @dataclass(frozen=True)
 class Change:
-    """One value, then and now.
+    """One value in the earlier and the later run.
 
     Attributes:
         name: Name of the benchmark.
-        value: What of it.
-        old: Then.
-        new: Now; the smaller of two measurements where the first looked slow.
+        value: Name of the value in `extra_info`.
+        old: Earlier value.
+        new: Later value; the smaller of two measurements if the first looked slow.
         slower: Whether it is worse by more than the tolerance.
     """
 
@@ -45,10 +45,10 @@ class Change:
 
 
 def check_alike(old: Data, new: Data) -> None:
-    """Refuses to compare two devices.
+    """Refuses to compare runs of two devices.
 
     Raises:
-        InvalidInputError: If they differ in what counts, naming it.
+        InvalidInputError: If they differ in what matters; the message names it.
     """
     then, now = device_of(old), device_of(new)
     unlike = [
@@ -69,17 +69,17 @@ def compare(
     tolerance: float,
     again: Callable[[Sequence[str]], dict[str, float]],
 ) -> list[Change]:
-    """Compares what both files hold.
+    """Compares the benchmarks that both files have.
 
     Args:
         old: The earlier file.
         new: The later file.
         tolerance: Worse by this share is slower.
-        again: Measures crops of some cases once more, in turns with the yardstick; case to
-            yardsticks. Called if some look slower.
+        again: Called with the cases that look slower; measures their crops once more, in turns
+            with the yardstick, and returns yardsticks by case.
 
     Raises:
-        InvalidInputError: If the devices are unlike, or the files share nothing.
+        InvalidInputError: If the devices differ, or the files share no benchmark.
     """
     check_alike(old, new)
     changes = [

@@ -1,4 +1,4 @@
-"""The state that a device is in while it is measured; what it is stands in `doctor.Device`."""
+"""The state of a device while it is measured; `doctor.Device` describes the device itself."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Condition:
-    """What the device tells of itself now; None where it tells nothing.
+    """The state of the device now; `None` where the system does not report it.
 
     Attributes:
         temperature_c: Of its hottest sensor.
@@ -23,7 +23,7 @@ class Condition:
 
 
 def condition() -> Condition:
-    """Looks at the device."""
+    """Reads the state of the device."""
     zones = Path("/sys/class/thermal").glob("thermal_zone*/temp")
     heat = [t / 1000 for t in map(_number, zones) if t is not None]
     clock = _number(Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_cur_freq"))

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 POWERCAP = Path("/sys/class/powercap")
-# Shorter than this, the counters' own steps show.
+# In less time, the resolution of the counters shows.
 SECONDS = 2.0
 # Power of the whole module, in mW: `VDD_IN 4500mW/4400mW` (Orin), `POM_5V_IN 2000/1900` (Nano).
 _TEGRA = re.compile(r"(?:VDD_IN|POM_5V_IN) (\d+)(?:mW)?/")
@@ -27,7 +27,7 @@ class Energy:
 
 
 def energy_of(call: Callable[[], object]) -> Energy | None:
-    """Runs something for some seconds and counts; None where nobody counts here."""
+    """Runs a call for some seconds and measures energy; `None` if the device has no counter."""
     counters = _rapl()
     if counters:
         before = [counter.read() for counter in counters]
@@ -46,7 +46,7 @@ def energy_of(call: Callable[[], object]) -> Energy | None:
 
 
 def tegra_watts(text: str) -> float | None:
-    """The mean power in tegrastats' lines; None if they tell none."""
+    """Returns the mean power in watts from tegrastats' output; `None` if there is none."""
     values = [int(value) / 1000 for value in _TEGRA.findall(text)]
     return statistics.fmean(values) if values else None
 
@@ -59,7 +59,7 @@ class _Counter:
         return int((self.folder / "energy_uj").read_text(encoding="ascii"))
 
     def since(self, before: int) -> float:
-        """Joules since a reading; the counter begins anew at its range."""
+        """Returns joules since a reading; the counter wraps around at its range."""
         spent = self.read() - before
         if spent < 0:
             spent += int((self.folder / "max_energy_range_uj").read_text(encoding="ascii"))
@@ -67,7 +67,7 @@ class _Counter:
 
 
 def _rapl(root: Path = POWERCAP) -> list[_Counter]:
-    """The counters of whole processor packages that may be read: most systems let root alone."""
+    """Returns the readable counters of processor packages; most systems need root for them."""
     found = []
     for folder in sorted(root.glob("*-rapl:[0-9]")):
         counter = _Counter(folder)

@@ -1,8 +1,8 @@
-"""Timing that stands noise: warm-up until steady, everything in turns, medians and tails.
+"""Timing that is robust to noise: warm-up until steady, calls in turns, medians and tails.
 
-Times are wall-clock, which is what users wait for. Ratios of what runs on one thread of the
-processor are of CPU time: a neighbour on a shared machine takes the processor away in slices, and
-what takes longer than a slice is struck harder than what does not.
+Times are wall-clock, which is what users wait for. Ratios of calls on one thread of the processor
+use CPU time: another process on a shared machine takes the processor away in slices, which hits
+calls that take longer than a slice harder.
 """
 
 from __future__ import annotations
@@ -19,32 +19,32 @@ import numpy as np
 
 Call = Callable[[], object]
 
-# Warm is what changes by less than this from one window of runs to the next.
+# A call is warm if its median changes by less than this from one window of runs to the next.
 STEADY = 0.05
 WINDOW = 5
 MOST_WARM_UPS = 60
-# What takes long needs few runs to be warm.
+# Slow calls need few runs to be warm.
 WARM_UP_SECONDS = 5.0
 
 
-# Windows counts CPU time in steps as long as a run.
+# The resolution of CPU time on Windows is as long as a run.
 CPU_TIME = sys.platform != "win32"
 
 
 @dataclass(frozen=True)
 class Samples:
-    """Seconds of every run, in order.
+    """Seconds of each run, in order.
 
     Attributes:
-        wall: By the clock.
-        cpu: That all threads of the process worked.
+        wall: Wall-clock time.
+        cpu: CPU time of all threads of the process.
     """
 
     wall: list[float] = field(default_factory=list)
     cpu: list[float] = field(default_factory=list)
 
     def add(self, call: Call) -> None:
-        """Runs once more."""
+        """Runs and records a call."""
         wall, cpu = time.perf_counter(), time.process_time()
         call()
         self.cpu.append(time.process_time() - cpu)
@@ -53,7 +53,7 @@ class Samples:
 
 @dataclass(frozen=True)
 class Tail:
-    """Milliseconds that so many of a hundred runs kept within, and the longest."""
+    """Percentiles and maximum, in milliseconds."""
 
     p50: float
     p90: float
@@ -63,14 +63,14 @@ class Tail:
 
 
 def timed(call: Call) -> float:
-    """Runs once, and gives the seconds that it took."""
+    """Runs once and returns the seconds it took."""
     start = time.perf_counter()
     call()
     return time.perf_counter() - start
 
 
 def warm_up(call: Call) -> int:
-    """Runs until the median of a window of runs is steady; gives the number of runs."""
+    """Runs until the median of a window of runs is steady; returns the number of runs."""
     begin = time.perf_counter()
     timed(call)
     if time.perf_counter() - begin > WARM_UP_SECONDS / (2 * WINDOW):
@@ -86,10 +86,10 @@ def warm_up(call: Call) -> int:
 
 
 def interleave(calls: Mapping[str, Call], rounds: int) -> dict[str, Samples]:
-    """Runs several things in turns, so that a busy moment strikes all alike.
+    """Runs several calls in turns, so that a busy moment affects all equally.
 
     Args:
-        calls: What to run, by name; each is warmed up first.
+        calls: Calls by name; each is warmed up first.
         rounds: Runs of each. In each round all run once, in another order.
 
     Returns:
@@ -101,7 +101,7 @@ def interleave(calls: Mapping[str, Call], rounds: int) -> dict[str, Samples]:
 
 
 def in_turns(calls: Mapping[str, Call], rounds: int) -> dict[str, Samples]:
-    """As `interleave`, of what is warm already."""
+    """Does the same as `interleave` with calls that are warm already."""
     order = list(calls)
     shuffle = random.Random(0).shuffle
     taken = {name: Samples() for name in calls}
@@ -113,12 +113,12 @@ def in_turns(calls: Mapping[str, Call], rounds: int) -> dict[str, Samples]:
 
 
 def ratio(one: Samples, other: Samples, *, on_cpu: bool = True) -> float:
-    """How many times as long one took as another: the median of the rounds' ratios.
+    """Returns how many times as long one call took as another: the median over the rounds.
 
     Args:
-        one: Its runs.
-        other: The other's, in turns with it.
-        on_cpu: Whether both work on the processor alone: then CPU time counts.
+        one: Runs of the one.
+        other: Runs of the other, in turns with it.
+        on_cpu: Whether both run on the processor only; then CPU time is compared.
     """
     if on_cpu and CPU_TIME:
         return statistics.median(a / b for a, b in zip(one.cpu, other.cpu, strict=True))
@@ -126,15 +126,16 @@ def ratio(one: Samples, other: Samples, *, on_cpu: bool = True) -> float:
 
 
 def tail(seconds: list[float]) -> Tail:
-    """Gives percentiles in milliseconds."""
+    """Returns percentiles in milliseconds."""
     values = np.percentile(seconds, [50, 90, 95, 99, 100]) * 1000
     return Tail(*(round(float(v), 3) for v in values))
 
 
 def yardstick() -> Call:
-    """A piece of work that never changes, to measure others by: a convolution by OpenCV.
+    """Returns a fixed piece of work to measure others by: a convolution by OpenCV.
 
-    It takes some 10 ms of one core, a part in arithmetic and a part in memory, as the networks do.
+    It takes about 10 ms of one core, bound partly by arithmetic and partly by memory, like the
+    networks.
     """
     picture = np.random.default_rng(0).random((512, 512, 3), np.float32)
     kernel = np.full((7, 7), 1 / 49, np.float32)

@@ -1,4 +1,4 @@
-"""What there is to measure: every unmasker of a folder on every runtime that opens it."""
+"""The cases to measure: every unmasker of a folder on every runtime that opens it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Case:
     """One unmasker in one precision on one runtime.
 
     Attributes:
-        manifest: The folder that it lies in.
+        manifest: Manifest of its folder.
         artifact: Its file.
         entry: The runtime.
     """
@@ -49,7 +49,7 @@ class Case:
 
 
 class Proof(Case):
-    """An unmasker whose runtime cannot be used here, opened as the export proved it.
+    """An unmasker whose runtime cannot be used here, opened as the export verified it.
 
     TensorRT's files run in ONNX Runtime node by node, Core ML's in our interpreter.
     """
@@ -84,7 +84,7 @@ def select(
     *,
     proofs: bool = False,
 ) -> Selected:
-    """Gives the cases of a folder.
+    """Selects the cases of a folder.
 
     Args:
         artifacts: Folder that holds a `manifest.json`; the package's own by default.
@@ -136,6 +136,6 @@ def select(
 
 
 def _provable(entry: RuntimeEntry) -> bool:
-    """Whether the format of a runtime can be proved here, where its exporter can work."""
+    """Returns whether a runtime's files can be verified here: its exporter must be installed."""
     exporter = EXPORTERS.get(entry.name)
     return exporter is not None and not missing_packages(exporter.requires)

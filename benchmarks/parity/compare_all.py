@@ -1,4 +1,4 @@
-"""Does every runtime give the pictures that the reference gives?
+"""Compares the images of every runtime with those of the reference.
 
 The reference is PyTorch with the weights that the artifact was made from. Where torch is not
 installed it is the artifact's golden vectors, which are few.
@@ -30,13 +30,13 @@ if TYPE_CHECKING:
 
 TORCH = ("torch", "safetensors")
 BATCH = 8
-# Pictures of each case that are shown.
+# Images of each case that the report shows.
 SHOWN = 3
 
 
 @dataclass(frozen=True, eq=False)
-class Sight:
-    """One picture of a case: masked, the reference's answer, and this runtime's."""
+class WorstSample:
+    """One image of a case: masked, as the reference unmasks it, and as this runtime does."""
 
     masked: UInt8Array
     reference: UInt8Array
@@ -45,7 +45,7 @@ class Sight:
 
 @dataclass(frozen=True, eq=False)
 class Verdict:
-    """What became of one case.
+    """The result of one case.
 
     Attributes:
         name: The case's name.
@@ -53,14 +53,14 @@ class Verdict:
         runtime: The runtime's name.
         precision: Precision.
         ok: Whether it kept every limit; None if it could not be run.
-        note: What it ran on, or why not.
+        note: What it ran on, or why it was not run.
         reference: What it was compared with.
         pictures: What it was compared on.
         measures: From `distances.py`.
-        misses: Limits not kept.
-        not_judged: Limits that these pictures say nothing about.
+        misses: Limits that were exceeded.
+        not_judged: Limits that cannot be judged from these images.
         bisection: Layer by layer; None if that was not asked for.
-        worst: The pictures that are furthest off.
+        worst: The images with the largest errors.
     """
 
     name: str
@@ -75,7 +75,7 @@ class Verdict:
     misses: tuple[str, ...] = ()
     not_judged: tuple[str, ...] = ()
     bisection: Bisection | None = None
-    worst: tuple[Sight, ...] = ()
+    worst: tuple[WorstSample, ...] = ()
 
 
 def compare_all(
@@ -91,9 +91,9 @@ def compare_all(
 
     Args:
         cases: The cases.
-        make: Gives the pictures for a size.
+        make: Returns the images for a crop size.
         thresholds: What is allowed.
-        weights: Weight file of the reference; None takes the one beside each artifact.
+        weights: Weight file of the reference; `None` takes the one in each artifact's folder.
         recognizer: Judges identity, where the truth is known.
         layers: Compare layer by layer too; needs torch.
 
@@ -138,13 +138,14 @@ def compare_all(
             not_judged=tuple(thresholds.not_judged(case.artifact.precision, measures)),
             bisection=bisection,
             worst=tuple(
-                Sight(pictures.masked[k], expected.unmasked[k], answers.unmasked[k]) for k in worst
+                WorstSample(pictures.masked[k], expected.unmasked[k], answers.unmasked[k])
+                for k in worst
             ),
         )
 
 
 def reference_file(case: Case) -> Path:
-    """The weights that a case's artifact was made from.
+    """Returns the weight file that a case's artifact was made from.
 
     Raises:
         ArtifactError: If the manifest does not list them.

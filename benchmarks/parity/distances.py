@@ -1,4 +1,4 @@
-"""How far one runtime's answers are from the reference's, and from the truth."""
+"""Distances of one runtime's results from the reference's, and from the ground truth."""
 
 from __future__ import annotations
 
@@ -24,21 +24,21 @@ REGIONS = ("whole", "hole", "seam")
 
 @dataclass(frozen=True, eq=False)
 class Answers:
-    """What a runtime made of pictures: uint8 `[N, S, S, 3]` and masks uint8 `[N, S, S]`."""
+    """Results of a runtime: images uint8 `[N, S, S, 3]` and masks uint8 `[N, S, S]`."""
 
     unmasked: UInt8Array
     masks: UInt8Array
 
 
 def to_reference(pictures: Pictures, reference: Answers, answers: Answers) -> Measures:
-    """Measures answers against the reference's.
+    """Measures results against the reference's.
 
     Regions are those of the reference's mask. PSNR is of all pixels of a region together,
-    infinite where nothing differs; SSIM and IoU are means over the pictures.
+    infinite where nothing differs; SSIM and IoU are means over the images.
 
     Returns:
         `max_abs`, `mean_abs` (of 255, of the picture), `psnr_REGION`, `ssim_REGION`, `psnr_mask`,
-        `mask_iou`, and `changed_outside`: pixels that differ from the input where the answer's own
+        `mask_iou`, and `changed_outside`: pixels that differ from the input where the result's
         mask is 0.
     """
     error = np.abs(np.subtract(reference.unmasked, answers.unmasked, dtype=np.int16))
@@ -83,11 +83,11 @@ def to_reference(pictures: Pictures, reference: Answers, answers: Answers) -> Me
 def to_truth(
     truth: Truth, reference: Answers, answers: Answers, recognizer: FaceRecognizer | None
 ) -> Measures:
-    """Measures answers against the truth, and what they lose against the reference.
+    """Measures results against the ground truth, and their loss against the reference.
 
     Returns:
         `hole_psnr` (dB), `ssim`, `true_mask_iou`, `identity` (cosine, if there is a recognizer),
-        means over the faces; and each with `_lost`: the reference's value less this.
+        means over the faces; and each with `_lost`: the reference's value minus this.
     """
     ours = _fidelity(truth, answers, recognizer)
     best = _fidelity(truth, reference, recognizer)
@@ -115,7 +115,7 @@ def _fidelity(truth: Truth, answers: Answers, recognizer: FaceRecognizer | None)
 
 
 def worst_first(reference: Answers, answers: Answers) -> list[int]:
-    """The pictures by their squared error to the reference, the worst first."""
+    """Returns the indices of the images by squared error to the reference, largest first."""
     difference = np.subtract(reference.unmasked, answers.unmasked, dtype=np.float32)
     order = np.argsort(-(difference**2).mean((1, 2, 3)), kind="stable")
     return [int(k) for k in order]

@@ -1,4 +1,4 @@
-"""The pictures that runtimes are compared on: real faces with masks drawn on them, or drawings."""
+"""The images that runtimes are compared on: real faces with drawn masks, or drawings."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ SALT = 79
 
 @dataclass(frozen=True, eq=False)
 class Truth:
-    """What is under the masks, and where they are.
+    """The ground truth: the faces without masks, and the masks.
 
     Attributes:
         pictures: uint8 `[N, S, S, 3]`.
         masks: uint8 `[N, S, S]`, how much of each pixel the mask covers.
-        valid: uint8 `[N, S, S]`, 255 where the source picture has data.
-        crops: For the judge of identity.
+        valid: uint8 `[N, S, S]`, 255 where the source image has data.
+        crops: For the face recognizer.
     """
 
     pictures: UInt8Array
@@ -44,9 +44,9 @@ class Pictures:
     """Aligned, masked crops.
 
     Attributes:
-        source: What they are, for the report.
+        source: Description for the report.
         masked: uint8 `[N, S, S, 3]` RGB.
-        truth: None where nobody knows.
+        truth: `None` if it is unknown.
     """
 
     source: str
@@ -58,21 +58,21 @@ MakePictures = Callable[[int], Pictures]
 
 
 def drawn(size: int, count: int) -> Pictures:
-    """Draws pictures of nobody, which have no truth."""
+    """Draws faces; they have no ground truth."""
     return Pictures(f"{count} drawings", draw_masked_faces(count, size, size, SEED))
 
 
 def of_faces(folder: Path, landmarks: Path | None, split: str, limit: int) -> MakePictures:
-    """Makes pairs of faces of a folder, the five types of mask in turn.
+    """Makes pairs from the faces of a folder, with the five types of mask in turn.
 
     Args:
-        folder: The pictures.
-        landmarks: Their meshes; None for `landmarks.npz` in the folder.
+        folder: Folder of the photos.
+        landmarks: Their meshes; `None` for `landmarks.npz` in the folder.
         split: Split of the landmark file.
-        limit: At most so many faces, from all parts of the list.
+        limit: Largest number of faces, spread over the list.
 
     Returns:
-        A function from the crops' side to the pictures.
+        A function from the side of the crops to the images.
 
     Raises:
         DataError: If the landmarks cannot be read, or no face is in the split.

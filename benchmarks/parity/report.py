@@ -1,4 +1,4 @@
-"""What `unmask parity` found: Markdown, JSON, and one HTML file that needs nothing else."""
+"""Reports of `unmask parity`: Markdown, JSON, and one self-contained HTML file."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
-from unmask_sdk.benchmarks.latency.heat import data_url, heat_map
 from unmask_sdk.core.atomic_write import atomic_write
 from unmask_sdk.core.output_paths import make_folder
 
 from .compare_all import Verdict
+from .difference_map import data_url, difference_map
 
 # Measure, heading, decimals.
 COLUMNS = (
@@ -47,14 +47,14 @@ Rows = list[list[str]]
 
 
 def cell(value: float | None, digits: int) -> str:
-    """A number as text; a PSNR is infinite where nothing differs."""
+    """Formats a number; a PSNR is infinite where nothing differs."""
     if value is None:
         return "-"
     return "identical" if math.isinf(value) else f"{value:.{digits}f}"
 
 
 def tables(verdicts: Sequence[Verdict]) -> list[tuple[str, Rows]]:
-    """The results as tables: a title, and rows of text, the first the headings."""
+    """Returns the tables: title, and rows of text of which the first has the headings."""
     found = [("Against the reference", _table(verdicts, COLUMNS))]
     if any("hole_psnr" in v.measures for v in verdicts):
         columns = [c for c in AGAINST_TRUTH if any(c[0] in v.measures for v in verdicts)]
@@ -73,7 +73,7 @@ def _table(verdicts: Sequence[Verdict], columns: Columns) -> Rows:
 
 
 def remarks(verdicts: Sequence[Verdict], left_out: Sequence[tuple[str, str]]) -> list[str]:
-    """What the tables do not say: misses, layers, what was not run or not judged, and why."""
+    """Returns what the tables do not show: misses, layers, and what was not run or judged."""
     lines = []
     for v in verdicts:
         if v.ok is None:
@@ -89,7 +89,7 @@ def remarks(verdicts: Sequence[Verdict], left_out: Sequence[tuple[str, str]]) ->
 
 
 def layers_told(verdict: Verdict) -> str:
-    """What the bisection found, in words."""
+    """Describes what the bisection found."""
     found = verdict.bisection
     if found is None or found.note:
         return found.note if found else "not looked at"
@@ -107,7 +107,7 @@ def layers_told(verdict: Verdict) -> str:
 
 
 def compared(verdicts: Sequence[Verdict]) -> str:
-    """What was compared with what."""
+    """Describes what was compared with what."""
     pairs = {(v.reference, v.pictures) for v in verdicts if v.reference}
     return "; ".join(
         f"reference {reference}, on {pictures}" for reference, pictures in sorted(pairs)
@@ -115,7 +115,7 @@ def compared(verdicts: Sequence[Verdict]) -> str:
 
 
 def to_markdown(verdicts: Sequence[Verdict], left_out: Sequence[tuple[str, str]]) -> str:
-    """The whole report but the pictures."""
+    """Returns the complete report without the images."""
     lines = ["# Parity", "", compared(verdicts), ""]
     for title, rows in tables(verdicts):
         lines += [f"## {title}", "", *markdown_table(rows), ""]
@@ -124,13 +124,13 @@ def to_markdown(verdicts: Sequence[Verdict], left_out: Sequence[tuple[str, str]]
 
 
 def markdown_table(rows: Rows) -> list[str]:
-    """Rows of text as the lines of a Markdown table; the first are the headings."""
+    """Returns rows of text as the lines of a Markdown table; the first row has the headings."""
     rule = ["---"] * len(rows[0])
     return [f"| {' | '.join(row)} |" for row in (rows[0], rule, *rows[1:])]
 
 
 def to_data(verdicts: Sequence[Verdict], left_out: Sequence[tuple[str, str]]) -> dict[str, Any]:
-    """The results as JSON holds them: null is a PSNR of pictures that do not differ."""
+    """Returns the results as written to JSON; the PSNR of images that do not differ is null."""
     records = []
     for v in verdicts:
         record = {
@@ -147,10 +147,10 @@ def to_data(verdicts: Sequence[Verdict], left_out: Sequence[tuple[str, str]]) ->
 
 
 def to_html(verdicts: Sequence[Verdict], left_out: Sequence[tuple[str, str]]) -> str:
-    """The whole report with pictures."""
+    """Returns the complete report with images."""
     parts = [_html_table(title, rows) for title, rows in tables(verdicts)]
-    told = "".join(f"<li>{html.escape(remark)}</li>" for remark in remarks(verdicts, left_out))
-    parts += [f"<ul>{told}</ul>", *map(_html_pictures, verdicts)]
+    items = "".join(f"<li>{html.escape(remark)}</li>" for remark in remarks(verdicts, left_out))
+    parts += [f"<ul>{items}</ul>", *map(_html_pictures, verdicts)]
     return PAGE.substitute(compared=html.escape(compared(verdicts)), body="\n".join(parts))
 
 
@@ -172,12 +172,12 @@ def _html_pictures(verdict: Verdict) -> str:
     if not verdict.worst:
         return ""
     figures = []
-    for sight in verdict.worst:
-        heat, scale = heat_map(sight.reference, sight.answer)
+    for sample in verdict.worst:
+        heat, scale = difference_map(sample.reference, sample.answer)
         named = (
-            ("masked", sight.masked),
-            ("reference", sight.reference),
-            ("this", sight.answer),
+            ("masked", sample.masked),
+            ("reference", sample.reference),
+            ("this", sample.answer),
             (f"difference, white is {scale} of 255", heat),
         )
         figures += [
@@ -192,7 +192,7 @@ def _html_pictures(verdict: Verdict) -> str:
 
 
 def write(folder: Path, verdicts: Sequence[Verdict], left_out: Sequence[tuple[str, str]]) -> None:
-    """Writes `parity.md`, `parity.json` and `parity.html` to a folder, which is made if missing."""
+    """Writes `parity.md`, `parity.json` and `parity.html` to a folder, created if missing."""
     make_folder(folder, "--report")
     data = json.dumps(to_data(verdicts, left_out), indent=1, ensure_ascii=False)
     atomic_write(folder / "parity.json", f"{data}\n".encode())

@@ -1,1 +1,1 @@
-"""Latency and quality beside other inpainting methods."""
+"""Latency compared with other inpainting networks."""

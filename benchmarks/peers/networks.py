@@ -1,8 +1,8 @@
 """Cost models of published inpainting networks: their layer shapes and sizes, random weights.
 
-They show how long such a network takes, and nothing of how good it is. Written anew after what was
-published of each; every one takes float32 `[N, 4, S, S]` (picture and mask) and gives
-`[N, 3, S, S]`, normalisation and the finding of the mask left out, which favours them.
+They show how long such a network takes, and nothing about its quality. They were written from the
+publications alone. Each takes float32 `[N, 4, S, S]` (image and mask) and returns `[N, 3, S, S]`;
+normalization and mask detection are left out, which favors them.
 """
 
 from __future__ import annotations

@@ -72,17 +72,17 @@ def bgr(graph: object) -> None:
 
 def test_every_artifact_is_near_the_reference_layer_by_layer(every_unmasker: Path) -> None:
     verdicts = run(every_unmasker, layers=True)
-    told = [f"{v.name}: {v.misses} {parity_report.layers_told(v)}" for v in verdicts]
+    messages = [f"{v.name}: {v.misses} {parity_report.layers_told(v)}" for v in verdicts]
     # What int8 may lose, in the result and in a layer, is promised of trained weights; these are
     # random, and their ranges are those of other pictures.
-    assert all(v.ok or v.precision == "int8" for v in verdicts), told
+    assert all(v.ok or v.precision == "int8" for v in verdicts), messages
     assert all(v.measures["changed_outside"] == 0 for v in verdicts)
     assert {"onnx", "torch"} <= {v.runtime for v in verdicts}
     for v in verdicts:
         if v.runtime in layers.TAPS:
             assert v.bisection is not None
-            assert v.bisection.first is None or v.precision == "int8", told
-            assert not v.bisection.unseen, told
+            assert v.bisection.first is None or v.precision == "int8", messages
+            assert not v.bisection.unseen, messages
 
 
 @pytest.mark.parametrize(
