@@ -5,10 +5,10 @@ from pathlib import Path
 
 
 def weights_folder() -> Path:
-    """Folder of the weight files that come with the package."""
+    """Returns the folder of the weight files that come with the package."""
     return Path(str(resources.files(__name__))) / "weights"
 
 
 def shipped_weights(name: str) -> Path:
-    """Path of a weight file that comes with the package, such as `unmask-256`."""
+    """Returns the path of a weight file that comes with the package, such as `unmask-256`."""
     return weights_folder() / f"{name}.safetensors"

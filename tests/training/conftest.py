@@ -1,4 +1,4 @@
-"""Packs of the small folder of faces, and a mesh model that sees the same face everywhere."""
+"""A crop cache of the small folder of faces, and a mesh model with a constant output."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ def crop_cache(faces_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> 
 
 @pytest.fixture(scope="session")
 def mesh_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A TFLite model of the form of MediaPipe's, which sees the mean face in every picture.
+    """A TFLite model with MediaPipe's inputs and outputs that predicts the mean face every time.
 
-    It multiplies the picture's mean by nothing and adds the mean face, as it lies in the square
-    that `Mesher` cuts.
+    It multiplies the image's mean by zero and adds the mean face, in pixels of the square that
+    `Mesher` cuts.
     """
     schema = pytest.importorskip("ai_edge_litert.schema_py_generated")
     flatbuffers = pytest.importorskip("flatbuffers")
     points = (mean_face() - np.array(CENTER)) * INPUT / SIDE + INPUT / 2
     face = np.c_[points, np.zeros(len(points))].astype(np.float32).reshape(1, 1, 1, -1)
     axes = np.array([1, 2, 3], np.int32)
-    # In order: picture, axes, mean, nothing, mean times nothing, face, answer.
+    # In order: image, axes, mean, zeros, mean times zeros, face, output.
     values = [(1, INPUT, INPUT, 3), axes, (1, 1, 1, 1), 0 * face, face.shape, face, face.shape]
     graph = schema.SubGraphT()
     graph.tensors, graph.operators, buffers = [], [], [schema.BufferT()]

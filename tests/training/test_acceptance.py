@@ -1,4 +1,4 @@
-"""What the shipped weights must be worth, on the real faces that lie beside the repository."""
+"""Minimum quality of the shipped weights on real faces, which are next to the repository."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ pytestmark = [
 
 
 def unpack(archive: Path, folder: Path, names: set[str]) -> None:
-    """Unpacks the files of an archive that are named."""
+    """Unpacks the named files of an archive."""
     with tarfile.open(archive) as tar:
         tar.extractall(folder, [m for m in tar if m.name in names], filter="data")
 
@@ -45,8 +45,8 @@ def test_the_unmasker_beats_telea_and_finds_masks(tmp_path):
         crop = read_crop(tmp_path, face, graph.unmasker.config.size)
         kind = MASK_TYPES[index % len(MASK_TYPES)]
         masked, mask, _ = crop.masked(kind=kind, seed=seed_from_name(face.name, HELD_OUT))
-        picture, found = unmask(masked)
-        ours.append(compare(picture, crop.truth, mask, crop.valid).hole_psnr)
+        image, found = unmask(masked)
+        ours.append(compare(image, crop.truth, mask, crop.valid).hole_psnr)
         filled = telea(masked, mask)
         classic.append(compare(filled, crop.truth, mask, crop.valid).hole_psnr)
         overlap.append(intersection_over_union(found, mask, crop.valid))
@@ -55,7 +55,7 @@ def test_the_unmasker_beats_telea_and_finds_masks(tmp_path):
     assert np.mean(overlap) >= 0.90
 
 
-def test_the_locator_finds_really_masked_faces(tmp_path):
+def test_the_locator_finds_faces_with_real_masks(tmp_path):
     with tarfile.open(DATA / "real_masked.tar") as tar:
         names = sorted(member.name for member in tar if member.isfile())
     chosen = {names[i] for i in np.linspace(0, len(names) - 1, COUNT).round().astype(int)}

@@ -1,4 +1,4 @@
-"""A user's own faces, from a folder of pictures to a trained and measured unmasker."""
+"""The commands in sequence: from a folder of images to a trained and evaluated unmasker."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ stages:
 
 
 def unmask(folder: Path, *arguments: object) -> str:
-    """Runs the command in a folder and gives what it printed."""
+    """Runs the command in a folder and returns what it printed."""
     command = [*UNMASK, *map(str, arguments)]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
@@ -36,13 +36,13 @@ def unmask(folder: Path, *arguments: object) -> str:
 
 
 @pytest.fixture
-def pictures(astronaut, tmp_path):
-    """Four persons in folders of their own, two pictures each, and a file that is no picture."""
-    picture, _ = astronaut
+def images(astronaut, tmp_path):
+    """Two images each of four people, in one folder per person, and a file that is not an image."""
+    image, _ = astronaut
     rng = np.random.default_rng(0)
     for index in range(8):
         matrix = cv2.getRotationMatrix2D((225, 110), rng.uniform(-15, 15), rng.uniform(0.8, 1.3))
-        changed = cv2.warpAffine(picture, matrix, (400, 360), borderMode=cv2.BORDER_REFLECT)
+        changed = cv2.warpAffine(image, matrix, (400, 360), borderMode=cv2.BORDER_REFLECT)
         file = tmp_path / "faces" / f"person{index // 2}" / f"{index % 2}.jpg"
         file.parent.mkdir(parents=True, exist_ok=True)
         cv2.imwrite(str(file), changed[..., ::-1])
@@ -50,26 +50,30 @@ def pictures(astronaut, tmp_path):
     return tmp_path / "faces"
 
 
-def test_from_pictures_to_scores(pictures, mesh_model, vgg, tmp_path):
+def test_from_images_to_scores(images, mesh_model, vgg, tmp_path):
     out, run, report = tmp_path / "masked", tmp_path / "run", tmp_path / "report"
-    said = unmask(tmp_path, "synth", pictures, "-o", out, "--mesh", mesh_model, "--size", 64)
-    assert "person0/broken.jpg: left out" in said
-    assert "8 pairs" in said
+    printed = unmask(tmp_path, "synth", images, "-o", out, "--mesh", mesh_model, "--size", 64)
+    assert "person0/broken.jpg: left out" in printed
+    assert "8 pairs" in printed
 
     config = tmp_path / "mine.yaml"
     config.write_text(CONFIG)
-    places = ("--landmarks", out / "landmarks.npz")
-    teachers = ("--perceptual-weights", vgg)
-    said = unmask(tmp_path, "train", config, "--faces", pictures, *places, *teachers, "--run", run)
+    landmarks = ("--landmarks", out / "landmarks.npz")
+    frozen = ("--perceptual-weights", vgg)
+    printed = unmask(
+        tmp_path, "train", config, "--faces", images, *landmarks, *frozen, "--run", run
+    )
     weights = run / "mine.safetensors"
-    assert f"weights: {weights}" in said.replace("\n", "")
+    assert f"weights: {weights}" in printed.replace("\n", "")
     assert json.loads((run / "metrics.jsonl").read_text())["step"] == 2
     assert (run / "sheet-000002.jpg").exists()
 
-    said = unmask(tmp_path, "evaluate", pictures, *places, "--weights", weights, "--report", report)
-    assert "hole PSNR" in said
+    printed = unmask(
+        tmp_path, "evaluate", images, *landmarks, "--weights", weights, "--report", report
+    )
+    assert "hole PSNR" in printed
     scores = json.loads((report / "scores.json").read_text())["scores"]
     held_out = {score["face"] for score in scores}
     assert 2 <= len(held_out) <= 6
-    # People are whole on one side.
+    # All images of a person are in one split.
     assert all(name.replace("/0", "/1") in held_out for name in held_out)

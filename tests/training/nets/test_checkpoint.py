@@ -1,4 +1,4 @@
-"""Weight files whose metadata or tensors are not what they should be."""
+"""Weight files with wrong metadata or tensors."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SMALL = UnmaskerConfig(
 
 
 @pytest.mark.parametrize("config", ["{", "[1, 2]", "3", '"text"', ""])
-def test_metadata_that_are_no_configuration_are_refused(tmp_path, config):
+def test_a_damaged_configuration_is_refused(tmp_path, config):
     save_file({}, tmp_path / "w.safetensors", {"kind": "unmasker", "config": config})
     with pytest.raises(DataError, match=r"w\.safetensors holds a damaged configuration"):
         load_network(tmp_path / "w.safetensors")
@@ -41,8 +41,8 @@ def test_tensors_of_other_shapes_are_refused(tmp_path):
         load_network(path)
 
 
-def test_weights_that_cannot_be_written_leave_the_old_ones(tmp_path):
-    """A limit on file sizes takes the same path as a full disk."""
+def test_a_failed_write_keeps_the_old_weights(tmp_path):
+    """A limit on file sizes fails in the same way as a full disk."""
     resource = pytest.importorskip("resource")
     path = tmp_path / "w.safetensors"
     state = build_unmasker(SMALL).state_dict()
@@ -60,12 +60,12 @@ def test_weights_that_cannot_be_written_leave_the_old_ones(tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["w.safetensors"]
 
 
-def test_another_network_is_no_unmasker(tiny_weights):
+def test_load_unmasker_refuses_another_network(tiny_weights):
     assert load_unmasker(tiny_weights[0]).unmasker.config.size == 64
     with pytest.raises(DataError, match=r"detector\.safetensors does not hold an unmasker"):
         load_unmasker(tiny_weights[1])
 
 
-def test_a_folder_is_no_weight_file(tmp_path):
+def test_a_folder_is_not_a_weight_file(tmp_path):
     with pytest.raises(DataError, match="not a safetensors file"):
         load_network(tmp_path)

@@ -1,4 +1,4 @@
-"""The unmasker's contract: uint8 in and out, exact outside the mask, within its budget."""
+"""The unmasker graph: uint8 in and out, unchanged outside the mask, within its budget."""
 
 from __future__ import annotations
 
@@ -24,26 +24,26 @@ SMALL = UnmaskerConfig(
 )
 
 
-class Painted(nn.Module):
-    """Stands where the networks stand, with a known picture and a known mask."""
+class FakeUnmasker(nn.Module):
+    """Replaces the networks, with a known image and a known mask."""
 
-    def __init__(self, picture: torch.Tensor, probability: torch.Tensor) -> None:
+    def __init__(self, generated: torch.Tensor, probability: torch.Tensor) -> None:
         super().__init__()
-        self.picture, self.probability = picture, probability
+        self.generated, self.probability = generated, probability
 
     def forward(self, image: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         opacity = soft_threshold(self.probability)
-        return self.picture.expand_as(image), opacity, binarize(self.probability)
+        return self.generated.expand_as(image), opacity, binarize(self.probability)
 
 
-def test_a_hair_of_opacity_moves_a_pixel_by_1_at_most():
-    # Where an opacity of 127 steps would round up or down, and a little beside it.
+def test_a_tiny_change_of_opacity_changes_a_pixel_by_1_at_most():
+    # Where an opacity quantized to 127 steps would round up or down, and next to it.
     steps = (torch.arange(127, dtype=torch.float64) + 0.5) / 127
-    hairs = torch.tensor([-1e-4, -1e-6, 0.0, 1e-6, 1e-4], dtype=torch.float64)
-    opacity = (steps[:, None] + hairs).float().reshape(1, 1, 127, 5)
+    offsets = torch.tensor([-1e-4, -1e-6, 0.0, 1e-6, 1e-4], dtype=torch.float64)
+    opacity = (steps[:, None] + offsets).float().reshape(1, 1, 127, 5)
     pixels = torch.tensor([0.0, 77.0, 255.0]).reshape(1, 3, 1, 1).expand(1, 3, 127, 5)
-    picture = torch.tensor([1.0, -0.3, -1.0]).reshape(1, 3, 1, 1).expand(1, 3, 127, 5)
-    blended, mask = composite(pixels, picture, opacity, torch.zeros_like(opacity))
+    generated = torch.tensor([1.0, -0.3, -1.0]).reshape(1, 3, 1, 1).expand(1, 3, 127, 5)
+    blended, mask = composite(pixels, generated, opacity, torch.zeros_like(opacity))
     assert (mask.amax(3) - mask.amin(3) == 1).all()
     assert (blended.amax(3) - blended.amin(3) <= 1).all()
     untouched = (mask == 0).expand_as(pixels)
@@ -60,27 +60,27 @@ def test_default_network_is_within_the_budget():
 
 @settings(max_examples=25, deadline=None)
 @given(seed=st.integers(0, 2**31), count=st.integers(1, 3))
-def test_outside_the_mask_pixels_come_back_bit_for_bit(seed, count):
+def test_pixels_outside_the_mask_are_unchanged(seed, count):
     rng = np.random.default_rng(seed)
     image = torch.from_numpy(rng.integers(0, 256, (count, 64, 64, 3), np.uint8))
     probability = torch.from_numpy(rng.random((count, 1, 64, 64)).astype(np.float32))
-    picture = torch.from_numpy(rng.normal(0, 1, (1, 3, 64, 64)).astype(np.float32))
-    unmasked, mask = UnmaskerGraph(Painted(picture, probability))(image)
+    generated = torch.from_numpy(rng.normal(0, 1, (1, 3, 64, 64)).astype(np.float32))
+    unmasked, mask = UnmaskerGraph(FakeUnmasker(generated, probability))(image)
     assert unmasked.dtype == mask.dtype == torch.uint8
     assert unmasked.shape == image.shape
     assert mask.shape == (count, 64, 64, 1)
     outside = (mask == 0).expand_as(image)
     assert (unmasked[outside] == image[outside]).all()
-    painted = ((picture + 1) * 127.5).clamp(0, 255).round().byte().permute(0, 2, 3, 1)
+    expected = ((generated + 1) * 127.5).clamp(0, 255).round().byte().permute(0, 2, 3, 1)
     inside = (mask >= 128).expand_as(image)
     assert (inside[..., 0] == (probability > 0.401)[:, 0]).float().mean() > 0.99
-    assert (unmasked[inside] == painted.expand_as(image)[inside]).all()
+    assert (unmasked[inside] == expected.expand_as(image)[inside]).all()
 
 
 @pytest.mark.parametrize(
     "changes", [{"block": "residual"}, {"segmentation": False, "block": "residual"}]
 )
-def test_baselines_keep_the_contract(changes):
+def test_baselines_have_the_same_inputs_and_outputs(changes):
     graph = build_unmasker(replace(SMALL, **changes)).eval()
     image = torch.randint(0, 256, (2, 64, 64, 3), dtype=torch.uint8)
     unmasked, mask = graph(image)
@@ -90,20 +90,19 @@ def test_baselines_keep_the_contract(changes):
 
 
 @pytest.mark.parametrize("segmentation", [True, False])
-def test_full_size_begins_as_enlarged_half_size(segmentation):
-    """What is learnt at half the size is used as it is, before the sharpeners have learnt."""
+def test_full_size_starts_as_upsampled_half_size(segmentation):
+    """What is learned at half size is used unchanged before the sharpeners are trained."""
     torch.manual_seed(0)
     net = build_unmasker(replace(SMALL, segmentation=segmentation)).unmasker.eval()
     small = torch.rand(2, 3, 32, 32) * 2 - 1
     large = small.repeat_interleave(2, 2).repeat_interleave(2, 3)
     with torch.inference_mode():
         for part, full in zip(net(small), net(large), strict=True):
-            enlarged = part.repeat_interleave(2, 2).repeat_interleave(2, 3)
-            torch.testing.assert_close(full, enlarged, rtol=1e-4, atol=1e-4)
+            upsampled = part.repeat_interleave(2, 2).repeat_interleave(2, 3)
+            torch.testing.assert_close(full, upsampled, rtol=1e-4, atol=1e-4)
 
 
-def test_nothing_under_the_mask_shines_through():
-    """The picture painted is the same whatever lies in the hole, up to the mask's edge."""
+def test_the_generated_image_does_not_depend_on_what_is_under_the_mask():
     torch.manual_seed(0)
     net = build_unmasker(SMALL).unmasker.eval()
     with torch.no_grad():
@@ -118,20 +117,20 @@ def test_nothing_under_the_mask_shines_through():
     torch.testing.assert_close(one, other)
 
 
-def test_opacity_is_exact_at_both_ends():
+def test_opacity_is_exactly_0_and_1_at_its_ends():
     opacity = soft_threshold(torch.tensor([0.0, 0.05, 0.125, 0.2, 0.97, 1.0]))
     assert opacity.tolist() == pytest.approx([0, 0, 0.5, 1, 1, 1], abs=1e-6)
     assert opacity[0] == 0
     assert opacity[-1] == 1
 
 
-def test_a_seam_of_one_pixel_is_opened_round_the_mask_at_full_size():
+def test_the_hole_is_one_pixel_wider_than_the_mask_at_full_size():
     net = build_unmasker(SMALL).unmasker
     probability = torch.zeros(1, 1, 64, 64)
     probability[:, :, 20:40, 10:30] = 1
-    opened = torch.zeros(1, 1, 64, 64)
-    opened[:, :, 19:41, 9:31] = 1
-    assert torch.equal(net.hole_mask(probability), opened)
+    hole = torch.zeros(1, 1, 64, 64)
+    hole[:, :, 19:41, 9:31] = 1
+    assert torch.equal(net.hole_mask(probability), hole)
     half = probability[:, :, ::2, ::2]
     assert torch.equal(net.hole_mask(half), half)
     assert torch.equal(binarize(probability), probability)
@@ -152,12 +151,12 @@ def test_a_seam_of_one_pixel_is_opened_round_the_mask_at_full_size():
         {"dilations": (0,)},
     ],
 )
-def test_impossible_sizes_are_refused(fields):
+def test_invalid_sizes_are_refused(fields):
     with pytest.raises(ConfigError):
         UnmaskerConfig(**fields)
 
 
-def test_weights_survive_the_disk(tmp_path):
+def test_weights_are_restored_from_disk(tmp_path):
     torch.manual_seed(1)
     graph = build_unmasker(SMALL).eval()
     path = tmp_path / "w.safetensors"

@@ -1,4 +1,4 @@
-"""Masked-Faces synthesis: deterministic, exact masks, on the face."""
+"""Synthetic masks: reproducible, on the face, with exact coverage."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from unmask_sdk.training.synthesis.mesh import EARS, NOSE_TIP, FaceMap, eye_cent
 
 
 @pytest.mark.parametrize("kind", MASK_TYPES)
-def test_same_seed_same_picture_and_another_seed_another(astronaut, kind):
-    picture, mesh = astronaut
-    first = synthesize(picture, mesh, kind=kind, seed=5)
-    again = synthesize(picture, mesh, kind=kind, seed=5)
-    other = synthesize(picture, mesh, kind=kind, seed=6)
+def test_the_image_depends_on_the_seed(astronaut, kind):
+    image, mesh = astronaut
+    first = synthesize(image, mesh, kind=kind, seed=5)
+    again = synthesize(image, mesh, kind=kind, seed=5)
+    other = synthesize(image, mesh, kind=kind, seed=6)
     assert first.kind == kind
     assert (first.image == again.image).all()
     assert (first.mask == again.mask).all()
@@ -30,9 +30,9 @@ def test_same_seed_same_picture_and_another_seed_another(astronaut, kind):
 
 @pytest.mark.parametrize("kind", MASK_TYPES)
 @pytest.mark.parametrize("seed", range(8))
-def test_mask_covers_the_mouth_and_leaves_the_eyes(astronaut, kind, seed):
-    picture, mesh = astronaut
-    mask = synthesize(picture, mesh, kind=kind, seed=seed).mask
+def test_the_mask_covers_the_mouth_and_not_the_eyes(astronaut, kind, seed):
+    image, mesh = astronaut
+    mask = synthesize(image, mesh, kind=kind, seed=seed).mask
 
     def at(point):
         x, y = np.round(mesh[point]).astype(int)
@@ -45,21 +45,21 @@ def test_mask_covers_the_mouth_and_leaves_the_eyes(astronaut, kind, seed):
 
 
 @pytest.mark.parametrize("kind", MASK_TYPES)
-def test_hard_masks_are_masks_of_their_own(astronaut, kind):
-    picture, mesh = astronaut
-    hard = [synthesize(picture, mesh, kind=kind, seed=seed, hard=True) for seed in range(8)]
-    again = synthesize(picture, mesh, kind=kind, seed=3, hard=True)
+def test_hard_masks_differ_from_ordinary_ones(astronaut, kind):
+    image, mesh = astronaut
+    hard = [synthesize(image, mesh, kind=kind, seed=seed, hard=True) for seed in range(8)]
+    again = synthesize(image, mesh, kind=kind, seed=3, hard=True)
     assert (again.image == hard[3].image).all()
     x, y = np.round(mesh[14]).astype(int)  # lower lip
     for seed, pair in enumerate(hard):
-        everyday = synthesize(picture, mesh, kind=kind, seed=seed)
-        assert (pair.mask != everyday.mask).any()
+        ordinary = synthesize(image, mesh, kind=kind, seed=seed)
+        assert (pair.mask != ordinary.mask).any()
         assert pair.mask[y, x] == 255
         outside = cv2.dilate(pair.mask, np.ones((61, 61), np.uint8)) == 0
-        assert (pair.image[outside] == picture[outside]).all()
+        assert (pair.image[outside] == image[outside]).all()
 
 
-def test_the_front_of_a_mask_stands_off_a_turned_head_to_its_side():
+def test_the_front_of_a_mask_stands_off_a_head_with_large_yaw():
     outline = np.array([[128.0, 178.0], [128.0, 60.0]])
     moves = {}
     for nose in (100.0, 128.0, 156.0):
@@ -73,24 +73,24 @@ def test_the_front_of_a_mask_stands_off_a_turned_head_to_its_side():
     assert abs(moves[156.0][1, 0]) < 0.2 * moves[156.0][0, 0]
 
 
-def test_far_from_the_mask_nothing_changes(astronaut):
-    picture, mesh = astronaut
-    pair = synthesize(picture, mesh, kind="surgical", seed=1)
+def test_the_image_is_unchanged_far_from_the_mask(astronaut):
+    image, mesh = astronaut
+    pair = synthesize(image, mesh, kind="surgical", seed=1)
     rows, columns = np.nonzero(pair.mask)
     away = np.ones(pair.mask.shape, bool)
     away[
         max(0, rows.min() - 25) : rows.max() + 25, max(0, columns.min() - 25) : columns.max() + 25
     ] = 0
-    assert (pair.image[away] == picture[away]).all()
+    assert (pair.image[away] == image[away]).all()
     inside = pair.mask == 255
-    assert np.abs(pair.image[inside].astype(int) - picture[inside]).mean() > 15
+    assert np.abs(pair.image[inside].astype(int) - image[inside]).mean() > 15
 
 
 def test_a_scarf_covers_the_neck(astronaut):
-    picture, mesh = astronaut
+    image, mesh = astronaut
     chin = int(mesh[152, 1])
     unit = np.linalg.norm(np.subtract(*eye_centers(mesh))) / 60
-    scarf = synthesize(picture, mesh, kind="scarf", seed=2).mask
+    scarf = synthesize(image, mesh, kind="scarf", seed=2).mask
     assert scarf[int(chin + 15 * unit)].max() == 255
 
 
@@ -105,44 +105,44 @@ def test_a_scarf_covers_the_neck(astronaut):
     roll=st.floats(-3.2, 3.2),
     hard=st.booleans(),
 )
-def test_any_face_anywhere_gives_a_valid_pair(seed, height, width, x, y, scale, roll, hard):
-    picture = np.random.default_rng(seed).integers(0, 256, (height, width, 3), np.uint8)
+def test_any_face_position_gives_a_valid_pair(seed, height, width, x, y, scale, roll, hard):
+    image = np.random.default_rng(seed).integers(0, 256, (height, width, 3), np.uint8)
     c, s = np.cos(roll) * scale, np.sin(roll) * scale
     mesh = (mean_face() - 128) @ np.array([[c, s], [-s, c]]) + [x, y]
-    pair = synthesize(picture, mesh, seed=seed, hard=hard)
-    assert pair.image.shape == picture.shape
+    pair = synthesize(image, mesh, seed=seed, hard=hard)
+    assert pair.image.shape == image.shape
     assert pair.image.dtype == np.uint8
-    assert pair.mask.shape == picture.shape[:2]
+    assert pair.mask.shape == image.shape[:2]
     assert pair.kind in MASK_TYPES
 
 
-def test_bad_input_is_refused(astronaut):
-    picture, mesh = astronaut
+def test_invalid_input_is_refused(astronaut):
+    image, mesh = astronaut
     with pytest.raises(InvalidInputError, match="kind must be one of"):
-        synthesize(picture, mesh, kind="veil")
+        synthesize(image, mesh, kind="veil")
     with pytest.raises(InvalidInputError, match="uint8"):
-        synthesize(picture.astype(np.float32), mesh)
+        synthesize(image.astype(np.float32), mesh)
     with pytest.raises(DataError, match="468"):
-        synthesize(picture, mesh[:100])
+        synthesize(image, mesh[:100])
     broken = mesh.copy()
     broken[0] = np.nan
     with pytest.raises(DataError, match="finite"):
-        synthesize(picture, broken)
+        synthesize(image, broken)
 
 
-def test_the_map_returns_to_where_it_started(astronaut):
+def test_the_face_map_is_invertible(astronaut):
     _, mesh = astronaut
     face = FaceMap(mesh)
     points = mean_face()
-    there_and_back = face.to_face(face.to_image(points))
-    assert np.abs(there_and_back - points).max() < 1.5
+    mapped_back = face.to_face(face.to_image(points))
+    assert np.abs(mapped_back - points).max() < 1.5
     u, v = face.face_grid(190, 90, 200, 97)
     x, y = np.meshgrid(np.arange(190, 200), np.arange(90, 97))
     expected = face.to_face(np.stack([x, y], -1))
     np.testing.assert_allclose(np.stack([u, v], -1), expected, atol=1e-9)
 
 
-def test_the_mean_face_lies_in_the_canonical_crop():
+def test_the_mean_face_has_the_eyes_of_the_canonical_crop():
     eyes = eye_centers(mean_face())
     np.testing.assert_allclose(eyes, [[98, 112], [158, 112]], atol=0.3)
     np.testing.assert_allclose(transform_points(crop_matrix(eyes), eyes), [[98, 112], [158, 112]])
