@@ -1,1 +1,1 @@
-"""What every other package stands on: checks, files, paths, the manifest; imports no engine."""
+"""The base of all other packages: argument checks, files, paths, manifest. Imports no engine."""

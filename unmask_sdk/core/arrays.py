@@ -1,4 +1,4 @@
-"""Names of NumPy array types; each says its dtype. Shapes stand in the docstrings."""
+"""Types of NumPy arrays, named by dtype. Docstrings give the shapes."""
 
 from __future__ import annotations
 

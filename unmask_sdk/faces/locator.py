@@ -97,7 +97,7 @@ class Locator:
 
         Args:
             image: uint8 `[H, W, 3]` RGB. Faces from 40 px (box height; in photos longer than
-                4000 px, a hundredth of the longer side) to the whole frame are found, rolled by
+                4000 px, a hundredth of the longer side) to the full frame are found, rolled by
                 up to about 45 degrees.
 
         Returns:

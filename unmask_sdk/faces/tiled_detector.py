@@ -32,7 +32,7 @@ class TiledDetector:
     """A detector of fixed input size behind the interface of one that takes any.
 
     Args:
-        detector: Takes `image` uint8 `[1, size, size, 3]`; gives `heat` and `box`, see `Locator`.
+        detector: Takes `image` uint8 `[1, size, size, 3]`; returns `heat` and `box`, see `Locator`.
         size: Side of its input in pixels, a multiple of 32.
     """
 
