@@ -181,5 +181,5 @@ def test_session_without_faces_and_with_wrong_frames(painted_model, backdrop, pa
     closed.close()
     with pytest.raises(RuntimeUnavailableError, match="closed"):
         Session(closed)
-    with pytest.raises(InvalidInputError, match=r"what unmask_sdk\.load\(\) gives; got 'onnx'"):
+    with pytest.raises(InvalidInputError, match=r"what unmask_sdk\.load\(\) returns; got 'onnx'"):
         Session("onnx")
