@@ -171,7 +171,7 @@ def test_load_refuses_nonsense(painted_artifacts: Path) -> None:
         ({"runtime": 3}, "runtime must be a name; got 3"),
         (
             {"runtime": "unmask-256-lite"},
-            "is a model, no runtime; give it as model=",
+            "is a model, not a runtime; use model=",
         ),
         ({"runtime": "onnx", "device": ""}, "device must be a name; got ''"),
     ],
