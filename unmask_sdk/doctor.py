@@ -1,4 +1,4 @@
-"""What is this device, what can run on it, and what mends the rest? The data of `unmask doctor`."""
+"""Describes the device, what can run on it, and how to fix the rest, for `unmask doctor`."""
 
 from __future__ import annotations
 
@@ -46,13 +46,13 @@ class Device:
 
     Attributes:
         system: Operating system and machine.
-        board: Name of the board, such as a Jetson's; None if it does not say.
+        board: Name of the board, such as a Jetson's; None if it is not reported.
         cpu: Name of the processor.
         cores: Number of cores that this process may use.
         features: Instruction sets that count here.
         gpus: The NVIDIA GPU that is used, with compute capability and driver (on a Jetson: L4T,
             the release that JetPack brings); empty if there is none.
-        governor: How Linux chooses the clock, such as `performance`; None if it does not say.
+        governor: CPU frequency governor of Linux, such as `performance`; None if not reported.
         power_mode: Jetson's power mode, or the firmware's profile; None if there is none.
         python: Version of Python.
         sdk: Version of unmask-sdk.
@@ -72,7 +72,7 @@ class Device:
 
 @dataclass(frozen=True)
 class ArtifactState:
-    """One artifact, and whether its file is what it was."""
+    """One artifact, and whether its file matches its digest."""
 
     name: str
     role: str
@@ -107,10 +107,10 @@ class Diagnosis:
 
     Attributes:
         device: The device.
-        runtimes: Every runtime that is known, with whether it is usable, why not, and what mends
-            it. Usable means that it opened the unmasker just now.
-        artifacts: Every artifact, with whether its file is what it was.
-        cache: What is kept on this device.
+        runtimes: Every known runtime, with whether it is usable, why not, and how to fix it.
+            Usable means that it has just opened the unmasker.
+        artifacts: Every artifact, with whether its file matches its digest.
+        cache: What is cached on this device.
         auto: What `load()` would take and why; None if nothing is usable.
         problem: Why `load()` would fail; None if it would not.
     """
@@ -124,7 +124,7 @@ class Diagnosis:
 
 
 def diagnose(artifacts: str | Path | None = None) -> Diagnosis:
-    """Looks at the device, opens the unmasker on each runtime, checks every artifact.
+    """Describes the device, opens the unmasker on each runtime, and checks every artifact.
 
     Args:
         artifacts: Folder that holds a `manifest.json`; the package's own by default.
@@ -154,7 +154,7 @@ def diagnose(artifacts: str | Path | None = None) -> Diagnosis:
 
 
 def device() -> Device:
-    """Describes this device; what it does not tell is left out, never guessed."""
+    """Describes this device; what it does not report is left out."""
     names, flags = _cpuinfo()
     return Device(
         system=f"{platform.system()} {platform.release()}, {platform.machine()}",
@@ -246,7 +246,7 @@ def _gpus() -> tuple[str, ...]:
     try:
         gpu = find_gpu()
     except RuntimeUnavailableError:
-        # Why is said beside the runtimes that need one.
+        # The entries of the runtimes that need a GPU say why.
         return ()
     return (f"{gpu.name}, compute capability {gpu.capability}, driver {gpu.driver}",)
 

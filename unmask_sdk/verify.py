@@ -1,6 +1,6 @@
-"""Running golden vectors again: does this device compute what the reference computed?
+"""Runs golden vectors: does this device compute what the reference computed?
 
-Needs the artifact's own engine only; no torch, no network.
+Needs only the artifact's engine, not torch or a network connection.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from .runtimes.registry import ENTRIES, RuntimeEntry, find_runtime, why_unavaila
 
 @dataclass(frozen=True)
 class Check:
-    """What became of one artifact on one runtime.
+    """The result for one artifact on one runtime.
 
     Attributes:
         artifact: Name of the network.
@@ -121,13 +121,13 @@ class Deviation:
     psnr_db: float | None
 
     def within(self, golden: Golden) -> bool:
-        """Whether that is near enough."""
+        """Returns whether the deviation is within the limit of the golden vectors."""
         if golden.min_psnr_db is None:
             return self.error <= golden.tolerance
         return self.psnr_db is None or self.psnr_db >= golden.min_psnr_db
 
     def against(self, golden: Golden) -> str:
-        """Says in words how far it is, and how far it may be."""
+        """Returns the deviation and its limit as text."""
         if golden.min_psnr_db is None:
             return f"error {self.error:.2g} of {golden.tolerance:g}"
         psnr = "identical" if self.psnr_db is None else f"{self.psnr_db:.1f} dB"
