@@ -31,7 +31,11 @@ def test_paragraphs_become_lines_and_lists_stay() -> None:
 @pytest.mark.parametrize(
     ("command", "usage", "words"),
     [
-        ("image", "[OPTIONS] IN... ", "is a failure (`unmask folder` copies it). Files in which a"),
+        (
+            "image",
+            "[OPTIONS] IN... ",
+            "is a failure (`unmask folder` copies it). Files from which a",
+        ),
         ("verify", "[OPTIONS] [ARTIFACT]... ", "Run the golden vectors"),
     ],
 )

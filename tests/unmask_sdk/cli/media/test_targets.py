@@ -60,15 +60,15 @@ def test_an_out_that_says_no_format_is_refused(name: str, tmp_path: Path) -> Non
 def test_several_need_a_folder(tmp_path: Path) -> None:
     photos = [touch(tmp_path / "a.jpg"), touch(tmp_path / "b.jpg")]
     for out in (touch(tmp_path / "file"), tmp_path / "new.png"):
-        with pytest.raises(InvalidInputError, match="need a folder"):
+        with pytest.raises(InvalidInputError, match="OUT must be a folder"):
             plan(photos, out)
-        with pytest.raises(InvalidInputError, match="need a folder"):
+        with pytest.raises(InvalidInputError, match="OUT must be a folder"):
             plan([tmp_path], out)
 
 
 def test_an_empty_folder_is_refused(tmp_path: Path) -> None:
     touch(tmp_path / "in" / "notes.txt")
-    with pytest.raises(InvalidInputError, match="no pictures"):
+    with pytest.raises(InvalidInputError, match="no images"):
         plan([tmp_path / "in"], tmp_path / "out")
 
 
@@ -101,7 +101,7 @@ def test_an_input_is_never_written_over(tmp_path: Path, monkeypatch: pytest.Monk
         os.link(a, tmp_path / "same.jpg")
         cases.append(([a], tmp_path / "same.jpg"))
     for photos, out in cases:
-        with pytest.raises(InvalidInputError, match="written over"):
+        with pytest.raises(InvalidInputError, match="overwritten"):
             plan(photos, out)
 
 
