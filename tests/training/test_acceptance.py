@@ -34,7 +34,7 @@ def unpack(archive: Path, folder: Path, names: set[str]) -> None:
         tar.extractall(folder, [m for m in tar if m.name in names], filter="data")
 
 
-def test_the_unmasker_beats_telea_and_finds_masks(tmp_path):
+def test_the_unmasker_is_better_than_telea_and_finds_masks(tmp_path):
     faces = select_faces(read_landmarks(DATA / "landmarks.npz"), split="val", limit=COUNT)
     for source in ("lfw", "utkface"):
         unpack(DATA / f"{source}.tar", tmp_path, {face.name for face in faces})

@@ -1,1 +1,1 @@
-"""What `unmask evaluate` measures and reports."""
+"""Evaluation of the unmasker on faces it has not seen: metrics, recognition, stability, report."""

@@ -1,4 +1,4 @@
-"""How far one crop is from the truth. Everything counts valid pixels only."""
+"""Fidelity metrics of one crop; everything counts valid pixels only."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import cv2
 import numpy as np
 from skimage.metrics import structural_similarity
 
-from unmask_sdk.core.arrays import UInt8Array
+from unmask_sdk.core.arrays import BoolArray, Float64Array, UInt8Array
 
-# Half of the band round the mask's edge in which the seam is judged, in pixels at 256.
+# Half the width of the band around the mask's edge in which the seam is measured, in pixels.
 SEAM_BAND = 8
 
 
@@ -38,37 +38,35 @@ class Fidelity:
 
 
 def psnr(squared_error: float) -> float:
-    """Peak signal-to-noise ratio in dB of a mean squared error on the 0..1 scale."""
+    """Returns the peak signal-to-noise ratio in dB of a mean squared error on the 0..1 scale."""
     return float(-10 * np.log10(max(squared_error, 1e-10)))
 
 
-def seam(mask: UInt8Array) -> UInt8Array:
-    """The band within `SEAM_BAND` pixels of the edge of a mask: bool `[H, W]`."""
+def seam(mask: UInt8Array) -> BoolArray:
+    """Returns where a pixel is within `SEAM_BAND` pixels of the edge of a mask, bool `[H, W]`."""
     inside = (mask > 127).astype(np.uint8)
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * SEAM_BAND + 1, 2 * SEAM_BAND + 1))
     return np.asarray(cv2.dilate(inside, kernel) > cv2.erode(inside, kernel))
 
 
-def compare(
-    picture: UInt8Array, truth: UInt8Array, mask: UInt8Array, valid: UInt8Array
-) -> Fidelity:
+def compare(image: UInt8Array, truth: UInt8Array, mask: UInt8Array, valid: UInt8Array) -> Fidelity:
     """Compares a crop with its truth.
 
     Args:
-        picture: uint8 `[H, W, 3]`.
-        truth: uint8 `[H, W, 3]`.
+        image: uint8 `[H, W, 3]` RGB.
+        truth: uint8 `[H, W, 3]` RGB.
         mask: uint8 `[H, W]`, the true coverage of the mask, 0..255.
-        valid: uint8 `[H, W]`, 255 where the source picture has data.
+        valid: uint8 `[H, W]`, 255 where the source image has data.
     """
     everywhere = (valid > 127).astype(np.float64)
-    error = (picture.astype(np.float64) - truth) / 255
+    error = (image.astype(np.float64) - truth) / 255
     squared, absolute = (error**2).mean(-1), np.abs(error).mean(-1)
-    _, similarity = structural_similarity(
-        picture, truth, channel_axis=-1, data_range=255, full=True, gaussian_weights=True
+    _, similarity = structural_similarity(  # type: ignore[no-untyped-call]  # scikit-image
+        image, truth, channel_axis=-1, data_range=255, full=True, gaussian_weights=True
     )
     similarity = similarity.mean(-1)
 
-    def mean(values: np.ndarray, weight: np.ndarray) -> float:
+    def mean(values: Float64Array, weight: Float64Array) -> float:
         return float((values * weight).sum() / max(weight.sum(), 1e-9))
 
     hole = everywhere * mask / 255
@@ -83,8 +81,11 @@ def compare(
     )
 
 
-def intersection_over_union(found: UInt8Array, mask: UInt8Array, valid: UInt8Array) -> float:
-    """IoU of two masks at one half, over valid pixels; 1 when both are empty."""
-    a, b = (found > 127) & (valid > 127), (mask > 127) & (valid > 127)
+def intersection_over_union(predicted: UInt8Array, mask: UInt8Array, valid: UInt8Array) -> float:
+    """Returns the IoU of two masks, each thresholded at one half, over valid pixels.
+
+    It is 1 if both are empty.
+    """
+    a, b = (predicted > 127) & (valid > 127), (mask > 127) & (valid > 127)
     union = (a | b).sum()
     return float((a & b).sum() / union) if union else 1.0

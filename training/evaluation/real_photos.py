@@ -1,4 +1,4 @@
-"""Photos of really masked people: no truth to compare with, but a second look tells something."""
+"""Photos of people with real masks: without a truth, but a second pass must find no mask."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from unmask_sdk.core.arrays import UInt8Array
 from unmask_sdk.errors import DataError, ImageReadError
 from unmask_sdk.pipeline import MIN_MASK_SHARE
 
-from .stability import Unmask
+from .stability import UnmaskFn
 
 
 @dataclass
 class RealPhotos:
-    """What was seen on real photos.
+    """Counts over real photos.
 
     Attributes:
-        photos: Photos looked at.
+        photos: Photos processed.
         with_face: Photos in which a face was found.
         faces: Faces found.
         masked: Faces on which a mask was found.
-        clean: Of these, faces on which a second look, at the result, finds no mask any more.
-        rows: Sheet rows: masked, unmasked.
+        clean: Of these, faces on which a second pass, over the result, finds no mask.
+        rows: Rows of the contact sheet: masked, unmasked.
     """
 
     photos: int = 0
@@ -36,21 +36,21 @@ class RealPhotos:
     rows: list[list[UInt8Array]] = field(default_factory=list)
 
     def counts(self) -> dict[str, int]:
-        """The numbers alone."""
+        """Returns the counts by name."""
         return {name: value for name, value in vars(self).items() if name != "rows"}
 
 
-def real_photos(folder: Path, unmask: Unmask) -> RealPhotos:
-    """Unmasks the photos of a folder and looks for masks again.
+def real_photos(folder: Path, unmask: UnmaskFn) -> RealPhotos:
+    """Unmasks the photos of a folder, and looks for masks in the results.
 
     Args:
-        folder: Folder of photos; what is no picture is passed over.
-        unmask: From a canonical crop to the crop without its mask, and the mask found.
+        folder: Folder of photos; other files are skipped.
+        unmask: Unmasks a canonical crop.
 
     Raises:
-        DataError: If the folder holds no picture.
+        DataError: If the folder holds no image.
     """
-    seen = RealPhotos()
+    counts = RealPhotos()
     # The locator is the shipped one; the unmasker is the one under evaluation.
     with unmask_sdk.load("onnx") as model:
         for path in track(sorted(p for p in folder.rglob("*") if p.is_file()), "real photos"):
@@ -58,17 +58,17 @@ def real_photos(folder: Path, unmask: Unmask) -> RealPhotos:
                 faces = model(path).faces
             except ImageReadError:
                 continue
-            seen.photos += 1
-            seen.with_face += bool(faces)
-            seen.faces += len(faces)
+            counts.photos += 1
+            counts.with_face += bool(faces)
+            counts.faces += len(faces)
             for face in faces:
                 unmasked, mask = unmask(face.original)
                 if (mask >= 128).mean() < MIN_MASK_SHARE:
                     continue
-                _, left = unmask(unmasked)
-                seen.masked += 1
-                seen.clean += bool((left >= 128).mean() < MIN_MASK_SHARE)
-                seen.rows.append([face.original, unmasked])
-    if not seen.photos:
-        raise DataError(f"no picture in {folder}")
-    return seen
+                _, residue = unmask(unmasked)
+                counts.masked += 1
+                counts.clean += bool((residue >= 128).mean() < MIN_MASK_SHARE)
+                counts.rows.append([face.original, unmasked])
+    if not counts.photos:
+        raise DataError(f"no image in {folder}")
+    return counts

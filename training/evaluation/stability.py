@@ -1,23 +1,25 @@
-"""Whether the result holds still: what a moving face or a noisy camera changes in the hole."""
+"""Temporal stability: how a moving face or camera noise changes the result in the hole."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 from rich.progress import track
 
-from unmask_sdk.core.arrays import UInt8Array
+from unmask_sdk.core.arrays import BoolArray, UInt8Array
 from unmask_sdk.training.datasets.crops import FaceCrop, read_crop, seed_from_name
 from unmask_sdk.training.datasets.landmark_file import FaceRecord
 from unmask_sdk.training.synthesis.mask_shapes import MASK_TYPES
 
-# From a masked crop to the crop without its mask, and the mask found, uint8.
-Unmask = Callable[[UInt8Array], tuple[UInt8Array, UInt8Array]]
+# From a masked crop, uint8 `[S, S, 3]` RGB, to the unmasked crop and the predicted mask, uint8
+# `[S, S]`.
+UnmaskFn: TypeAlias = Callable[[UInt8Array], tuple[UInt8Array, UInt8Array]]
 
-# Standard deviation of the noise, of 255: a phone's camera in a lit room.
+# Standard deviation of the noise on the 0..255 scale: a phone's camera in a lit room.
 NOISE = 2.0
 _SEED = 79
 
@@ -27,11 +29,11 @@ class Stability:
     """Mean absolute changes in the hole, valid pixels only.
 
     Attributes:
-        faces: Faces looked at.
-        relative: Change between two frames whose face lies one pixel apart, over the truth's own
-            change; 1 moves as a real face does.
-        flicker: The same change with the motion taken out, 0..255; 0 moves along perfectly.
-        noise: Change that noise of standard deviation 2 on the input makes, 0..255.
+        faces: Number of faces.
+        relative: Change between two frames whose face is one pixel apart, relative to the change
+            of the truth; 1 is as stable as a real face.
+        flicker: The same change after motion compensation, 0..255; 0 is ideal.
+        noise: Change caused by noise of standard deviation 2 on the input, 0..255.
     """
 
     faces: int
@@ -41,56 +43,54 @@ class Stability:
 
 
 def _moved(crop: FaceCrop) -> FaceCrop:
-    """The same face one crop pixel further right."""
+    """Returns the crop of the same face, one crop pixel further right."""
     matrix = crop.matrix.copy()
     matrix[0, 2] += 1
     return replace(crop, matrix=matrix)
 
 
 def measure_stability(
-    folder: Path, faces: list[FaceRecord], unmask: Unmask, size: int
+    folder: Path, faces: list[FaceRecord], unmask: UnmaskFn, size: int
 ) -> Stability | None:
-    """Measures what one pixel of motion, and noise, do to the result.
+    """Measures how one pixel of motion, and noise, change the result.
 
     Args:
-        folder: Folder of the pictures.
-        faces: The faces, each with one mask, the five types in turn.
-        unmask: From a crop to the crop without its mask, and the mask found.
-        size: Side of the crops.
+        folder: Folder of the images.
+        faces: The faces; each gets one mask, of the five types in turn.
+        unmask: Unmasks a crop.
+        size: Side of the crops in pixels.
 
     Returns:
-        The means, or None where no face shows any of its mask.
+        The means over the faces, or None if no mask is visible on any face.
     """
     rows = []
     for index, face in enumerate(track(faces, "stability")):
         crop = read_crop(folder, face, size)
         moved = _moved(crop)
-        arguments = {
-            "kind": MASK_TYPES[index % len(MASK_TYPES)],
-            "seed": seed_from_name(face.name, _SEED),
-        }
-        masked, mask, _ = crop.masked(**arguments)
-        masked_moved, mask_moved, _ = moved.masked(**arguments)
-        ours, ours_moved = unmask(masked)[0], unmask(masked_moved)[0]
-        grain = np.random.default_rng(index).normal(0, NOISE, masked.shape)
-        noisy = np.clip(masked + grain + 0.5, 0, 255).astype(np.uint8)
+        kind, seed = MASK_TYPES[index % len(MASK_TYPES)], seed_from_name(face.name, _SEED)
+        masked, mask, _ = crop.masked(kind=kind, seed=seed)
+        masked_moved, mask_moved, _ = moved.masked(kind=kind, seed=seed)
+        result, result_moved = unmask(masked)[0], unmask(masked_moved)[0]
+        input_noise = np.random.default_rng(index).normal(0, NOISE, masked.shape)
+        noisy = np.clip(masked + input_noise + 0.5, 0, 255).astype(np.uint8)
         hole = (mask > 127) & (mask_moved > 127) & (crop.valid > 127)
         hole[:, :2] = hole[:, -2:] = False
         if not hole.any():
             continue
         rows.append(
             [
-                _change(ours_moved, ours, hole),
+                _change(result_moved, result, hole),
                 _change(moved.truth, crop.truth, hole),
-                _change(np.roll(ours_moved, -1, 1), ours, hole),
-                _change(unmask(noisy)[0], ours, hole),
+                _change(np.roll(result_moved, -1, 1), result, hole),
+                _change(unmask(noisy)[0], result, hole),
             ]
         )
     if not rows:
         return None
-    ours_change, truth_change, flicker, noise = np.mean(rows, 0)
-    return Stability(len(rows), float(ours_change / truth_change), float(flicker), float(noise))
+    result_change, truth_change, flicker, noise = np.mean(rows, 0)
+    return Stability(len(rows), float(result_change / truth_change), float(flicker), float(noise))
 
 
-def _change(a: UInt8Array, b: UInt8Array, where: np.ndarray) -> float:
+def _change(a: UInt8Array, b: UInt8Array, where: BoolArray) -> float:
+    """Returns the mean absolute difference of two images where `where` is set."""
     return float(np.abs(a.astype(np.float64) - b)[where].mean())

