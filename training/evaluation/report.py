@@ -131,8 +131,9 @@ def summarize(evaluation: Evaluation, photos: RealPhotos | None = None) -> str:
         stability = evaluation.stability
         lines += [
             f"Video: moving the face by 1 px changes the hole {stability.relative:.2f} times as "
-            f"much as it changes the truth; after motion compensation "
-            f"{stability.flicker:.2f} of 255 remain, and noise of standard deviation 2 causes {stability.noise:.2f} "
+            "much as it changes the truth; after motion compensation "
+            f"{stability.flicker:.2f} of 255 remain, and noise of standard deviation 2 causes "
+            f"{stability.noise:.2f} "
             f"({stability.faces} faces).",
             "",
         ]
