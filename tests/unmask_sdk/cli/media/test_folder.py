@@ -167,7 +167,7 @@ def test_strip_passes_over_no_result_that_tells_of_its_photo(
     assert done == []
     assert "finished before: 7; results finished before keep their earlier options" in errors
     # Without it, results stay as they are, and that is said.
-    assert "--again makes it anew" in run("--quality", "30")[1]
+    assert "--again redoes them" in run("--quality", "30")[1]
     done, errors = run("--again")
     assert done == everything
     assert "finished before" not in errors
