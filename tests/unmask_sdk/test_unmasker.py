@@ -330,7 +330,7 @@ def test_only_the_faces_asked_for(painted_model, painter, backdrop):
     result = painted_model(photo, only=lambda place: asked.append(place.confidence) or True)
     assert sorted(asked) == sorted(face.confidence for face in result.faces)
     assert painted_model(photo, only=lambda place: place.score > 1).faces == ()
-    with pytest.raises(InvalidInputError, match=r"only is a function .*; got \[0\]"):
+    with pytest.raises(InvalidInputError, match=r"only must be a function .*; got \[0\]"):
         painted_model(photo, only=[0])
 
 
