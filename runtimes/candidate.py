@@ -22,6 +22,6 @@ class Candidate:
     fix: str | None = None
 
     @property
-    def mend(self) -> str | None:
+    def mend(self) -> str | None:  # codespell:ignore mend
         """The former name of `fix`."""
         return self.fix

@@ -92,8 +92,8 @@ def test_role_that_it_does_not_run_is_refused(installed: dict[str, str], tmp_pat
         "try: open_runtime('detector', 'painter')\n"
         "except Exception as error: print(error)"
     )
-    told = run([sys.executable, "-c", code], installed, tmp_path)
-    assert told == "Painter runs unmasker, not the detector; use runtime='onnx' for it\n"
+    output = run([sys.executable, "-c", code], installed, tmp_path)
+    assert output == "Painter runs unmasker, not the detector; use runtime='onnx' for it\n"
 
 
 @pytest.mark.parametrize("name", ["mine", "painter"])
@@ -101,5 +101,5 @@ def test_it_passes_the_conformance_suite(
     name: str, installed: dict[str, str], tmp_path: Path
 ) -> None:
     command = [sys.executable, "-m", "unmask_sdk.runtimes.conformance"]
-    told = run([*command, "--runtime", name, "--model", "unmask-256-lite"], installed, tmp_path)
-    assert re.search(r"\d+ passed", told)
+    output = run([*command, "--runtime", name, "--model", "unmask-256-lite"], installed, tmp_path)
+    assert re.search(r"\d+ passed", output)

@@ -66,10 +66,10 @@ def test_without_a_driver_that_is_the_reason(name: str) -> None:
         match=r"there is no NVIDIA driver \(lib.*\); install the NVIDIA driver",
     ):
         unmask_sdk.load(name)
-    (told,) = (r for r in diagnose().runtimes if r.name == find_runtime(name).name)
-    assert not told.usable
-    assert "no NVIDIA driver" in told.reason
-    assert "JetPack" in (told.mend or "")
+    (status,) = (r for r in diagnose().runtimes if r.name == find_runtime(name).name)
+    assert not status.usable
+    assert "no NVIDIA driver" in status.reason
+    assert "JetPack" in (status.fix or "")
 
 
 @without_gpu

@@ -29,11 +29,11 @@ def mouth(eyes: np.ndarray) -> tuple[int, int]:
     return int(y), int(x)
 
 
-def filled(result, eyes: np.ndarray, colour: tuple[int, int, int] = SKIN) -> bool:
-    """Whether the middle of the patch has a colour; grain of the photo's own may lie on it."""
+def filled(result, eyes: np.ndarray, color: tuple[int, int, int] = SKIN) -> bool:
+    """Whether the middle of the patch has a color; grain of the photo's own may lie on it."""
     y, x = mouth(eyes)
     around = result.image[y - 3 : y + 4, x - 3 : x + 4].reshape(-1, 3).astype(int)
-    return bool(np.abs(around.mean(0) - colour).max() <= 8)
+    return bool(np.abs(around.mean(0) - color).max() <= 8)
 
 
 @pytest.fixture
@@ -182,16 +182,16 @@ def test_a_face_at_the_edge_and_a_face_larger_than_the_photo(painted_model, pain
 
 
 def test_a_black_and_white_photo_stays_so(painted_model, painter, backdrop, monkeypatch):
-    grey = np.repeat(np.asarray(Image.fromarray(backdrop).convert("L"))[..., None], 3, 2)
-    # The stub takes blue for a mask, which a grey photo cannot hold: answer in its place.
+    gray = np.repeat(np.asarray(Image.fromarray(backdrop).convert("L"))[..., None], 3, 2)
+    # The stub takes blue for a mask, which a gray photo cannot hold: answer in its place.
     mask = np.zeros((1, 256, 256, 1), np.uint8)
     mask[:, 140:220, 80:180] = 255
     monkeypatch.setattr(
         painted_model, "crops", lambda crops: (np.where(mask > 0, np.uint8(SKIN), crops), mask)
     )
-    result = painted_model(grey, eyes=EYES)
+    result = painted_model(gray, eyes=EYES)
     assert result.faces[0].masked
-    assert (result.image != grey).any()
+    assert (result.image != gray).any()
     assert np.ptp(result.image.astype(int), axis=2).max() == 0
 
 
@@ -261,9 +261,9 @@ def test_a_list_of_photos_is_told_what_to_do(painted_model, photo):
 
 
 def test_crops(painted_model, painter):
-    grey = np.full((256, 256, 3), 90, np.uint8)
-    masked = painter(grey, [[98, 112], [158, 112]])
-    batch = np.stack([masked, grey] * (CHUNK + 1))
+    gray = np.full((256, 256, 3), 90, np.uint8)
+    masked = painter(gray, [[98, 112], [158, 112]])
+    batch = np.stack([masked, gray] * (CHUNK + 1))
     unmasked, masks = painted_model.crops(batch)
     assert unmasked.shape == batch.shape
     assert masks.shape == (*batch.shape[:3], 1)

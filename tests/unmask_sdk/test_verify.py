@@ -79,8 +79,8 @@ def test_a_broken_engine_does_not_keep_the_others_from_running(
     )
     assert done.returncode == 0, done.stderr
     checks = json.loads(done.stdout)
-    told = {(runtime, ok) for runtime, ok, _ in checks}
-    assert told >= {("onnx", True), ("openvino", None), ("torch", True)}
+    outcomes = {(runtime, ok) for runtime, ok, _ in checks}
+    assert outcomes >= {("onnx", True), ("openvino", None), ("torch", True)}
     assert all(reason in note for runtime, _, note in checks if runtime == "openvino")
 
 

@@ -76,7 +76,7 @@ class Trainer:
             "net": self.net,
             "average": self.ema,
             "critic": self.discriminator,
-            "optimiser": self.optimizer,
+            "optimiser": self.optimizer,  # codespell:ignore optimiser
             "critic_optimiser": self.discriminator_optimizer,
         }
 

@@ -24,8 +24,8 @@ NOISE = cv2.GaussianBlur(
 
 def eyes_at(x: float, y: float, distance: float, roll: float) -> np.ndarray:
     half = np.array([np.cos(roll), np.sin(roll)]) * distance / 2
-    centre = np.array([x, y])
-    return np.array([centre - half, centre + half])
+    center = np.array([x, y])
+    return np.array([center - half, center + half])
 
 
 placed = st.builds(

@@ -78,8 +78,8 @@ def test_points_matrix_survives_points_without_size(points):
 
 def test_box_matrix_centers_the_box():
     box = np.array([10.0, 20.0, 50.0, 80.0])
-    centre = transform_points(box_matrix(box), (box[:2] + box[2:]) / 2)
-    np.testing.assert_allclose(centre, [(ALIGN_SIZE - 1) / 2] * 2)
+    center = transform_points(box_matrix(box), (box[:2] + box[2:]) / 2)
+    np.testing.assert_allclose(center, [(ALIGN_SIZE - 1) / 2] * 2)
 
 
 @given(st.integers(1, 20000), st.integers(1, 20000))

@@ -18,9 +18,9 @@ RNG = np.random.default_rng(0)
 
 @pytest.mark.parametrize("mode", ["L", "LA", "P", "PA", "1", "RGBA", "YCbCr", "CMYK", "LAB"])
 def test_modes_become_rgb(mode: str) -> None:
-    grey = Image.fromarray(PICTURE).convert("L")
+    gray = Image.fromarray(PICTURE).convert("L")
     sources = {
-        "LA": lambda: Image.merge("LA", (grey, grey)),
+        "LA": lambda: Image.merge("LA", (gray, gray)),
         "PA": lambda: Image.fromarray(PICTURE).convert("P").convert("PA"),
         "LAB": lambda: ImageCms.profileToProfile(
             Image.fromarray(PICTURE),
@@ -37,10 +37,10 @@ def test_modes_become_rgb(mode: str) -> None:
     assert photo.pixels.flags.c_contiguous
     if mode in ("RGBA", "YCbCr", "CMYK"):
         assert off(photo.pixels, PICTURE) <= 4
-    if mode == "LAB":  # Rounded to 8 bits, which costs dark saturated colours most.
+    if mode == "LAB":  # Rounded to 8 bits, which costs dark saturated colors most.
         assert np.abs(photo.pixels.astype(int) - PICTURE).mean() < 4
     if mode in ("L", "LA"):
-        np.testing.assert_array_equal(photo.pixels, np.dstack([np.array(grey)] * 3))
+        np.testing.assert_array_equal(photo.pixels, np.dstack([np.array(gray)] * 3))
 
 
 @pytest.mark.parametrize("form", ["JPEG", "TIFF"])
@@ -62,12 +62,12 @@ def profile(space: bytes, tag: bytes, content: bytes, pcs: bytes) -> bytes:
 
 def test_gray_is_converted_by_its_profile() -> None:
     linear = profile(b"GRAY", b"kTRC", b"curv\0\0\0\0\0\0\0\0", b"XYZ ")
-    grey = Image.fromarray(np.array([[0, 55, 255]], np.uint8))
-    photo = read_photo(encoded(grey, "PNG", icc_profile=linear))
+    gray = Image.fromarray(np.array([[0, 55, 255]], np.uint8))
+    photo = read_photo(encoded(gray, "PNG", icc_profile=linear))
     # 55 of 255 in linear light is half of the range in sRGB.
     assert photo.pixels[0].tolist() == [[0] * 3, [128] * 3, [255] * 3]
     assert photo.extras.icc is None
-    alpha = Image.merge("LA", (grey, Image.new("L", grey.size, 9)))
+    alpha = Image.merge("LA", (gray, Image.new("L", gray.size, 9)))
     photo = read_photo(encoded(alpha, "PNG", icc_profile=linear))
     assert photo.pixels[0].tolist() == [[0] * 3, [128] * 3, [255] * 3]
     assert photo.extras.alpha is not None
@@ -95,10 +95,10 @@ def test_cmyk_is_converted_by_its_profile() -> None:
 
 def test_profile_of_another_color_space_is_ignored() -> None:
     srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
-    grey = Image.fromarray(PICTURE).convert("L")
-    photo = read_photo(encoded(grey, "PNG", icc_profile=srgb))
+    gray = Image.fromarray(PICTURE).convert("L")
+    photo = read_photo(encoded(gray, "PNG", icc_profile=srgb))
     assert photo.extras.icc is None
-    np.testing.assert_array_equal(photo.pixels[..., 0], np.array(grey))
+    np.testing.assert_array_equal(photo.pixels[..., 0], np.array(gray))
     photo = read_photo(encoded(Image.fromarray(PICTURE), "PNG", icc_profile=srgb))
     assert photo.extras.icc == srgb
 

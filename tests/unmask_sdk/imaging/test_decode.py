@@ -114,11 +114,11 @@ def test_arrays_keep_their_values_in_either_order(array: np.ndarray) -> None:
 
 
 def test_gray_arrays_are_accepted() -> None:
-    grey = RNG.integers(0, 256, (4, 6), np.uint8)
-    for array in (grey, grey[..., None]):
+    gray = RNG.integers(0, 256, (4, 6), np.uint8)
+    for array in (gray, gray[..., None]):
         for channels in ("rgb", "bgr"):
             photo = read_photo(array, channels)  # type: ignore[arg-type]
-            np.testing.assert_array_equal(photo.pixels, np.dstack([grey] * 3))
+            np.testing.assert_array_equal(photo.pixels, np.dstack([gray] * 3))
             assert not np.shares_memory(photo.pixels, array)
 
 

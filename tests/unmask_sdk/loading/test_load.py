@@ -87,8 +87,8 @@ def test_explicit_choice_that_cannot_work_says_why_and_what_mends_it(
 
 def test_precision_that_is_not_there_is_refused(painted_artifacts: Path) -> None:
     for precision in ("int8", "fp16"):
-        mend = f"ask for the precision fp32, or unmask export onnx --precision {precision} -o DIR"
-        with pytest.raises(ArtifactError, match=f"no {precision} unmasker.*; {mend}"):
+        fix = f"ask for the precision fp32, or unmask export onnx --precision {precision} -o DIR"
+        with pytest.raises(ArtifactError, match=f"no {precision} unmasker.*; {fix}"):
             open_runtime(runtime="onnx", precision=precision, artifacts=painted_artifacts)
     # No export would help.
     with pytest.raises(ArtifactError, match=r"no int4 unmasker.*; ask for the precision fp32$"):

@@ -127,12 +127,12 @@ def check_skin(path, count=12):
 
 def test_frames_times_and_sound_are_kept(painted_model, clip, tmp_path):
     source, out = clip(title="A walk"), tmp_path / "out.mp4"
-    told = []
-    report = painted_model.video(source, out, progress=told.append)
+    reports = []
+    report = painted_model.video(source, out, progress=reports.append)
     assert (report.frames, report.masked, report.faces) == (12, 12, 1)
     assert report.complete
     assert report.notes == ()
-    assert [(p.frames, p.total) for p in told] == [(8, 12), (12, 12)]
+    assert [(p.frames, p.total) for p in reports] == [(8, 12), (12, 12)]
     check_skin(out)
     assert times(out) == times(source)
     assert packets(out) == packets(source)
@@ -254,9 +254,9 @@ def test_subtitles_are_copied_or_noted_as_left_out(painted_model, clip, tmp_path
 
 
 def test_progress_of_a_clip_shorter_than_a_batch(painted_model, clip, tmp_path):
-    told = []
-    painted_model.video(clip(count=5), tmp_path / "out.mp4", progress=told.append)
-    assert [(p.frames, p.total) for p in told] == [(5, 5)]
+    reports = []
+    painted_model.video(clip(count=5), tmp_path / "out.mp4", progress=reports.append)
+    assert [(p.frames, p.total) for p in reports] == [(5, 5)]
 
 
 CTRL_C = """
@@ -275,10 +275,10 @@ def press(_):
 with unmask_sdk.load("onnx", threads=1, artifacts=artifacts) as model:
     try:
         model.video(source, out, progress=press)
-    except VideoInterrupted as told:
-        assert isinstance(told, KeyboardInterrupt)
+    except VideoInterrupted as interrupted:
+        assert isinstance(interrupted, KeyboardInterrupt)
         assert signal.getsignal(signal.SIGINT) is before
-        print(told.report.frames)
+        print(interrupted.report.frames)
 """
 
 
@@ -286,9 +286,9 @@ def test_ctrl_c_keeps_the_frames_that_were_done(painted_artifacts, clip, tmp_pat
     """In a separate process, because signals affect the complete process."""
     source, out = clip(count=40), tmp_path / "out.mp4"
     command = [sys.executable, "-c", CTRL_C, painted_artifacts, source, out]
-    told = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    frames = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     done = times(out)
-    assert 8 <= len(done) == int(told) < 40
+    assert 8 <= len(done) == int(frames) < 40
     assert done == times(source)[: len(done)]
     assert sorted(p.name for p in tmp_path.iterdir()) == ["in.mp4", "out.mp4"]
 
@@ -400,10 +400,10 @@ def test_impossible_outputs_are_refused(painted_model, clip, tmp_path):
 
 
 def test_locked_folder_is_named_before_any_work(painted_model, clip, locked):
-    source, told = clip(count=20), []
+    source, reports = clip(count=20), []
     with pytest.raises(VideoWriteError, match=f"the folder {locked} is not writable"):
-        unmask_video(painted_model, source, locked / "out.mp4", progress=told.append)
-    assert told == []
+        unmask_video(painted_model, source, locked / "out.mp4", progress=reports.append)
+    assert reports == []
 
 
 def test_folder_lost_while_writing_is_our_error(painted_model, clip, tmp_path):

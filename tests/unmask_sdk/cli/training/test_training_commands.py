@@ -80,7 +80,7 @@ def test_mistakes_are_one_line(arguments, expected, tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("chosen", [True, False])
 def test_the_locator_takes_its_places_from_the_file(chosen, tmp_path):
-    """Landmarks that the file names go before those beside the faces."""
+    """Landmarks named in the config file take precedence over those next to the faces."""
     out = tmp_path / "out"
     named = tmp_path / "chosen.npz" if chosen else tmp_path / "landmarks.npz"
     (tmp_path / "c.yaml").write_text(
