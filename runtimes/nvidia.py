@@ -100,9 +100,9 @@ def _check(cuda: Any, code: int) -> None:
     if code:
         text = ctypes.c_char_p()
         cuda.cuGetErrorString(code, ctypes.byref(text))
-        told = (text.value or b"unknown error").decode(errors="replace")
+        message = (text.value or b"unknown error").decode(errors="replace")
         raise RuntimeUnavailableError(
-            f"the NVIDIA driver reports: {told} (error {code}); does nvidia-smi work? {FIX}"
+            f"the NVIDIA driver reports: {message} (error {code}); does nvidia-smi work? {FIX}"
         )
 
 

@@ -61,11 +61,11 @@ def test_pictures_go_there_and_back(height: int, width: int, seed: int) -> None:
     picture = to_image(array)
     assert (picture.mode, picture.size) == ("RGB", (width, height))
     # Core ML's pictures have a fourth channel.
-    colour = TensorSpec("unmasked", "uint8", (1, height, width, 3))
-    np.testing.assert_array_equal(to_array(colour, picture.convert("RGBA")), array)
-    grey = TensorSpec("mask", "uint8", (1, height, width, 1))
+    color = TensorSpec("unmasked", "uint8", (1, height, width, 3))
+    np.testing.assert_array_equal(to_array(color, picture.convert("RGBA")), array)
+    gray = TensorSpec("mask", "uint8", (1, height, width, 1))
     mask = Image.fromarray(array[0, ..., 0])
-    np.testing.assert_array_equal(to_array(grey, mask), array[..., :1])
+    np.testing.assert_array_equal(to_array(gray, mask), array[..., :1])
 
 
 def test_arrays_come_as_they_are_and_are_the_callers() -> None:

@@ -159,7 +159,7 @@ def test_what_is_wrong_is_built_again_with_a_notice(
     assert cache.get(KEY, lambda: b"engine 2") == b"engine 2"
     assert cache.get(KEY, lambda: b"never") == b"engine 2"
     assert len(notices) == (0 if notice is None else 1)
-    assert all(str(KEY) in told and str(notice) in told for told in notices)
+    assert all(str(KEY) in line and str(notice) in line for line in notices)
 
 
 def test_least_recently_used_engines_go_first(tmp_path: Path) -> None:

@@ -218,8 +218,8 @@ def test_damaged_weights_are_refused(tmp_path):
     path.write_bytes(content[: len(content) // 2])
     with pytest.raises(DataError, match="not a safetensors file"):
         load_network(path)
-    save_file({}, path, {"kind": "unmasker", "config": '{"colour": 3}'})
-    with pytest.raises(DataError, match=r"another version.*colour"):
+    save_file({}, path, {"kind": "unmasker", "config": '{"color": 3}'})
+    with pytest.raises(DataError, match=r"another version.*color"):
         load_network(path)
     path.write_bytes(b"\x80\x04K\x01.")  # a pickle
     with pytest.raises(DataError, match="not a safetensors file"):

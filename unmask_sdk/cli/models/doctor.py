@@ -34,7 +34,7 @@ def _to_json(diagnosis: Diagnosis) -> dict[str, Any]:
     data = asdict(diagnosis)
     for candidate in (*data["runtimes"], *filter(None, [data["auto"]])):
         # The key that readers of version 0.1 know.
-        candidate["mend"] = candidate["fix"]
+        candidate["mend"] = candidate["fix"]  # codespell:ignore mend
     return data
 
 

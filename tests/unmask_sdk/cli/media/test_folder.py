@@ -174,21 +174,21 @@ def test_strip_passes_over_no_result_that_tells_of_its_photo(
 
 
 def test_watching_with_strip_takes_up_results_that_tell(photo, tmp_path):
-    for name in ("told.jpg", "stripped.jpg"):
+    for name in ("described.jpg", "stripped.jpg"):
         described(photo, tmp_path / "in" / name)
-    described(photo, tmp_path / "out" / "told.jpg", quality=60)
+    described(photo, tmp_path / "out" / "described.jpg", quality=60)
     photo.save(tmp_path / "out" / "stripped.jpg")
     looks = iter((False, False, True))
-    told: list[str] = []
+    messages: list[str] = []
     jobs = arrivals(
         tmp_path / "in",
         tmp_path / "out",
         strip=True,
         pause=lambda: next(looks),
-        report=told.append,
+        report=messages.append,
     )
-    assert [job[0].name for job in jobs if job is not None] == ["told.jpg"]
-    assert told == []
+    assert [job[0].name for job in jobs if job is not None] == ["described.jpg"]
+    assert messages == []
 
 
 def test_links_lead_no_result_out_of_the_folder(photo, work, tmp_path):

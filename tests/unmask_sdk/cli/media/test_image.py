@@ -262,8 +262,8 @@ def test_without_a_mask_the_file_is_copied_if_its_format_may_stay(
 
 
 def test_what_16_bits_became_is_told(unmask, painter, backdrop, tmp_path):
-    for name, colour in (("masked", (20, 60, 230)), ("bare", (140, 180, 220))):
-        wide = painter(backdrop, EYES, colour).astype(np.uint16) * 257
+    for name, color in (("masked", (20, 60, 230)), ("bare", (140, 180, 220))):
+        wide = painter(backdrop, EYES, color).astype(np.uint16) * 257
         cv2.imwrite(str(tmp_path / f"{name}.png"), wide[..., ::-1])
     done = unmask("masked.png", "bare.png", "-o", "out")
     assert done.returncode == 0, done.stderr

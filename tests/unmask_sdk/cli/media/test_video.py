@@ -63,9 +63,9 @@ def count(path: Path) -> int:
 
 def test_a_video(unmask, clip, tmp_path):
     clip(10)
-    out, told = (b.decode() for b in unmask("video", "in.mp4", "-o", "out.mp4").communicate())
-    assert out.startswith("out.mp4: 10 frames, 10 unmasked, 1 face, "), told
-    assert not told
+    out, messages = (b.decode() for b in unmask("video", "in.mp4", "-o", "out.mp4").communicate())
+    assert out.startswith("out.mp4: 10 frames, 10 unmasked, 1 face, "), messages
+    assert not messages
     assert count(tmp_path / "out.mp4") == 10
 
 
@@ -78,12 +78,12 @@ def test_folders_are_made_once_all_else_is_right(unmask, clip, tmp_path, locked)
         (("in.mp4", "-o", locked / "out.mp4"), f"{locked} is not writable"),
     ):
         process = unmask("video", *arguments)
-        _, told = process.communicate(timeout=60)
+        _, messages = process.communicate(timeout=60)
         assert process.returncode == 1
-        assert words in told.decode()
+        assert words in messages.decode()
         assert not (tmp_path / "new").exists()
-    out, told = unmask("video", "in.mp4", "-o", "new/deep/out.mp4").communicate()
-    assert out.startswith(b"new/deep/out.mp4: 2 frames"), told
+    out, messages = unmask("video", "in.mp4", "-o", "new/deep/out.mp4").communicate()
+    assert out.startswith(b"new/deep/out.mp4: 2 frames"), messages
     assert count(tmp_path / "new" / "deep" / "out.mp4") == 2
 
 
@@ -95,9 +95,9 @@ def test_what_was_done_is_kept(unmask, clip, tmp_path, sent, code):
         assert process.poll() is None
         time.sleep(0.01)
     process.send_signal(sent)
-    _, told = process.communicate(timeout=60)
+    _, messages = process.communicate(timeout=60)
     assert process.returncode == code
-    assert told.decode().startswith("unmask: interrupted; out.mp4 holds the first ")
+    assert messages.decode().startswith("unmask: interrupted; out.mp4 holds the first ")
     assert 0 < count(tmp_path / "out.mp4") < 600
     assert sorted(p.name for p in tmp_path.iterdir()) == ["in.mp4", "out.mp4"]
 
@@ -113,13 +113,13 @@ def test_failures_are_one_line(unmask, clip, tmp_path):
         (("camera", "none.mp4", "--out", "-"), "for a video file use `unmask video`"),
     ):
         process = unmask(*arguments)
-        out, told = process.communicate(timeout=60)
+        out, messages = process.communicate(timeout=60)
         assert process.returncode == 1
         assert out == b""
-        assert words in told.decode()
-        line = told.decode().splitlines()[-1]
+        assert words in messages.decode()
+        line = messages.decode().splitlines()[-1]
         assert line.startswith("unmask: error: ") or arguments[0] == "camera"
-        assert "Traceback" not in told.decode()
+        assert "Traceback" not in messages.decode()
 
 
 def test_a_file_is_safe_until_there_is_a_frame(unmask, picture, tmp_path):
@@ -139,9 +139,9 @@ def test_a_file_is_safe_until_there_is_a_frame(unmask, picture, tmp_path):
     ):
         with open(tmp_path / "keep.rgb", "rb") as stdin:
             process = unmask("camera", *arguments, stdin=stdin)
-            _, told = process.communicate(timeout=60)
+            _, messages = process.communicate(timeout=60)
         assert process.returncode == 1
-        assert words in told.decode()
+        assert words in messages.decode()
     for name in ("keep.rgb", "victim.jpg", "cam.mp4", "cam.AVI"):
         assert (tmp_path / name).read_bytes() == picture.tobytes()
     with open(tmp_path / "keep.rgb", "rb") as stdin:
@@ -158,15 +158,15 @@ def test_raw_frames_through_pipes(unmask, picture, painted_model):
 
     frames = [np.roll(picture, shift, axis=1) for shift in range(4)]
     process = unmask("camera", "-", "--size", f"{WIDTH}x{HEIGHT}")
-    out, told = process.communicate(b"".join(f.tobytes() for f in frames), timeout=60)
-    assert process.returncode == 0, told
+    out, messages = process.communicate(b"".join(f.tobytes() for f in frames), timeout=60)
+    assert process.returncode == 0, messages
     session = Session(painted_model)
     assert out == b"".join(session(frame).image.tobytes() for frame in frames)
     process = unmask("camera", "-", "--size", f"{WIDTH}x{HEIGHT}")
-    out, told = process.communicate(frames[0].tobytes() + b"abc", timeout=60)
+    out, messages = process.communicate(frames[0].tobytes() + b"abc", timeout=60)
     assert process.returncode == 1
     assert len(out) == frames[0].size
-    assert "after 3 of its 230400 bytes" in told.decode()
+    assert "after 3 of its 230400 bytes" in messages.decode()
 
 
 def test_a_reader_that_has_enough(unmask, picture):

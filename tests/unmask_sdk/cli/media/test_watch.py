@@ -20,14 +20,14 @@ def test_a_picture_is_taken_once_it_is_complete(tmp_path):
         return look == 8
 
     found, round_ = [], 0
-    told: list[str] = []
-    for job in arrivals(tmp_path / "in", tmp_path / "out", pause=step, report=told.append):
+    messages: list[str] = []
+    for job in arrivals(tmp_path / "in", tmp_path / "out", pause=step, report=messages.append):
         if job is None:
             round_ += 1
         else:
             found.append((round_, job[0].name))
     assert found == [(4, "a.jpg"), (7, "a.jpg")]
-    assert told == []
+    assert messages == []
 
 
 def test_what_hinders_a_watch_is_told_once_each_time_it_comes(tmp_path):
@@ -47,15 +47,17 @@ def test_what_hinders_a_watch_is_told_once_each_time_it_comes(tmp_path):
             (source / "a.gif").unlink()
         return look == 8
 
-    told: list[tuple[int, str]] = []
+    messages: list[tuple[int, str]] = []
     round_, found = 0, set()
-    jobs = arrivals(source, tmp_path / "out", pause=step, report=lambda s: told.append((round_, s)))
+    jobs = arrivals(
+        source, tmp_path / "out", pause=step, report=lambda s: messages.append((round_, s))
+    )
     for job in jobs:
         if job is None:
             round_ += 1
         else:
             found.add(job[0].name)
     assert found == {"a.jpg", "a.png", "a.gif.png"}
-    assert [number for number, _ in told] == [2, 5, 6]
-    for (_, line), words in zip(told, ("round cannot", "both be", "round cannot"), strict=True):
+    assert [number for number, _ in messages] == [2, 5, 6]
+    for (_, line), words in zip(messages, ("round cannot", "both be", "round cannot"), strict=True):
         assert words in line
