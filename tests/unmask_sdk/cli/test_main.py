@@ -78,6 +78,7 @@ def test_an_interrupt_while_it_starts_says_so(name: str) -> None:
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "unmask: interrupted\n")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
 @pytest.mark.parametrize("unbuffered", ["", "1"])
 @pytest.mark.parametrize("arguments", [("doctor", "--json"), ("doctor",)])
@@ -91,6 +92,7 @@ def test_an_output_that_is_full_is_one_line(arguments: tuple[str, ...], unbuffer
     assert said[0].startswith("unmask: error: standard output")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "command",
     [
@@ -129,6 +131,7 @@ def test_device_and_threads_reach_the_runtime(
     assert sorted(tmp_path.iterdir()) == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

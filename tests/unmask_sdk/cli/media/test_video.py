@@ -69,6 +69,7 @@ def test_a_video(unmask, clip, tmp_path):
     assert count(tmp_path / "out.mp4") == 10
 
 
+@pytest.mark.slow
 def test_folders_are_made_once_all_else_is_right(unmask, clip, tmp_path, locked):
     clip(2)
     for arguments, words in (
@@ -87,6 +88,7 @@ def test_folders_are_made_once_all_else_is_right(unmask, clip, tmp_path, locked)
     assert count(tmp_path / "new" / "deep" / "out.mp4") == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_what_was_done_is_kept(unmask, clip, tmp_path, sent, code):
     clip(600)
@@ -102,6 +104,7 @@ def test_what_was_done_is_kept(unmask, clip, tmp_path, sent, code):
     assert sorted(p.name for p in tmp_path.iterdir()) == ["in.mp4", "out.mp4"]
 
 
+@pytest.mark.slow
 def test_failures_are_one_line(unmask, clip, tmp_path):
     clip(2)
     for arguments, words in (
@@ -122,6 +125,7 @@ def test_failures_are_one_line(unmask, clip, tmp_path):
         assert "Traceback" not in messages.decode()
 
 
+@pytest.mark.slow
 def test_a_file_is_safe_until_there_is_a_frame(unmask, picture, tmp_path):
     for name in ("keep.rgb", "victim.jpg", "cam.mp4", "cam.AVI"):
         (tmp_path / name).write_bytes(picture.tobytes())
@@ -153,6 +157,7 @@ def test_a_file_is_safe_until_there_is_a_frame(unmask, picture, tmp_path):
     assert written != picture.tobytes()
 
 
+@pytest.mark.slow
 def test_raw_frames_through_pipes(unmask, picture, painted_model):
     from unmask_sdk import Session
 
