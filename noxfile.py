@@ -49,7 +49,7 @@ def lint(session: nox.Session) -> None:
 
 @nox.session
 def types(session: nox.Session) -> None:
-    """mypy in strict mode on every package."""
+    """Mypy in strict mode on every package."""
     session.run(".ci/types")
 
 

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -137,7 +138,7 @@ def pack_images(images: Sequence[UInt8Array], plan: str | None = None) -> bytes:
         images: uint8 `[256, 256, 3]` RGB crops.
         plan: A plan as JSON text.
     """
-    arrays = {f"crop_{k:04}": _encode(image) for k, image in enumerate(images)}
+    arrays: dict[str, Any] = {f"crop_{k:04}": _encode(image) for k, image in enumerate(images)}
     if plan is not None:
         arrays["plan"] = np.array(plan)
     stream = io.BytesIO()

@@ -6,7 +6,7 @@ time: once for minima and maxima and, for the methods that need them, once more 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -123,7 +123,7 @@ def gather(
     return dict(zip(tensors, found, strict=True))
 
 
-def find_ranges(observed: dict[str, Histogram], method: str) -> Ranges:
+def find_ranges(observed: Mapping[str, Histogram], method: str) -> Ranges:
     """Returns the range of each tensor by one of `METHODS`; all ranges contain 0."""
     choose = dict(zip(METHODS, (_minmax, _entropy, _percentile, _mse), strict=True))[method]
     found = {}

@@ -11,15 +11,17 @@ from unmask_sdk.calibration.ranges import Ranges
 
 
 class QuantizableGraph(Protocol):
-    """A float graph that can be quantized many times, such as `export.onnx.quantize.FloatGraph`.
+    """A float graph that can be quantized many times, such as `export.onnx.quantize.FloatGraph`."""
 
-    Attributes:
-        file: The float ONNX file.
-        convolutions: The convolutions' nodes by their torch names, in the graph's order.
-    """
+    @property
+    def file(self) -> bytes:
+        """The float ONNX file."""
+        ...
 
-    file: bytes
-    convolutions: Mapping[str, onnx.NodeProto]
+    @property
+    def convolutions(self) -> Mapping[str, onnx.NodeProto]:
+        """The convolutions' nodes by their torch names, in the graph's order."""
+        ...
 
     def tensors(self, keep_float: Collection[str] = ()) -> tuple[str, ...]:
         """Returns the names of the activations whose ranges int8 needs."""

@@ -195,9 +195,8 @@ def _activations(result: CalibrationResult) -> Figure:
     ):
         histogram = result.inputs[layer]
         low, high = result.ranges[layer]
-        place.fill_between(
-            (histogram.edges[1:] + histogram.edges[:-1]) / 2, histogram.counts + 1, step="mid"
-        )
+        centers = (histogram.edges[1:] + histogram.edges[:-1]) / 2
+        place.fill_between(centers, np.asarray(histogram.counts) + 1, step="mid")
         for end in (low, high):
             place.axvline(end, color="black", linestyle="--", linewidth=0.8)
         place.set(yscale="log")

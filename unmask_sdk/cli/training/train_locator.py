@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated
 
 import typer
 
 
 def train_locator(
     config: Annotated[Path, typer.Argument(help="YAML, such as training/configs/locator.yaml.")],
-    faces: Annotated[Optional[Path], typer.Option(help="Folder of face images.")] = None,  # noqa: UP045
+    faces: Annotated[Path | None, typer.Option(help="Folder of face images.")] = None,
     landmarks: Annotated[
-        Optional[Path],  # noqa: UP045
+        Path | None,
         typer.Option(help="Their face meshes; default FACES/landmarks.npz."),
     ] = None,
-    out: Annotated[Optional[Path], typer.Option("-o", "--out", help="Folder to write.")] = None,  # noqa: UP045
-    only: Annotated[
-        Optional[str], typer.Option(help="detector or aligner; both by default.")
-    ] = None,  # noqa: UP045
-    device: Annotated[Optional[str], typer.Option(help="cpu or cuda.")] = None,  # noqa: UP045
+    out: Annotated[Path | None, typer.Option("-o", "--out", help="Folder to write.")] = None,
+    only: Annotated[str | None, typer.Option(help="detector or aligner; both by default.")] = None,
+    device: Annotated[str | None, typer.Option(help="cpu or cuda.")] = None,
 ) -> None:
     """Train the networks that find faces; continues where the last run in OUT stopped."""
     from unmask_sdk.core.requirements import check_command
