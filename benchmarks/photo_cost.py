@@ -55,7 +55,7 @@ def _sized(crop: np.ndarray, side: int) -> np.ndarray:
 
 
 def network_runs(model: unmask_sdk.Unmasker, photo: np.ndarray) -> dict[str, list[Call]]:
-    """Gives the runs of each network that a photo causes, to do again."""
+    """Returns the runs of each network that a photo causes, to do again."""
     locator = model.locator
     places = {
         "detector": (locator._detector, "run_named"),

@@ -28,7 +28,7 @@ Data = dict[str, Any]
 
 
 def to_data(found: Sequence[Measurement], before: Condition, after: Condition) -> Data:
-    """Gives the JSON object of one run.
+    """Returns the JSON object of one run.
 
     Args:
         found: What was measured.

@@ -240,7 +240,7 @@ def _restore_float_inputs(model: onnx.ModelProto, int8: Collection[onnx.NodeProt
 
 
 def _shorten_names(model: onnx.ModelProto, original: onnx.ModelProto) -> None:
-    """Gives short names to nodes and tensors that are not in the original."""
+    """Returns short names to nodes and tensors that are not in the original."""
     known = {name for node in original.graph.node for name in (*node.input, *node.output)}
     short: dict[str, str] = {}
     for node in model.graph.node:

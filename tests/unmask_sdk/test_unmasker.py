@@ -50,7 +50,7 @@ def test_a_mask_is_taken_off_and_the_rest_is_untouched(painted_model, photo):
     assert filled(result, EYES)
     changed = (result.image != photo).any(-1)
     x0, y0, x1, y1 = (round(v) for v in face.box)
-    changed[y0 : y1 + 12, x0 : x1 + 1] = False  # The seam lies round the mask, at the chin.
+    changed[y0 : y1 + 12, x0 : x1 + 1] = False  # The seam lies around the mask, at the chin.
     assert not changed.any()
     # The locator stub measures an upright patch; the face is rolled by three degrees.
     np.testing.assert_allclose(face.eyes, EYES, atol=6)

@@ -234,7 +234,7 @@ class UnmaskerNet(nn.Module):
         return soft_threshold(probability)
 
     def inpaint_soft(self, image: Tensor, probability: Tensor) -> tuple[Tensor, Tensor]:
-        """Inpaints where the mask probability says so.
+        """Inpaints where the mask probability is high.
 
         At full size the generated image is shown two pixels beyond the hole, because the line
         along a mask's edge is that wide in sharp photos. The generator sees these pixels and

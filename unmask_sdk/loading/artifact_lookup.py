@@ -68,7 +68,7 @@ def find_file(
     precision: str = AUTO,
     model: str | None = None,
 ) -> tuple[Manifest, Artifact]:
-    """Gives the file that a runtime opens for a role, or raises what `lack_of` says."""
+    """Returns the file that a runtime opens for a role, or raises what `lack_of` says."""
     found = pick_file(manifests, role, entry, precision, model)
     if found is None:
         raise missing_artifact(manifests, role, entry, precision, model).as_error()

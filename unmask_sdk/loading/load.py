@@ -37,7 +37,7 @@ def load(
         runtime: Name or alias of a runtime: it works or raises. `auto` takes the first that is
             usable here, and `model.selection` says why others were not taken. If a runtime does
             not run the detector and the aligner, `onnx` runs them; the last entry of
-            `model.selection` then says so.
+            `model.selection` then reports it.
         precision: Such as `fp32`; `auto` takes the one that the runtime prefers.
         model: Name of the unmasker; None takes `unmask-256`, or the only one in the folder.
         device: `cpu`, `cuda`, or Core ML's `all`, `gpu` or `ane`; None takes the runtime's default.

@@ -274,7 +274,7 @@ def test_camera_that_stalls_and_ends_is_opened_again(painted_model, frame):
     assert counters.received == counters.done + counters.dropped
     assert camera.counters.frames >= counters.received
     assert all(result.faces[0].masked for result in results)
-    plug.running.set()  # What was left behind lets go of the device.
+    plug.running.set()  # What was left behind releases the device.
     wait_for(lambda: plug.released == plug.opened)
 
 

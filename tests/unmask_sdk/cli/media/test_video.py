@@ -93,7 +93,7 @@ def test_folders_are_made_once_all_else_is_right(unmask, clip, tmp_path, locked)
 def test_what_was_done_is_kept(unmask, clip, tmp_path, sent, code):
     clip(600)
     process = unmask("video", "in.mp4", "-o", "out.mp4")
-    while not list(tmp_path.glob(".*.part")):  # From then on it is at work.
+    while not list(tmp_path.glob(".*.part")):  # From then on it is running.
         assert process.poll() is None
         time.sleep(0.01)
     process.send_signal(sent)
