@@ -16,11 +16,11 @@ from typing import Annotated, Any
 import typer
 
 from unmask_sdk.benchmarks.parity.report import AGAINST_TRUTH, COLUMNS, cell, markdown_table
+from unmask_sdk.benchmarks.peers.compare import markdown_lines
 from unmask_sdk.core.atomic_write import atomic_write
 from unmask_sdk.errors import DataError, UnmaskError
 
 from .latency import bench_json, bench_table
-from .peers.compare import markdown_lines
 
 INTRODUCTION = """\
 # Benchmarks

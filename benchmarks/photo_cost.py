@@ -21,7 +21,7 @@ import typer
 
 import unmask_sdk
 from unmask_sdk.benchmarks.latency.measure import Call, interleave
-from unmask_sdk.calibration.images import read_images
+from unmask_sdk.calibration.calibration_set import read_images
 from unmask_sdk.core.arrays import Float64Array
 
 WIDTH, HEIGHT = 1280, 720

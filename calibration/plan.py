@@ -16,7 +16,7 @@ from typing import Any
 
 from unmask_sdk.errors import ConfigError, DataError
 
-from .images import CalibrationSet
+from .calibration_set import CalibrationSet
 
 SCHEMA = 1
 # How ranges are derived from activations; see `ranges.py`.

@@ -23,7 +23,7 @@ from unmask_sdk.training.datasets.landmark_file import FaceRecord, read_landmark
 from unmask_sdk.training.synthesis.mask_shapes import MASK_TYPES
 from unmask_sdk.training.synthesis.mesh import SKIN, eye_centers
 
-from .images import pack_images
+from .calibration_set import pack_images
 
 COUNT = 48
 # Side of an average face in pixels; its crop has about as many pixels as the source images.

@@ -16,7 +16,7 @@ from typing import cast
 import cv2
 import numpy as np
 
-from unmask_sdk.calibration.images import CalibrationSet
+from unmask_sdk.calibration.calibration_set import CalibrationSet
 from unmask_sdk.core.arrays import UInt8Array
 from unmask_sdk.core.manifest import Artifact, read_manifest
 from unmask_sdk.core.optional_deps import install_command, missing_packages
@@ -25,7 +25,7 @@ from unmask_sdk.errors import MissingDependencyError
 from . import manifest
 from .formats import CALIBRATED, EXPORTERS
 from .job import FormatModule
-from .pipeline import Exporter
+from .run_export import Exporter
 from .weight_files import packaged_weights, with_precision
 
 SUMMARY_TABLE, SUMMARY_IMAGE = "artifacts.md", "artifacts.jpg"

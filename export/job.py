@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from unmask_sdk.calibration.images import CalibrationSet
+from unmask_sdk.calibration.calibration_set import CalibrationSet
 from unmask_sdk.core.manifest import Artifact, TensorSpec
 from unmask_sdk.runtimes.base import Runtime
 

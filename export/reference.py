@@ -17,8 +17,8 @@ from unmask_sdk.core.manifest import (
     weights_root,
 )
 
+from .parity_check import golden_vectors
 from .roles import Role
-from .verify import golden_vectors
 
 
 def reference_entry(

@@ -25,10 +25,10 @@ from unmask_sdk.errors import ConfigError, ExportError
 from unmask_sdk.training import weights_folder
 from unmask_sdk.training.nets.checkpoint import read_metadata
 from unmask_sdk.training.nets.cost import layer_costs
-from unmask_sdk.training.nets.graph import UnmaskerGraph
+from unmask_sdk.training.nets.unmasker_graph import UnmaskerGraph
 
 from .formats import EXPORTERS
-from .pipeline import OnStep, export
+from .run_export import OnStep, export
 
 UNMASKERS, LOCATOR = ("unmasker",), ("detector", "aligner")
 # The artifacts in the package: format, precision, roles. A Jetson and a Raspberry Pi can then start

@@ -11,8 +11,8 @@ from torch import nn
 from unmask_sdk.core.locator_sizes import ALIGN_SIZE
 from unmask_sdk.core.manifest import TensorSpec
 from unmask_sdk.errors import ExportError
-from unmask_sdk.training.nets.graph import UnmaskerGraph
 from unmask_sdk.training.nets.locator_networks import AlignerGraph, DetectorGraph
+from unmask_sdk.training.nets.unmasker_graph import UnmaskerGraph
 
 # Detectors halve their input five times.
 DETECTOR_STEP = 32

@@ -51,8 +51,8 @@ from unmask_sdk.errors import (
 from unmask_sdk.loading.load import open_runtime
 
 # Not relative: pytest imports this file by its path, and `.registry` would be a second module.
-from unmask_sdk.runtimes.base import Runtime
-from unmask_sdk.runtimes.registry import find_runtime
+from .base import Runtime
+from .registry import find_runtime
 
 try:
     import pytest

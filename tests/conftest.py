@@ -84,7 +84,7 @@ def tiny_artifacts(tiny_weights: list[Path], tmp_path_factory: pytest.TempPathFa
         pytest.importorskip(name)
     from unmask_sdk.core.optional_deps import missing_packages
     from unmask_sdk.export.formats import EXPORTERS
-    from unmask_sdk.export.pipeline import export
+    from unmask_sdk.export.run_export import export
 
     def fill(folder: Path) -> None:
         export("onnx", tiny_weights, folder)
@@ -98,7 +98,7 @@ def tiny_artifacts(tiny_weights: list[Path], tmp_path_factory: pytest.TempPathFa
 def tiny_packages(tiny_weights: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The tiny networks as Core ML packages, the unmasker in every precision. Do not change it."""
     pytest.importorskip("coremltools")
-    from unmask_sdk.export.pipeline import export
+    from unmask_sdk.export.run_export import export
 
     def fill(folder: Path) -> None:
         export("coreml", tiny_weights, folder)
@@ -149,7 +149,7 @@ def tiny_trt(tiny_weights: list[Path], tmp_path_factory: pytest.TempPathFactory)
     """
     for name in ("onnx", "onnxscript", "onnxruntime"):
         pytest.importorskip(name)
-    from unmask_sdk.export.pipeline import export
+    from unmask_sdk.export.run_export import export
 
     def fill(folder: Path) -> None:
         export("trt", tiny_weights, folder, precision="fp16")

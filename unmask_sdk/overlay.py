@@ -6,8 +6,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from unmask_sdk.core.arrays import Float64Array, Int32Array, UInt8Array
-
+from .core.arrays import Float64Array, Int32Array, UInt8Array
 from .face import Face
 from .faces.align import crop_to_photo
 

@@ -12,8 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from unmask_sdk.core.arrays import AnyArray
-
+from .core.arrays import AnyArray
 from .core.manifest import Artifact, Golden, Manifest, Parity, read_manifest
 from .errors import (
     ArtifactError,

@@ -20,7 +20,7 @@ import numpy as np
 
 import unmask_sdk
 from unmask_sdk.benchmarks.parity.cases import Case
-from unmask_sdk.calibration.images import read_images
+from unmask_sdk.calibration.calibration_set import read_images
 from unmask_sdk.core.arrays import UInt8Array
 from unmask_sdk.core.sample_images import draw_masked_faces
 from unmask_sdk.errors import DeviceMismatchError, RuntimeUnavailableError, UnmaskError

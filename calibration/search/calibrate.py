@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from unmask_sdk.calibration.images import pack_images, read_images, unpack_images
+from unmask_sdk.calibration.calibration_set import pack_images, read_images, unpack_images
 from unmask_sdk.calibration.plan import METHODS, Int8Plan, config_of
 from unmask_sdk.calibration.progress import ProgressFn, no_progress
 from unmask_sdk.calibration.ranges import Histogram, find_ranges, observe
@@ -17,10 +17,10 @@ from unmask_sdk.errors import DataError
 from unmask_sdk.training.datasets.landmark_file import read_landmarks
 from unmask_sdk.training.datasets.selection import check_splits
 from unmask_sdk.training.nets.checkpoint import load_unmasker
-from unmask_sdk.training.nets.graph import UnmaskerGraph
+from unmask_sdk.training.nets.unmasker_graph import UnmaskerGraph
 
 from .faces import Sample, collect, held_out
-from .graph import QuantizableGraph
+from .quantizable_graph import QuantizableGraph
 from .scoring import LIMITS, Int8Evaluator, QualityDrop
 from .sensitivity import promote, quality_drop, sensitivity
 

@@ -8,7 +8,7 @@ from unmask_sdk.calibration.progress import ProgressFn
 from unmask_sdk.calibration.ranges import Ranges
 from unmask_sdk.errors import DataError
 
-from .graph import QuantizableGraph
+from .quantizable_graph import QuantizableGraph
 from .scoring import Int8Evaluator, QualityDrop
 
 # Few pairs suffice: errors of single layers are measured against float, with little noise.

@@ -28,10 +28,10 @@ from unmask_sdk.export.onnx.exporter import float_graph
 from unmask_sdk.export.onnx.folding import fold_batch_norms
 from unmask_sdk.export.quiet_converters import quiet_converters
 from unmask_sdk.faces.tiled_detector import TILE
-from unmask_sdk.training.nets.graph import UnmaskerGraph
+from unmask_sdk.training.nets.unmasker_graph import UnmaskerGraph
 
 from .mil_interpreter import MilRuntime, ct, read
-from .mil_precision import is_inside, quantize_program, weights_by_precision
+from .precision import is_inside, quantize_program, weights_by_precision
 
 TOOLS = ("torch", "coremltools")
 QUANTIZED = ("w8", "w8a8")

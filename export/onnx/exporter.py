@@ -15,10 +15,10 @@ from unmask_sdk.calibration.plan import plan_for
 from unmask_sdk.core.manifest import Artifact, TensorSpec
 from unmask_sdk.errors import ExportError
 from unmask_sdk.export.job import Converted, Job
+from unmask_sdk.export.parity_check import sample_inputs
 from unmask_sdk.export.precision_check import check_precision
 from unmask_sdk.export.quiet_converters import quiet_converters
 from unmask_sdk.export.roles import DETECTOR_STEP, role_of
-from unmask_sdk.export.verify import sample_inputs
 from unmask_sdk.runtimes.onnx import OnnxRuntime
 
 from .pad_channels import pad_channels

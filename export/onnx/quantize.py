@@ -71,7 +71,7 @@ TENSORRT = Placement(
     activations=QuantType.QInt8,
     between=(),
     shared=True,
-    short_names=False,  # `trt.build_log` finds layers by their names.
+    short_names=False,  # `trt.precision` finds layers by their names.
     options={
         "ActivationSymmetric": True,
         "QuantizeBias": False,

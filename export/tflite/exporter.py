@@ -17,13 +17,13 @@ from unmask_sdk.calibration.plan import convolutions, plan_for
 from unmask_sdk.core.manifest import Artifact, TensorSpec
 from unmask_sdk.errors import ExportError
 from unmask_sdk.export.job import Converted, Job
+from unmask_sdk.export.parity_check import run_reference, sample_inputs
 from unmask_sdk.export.quiet_converters import quiet_converters
-from unmask_sdk.export.verify import run_reference, sample_inputs
 from unmask_sdk.faces.tiled_detector import TILE
 from unmask_sdk.runtimes.tflite import TFLiteRuntime
 
 from .channels_last import channels_last
-from .flatbuffer import conv_work_by_precision, with_short_names
+from .precision import conv_work_by_precision, with_short_names
 from .quantize import quantize_by_plan, to_fp16, to_fp32
 
 TOOLS = ("torch", "litert-torch", "ai-edge-quantizer")

@@ -21,7 +21,7 @@ from unmask_sdk.core.arrays import FloatArray, UInt8Array
 from unmask_sdk.errors import ExportError
 from unmask_sdk.export.quiet_converters import quiet_converters
 
-from .flatbuffer import CONVOLUTIONS, Operator, Tensor, operators
+from .precision import CONVOLUTIONS, Operator, Tensor, operators
 
 # Operators between int8 convolutions that stay in int8 too.
 _BETWEEN = ("ADD", "CONCATENATION", "RESIZE_NEAREST_NEIGHBOR")

@@ -20,18 +20,14 @@ from unmask_sdk.errors import ExportError, MissingDependencyError
 from unmask_sdk.export.job import Converted, Job
 from unmask_sdk.export.onnx.exporter import TOOLS, to_onnx
 from unmask_sdk.export.onnx.exporter import convert as convert_onnx
-from unmask_sdk.export.onnx.precision import (
-    conv_work_by_precision,
-    int8_share,
-    parts_to_precision,
-)
+from unmask_sdk.export.onnx.precision import conv_work_by_precision, int8_share, parts_to_precision
 from unmask_sdk.export.onnx.quantize import TENSORRT, quantize_by_plan
 from unmask_sdk.runtimes.engines.build import build
 from unmask_sdk.runtimes.engines.library import Library, find_library
 from unmask_sdk.runtimes.engines.profiles import PROFILES
 from unmask_sdk.runtimes.onnx import OnnxRuntime
 
-from .build_log import share_by_type, unexpected_messages
+from .precision import share_by_type, unexpected_messages
 
 # Compute capabilities that TensorRT-RTX builds for as a check, without a GPU: Ampere, Blackwell.
 CAPABILITIES = ("8.6", "12.0")
@@ -98,7 +94,7 @@ def check_engines(
         capabilities: Compute capabilities to build for.
 
     Returns:
-        Results of `build_log.share_by_type` by compute capability.
+        Results of `precision.share_by_type` by compute capability.
 
     Raises:
         ExportError: See `open_converted`.

@@ -53,7 +53,7 @@ def every_unmasker(
     from unmask_sdk.benchmarks.parity.layers import TAPS
     from unmask_sdk.core.optional_deps import missing_packages
     from unmask_sdk.export.formats import EXPORTERS
-    from unmask_sdk.export.pipeline import export
+    from unmask_sdk.export.run_export import export
 
     folder = Path(shutil.copytree(tiny_artifacts, tmp_path_factory.mktemp("every") / "artifacts"))
     usable = [e for e in EXPORTERS.values() if not missing_packages(e.requires)]

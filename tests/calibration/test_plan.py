@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from unmask_sdk.calibration import plan as plan_module
-from unmask_sdk.calibration.images import CalibrationSet, pack_images, read_images
+from unmask_sdk.calibration.calibration_set import CalibrationSet, pack_images, read_images
 from unmask_sdk.calibration.plan import (
     Int8Plan,
     config_of,
@@ -23,8 +23,8 @@ from unmask_sdk.errors import ConfigError, DataError
 pytest.importorskip("torch")
 from unmask_sdk.training import shipped_weights
 from unmask_sdk.training.nets.checkpoint import load_network
-from unmask_sdk.training.nets.graph import build_unmasker
-from unmask_sdk.training.nets.networks import UnmaskerConfig
+from unmask_sdk.training.nets.unmasker_graph import build_unmasker
+from unmask_sdk.training.nets.unmasker_networks import UnmaskerConfig
 
 
 def test_plan_reads_back_as_written(tmp_path: Path) -> None:

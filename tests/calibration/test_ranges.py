@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 pytest.importorskip("onnxruntime")
 pytest.importorskip("onnx")
-from unmask_sdk.calibration.images import read_images
+from unmask_sdk.calibration.calibration_set import read_images
 from unmask_sdk.calibration.plan import METHODS
 from unmask_sdk.calibration.ranges import BINS, Histogram, find_ranges, observe
 

@@ -18,7 +18,7 @@ from unmask_sdk.core.atomic_write import PartialFile
 from unmask_sdk.core.manifest import read_manifest, sha256_of
 from unmask_sdk.errors import DataError, ExportError
 from unmask_sdk.export.manifest import write
-from unmask_sdk.export.pipeline import export
+from unmask_sdk.export.run_export import export
 
 pytestmark = pytest.mark.slow
 

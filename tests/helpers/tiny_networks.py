@@ -13,14 +13,14 @@ def save_tiny_networks(folder: Path) -> list[Path]:
     import torch
 
     from unmask_sdk.training.nets.checkpoint import save_network
-    from unmask_sdk.training.nets.graph import build_unmasker
     from unmask_sdk.training.nets.locator_networks import (
         AlignerConfig,
         AlignerGraph,
         DetectorConfig,
         DetectorGraph,
     )
-    from unmask_sdk.training.nets.networks import UnmaskerConfig
+    from unmask_sdk.training.nets.unmasker_graph import build_unmasker
+    from unmask_sdk.training.nets.unmasker_networks import UnmaskerConfig
 
     torch.manual_seed(0)
     unmasker = UnmaskerConfig(

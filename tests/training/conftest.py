@@ -10,8 +10,8 @@ import pytest
 
 from unmask_sdk.training.datasets.crop_cache import CropCache, CropCacheConfig, open_crop_cache
 from unmask_sdk.training.datasets.landmark_file import read_landmarks
+from unmask_sdk.training.synthesis.find_mesh import CENTER, INPUT, SIDE
 from unmask_sdk.training.synthesis.mesh import mean_face
-from unmask_sdk.training.synthesis.mesher import CENTER, INPUT, SIDE
 from unmask_sdk.training.unmasker.perceptual_loss import BLOCKS, WIDTHS
 
 
@@ -28,7 +28,7 @@ def mesh_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A TFLite model with MediaPipe's inputs and outputs that predicts the mean face every time.
 
     It multiplies the image's mean by zero and adds the mean face, in pixels of the square that
-    `Mesher` cuts.
+    `FaceMesher` cuts.
     """
     schema = pytest.importorskip("ai_edge_litert.schema_py_generated")
     flatbuffers = pytest.importorskip("flatbuffers")

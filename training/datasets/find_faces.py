@@ -12,8 +12,8 @@ from unmask_sdk.core.arrays import Float64Array
 from unmask_sdk.errors import DataError
 from unmask_sdk.training import shipped_weights
 from unmask_sdk.training.nets.torch_locator import load_locator
+from unmask_sdk.training.synthesis.find_mesh import HOW_TO_GET, FaceMesher
 from unmask_sdk.training.synthesis.mesh import eye_centers
-from unmask_sdk.training.synthesis.mesher import HOW_TO_GET, Mesher
 
 from .image_files import read_image
 from .landmark_file import FaceRecord, read_landmarks
@@ -37,7 +37,7 @@ def find_faces(
     Args:
         folder: Folder of images.
         landmarks: Landmark file; if `None`, `landmarks.npz` in the folder is used if it exists.
-        model: MediaPipe's model (see `synthesis.mesher`).
+        model: MediaPipe's model (see `synthesis.find_mesh`).
         skip: A folder inside `folder` that is not searched.
         limit: Use only the first faces of the landmark file, or mesh only the first images.
 
@@ -73,11 +73,11 @@ def mesh_folder(
 
     Args:
         folder: Folder of images; hidden files are ignored.
-        model: MediaPipe's model (see `synthesis.mesher`).
+        model: MediaPipe's model (see `synthesis.find_mesh`).
         skip: A folder inside `folder` to ignore, such as the one that crops are written to.
         limit: Use only the first images.
     """
-    mesher = Mesher(model)
+    mesher = FaceMesher(model)
     locate = load_locator(shipped_weights("detector").parent)
     meshes: dict[str, Float64Array] = {}
     for file in track(_image_files(folder, skip)[:limit], "finding faces"):

@@ -23,7 +23,7 @@ from unmask_sdk.training.datasets.crops import read_crop, seed_from_name
 from unmask_sdk.training.datasets.landmark_file import FaceRecord
 from unmask_sdk.training.datasets.people import source_dataset
 from unmask_sdk.training.datasets.selection import subsample
-from unmask_sdk.training.nets.graph import UnmaskerGraph, composite
+from unmask_sdk.training.nets.unmasker_graph import UnmaskerGraph, composite
 from unmask_sdk.training.synthesis.mask_shapes import MASK_TYPES
 
 from .metrics import Fidelity, compare, intersection_over_union

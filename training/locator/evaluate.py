@@ -18,7 +18,7 @@ from unmask_sdk.training.datasets.image_files import read_image
 from unmask_sdk.training.nets.torch_locator import load_locator
 from unmask_sdk.training.synthesis.mesh import five_points
 
-from .compositing import Scene, draw_background, paste_face
+from .compose_images import Scene, draw_background, paste_face
 from .faces import FaceSample, load_backgrounds, load_faces, mesh_box, val_photos
 from .samples import random_placement
 

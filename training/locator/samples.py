@@ -13,15 +13,10 @@ import numpy as np
 from unmask_sdk.core.arrays import Float32Array, Float64Array, UInt8Array
 from unmask_sdk.core.locator_sizes import ALIGN_SIZE
 from unmask_sdk.faces.align import transform_points
-from unmask_sdk.faces.detector_postprocess import (
-    GRAY,
-    box_matrix,
-    iou,
-    points_matrix,
-)
+from unmask_sdk.faces.detector_postprocess import GRAY, box_matrix, iou, points_matrix
 from unmask_sdk.training.synthesis.mesh import five_points
 
-from .compositing import Scene, compose_transforms, degrade, draw_background, paste_face
+from .compose_images import Scene, compose_transforms, degrade, draw_background, paste_face
 from .faces import mesh_box
 
 # Order of the five points of a mirrored face.

@@ -24,7 +24,7 @@ from unmask_sdk.training.nets.locator_networks import (
     DetectorGraph,
 )
 
-from .compositing import Scene
+from .compose_images import Scene
 from .losses import aligner_loss, detector_loss, detector_targets
 from .samples import draw_crop, draw_mosaic
 

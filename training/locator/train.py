@@ -30,7 +30,7 @@ from unmask_sdk.training.datasets.landmark_file import read_landmarks
 from unmask_sdk.training.datasets.selection import check_splits
 from unmask_sdk.training.nets.checkpoint import save_network
 
-from .compositing import Scene
+from .compose_images import Scene
 from .faces import load_backgrounds, load_faces
 from .tasks import AlignerTask, DetectorTask, TrainingTask
 

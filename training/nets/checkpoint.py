@@ -17,11 +17,11 @@ from torch import nn
 from unmask_sdk.core.atomic_write import atomic_write
 from unmask_sdk.errors import DataError
 
-from .graph import UnmaskerGraph
+from .unmasker_graph import UnmaskerGraph
 
 # kind in the file's metadata -> module, configuration class, factory of the uint8 graph
 KINDS = {
-    "unmasker": ("graph", "UnmaskerConfig", "build_unmasker"),
+    "unmasker": ("unmasker_graph", "UnmaskerConfig", "build_unmasker"),
     "detector": ("locator_networks", "DetectorConfig", "DetectorGraph"),
     "aligner": ("locator_networks", "AlignerConfig", "AlignerGraph"),
 }

@@ -13,7 +13,7 @@ from unmask_sdk.training.common.yaml_config import (
     check_range,
     read_yaml,
 )
-from unmask_sdk.training.nets.networks import UnmaskerConfig
+from unmask_sdk.training.nets.unmasker_networks import UnmaskerConfig
 
 # Terms whose gradient is scaled to the reconstruction's, see `Trainer._balanced_gradient`.
 BALANCED_TERMS = ("adversarial", "perceptual", "identity", "distillation")

@@ -12,7 +12,7 @@ import torch
 from unmask_sdk.errors import ConfigError
 from unmask_sdk.training.common.device import to_channels_last
 from unmask_sdk.training.nets.checkpoint import load_unmasker
-from unmask_sdk.training.nets.networks import UnmaskerNet
+from unmask_sdk.training.nets.unmasker_networks import UnmaskerNet
 
 from .config import LossWeights, TrainConfig
 from .identity_loss import Identity, load_identity

@@ -12,7 +12,7 @@ from unmask_sdk.core.arrays import UInt8Array
 from unmask_sdk.training.datasets.batches import read_batch
 from unmask_sdk.training.datasets.crop_cache import CropCache
 from unmask_sdk.training.datasets.image_files import image_grid, write_image
-from unmask_sdk.training.nets.networks import UnmaskerNet
+from unmask_sdk.training.nets.unmasker_networks import UnmaskerNet
 
 
 @torch.inference_mode()

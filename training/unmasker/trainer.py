@@ -19,8 +19,8 @@ from unmask_sdk.training.common.resume_checkpoint import open_checkpoint, save_c
 from unmask_sdk.training.datasets.batches import Batch
 from unmask_sdk.training.nets.checkpoint import load_unmasker, save_network
 from unmask_sdk.training.nets.discriminator import FeatureDiscriminator
-from unmask_sdk.training.nets.graph import UnmaskerGraph
-from unmask_sdk.training.nets.networks import UnmaskerNet
+from unmask_sdk.training.nets.unmasker_graph import UnmaskerGraph
+from unmask_sdk.training.nets.unmasker_networks import UnmaskerNet
 
 from . import losses
 from .config import BALANCED_TERMS, LossWeights, Stage, TrainConfig

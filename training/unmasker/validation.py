@@ -8,7 +8,7 @@ import torch
 from unmask_sdk.training.datasets.batches import read_batch
 from unmask_sdk.training.datasets.crop_cache import CropCache
 from unmask_sdk.training.evaluation.metrics import psnr
-from unmask_sdk.training.nets.networks import UnmaskerNet
+from unmask_sdk.training.nets.unmasker_networks import UnmaskerNet
 
 
 @torch.inference_mode()

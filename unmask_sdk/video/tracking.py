@@ -9,8 +9,8 @@ import numpy as np
 from unmask_sdk.core.arrays import Float64Array, UInt8Array
 from unmask_sdk.faces.locator import Location, Locator
 
+from .eye_smoothing import LandmarkSmoother
 from .fill_smoothing import FillSmoother
-from .landmark_smoothing import LandmarkSmoother
 
 # Faces of consecutive frames are the same if they are at most this many eye distances apart, and
 # neither is larger than the other by more than this factor.

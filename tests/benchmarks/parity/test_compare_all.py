@@ -25,7 +25,7 @@ from unmask_sdk.benchmarks.parity.thresholds import read_thresholds  # noqa: E40
 from unmask_sdk.core.optional_deps import missing_packages  # noqa: E402
 from unmask_sdk.errors import InvalidInputError, RuntimeUnavailableError  # noqa: E402
 from unmask_sdk.export.formats import EXPORTERS  # noqa: E402
-from unmask_sdk.export.pipeline import export  # noqa: E402
+from unmask_sdk.export.run_export import export  # noqa: E402
 
 pytestmark = pytest.mark.slow
 
@@ -113,7 +113,7 @@ def test_a_fault_in_the_weights_is_named_in_formats_that_are_exported(
     from safetensors.torch import load_file
 
     from unmask_sdk.training.nets.checkpoint import read_metadata, save_network
-    from unmask_sdk.training.nets.networks import UnmaskerConfig
+    from unmask_sdk.training.nets.unmasker_networks import UnmaskerConfig
 
     true = next(file for file in tiny_weights if file.stem == "unmasker")
     kind, fields = read_metadata(true)

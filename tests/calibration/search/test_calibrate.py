@@ -11,21 +11,13 @@ from unmask_sdk.errors import ConfigError, DataError
 
 for _name in ("torch", "onnx", "onnxscript", "onnxruntime", "skimage", "matplotlib"):
     pytest.importorskip(_name)
-from unmask_sdk.calibration.images import read_images  # noqa: E402
+from unmask_sdk.calibration.calibration_set import read_images  # noqa: E402
 from unmask_sdk.calibration.plan import METHODS, from_json  # noqa: E402
 from unmask_sdk.calibration.progress import no_progress  # noqa: E402
-from unmask_sdk.calibration.search.calibrate import (  # noqa: E402
-    CalibrationResult,
-    calibrate,
-    choose_method,
-)
+from unmask_sdk.calibration.search.calibrate import CalibrationResult, calibrate, choose_method  # noqa: E402
 from unmask_sdk.calibration.search.faces import near_duplicates  # noqa: E402
 from unmask_sdk.calibration.search.report import write_report  # noqa: E402
-from unmask_sdk.calibration.search.scoring import (  # noqa: E402
-    LIMITS,
-    Int8Evaluator,
-    QualityDrop,
-)
+from unmask_sdk.calibration.search.scoring import LIMITS, Int8Evaluator, QualityDrop  # noqa: E402
 from unmask_sdk.calibration.search.sensitivity import promote  # noqa: E402
 from unmask_sdk.cli import main  # noqa: E402
 from unmask_sdk.export.onnx.exporter import float_graph  # noqa: E402

@@ -13,12 +13,12 @@ from tiny_networks import TINY
 from unmask_sdk.core.manifest import Artifact, read_manifest, sha256_of
 from unmask_sdk.core.sample_images import draw_masked_faces
 from unmask_sdk.errors import ConfigError, ExportError
-from unmask_sdk.export.pipeline import export
+from unmask_sdk.export.run_export import export
 
 pytest.importorskip("coremltools")
 pytest.importorskip("onnxscript")
 from unmask_sdk.export.coreml.mil_interpreter import MilRuntime, read
-from unmask_sdk.export.coreml.mil_precision import quantize_program, weights_by_precision
+from unmask_sdk.export.coreml.precision import quantize_program, weights_by_precision
 from unmask_sdk.export.precision_check import precision_of
 from unmask_sdk.faces.tiled_detector import TILE
 

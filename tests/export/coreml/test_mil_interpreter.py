@@ -29,7 +29,7 @@ from unmask_sdk.export.coreml.mil_operations import (  # noqa: E402
     quantize,
     slice_by_index,
 )
-from unmask_sdk.export.verify import measure  # noqa: E402
+from unmask_sdk.export.parity_check import measure  # noqa: E402
 from unmask_sdk.training.nets.checkpoint import load_network  # noqa: E402
 
 pytestmark = pytest.mark.engine

@@ -9,7 +9,7 @@ import pytest
 
 from unmask_sdk.core.manifest import read_manifest, sha256_of
 from unmask_sdk.errors import ConfigError, DataError, ExportError, InvalidInputError
-from unmask_sdk.export.pipeline import export
+from unmask_sdk.export.run_export import export
 
 onnx = pytest.importorskip("onnx")
 

@@ -19,14 +19,9 @@ from torch import nn  # noqa: E402
 from unmask_sdk.calibration.plan import convolutions  # noqa: E402
 from unmask_sdk.export.job import Job  # noqa: E402
 from unmask_sdk.export.onnx.exporter import convert  # noqa: E402
-from unmask_sdk.export.onnx.pad_channels import (  # noqa: E402
-    INPUTS,
-    OUTPUTS,
-    PaddedConv2d,
-    pad_channels,
-)
+from unmask_sdk.export.onnx.pad_channels import INPUTS, OUTPUTS, PaddedConv2d, pad_channels  # noqa: E402
+from unmask_sdk.export.parity_check import run_reference  # noqa: E402
 from unmask_sdk.export.roles import role_of  # noqa: E402
-from unmask_sdk.export.verify import run_reference  # noqa: E402
 from unmask_sdk.training.nets.checkpoint import load_network  # noqa: E402
 
 pytestmark = pytest.mark.slow

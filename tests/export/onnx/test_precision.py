@@ -10,7 +10,7 @@ import pytest
 
 from unmask_sdk.core.manifest import Golden, read_manifest
 from unmask_sdk.errors import ExportError, InvalidInputError
-from unmask_sdk.export.pipeline import export
+from unmask_sdk.export.run_export import export
 from unmask_sdk.loading.load import open_runtime
 from unmask_sdk.verify import Deviation, verify
 

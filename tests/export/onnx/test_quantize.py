@@ -11,7 +11,7 @@ import pytest
 
 from unmask_sdk.core.manifest import Artifact, read_manifest
 from unmask_sdk.errors import ConfigError, DataError, ExportError
-from unmask_sdk.export.pipeline import export
+from unmask_sdk.export.run_export import export
 from unmask_sdk.loading.load import open_runtime
 from unmask_sdk.verify import verify
 
@@ -19,14 +19,11 @@ onnx = pytest.importorskip("onnx")
 pytest.importorskip("torch")
 from torch import nn  # noqa: E402
 
-from unmask_sdk.calibration.images import CalibrationSet, pack_images, read_images  # noqa: E402
+from unmask_sdk.calibration.calibration_set import CalibrationSet, pack_images, read_images  # noqa: E402
 from unmask_sdk.calibration.plan import convolutions, plan_for  # noqa: E402
 from unmask_sdk.export.job import Job  # noqa: E402
 from unmask_sdk.export.onnx.exporter import convert  # noqa: E402
-from unmask_sdk.export.onnx.precision import (  # noqa: E402
-    conv_work_by_precision,
-    int8_share,
-)
+from unmask_sdk.export.onnx.precision import conv_work_by_precision, int8_share  # noqa: E402
 from unmask_sdk.export.onnx.quantize import FloatGraph, quantize_by_plan  # noqa: E402
 from unmask_sdk.export.precision_check import check_precision, precision_of  # noqa: E402
 from unmask_sdk.export.roles import role_of  # noqa: E402

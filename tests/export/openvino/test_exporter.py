@@ -13,7 +13,7 @@ from tiny_networks import TINY
 from unmask_sdk.core.manifest import read_manifest, sha256_of
 from unmask_sdk.core.sample_images import draw_masked_faces
 from unmask_sdk.errors import ExportError
-from unmask_sdk.export.pipeline import export
+from unmask_sdk.export.run_export import export
 from unmask_sdk.loading.load import open_runtime
 from unmask_sdk.verify import verify
 

@@ -13,7 +13,7 @@ from tiny_networks import TINY
 from unmask_sdk.core.manifest import Artifact, read_manifest
 from unmask_sdk.core.sample_images import draw_masked_faces
 from unmask_sdk.errors import ExportError
-from unmask_sdk.export.pipeline import export
+from unmask_sdk.export.run_export import export
 from unmask_sdk.faces.tiled_detector import TILE
 from unmask_sdk.loading.load import open_runtime
 from unmask_sdk.verify import verify
@@ -23,14 +23,15 @@ pytest.importorskip("litert_torch")
 pytest.importorskip("ai_edge_quantizer")
 from torch import nn  # noqa: E402
 
-from unmask_sdk.calibration.images import read_images  # noqa: E402
+from unmask_sdk.calibration.calibration_set import read_images  # noqa: E402
 from unmask_sdk.calibration.plan import convolutions, plan_for  # noqa: E402
 from unmask_sdk.export.job import Job  # noqa: E402
+from unmask_sdk.export.parity_check import run_reference  # noqa: E402
 from unmask_sdk.export.precision_check import check_precision, precision_of  # noqa: E402
 from unmask_sdk.export.roles import role_of  # noqa: E402
 from unmask_sdk.export.tflite.channels_last import channels_last  # noqa: E402
 from unmask_sdk.export.tflite.exporter import convert  # noqa: E402
-from unmask_sdk.export.tflite.flatbuffer import (  # noqa: E402
+from unmask_sdk.export.tflite.precision import (  # noqa: E402
     CONVOLUTIONS,
     conv_work_by_precision,
     int8_share,
@@ -39,7 +40,6 @@ from unmask_sdk.export.tflite.flatbuffer import (  # noqa: E402
     with_short_names,
 )
 from unmask_sdk.export.tflite.quantize import int8_operators, quantize_by_plan  # noqa: E402
-from unmask_sdk.export.verify import run_reference  # noqa: E402
 from unmask_sdk.training.nets.checkpoint import load_network  # noqa: E402
 
 pytestmark = pytest.mark.engine

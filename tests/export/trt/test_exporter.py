@@ -15,27 +15,19 @@ from tiny_networks import TINY
 from unmask_sdk.core.manifest import Artifact, read_manifest
 from unmask_sdk.core.sample_images import draw_masked_faces
 from unmask_sdk.errors import ConfigError, ExportError
-from unmask_sdk.export.pipeline import export
+from unmask_sdk.export.run_export import export
 from unmask_sdk.verify import compare
 
 onnx = pytest.importorskip("onnx")
 pytest.importorskip("torch")
 
-from unmask_sdk.calibration.images import read_images  # noqa: E402
+from unmask_sdk.calibration.calibration_set import read_images  # noqa: E402
 from unmask_sdk.calibration.plan import read_plan  # noqa: E402
-from unmask_sdk.export.onnx.precision import (  # noqa: E402
-    conv_work,
-    conv_work_by_precision,
-    int8_share,
-)
+from unmask_sdk.export.onnx.precision import conv_work, conv_work_by_precision, int8_share  # noqa: E402
 from unmask_sdk.export.onnx.quantize import TENSORRT, FloatGraph  # noqa: E402
 from unmask_sdk.export.precision_check import precision_of  # noqa: E402
-from unmask_sdk.export.trt.build_log import share_by_type, unexpected_messages  # noqa: E402
-from unmask_sdk.export.trt.exporter import (  # noqa: E402
-    UnoptimizedOnnxRuntime,
-    check_engines,
-    convert,
-)
+from unmask_sdk.export.trt.exporter import UnoptimizedOnnxRuntime, check_engines, convert  # noqa: E402
+from unmask_sdk.export.trt.precision import share_by_type, unexpected_messages  # noqa: E402
 from unmask_sdk.runtimes.engines.library import Library, find_library  # noqa: E402
 
 pytestmark = pytest.mark.engine

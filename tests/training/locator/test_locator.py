@@ -16,7 +16,7 @@ from unmask_sdk.core.locator_sizes import ALIGN_SIZE
 from unmask_sdk.errors import ConfigError, DataError
 from unmask_sdk.faces.align import crop_matrix, transform_points
 from unmask_sdk.faces.detector_postprocess import CELL, decode_boxes, iou
-from unmask_sdk.training.locator.compositing import Scene
+from unmask_sdk.training.locator.compose_images import Scene
 from unmask_sdk.training.locator.evaluate import evaluate
 from unmask_sdk.training.locator.faces import load_backgrounds, load_faces, mesh_box
 from unmask_sdk.training.locator.losses import aligner_loss, detector_loss, detector_targets

@@ -11,8 +11,8 @@ from safetensors.torch import save_file
 
 from unmask_sdk.errors import DataError
 from unmask_sdk.training.nets.checkpoint import load_network, load_unmasker, save_network
-from unmask_sdk.training.nets.graph import build_unmasker
-from unmask_sdk.training.nets.networks import UnmaskerConfig
+from unmask_sdk.training.nets.unmasker_graph import build_unmasker
+from unmask_sdk.training.nets.unmasker_networks import UnmaskerConfig
 
 SMALL = UnmaskerConfig(
     size=64, channels=(8, 8, 8, 8), blocks=(1, 1, 1), segmentation_channels=(8, 8, 8, 8)

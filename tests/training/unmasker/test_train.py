@@ -15,7 +15,7 @@ from unmask_sdk.training.datasets.batches import read_batch
 from unmask_sdk.training.datasets.crop_cache import CropCacheConfig, check_disk_space
 from unmask_sdk.training.datasets.landmark_file import read_landmarks
 from unmask_sdk.training.nets.checkpoint import load_network
-from unmask_sdk.training.nets.networks import UnmaskerConfig
+from unmask_sdk.training.nets.unmasker_networks import UnmaskerConfig
 from unmask_sdk.training.unmasker.config import LossWeights, Stage, TrainConfig, read_config
 from unmask_sdk.training.unmasker.train import train
 from unmask_sdk.training.unmasker.trainer import Trainer

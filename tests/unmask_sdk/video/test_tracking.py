@@ -11,8 +11,8 @@ import pytest
 from unmask_sdk import Session, load
 from unmask_sdk.errors import InvalidInputError, RuntimeUnavailableError
 from unmask_sdk.faces.align import transform_points
+from unmask_sdk.video.eye_smoothing import CORRECTION, LandmarkSmoother
 from unmask_sdk.video.fill_smoothing import STILL_WEIGHT, FillSmoother
-from unmask_sdk.video.landmark_smoothing import CORRECTION, LandmarkSmoother
 from unmask_sdk.video.tracking import MAX_MISSED, Tracker
 
 EXAMPLES = Path(__file__).parents[3] / "examples"

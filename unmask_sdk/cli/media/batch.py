@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, TypeAlias
 from unmask_sdk.errors import InvalidInputError
 
 from .process_file import Done, Options, attempt
+from .skip_finished import is_up_to_date
 from .targets import check_inside
-from .up_to_date import is_up_to_date
 
 if TYPE_CHECKING:
     from unmask_sdk.unmasker import Unmasker

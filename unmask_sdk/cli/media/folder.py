@@ -30,8 +30,8 @@ from .batch import Work, run
 from .process_file import Options
 from .progress import BatchProgress
 from .ray_backend import run_on_ray
+from .skip_finished import is_up_to_date
 from .targets import NoPicturesError, plan
-from .up_to_date import is_up_to_date
 from .watch import PAUSE, arrivals
 
 

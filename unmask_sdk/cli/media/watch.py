@@ -9,8 +9,8 @@ from typing import TypeAlias
 from unmask_sdk.errors import InvalidInputError
 
 from .batch import Job
+from .skip_finished import is_up_to_date
 from .targets import NoPicturesError, plan
-from .up_to_date import is_up_to_date
 
 # Size and time of the last change, in nanoseconds.
 State: TypeAlias = tuple[int, int]

@@ -41,7 +41,7 @@ def export(
 
     from unmask_sdk.errors import ConfigError
     from unmask_sdk.export.formats import EXPORTERS
-    from unmask_sdk.export.pipeline import export as run
+    from unmask_sdk.export.run_export import export as run
 
     console = Console()
     if format == "all":

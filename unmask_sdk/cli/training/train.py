@@ -88,8 +88,8 @@ def cost(
 
     from unmask_sdk.training.nets.checkpoint import load_unmasker
     from unmask_sdk.training.nets.cost import layer_costs
-    from unmask_sdk.training.nets.graph import build_unmasker
-    from unmask_sdk.training.nets.networks import UnmaskerConfig
+    from unmask_sdk.training.nets.unmasker_graph import build_unmasker
+    from unmask_sdk.training.nets.unmasker_networks import UnmaskerConfig
 
     graph = load_unmasker(weights) if weights else build_unmasker(UnmaskerConfig())
     size = graph.unmasker.config.size

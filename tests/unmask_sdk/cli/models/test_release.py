@@ -12,8 +12,8 @@ from unmask_sdk.cli.models.release import release  # noqa: E402
 from unmask_sdk.errors import ExportError, InvalidInputError  # noqa: E402
 from unmask_sdk.export import release as steps  # noqa: E402
 from unmask_sdk.training.nets.checkpoint import save_network  # noqa: E402
-from unmask_sdk.training.nets.graph import build_unmasker  # noqa: E402
-from unmask_sdk.training.nets.networks import UnmaskerConfig  # noqa: E402
+from unmask_sdk.training.nets.unmasker_graph import build_unmasker  # noqa: E402
+from unmask_sdk.training.nets.unmasker_networks import UnmaskerConfig  # noqa: E402
 
 pytestmark = pytest.mark.slow
 

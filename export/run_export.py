@@ -11,7 +11,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from unmask_sdk.calibration.images import CalibrationSet
+from unmask_sdk.calibration.calibration_set import CalibrationSet
 from unmask_sdk.core.manifest import Artifact, sha256_of, size_of
 from unmask_sdk.core.optional_deps import require_packages
 from unmask_sdk.core.output_paths import check_writable_folder
@@ -219,8 +219,8 @@ class Exporter:
         """Compares a converted network with torch; returns what `_export_one` returns."""
         import torch
 
+        from .parity_check import measure
         from .reference import make_golden, reference_entry
-        from .verify import measure
 
         name, role = file.stem, job.role
         progress(f"{name}: golden vectors")

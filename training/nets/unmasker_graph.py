@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from .networks import UnmaskerConfig, UnmaskerNet
+from .unmasker_networks import UnmaskerConfig, UnmaskerNet
 
 
 def composite(

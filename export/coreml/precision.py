@@ -11,9 +11,9 @@ import numpy as np
 from unmask_sdk.calibration.ranges import Ranges
 from unmask_sdk.core.arrays import FloatArray
 from unmask_sdk.errors import ExportError
-from unmask_sdk.training.nets.graph import UnmaskerGraph
 from unmask_sdk.training.nets.locator_networks import AlignerGraph, DetectorGraph
-from unmask_sdk.training.nets.networks import UnmaskerNet
+from unmask_sdk.training.nets.unmasker_graph import UnmaskerGraph
+from unmask_sdk.training.nets.unmasker_networks import UnmaskerNet
 
 from .mil_interpreter import ct
 

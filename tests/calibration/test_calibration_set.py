@@ -7,8 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from unmask_sdk.calibration import images as images_module
-from unmask_sdk.calibration.images import CalibrationSet, digest_of, pack_images, read_images
+from unmask_sdk.calibration import calibration_set as images_module
+from unmask_sdk.calibration.calibration_set import (
+    CalibrationSet,
+    digest_of,
+    pack_images,
+    read_images,
+)
 from unmask_sdk.errors import DataError
 
 

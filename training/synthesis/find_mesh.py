@@ -30,7 +30,7 @@ CENTER = (128.0, 140.0)
 SIDE = 234.0
 
 
-class Mesher:
+class FaceMesher:
     """Finds the 468 mesh points of a face whose eyes are known.
 
     Args:

@@ -16,8 +16,8 @@ from torch import nn
 from unmask_sdk.errors import ConfigError, DataError
 from unmask_sdk.training.nets.checkpoint import load_network, save_network
 from unmask_sdk.training.nets.cost import layer_costs
-from unmask_sdk.training.nets.graph import UnmaskerGraph, build_unmasker, composite
-from unmask_sdk.training.nets.networks import UnmaskerConfig, binarize, soft_threshold
+from unmask_sdk.training.nets.unmasker_graph import UnmaskerGraph, build_unmasker, composite
+from unmask_sdk.training.nets.unmasker_networks import UnmaskerConfig, binarize, soft_threshold
 
 SMALL = UnmaskerConfig(
     size=64, channels=(8, 8, 8, 8), blocks=(1, 1, 1), segmentation_channels=(8, 8, 8, 8)
