@@ -19,7 +19,7 @@ import numpy as np
 from unmask_sdk.calibration.calibration_set import CalibrationSet
 from unmask_sdk.core.arrays import UInt8Array
 from unmask_sdk.core.manifest import Artifact, read_manifest
-from unmask_sdk.core.optional_deps import install_command, missing_packages
+from unmask_sdk.core.optional_deps import install_command, missing_message, missing_packages
 from unmask_sdk.errors import MissingDependencyError
 
 from . import manifest
@@ -55,7 +55,7 @@ def check_packages() -> None:
     if absent:
         extras = ",".join(dict.fromkeys(absent.values()))
         raise MissingDependencyError(
-            f"exporting all formats needs {', '.join(absent)}, which are not installed; "
+            f"{missing_message('exporting all formats', list(absent))}; "
             f"{install_command(extras)}, or export formats one by one"
         )
 

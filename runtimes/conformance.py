@@ -38,6 +38,7 @@ from typing import Any
 
 import numpy as np
 
+# Absolute imports only: in a clone, pytest imports this file as `runtimes.conformance`.
 from unmask_sdk.core.arrays import AnyArray, UInt8Array
 from unmask_sdk.core.locator_sizes import STRIDE
 from unmask_sdk.core.optional_deps import pip_command
@@ -51,8 +52,8 @@ from unmask_sdk.errors import (
 from unmask_sdk.loading.load import open_runtime
 
 # Not relative: pytest imports this file by its path, and `.registry` would be a second module.
-from .base import Runtime
-from .registry import find_runtime
+from unmask_sdk.runtimes.base import Runtime
+from unmask_sdk.runtimes.registry import find_runtime
 
 try:
     import pytest

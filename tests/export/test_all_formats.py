@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import cv2
 import pytest
 
 from unmask_sdk.core.manifest import read_manifest
+from unmask_sdk.core.optional_deps import install_command
 from unmask_sdk.errors import MissingDependencyError
 from unmask_sdk.export import all_formats
 from unmask_sdk.export.formats import EXPORTERS
@@ -40,7 +42,9 @@ def test_missing_packages_are_reported_before_any_work(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(all_formats, "missing_packages", lambda names: ["coremltools"])
-    with pytest.raises(MissingDependencyError, match=r"coremltools.*pip install 'unmask-sdk"):
+    with pytest.raises(
+        MissingDependencyError, match="coremltools.*" + re.escape(install_command("export-tflite"))
+    ):
         all_formats.export_all([], tmp_path / "out")
     assert not (tmp_path / "out").exists()
 

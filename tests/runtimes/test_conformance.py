@@ -26,12 +26,12 @@ def skip_if_unavailable(entry: RuntimeEntry) -> None:
 class TestUnmaskers(RuntimeConformance):
     @pytest.fixture(params=UNMASKERS, ids=lambda case: f"{case[0].name}-{case[1]}")
     def runtime(
-        self, request: pytest.FixtureRequest, every_artifact: tuple[Path, object, object]
+        self, request: pytest.FixtureRequest, every_artifact: Path
     ) -> Iterator[Runtime[Any]]:
         entry, precision = request.param
         skip_if_unavailable(entry)
         with open_runtime(
-            runtime=entry.name, precision=precision, threads=1, artifacts=every_artifact[0]
+            runtime=entry.name, precision=precision, threads=1, artifacts=every_artifact
         ) as opened:
             yield opened
 

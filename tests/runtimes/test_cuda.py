@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from unmask_sdk.core.manifest import Artifact, read_manifest
+from unmask_sdk.core.optional_deps import install_command
 from unmask_sdk.errors import DeviceMismatchError, RuntimeUnavailableError
 from unmask_sdk.runtimes.registry import find_runtime, runtime_class, why_unavailable
 
@@ -28,7 +30,7 @@ def unmasker(tiny_artifacts: Path) -> tuple[Path, Artifact]:
 
 @pytest.mark.skipif(with_cuda, reason="ONNX Runtime is a build with CUDA")
 def test_a_build_without_cuda_is_named_with_what_mends_it(unmasker: tuple[Path, Artifact]) -> None:
-    reason = r"build without CUDA .*CPUExecutionProvider.*pip install 'unmask-sdk\[cuda\]'"
+    reason = "build without CUDA .*CPUExecutionProvider.*" + re.escape(install_command("cuda"))
     with pytest.raises(RuntimeUnavailableError, match=reason):
         check_build()
     with pytest.raises(RuntimeUnavailableError, match=reason):

@@ -34,7 +34,7 @@ def test_a_result_is_saved_to_a_path(painted_model, photo, path):
 
 
 def test_an_open_file_is_told_to_take_the_bytes(painted_model, photo):
-    with pytest.raises(InvalidInputError, match=r"path must be a path.*write result\.encode\("):
+    with pytest.raises(InvalidInputError, match=r"path must be a path.*write\(result\.encode\("):
         painted_model(photo).save(io.BytesIO())
     assert painted_model(photo).encode(".png") == painted_model(photo).encode("png")
 

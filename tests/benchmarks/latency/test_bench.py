@@ -188,8 +188,8 @@ def test_command_measures_writes_and_compares(tiny_artifacts: Path, tmp_path: Pa
         (("--groups", "photo", "--compare", "x"), "need the group crop"),
         (("--compare", "nowhere.json"), "cannot read nowhere.json"),
         (("--models", "nobody"), "known are unmasker"),
-        (("--plot", "x.txt"), "--plot x.txt: it is drawn as .png or .svg"),
-        (("--plot", "x"), "--plot x: it is drawn as .png or .svg"),
+        (("--plot", "x.txt"), "--plot x.txt: the plot is written as .png or .svg"),
+        (("--plot", "x"), "--plot x: the plot is written as .png or .svg"),
         (("--json", "."), "--json . is a folder; name a file"),
     ],
 )

@@ -149,7 +149,7 @@ def test_bad_targets_are_refused_before_any_work(
 def test_a_locator_has_no_plan(
     faces_folder: Path, tiny_weights: list[Path], tmp_path: Path
 ) -> None:
-    with pytest.raises((ConfigError, DataError), match="no unmasker"):
+    with pytest.raises((ConfigError, DataError), match="does not hold an unmasker"):
         calibrate(
             faces_folder,
             faces_folder / "landmarks.npz",

@@ -105,16 +105,19 @@ def test_a_folder_with_bad_files_among_the_good(unmask, photo, backdrop, painter
         (["text.jpg", "-o", "out.jpg"], "not an image"),
         (["http://example.com/a.jpg", "-o", "out.jpg"], "http://example.com/a.jpg is a URL, which"),
         (["nobody.png", "-o", "out.jpg"], "no face found in nobody.png"),
-        (["nobody.png", "-o", "out.jpg"], "use `unmask folder`, which copies them"),
+        (["nobody.png", "-o", "out.jpg"], "`unmask folder` copies photos without faces"),
         (["dot.png", "-o", "out.jpg"], "no face found in dot.png"),
         (["in.png", "-o", "out.gif"], "can be written as .jpg"),
-        (["in.png", "-o", "in.png"], "written over"),
+        (["in.png", "-o", "in.png"], "would be overwritten"),
         (["in.png", "in.png", "-o", "out"], "both be written"),
         (["in.png", "-o", "text.jpg/out.png"], "text.jpg is a file, not a folder"),
         (["in.png", "-o", "a" * 300 + ".png"], "File name too long"),
         (["a" * 300 + ".png", "-o", "out.png"], "File name too long"),
         (["in.png", "-o", "out.png", "--runtime", "magic"], "unknown runtime"),
-        (["in.png", "-o", "out.png", "--artifacts", "none"], "folder none does not exist; make it"),
+        (
+            ["in.png", "-o", "out.png", "--artifacts", "none"],
+            "folder none does not exist",
+        ),
     ],
 )
 def test_a_failure_is_one_line(unmask, photo, backdrop, tmp_path, arguments, words):

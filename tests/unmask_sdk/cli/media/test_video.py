@@ -73,7 +73,7 @@ def test_a_video(unmask, clip, tmp_path):
 def test_folders_are_made_once_all_else_is_right(unmask, clip, tmp_path, locked):
     clip(2)
     for arguments, words in (
-        (("none.mp4", "-o", "new/out.mp4"), "none.mp4 is not there"),
+        (("none.mp4", "-o", "new/out.mp4"), "none.mp4 does not exist"),
         (("in.mp4", "-o", "new/out.txt"), "use one of .mp4"),
         (("in.mp4", "-o", "in.mp4/out.mp4"), "in.mp4 is a file, not a folder"),
         (("in.mp4", "-o", locked / "out.mp4"), f"{locked} is not writable"),
@@ -109,7 +109,7 @@ def test_failures_are_one_line(unmask, clip, tmp_path):
     clip(2)
     for arguments, words in (
         (("video", "in.mp4", "-o", "out.txt"), "use one of .mp4"),
-        (("video", "none.mp4", "-o", "out.mp4"), "none.mp4 is not there"),
+        (("video", "none.mp4", "-o", "out.mp4"), "none.mp4 does not exist"),
         (("video", "https://example.com/a.mp4", "-o", "out.mp4"), "download it"),
         (("camera", "-"), "--size WIDTHxHEIGHT"),
         (("camera", "-", "--size", "big"), "must look like 1280x720"),
@@ -135,9 +135,9 @@ def test_a_file_is_safe_until_there_is_a_frame(unmask, picture, tmp_path):
         (("7", "-o", "keep.rgb"), "the camera 7 cannot be opened"),
         (("-", *size, "-o", "keep.rgb"), "keep.rgb is the file that is read"),
         (("keep.rgb", "-o", "./keep.rgb"), "keep.rgb is the file that is read"),
-        (("-", *size, "-o", "victim.jpg"), "victim.rgb, or let ffmpeg"),
-        (("-", *size, "-o", "cam.mp4"), "only raw RGB is written, no .mp4"),
-        (("-", *size, "-o", "cam.AVI"), "only raw RGB is written, no .AVI"),
+        (("-", *size, "-o", "victim.jpg"), "victim.rgb, or encode it with ffmpeg"),
+        (("-", *size, "-o", "cam.mp4"), "only raw RGB is written, not .mp4"),
+        (("-", *size, "-o", "cam.AVI"), "only raw RGB is written, not .AVI"),
         (("-", *size, "-o", "folder.rgb"), "folder.rgb is a folder"),
         (("-", *size, "-o", "keep.rgb/out.rgb"), "keep.rgb is a file, not a folder"),
     ):

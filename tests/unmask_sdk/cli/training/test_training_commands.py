@@ -95,8 +95,8 @@ def test_the_locator_takes_its_places_from_the_file(chosen, tmp_path):
 @pytest.mark.parametrize(
     ("device", "expected"),
     [
-        ("cuda:7", "device cuda:7: torch sees no such GPU"),
-        ("tpu", "must be cpu or cuda; got 'tpu'"),
+        ("cuda:7", "device cuda:7: PyTorch sees no such GPU"),
+        ("tpu", "must be cpu, cuda or cuda:N; got 'tpu'"),
     ],
 )
 def test_a_device_that_is_not_there_is_said_before_any_work(faces, tmp_path, device, expected):
