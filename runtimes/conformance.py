@@ -38,7 +38,6 @@ from typing import Any
 
 import numpy as np
 
-# Absolute imports only: in a clone, pytest imports this file as `runtimes.conformance`.
 from unmask_sdk.core.arrays import AnyArray, UInt8Array
 from unmask_sdk.core.locator_sizes import STRIDE
 from unmask_sdk.core.optional_deps import pip_command
