@@ -74,4 +74,4 @@ def docs(session: nox.Session) -> None:
 @nox.session
 def bench_smoke(session: nox.Session) -> None:
     """Each benchmark runs once; nothing is timed."""
-    session.run("python", "-m", "pytest", "-q", "benchmarks", "--benchmark-disable")
+    session.run("python", "-m", "pytest", "-q", "-n", "2", "benchmarks", "--benchmark-disable")

@@ -36,6 +36,7 @@ class TestUnmaskers(RuntimeConformance):
             yield opened
 
 
+@pytest.mark.engine
 class TestLocators(LocatorConformance):
     @pytest.fixture(params=LOCATORS, ids=lambda case: f"{case[0].name}-{case[1]}")
     def runtime(self, request: pytest.FixtureRequest) -> Iterator[Runtime[Any]]:

@@ -32,6 +32,7 @@ def test_unmaskers_are_there_in_int8_too(shipped: Manifest) -> None:
         assert {a.name for a in found if a.precision == "int8"} == {a.name for a in found}
 
 
+@pytest.mark.slow
 def test_every_golden_vector_comes_out(shipped: Manifest) -> None:
     checks = list(verify())
     assert {check.artifact for check in checks if check.ok} == {a.name for a in shipped.artifacts}

@@ -25,6 +25,7 @@ def people(astronaut, tmp_path):
     return folder
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("out", ["masked", ".."])
 def test_a_second_run_does_not_mesh_the_output_of_the_first(people, mesh_model, out):
     out = people / out

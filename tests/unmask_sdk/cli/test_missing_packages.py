@@ -9,6 +9,9 @@ import pytest
 
 from unmask_sdk.core.optional_deps import install_command
 
+# Each test starts processes.
+pytestmark = pytest.mark.slow
+
 # Makes packages unimportable, as if they were not installed.
 WITHOUT = """
 import sys

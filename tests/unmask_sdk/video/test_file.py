@@ -314,6 +314,7 @@ def test_failure_leaves_no_file(painted_model, clip, tmp_path):
     assert sorted(p.name for p in tmp_path.iterdir()) == ["in.mp4", "out.mp4"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["in.mkv", "in.mp4", "in.flv", "in.avi"])
 def test_truncated_video_is_processed_up_to_its_end(painted_model, clip, tmp_path, name):
     whole = clip(name, count=30, codec="mpeg4" if name == "in.avi" else "libx264")
@@ -334,6 +335,7 @@ def test_truncated_video_is_processed_up_to_its_end(painted_model, clip, tmp_pat
     assert len(frames(tmp_path / "out.mkv")) == report.frames
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["in.mkv", "in.mp4", "in.mov", "in.avi", "in.ts", "in.flv"])
 @pytest.mark.parametrize("seconds", [0.4, 1.1, 3])
 def test_sound_of_another_length_is_not_a_truncation(painted_model, clip, tmp_path, name, seconds):
@@ -406,6 +408,7 @@ def test_locked_folder_is_named_before_any_work(painted_model, clip, locked):
     assert reports == []
 
 
+@pytest.mark.slow
 def test_folder_lost_while_writing_is_our_error(painted_model, clip, tmp_path):
     source, out = clip(count=40), tmp_path / "out" / "out.mp4"
     out.parent.mkdir()

@@ -63,6 +63,7 @@ def test_pictures_at_once_share_the_processors(work: Work, workers, threads, tak
         assert model.runtime.threads == taken
 
 
+@pytest.mark.slow
 def test_a_tree_is_done_and_done_only_once(photo, backdrop, painter, painted_artifacts, tmp_path):
     for name in ("a.png", "deep/er/b.jpg", "c.gif"):
         (tmp_path / "in" / name).parent.mkdir(parents=True, exist_ok=True)

@@ -163,6 +163,7 @@ def piped(painted_artifacts: Path, tmp_path: Path):
     return run
 
 
+@pytest.mark.slow
 def test_pipes(piped, photo, painter, backdrop, painted_model, tmp_path):
     photo.save(tmp_path / "in.png")
     content = (tmp_path / "in.png").read_bytes()
@@ -181,6 +182,7 @@ def test_pipes(piped, photo, painter, backdrop, painted_model, tmp_path):
     assert (tmp_path / "out.jpg").read_bytes() == content
 
 
+@pytest.mark.slow
 def test_pipes_that_do_not_go(piped, photo, backdrop, tmp_path):
     photo.save(tmp_path / "in.png")
     Image.fromarray(backdrop).save(tmp_path / "nobody.png")
@@ -220,6 +222,7 @@ def test_whatever_fails_is_one_pictures_failure(error, line):
     assert attempt(fail, Path("a.png"), Path("b.png"), Options()) == (None, line)
 
 
+@pytest.mark.slow
 def test_usage_errors(unmask):
     assert unmask("in.jpg").returncode == 2
     assert unmask("-o", "out").returncode == 2
@@ -239,6 +242,7 @@ def test_side_by_side(unmask, photo, tmp_path):
     assert (both[:, 640:] != both[:, :640]).any()
 
 
+@pytest.mark.slow
 def test_without_a_mask_the_file_is_copied_if_its_format_may_stay(
     unmask, backdrop, painter, tmp_path
 ):
@@ -264,6 +268,7 @@ def test_without_a_mask_the_file_is_copied_if_its_format_may_stay(
             assert image.size == ((1280, 480) if arguments[-1] == "--side-by-side" else (640, 480))
 
 
+@pytest.mark.slow
 def test_what_16_bits_became_is_told(unmask, painter, backdrop, tmp_path):
     for name, color in (("masked", (20, 60, 230)), ("bare", (140, 180, 220))):
         wide = painter(backdrop, EYES, color).astype(np.uint16) * 257
@@ -278,6 +283,7 @@ def test_what_16_bits_became_is_told(unmask, painter, backdrop, tmp_path):
     assert done.stdout.rstrip().endswith("no mask found; 16 bits per channel were reduced to 8")
 
 
+@pytest.mark.slow
 def test_what_cannot_be_searched_is_a_failure(unmask, photo, tmp_path):
     (tmp_path / "photos").mkdir()
     photo.save(tmp_path / "photos" / "a.png")
@@ -314,6 +320,7 @@ def test_whether_a_file_may_be_read_is_for_reading_to_find_out(photo, painted_ar
     ]
 
 
+@pytest.mark.slow
 def test_what_was_generated_is_told_and_metadata_goes_if_asked(
     unmask, photo, painter, backdrop, tmp_path
 ):
