@@ -13,10 +13,13 @@ from unmask_sdk.training import weights_folder
 def packaged_weights() -> list[Path]:
     """Returns the weight files that come with the package.
 
+    A clone also holds the weights of a training run in progress, `*-next.safetensors`.
+
     Raises:
         ConfigError: If there are none.
     """
-    files = sorted(weights_folder().glob("*.safetensors"))
+    found = sorted(weights_folder().glob("*.safetensors"))
+    files = [file for file in found if not file.stem.endswith("-next")]
     if not files:
         raise ConfigError("the package holds no weights; give some with --weights FILE")
     return files
