@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from unmask_sdk.core.arrays import AnyArray
+from unmask_sdk.core.cpu_features import read_cpuinfo
 from unmask_sdk.core.optional_deps import pip_command
 from unmask_sdk.errors import DeviceMismatchError, RuntimeUnavailableError
 
@@ -37,11 +38,8 @@ def multiplies_int8_exactly() -> bool:
     """
     if platform.machine().lower() not in ("x86_64", "amd64", "i386", "x86"):
         return True
-    try:
-        words = Path("/proc/cpuinfo").read_text().split()
-    except OSError:
-        return False
-    return "avx512_vnni" in words or "avx_vnni" in words
+    _, flags = read_cpuinfo()
+    return "avx512_vnni" in flags or "avx_vnni" in flags
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from .core.cache_dir import cache_dir
 from .core.cpu_count import usable_cpus
+from .core.cpu_features import read_cpuinfo
 from .core.manifest import Manifest, read_manifest
 from .errors import ArtifactError, RuntimeUnavailableError, UnmaskError
 from .loading.artifact_lookup import AUTO
@@ -155,7 +156,7 @@ def diagnose(artifacts: str | Path | None = None) -> Diagnosis:
 
 def device() -> Device:
     """Describes this device; what it does not report is left out."""
-    names, flags = _cpuinfo()
+    names, flags = read_cpuinfo()
     return Device(
         system=f"{platform.system()} {platform.release()}, {platform.machine()}",
         board=_board(),
@@ -226,16 +227,6 @@ def _kept() -> Kept:
         megabytes=round(sum(entry.bytes for entry in entries) / 1e6, 1),
         timings=len(timings()),
     )
-
-
-def _cpuinfo() -> tuple[str, set[str]]:
-    """Returns the processor's name and flags from Linux; elsewhere nothing."""
-    fields: dict[str, str] = {}
-    for line in _read("/proc/cpuinfo").splitlines():
-        key, _, value = line.partition(":")
-        fields.setdefault(key.strip().lower(), value.strip())
-    flags = fields.get("flags") or fields.get("features") or ""
-    return fields.get("model name", ""), set(flags.split())
 
 
 def _board() -> str | None:
