@@ -8,6 +8,7 @@ faces at 256 px with one variant take 5.2 GB (see `crop_cache.py`). It is checke
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -72,6 +73,7 @@ def train(
     run: Path,
     device: str = "cpu",
     workers: int = 1,
+    minutes: float | None = None,
 ) -> Path:
     """Trains to the end of the configuration, resuming from `run` if it holds a checkpoint.
 
@@ -83,6 +85,8 @@ def train(
             crop caches take gigabytes, see above.
         device: `cpu`, `cuda` or `cuda:N`.
         workers: Processes that render the crop caches.
+        minutes: Time after which training stops and saves, counted from this call; rendering crop
+            caches is not interrupted. `None` trains to the end.
 
     Returns:
         The weight file of the averaged network, fp16 safetensors.
@@ -93,6 +97,7 @@ def train(
             full.
         TrainingError: If a loss or a score is infinite or NaN.
     """
+    deadline = math.inf if minutes is None else time.monotonic() + 60 * minutes
     torch_device = open_device(device)
     make_folder(run, "--run")
     trainer = Trainer(config, torch_device)
@@ -129,14 +134,22 @@ def train(
             oversampled_fraction=stage.turned_share,
         )
         trainer.net.train()
-        _run_stage(trainer, stage, batches, val_crops, run, weights)
+        _run_stage(trainer, stage, batches, val_crops, run, weights, deadline)
+        if time.monotonic() >= deadline:
+            break
     if not weights.exists():  # Removed, or the configuration has a new name.
         trainer.save_weights(weights)
     return weights
 
 
 def _run_stage(
-    trainer: Trainer, stage: Stage, batches: Batches, val_crops: CropCache, run: Path, weights: Path
+    trainer: Trainer,
+    stage: Stage,
+    batches: Batches,
+    val_crops: CropCache,
+    run: Path,
+    weights: Path,
+    deadline: float,
 ) -> None:
     config = trainer.config
     end = trainer.stage_start(stage) + stage.steps
@@ -160,11 +173,14 @@ def _run_stage(
             terms = trainer.train_step(stage, batches[step], rng)
             sums = {k: sums.get(k, 0) + v for k, v in terms.items()}
             progress.advance(task)
-            if trainer.step % config.interval and trainer.step != end:
+            expired = time.monotonic() >= deadline
+            if trainer.step % config.interval and trainer.step != end and not expired:
                 continue
             count = trainer.step - first_step
             seconds = time.monotonic() - started
-            scores = validate(trainer.ema, val_crops, trainer.device)
+            # Nothing is evaluated once the time is over: that can take longer than there is left
+            # of a rented machine.
+            scores = {} if expired else validate(trainer.ema, val_crops, trainer.device)
             entry = {
                 "step": trainer.step,
                 "size": stage.size,
@@ -174,10 +190,16 @@ def _run_stage(
             }
             _log(run, entry)
             _check_finite(entry)
+            trainer.save(run / "checkpoint.pt")
+            trainer.save_weights(weights)
+            if expired:
+                progress.console.print(
+                    f"time is up at step {trainer.step} of {config.steps}; run the same command "
+                    "again to continue"
+                )
+                return
             write_sample_sheet(
                 trainer.ema, val_crops, run / f"sheet-{trainer.step:06d}.jpg", trainer.device
             )
             progress.update(task, note=f"hole {scores['hole_psnr']:.2f} dB")
-            trainer.save(run / "checkpoint.pt")
-            trainer.save_weights(weights)
             sums, first_step, started = {}, trainer.step, time.monotonic()

@@ -104,6 +104,27 @@ def test_a_resumed_run_equals_an_uninterrupted_one(faces_folder, tmp_path):
     assert resumed.read_bytes() == uninterrupted.read_bytes()
 
 
+def test_a_run_stops_when_its_time_is_over_and_continues_elsewhere(faces_folder, tmp_path):
+    uninterrupted = run(config(), faces_folder, tmp_path / "uninterrupted")
+    out = tmp_path / "first"
+    train(
+        config(),
+        faces=faces_folder,
+        landmarks=faces_folder / "landmarks.npz",
+        run=out,
+        minutes=0,
+    )
+    (line,) = (json.loads(x) for x in (out / "metrics.jsonl").read_text().splitlines())
+    assert line["step"] == 1
+    assert "hole_psnr" not in line
+    assert load_network(out / "tiny.safetensors")
+    # Another machine needs the checkpoint alone.
+    (tmp_path / "second").mkdir()
+    (out / "checkpoint.pt").rename(tmp_path / "second" / "checkpoint.pt")
+    continued = run(config(), faces_folder, tmp_path / "second")
+    assert continued.read_bytes() == uninterrupted.read_bytes()
+
+
 def test_no_crop_cache_is_written_without_validation_faces(faces_folder, tmp_path):
     with np.load(faces_folder / "landmarks.npz") as stored:
         arrays = {**stored, "split": np.full(10, "train")}

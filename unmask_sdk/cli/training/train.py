@@ -19,6 +19,10 @@ def train(
     threads: Annotated[int, typer.Option(min=1, help="CPU threads.")] = 1,
     workers: Annotated[int, typer.Option(min=1, help="Processes that draw masks.")] = 1,
     limit: Annotated[int | None, typer.Option(min=1, help="Maximum number of faces.")] = None,
+    minutes: Annotated[
+        float | None,
+        typer.Option(min=0, help="Stop and save after this time; the same command continues."),
+    ] = None,
     start: Annotated[
         str | None, typer.Option(help="Weight file to start from, instead of random weights.")
     ] = None,
@@ -68,6 +72,7 @@ def train(
         run=run,
         device=device,
         workers=workers,
+        minutes=minutes,
     )
     typer.echo(f"weights: {weights}")
 
