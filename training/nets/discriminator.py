@@ -7,9 +7,24 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
+# Half of the crop's resolution, where a mouth's shape is judged, and all of it, where skin is.
+SCALES = 2
+
+
+def _head(width: int, channels: int) -> nn.Sequential:
+    return nn.Sequential(
+        spectral_norm(nn.Conv2d(width, channels, 1)),
+        nn.LeakyReLU(0.2),
+        spectral_norm(nn.Conv2d(channels, channels, 4, stride=2, padding=1)),
+        nn.LeakyReLU(0.2),
+        spectral_norm(nn.Conv2d(channels, channels, 3, padding=1)),
+        nn.LeakyReLU(0.2),
+        spectral_norm(nn.Conv2d(channels, 1, 3, padding=1)),
+    )
+
 
 class FeatureDiscriminator(nn.Module):
-    """Light heads on the features of a frozen network.
+    """Light heads on the features of a frozen network, separate ones for each scale.
 
     Source: Sauer et al., *Projected GANs Converge Faster*, 2021.
 
@@ -24,27 +39,21 @@ class FeatureDiscriminator(nn.Module):
     def __init__(self, widths: Sequence[int], channels: int = 64) -> None:
         super().__init__()
         self.heads = nn.ModuleList(
-            nn.Sequential(
-                spectral_norm(nn.Conv2d(width, channels, 1)),
-                nn.LeakyReLU(0.2),
-                spectral_norm(nn.Conv2d(channels, channels, 4, stride=2, padding=1)),
-                nn.LeakyReLU(0.2),
-                spectral_norm(nn.Conv2d(channels, channels, 3, padding=1)),
-                nn.LeakyReLU(0.2),
-                spectral_norm(nn.Conv2d(channels, 1, 3, padding=1)),
-            )
-            for width in widths
+            nn.ModuleList(_head(width, channels) for width in widths) for _ in range(SCALES)
         )
 
-    def forward(self, features: Sequence[Tensor]) -> list[Tensor]:
+    def forward(self, features: Sequence[Tensor], scale: int) -> list[Tensor]:
         """Scores feature maps.
 
         Args:
             features: One map `[N, C, H, W]` for each of `widths`.
+            scale: 0 for images at half of the crop's resolution, 1 for all of it.
 
         Returns:
             One map of scores `[N, 1, H/2, W/2]` for each.
         """
         # The magnitudes of the frozen network's layers differ by orders of magnitude.
         normalized = [x / (x.square().mean(1, keepdim=True) + 1e-3).sqrt() for x in features]
-        return [head(x) for head, x in zip(self.heads, normalized, strict=True)]
+        heads = self.heads[scale]
+        assert isinstance(heads, nn.ModuleList)
+        return [head(x) for head, x in zip(heads, normalized, strict=True)]

@@ -40,11 +40,13 @@ class FeaturePair:
         generated: Features of the generated images after each block, `[N, C, H, W]`.
         target: Features of the targets, in the same shapes.
         hole: The hole within the window, `[N, 1, H, W]` in 0..1.
+        scale: 0 if the images were at half of the crop's resolution, 1 if at all of it.
     """
 
     generated: list[Tensor]
     target: list[Tensor]
     hole: Tensor
+    scale: int
 
     def distance(self) -> Tensor:
         """Returns the mean relative difference of the features over the hole."""
@@ -110,16 +112,17 @@ class Perceptual(nn.Module):
                 would leave that grid on the lips.
         """
         size = min(generated.shape[-1], MAX_SIZE)
-        scale = generated.shape[-1] // size
+        factor = generated.shape[-1] // size
         top, bottom, left, right = (round(part * size / 8) * 8 for part in REGION)
         height, width = bottom - top, right - left
-        if scale > 1 and rng.random() < 0.5:
-            down = int(rng.integers(scale * top, scale * bottom - height + 1))
-            across = int(rng.integers(scale * left, scale * right - width + 1))
+        scale = int(factor > 1 and rng.random() < 0.5)
+        if scale:
+            down = int(rng.integers(factor * top, factor * bottom - height + 1))
+            across = int(rng.integers(factor * left, factor * right - width + 1))
         else:
-            if scale > 1:
+            if factor > 1:
                 generated, target, hole = (
-                    F.avg_pool2d(x, scale) for x in (generated, target, hole)
+                    F.avg_pool2d(x, factor) for x in (generated, target, hole)
                 )
             down, across = (int(x) for x in (top, left + 4) - rng.integers(8, size=2))
         window = (..., slice(down, down + height), slice(across, across + width))
@@ -127,7 +130,7 @@ class Perceptual(nn.Module):
             generated_features = self._features(generated[window])
             with torch.no_grad():
                 target_features = self._features(target[window])
-        return FeaturePair(generated_features, target_features, hole[window])
+        return FeaturePair(generated_features, target_features, hole[window], scale)
 
 
 def load_perceptual(path: Path) -> Perceptual:

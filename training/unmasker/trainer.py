@@ -23,6 +23,7 @@ from unmask_sdk.training.nets.unmasker_graph import UnmaskerGraph
 from unmask_sdk.training.nets.unmasker_networks import UnmaskerNet
 
 from . import losses
+from .color_augmentation import change_colors
 from .config import BALANCED_TERMS, LossWeights, Stage, TrainConfig
 from .frozen_networks import FrozenNetworks
 from .perceptual_loss import WIDTHS, FeaturePair
@@ -186,12 +187,15 @@ class Trainer:
             terms["identity"] = self.frozen.identity(*judged)
         features = None
         if weights.perceptual or weights.adversarial:
-            features = self.frozen.perceptual.compare(*judged, rng)
+            images, targets, holes = judged
+            if weights.adversarial:
+                images, targets = change_colors(images, targets, rng)
+            features = self.frozen.perceptual.compare(images, targets, holes, rng)
         if weights.perceptual and features:
             terms["perceptual"] = features.distance()
         if weights.adversarial and features:
             self.discriminator.requires_grad_(False)
-            scores = self._discriminator_scores(features.generated)
+            scores = self._discriminator_scores(features.generated, features.scale)
             terms["adversarial"] = losses.generator_hinge(scores, features.hole)
         torch.autograd.backward(generated, self._balanced_gradient(weights, terms, generated))
         if weights.adversarial and features:
@@ -241,21 +245,22 @@ class Trainer:
             if not weight:
                 continue
             (term_grad,) = torch.autograd.grad(terms[name], generated, retain_graph=True)
-            used = term_grad.abs().amax((1, 2, 3)) > 0
-            scale = base[used].norm() / term_grad.norm().clamp(min=1e-12)
+            # A product, not an index: how many images are used is known on the device alone.
+            used = term_grad.abs().amax((1, 2, 3), keepdim=True) > 0
+            scale = (base * used).norm() / term_grad.norm().clamp(min=1e-12)
             total = total + weight * scale * term_grad
         return total
 
-    def _discriminator_scores(self, features: list[Tensor]) -> list[Tensor]:
+    def _discriminator_scores(self, features: list[Tensor], scale: int) -> list[Tensor]:
         with autocast(self.device):
-            scores: list[Tensor] = self._discriminate(features)
+            scores: list[Tensor] = self._discriminate(features, scale)
         return scores
 
     def _discriminator_step(self, stage: Stage, features: FeaturePair) -> Tensor:
         self.discriminator.requires_grad_(True)
         _set_learning_rate(self.discriminator_optimizer, 2 * self._learning_rate(stage))
-        real = self._discriminator_scores(features.target)
-        fake = self._discriminator_scores([x.detach() for x in features.generated])
+        real = self._discriminator_scores(features.target, features.scale)
+        fake = self._discriminator_scores([x.detach() for x in features.generated], features.scale)
         loss = losses.discriminator_hinge(real, fake, features.hole)
         self.discriminator_optimizer.zero_grad(set_to_none=True)
         torch.autograd.backward(loss)

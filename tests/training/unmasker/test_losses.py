@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 
 from unmask_sdk.training.nets.discriminator import FeatureDiscriminator
 from unmask_sdk.training.unmasker import losses
+from unmask_sdk.training.unmasker.color_augmentation import change_colors
 
 
 @pytest.fixture
@@ -78,8 +80,32 @@ def test_discriminator_scores_do_not_depend_on_the_scale_of_features():
     torch.manual_seed(0)
     discriminator = FeatureDiscriminator((4, 8)).eval()
     features = [torch.rand(2, 4, 32, 24), torch.rand(2, 8, 16, 12)]
-    scores = discriminator(features)
+    scores = discriminator(features, 0)
     assert [s.shape for s in scores] == [(2, 1, 16, 12), (2, 1, 8, 6)]
-    louder = discriminator([1000 * x for x in features])
+    louder = discriminator([1000 * x for x in features], 0)
     for a, b in zip(scores, louder, strict=True):
         torch.testing.assert_close(a, b, rtol=1e-2, atol=1e-2)
+
+
+def test_each_scale_has_a_discriminator_of_its_own():
+    torch.manual_seed(0)
+    discriminator = FeatureDiscriminator((4,)).eval()
+    features = [torch.rand(2, 4, 32, 24)]
+    half, full = (discriminator(features, scale)[0] for scale in (0, 1))
+    assert not torch.allclose(half, full)
+    full.sum().backward()
+    assert all(p.grad is None for p in discriminator.heads[0].parameters())
+
+
+def test_colors_of_a_pair_change_alike_and_pass_gradients():
+    generated = torch.rand(4, 3, 16, 16, requires_grad=True)
+    target = generated.detach().clone()
+    a, b = change_colors(generated, target, np.random.default_rng(0))
+    assert torch.equal(a, b)
+    assert not torch.allclose(a, target, atol=0.05)
+    again, _ = change_colors(generated, target, np.random.default_rng(0))
+    assert torch.equal(a, again)
+    a.sum().backward()
+    assert generated.grad is not None
+    assert torch.isfinite(generated.grad).all()
+    assert generated.grad.abs().amax((1, 2, 3)).min() > 0
