@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from unmask_sdk.core.arrays import AnyArray, Int64Array, UInt8Array
+from unmask_sdk.core.arrays import AnyArray, BoolArray, Int64Array, UInt8Array
 
+from .corpora import Mixture, even_mixture
 from .crop_cache import CropCache
 
 
@@ -23,12 +24,14 @@ class Batch:
         truth: The same images without masks, `[N, 3, S, S]` in -1..1.
         mask: Coverage of the masks, `[N, 1, S, S]` in 0..1.
         valid: 1 where the source image has data, else 0, `[N, 1, S, S]`.
+        sharp: 1 where the face is of a sharp corpus and was not softened, else 0, `[N, 1, 1, 1]`.
     """
 
     masked: Tensor
     truth: Tensor
     mask: Tensor
     valid: Tensor
+    sharp: Tensor
 
 
 def _load(array: UInt8Array, rows: Int64Array, device: torch.device) -> Tensor:
@@ -39,13 +42,29 @@ def _load(array: UInt8Array, rows: Int64Array, device: torch.device) -> Tensor:
     return tensor.permute(0, 3, 1, 2).float() / 127.5 - 1
 
 
-def read_batch(cache: CropCache, rows: Int64Array, variant: int, device: torch.device) -> Batch:
-    """Reads rows of a crop cache, with the masks of one variant, without augmentation."""
+def read_batch(
+    cache: CropCache,
+    rows: Int64Array,
+    variant: int,
+    device: torch.device,
+    sharp: BoolArray | None = None,
+) -> Batch:
+    """Reads rows of a crop cache, with the masks of one variant, without augmentation.
+
+    Args:
+        cache: The crops.
+        rows: Which of them, `[N]`.
+        variant: Which masks.
+        device: Where the batch is put.
+        sharp: Whether each of the rows is of a sharp corpus, `[N]`; all are if None.
+    """
+    is_sharp = np.ones(len(rows), bool) if sharp is None else sharp
     return Batch(
         _load(cache.masked[variant], rows, device),
         _load(cache.truth, rows, device),
         _load(cache.mask[variant], rows, device),
         (_load(cache.valid, rows, device) > 0.5).float(),
+        torch.from_numpy(is_sharp.astype(np.float32)).to(device).view(-1, 1, 1, 1),
     )
 
 
@@ -97,7 +116,7 @@ def augment(batch: Batch, rng: np.random.Generator, empty_fraction: float) -> Ba
     generator = torch.Generator(device).manual_seed(int(rng.integers(2**63)))
     noise = torch.empty_like(masked).normal_(generator=generator)
     masked = masked + noisy * level * noise
-    return Batch(masked.clamp(-1, 1), truth.clamp(-1, 1), mask, valid)
+    return Batch(masked.clamp(-1, 1), truth.clamp(-1, 1), mask, valid, batch.sharp * (1 - soft))
 
 
 class Batches:
@@ -112,8 +131,7 @@ class Batches:
         seed: For the order, the variants and the augmentation.
         empty_fraction: Fraction of samples without a mask.
         device: Where the batches are put and augmented.
-        oversampled_rows: Rows of the cache that are drawn more often than the others.
-        oversampled_fraction: Fraction of each batch that is drawn from these rows alone.
+        mixture: What the batches are mixed of; all rows of the cache, evenly, if None.
     """
 
     def __init__(
@@ -123,38 +141,33 @@ class Batches:
         seed: int,
         empty_fraction: float,
         device: torch.device,
-        *,
-        oversampled_rows: Int64Array | None = None,
-        oversampled_fraction: float = 0.0,
+        mixture: Mixture | None = None,
     ) -> None:
         self.cache = cache
-        self.size = min(batch, len(cache))
         self.seed = seed
         self.empty_fraction = empty_fraction
         self.device = device
-        self.all_rows = np.arange(len(cache))
-        self.oversampled_rows = self.all_rows if oversampled_rows is None else oversampled_rows
-        self.n_oversampled = min(
-            round(oversampled_fraction * self.size), len(self.oversampled_rows)
-        )
+        self.mixture = even_mixture(len(cache), batch) if mixture is None else mixture
+        self.size = sum(self.mixture.counts)
 
-    def _draw(self, rows: Int64Array, count: int, step: int, *salt: int) -> Int64Array:
+    def _draw(self, rows: Int64Array, count: int, step: int, part: int) -> Int64Array:
         """Returns the step's part of the rows: each is drawn once before any is drawn again."""
-        per_epoch = max(1, len(rows) // max(1, count))
+        per_epoch = max(1, len(rows) // count)
         epoch, position = divmod(step, per_epoch)
+        salt = (2 + part,) if part else ()
         order = np.random.default_rng((self.seed, epoch, *salt)).permutation(len(rows))
-        return rows[order[position * count : (position + 1) * count]]
+        # Fewer rows than are drawn at once are repeated: all batches must be of one size.
+        return np.resize(rows[order[position * count : (position + 1) * count]], count)
 
     def rows(self, step: int) -> Int64Array:
         """Returns the rows of the cache that a step's batch is made of, ascending."""
-        drawn = [
-            self._draw(self.all_rows, self.size - self.n_oversampled, step),
-            self._draw(self.oversampled_rows, self.n_oversampled, step, 3),
-        ]
+        parts = zip(self.mixture.rows, self.mixture.counts, strict=True)
+        drawn = [self._draw(rows, count, step, k) for k, (rows, count) in enumerate(parts)]
         return np.sort(np.concatenate(drawn))
 
     def __getitem__(self, step: int) -> Batch:
         rows = self.rows(step)
         rng = np.random.default_rng((self.seed, step, 1))
         variant = int(rng.integers(len(self.cache.masked)))
-        return augment(read_batch(self.cache, rows, variant, self.device), rng, self.empty_fraction)
+        batch = read_batch(self.cache, rows, variant, self.device, self.mixture.sharp[rows])
+        return augment(batch, rng, self.empty_fraction)

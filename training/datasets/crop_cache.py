@@ -130,21 +130,20 @@ def _is_current(folder: Path, config: CropCacheConfig, index: dict[str, object],
 
 
 def check_disk_space(
-    faces_folder: Path, faces: list[FaceRecord], configs: Iterable[CropCacheConfig], run: Path
+    faces_folder: Path, caches: Iterable[tuple[list[FaceRecord], CropCacheConfig]], run: Path
 ) -> None:
     """Checks that all crop caches that are still to be rendered fit on the disk.
 
     Args:
         faces_folder: The folder that the faces' names are relative to.
-        faces: The set.
-        configs: Configurations of all caches.
+        caches: The set that each cache chooses from, and its configuration.
         run: A folder on the same disk; the caches are in its folder `packs`.
 
     Raises:
         DataError: If they do not fit; the message says how much is needed and how much is free.
     """
     needs: dict[Path, int] = {}
-    for config in set(configs):
+    for faces, config in caches:
         chosen = config.choose(faces)
         folder = config.folder(run / "packs", len(chosen))
         index = _index(faces_folder, chosen, config)

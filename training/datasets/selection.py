@@ -1,4 +1,4 @@
-"""Chooses faces of a set: by split, per person, evenly thinned, or by yaw."""
+"""Chooses faces of a set: by split, per person, or evenly thinned."""
 
 from __future__ import annotations
 
@@ -7,9 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from unmask_sdk.core.arrays import Int64Array
 from unmask_sdk.errors import DataError
-from unmask_sdk.training.synthesis.mesh import yaw_ratio
 
 from .landmark_file import FaceRecord
 
@@ -46,9 +44,3 @@ def subsample(faces: list[FaceRecord], limit: int) -> list[FaceRecord]:
     if len(faces) <= limit:
         return faces
     return [faces[i] for i in np.linspace(0, len(faces) - 1, limit).round().astype(int)]
-
-
-def largest_yaw_rows(faces: list[FaceRecord], fraction: float = 0.1) -> Int64Array:
-    """Returns the indices of the faces with the largest yaw to either side, at least one."""
-    yaws = [abs(yaw_ratio(face.landmarks)) for face in faces]
-    return np.sort(np.argsort(yaws, kind="stable")[-max(1, round(fraction * len(faces))) :])

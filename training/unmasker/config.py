@@ -13,6 +13,7 @@ from unmask_sdk.training.common.yaml_config import (
     check_range,
     read_yaml,
 )
+from unmask_sdk.training.datasets.corpora import Corpus, faces_per_batch
 from unmask_sdk.training.nets.unmasker_networks import UnmaskerConfig
 
 # Terms whose gradient is scaled to the reconstruction's, see `Trainer._balanced_gradient`.
@@ -70,12 +71,11 @@ class Stage:
         final_rate: Learning rate at the end (cosine).
         variants: Number of different masks rendered for each face.
         hard_share: Fraction of masks that are hard to find (see `hard_masks`); validation has none.
-        turned_share: Fraction of each batch drawn from the tenth of the faces with the largest
-            yaw; they are rare, and the hardest to inpaint.
         again_share: Fraction of samples whose mask the averaged network removes first: what it
             leaves of the mask is still labeled mask, what it inpaints is not. Only for stages that
             train the segmentation alone.
         losses: Loss weights.
+        corpora: What this stage's batches are made of; None for the run's `corpora`.
     """
 
     size: int
@@ -85,15 +85,15 @@ class Stage:
     final_rate: float = 3e-5
     variants: int = 1
     hard_share: float = 0.0
-    turned_share: float = 0.0
     again_share: float = 0.0
     losses: LossWeights = field(default_factory=LossWeights)
+    corpora: tuple[Corpus, ...] | None = None
 
     def __post_init__(self) -> None:
         if min(self.size, self.steps, self.batch, self.variants) < 1:
             raise ConfigError(f"a stage needs positive steps, batch, variants and size; got {self}")
         check_range(self, "rate", MIN_LEARNING_RATE, 1)
-        check_range(self, "final_rate hard_share turned_share again_share", 0, 1)
+        check_range(self, "final_rate hard_share again_share", 0, 1)
         if self.again_share and self.losses.trains_generator:
             raise ConfigError(
                 f"again_share is {self.again_share} in a stage that trains the generator too; set "
@@ -111,6 +111,8 @@ class TrainConfig:
         network: Sizes of the unmasker.
         per_person: Maximum number of images of one person.
         limit: Maximum number of faces; None for no limit.
+        corpora: What the batches are made of, each entry with its share; if empty, all faces are
+            drawn evenly.
         empty_share: Fraction of samples without a mask, so that bare faces get an empty mask.
         predicted_share: Fraction of samples inpainted through the predicted mask instead of the
             true one.
@@ -119,6 +121,8 @@ class TrainConfig:
         ema: Decay of the weights' moving average, which is evaluated and shipped.
         interval: Steps between evaluations, sample sheets and checkpoints.
         validation: Number of validation faces.
+        validation_prefix: How the names of the validation faces begin, such as `sharp/`; empty for
+            all faces.
         seed: Decides initial weights and batches.
         teacher: Weight file of a larger unmasker, whose output the distillation term compares with.
         start: Weight file of the same network to start from, instead of random weights.
@@ -132,12 +136,14 @@ class TrainConfig:
     network: UnmaskerConfig = field(default_factory=UnmaskerConfig)
     per_person: int | None = 12
     limit: int | None = None
+    corpora: tuple[Corpus, ...] = ()
     empty_share: float = 0.06
     predicted_share: float = 0.5
     frozen_share: float = 0.125
     ema: float = 0.999
     interval: int = 500
     validation: int = 200
+    validation_prefix: str = ""
     seed: int = 0
     teacher: str | None = None
     start: str | None = None
@@ -164,6 +170,8 @@ class TrainConfig:
                     f"the size of a stage must be the network's size or half of it, {sizes[0]} or "
                     f"{sizes[1]}; got size {stage.size}"
                 )
+            if corpora := self.corpora_of(stage):
+                faces_per_batch(corpora, stage.batch)
             trains_segmenter = self.network.segmentation and stage.losses.segmentation
             if not (trains_segmenter or stage.losses.trains_generator):
                 raise ConfigError(
@@ -189,6 +197,10 @@ class TrainConfig:
                     f"a stage uses the {term} loss but {key} is not set; set it, or pass "
                     f"--{key.replace('_', '-')}, or set the weight of {term} to 0"
                 )
+
+    def corpora_of(self, stage: Stage) -> tuple[Corpus, ...]:
+        """Returns what a stage's batches are made of; empty if all faces are drawn evenly."""
+        return self.corpora if stage.corpora is None else stage.corpora
 
     @property
     def steps(self) -> int:

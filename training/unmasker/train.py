@@ -21,33 +21,15 @@ from unmask_sdk.core.output_paths import make_folder
 from unmask_sdk.errors import TrainingError
 from unmask_sdk.training.common.device import open_device
 from unmask_sdk.training.datasets.batches import Batches
-from unmask_sdk.training.datasets.crop_cache import (
-    CropCache,
-    CropCacheConfig,
-    check_disk_space,
-    open_crop_cache,
-)
+from unmask_sdk.training.datasets.crop_cache import CropCache, check_disk_space
 from unmask_sdk.training.datasets.landmark_file import read_landmarks
-from unmask_sdk.training.datasets.selection import check_splits, largest_yaw_rows
+from unmask_sdk.training.datasets.selection import check_splits
 
 from .config import Stage, TrainConfig
 from .sample_sheet import write_sample_sheet
+from .stage_data import StageData
 from .trainer import Trainer
 from .validation import validate
-
-
-def _cache_configs(config: TrainConfig, stage: Stage) -> tuple[CropCacheConfig, CropCacheConfig]:
-    """Returns what a stage trains on, and what it is validated with."""
-    train_crops = CropCacheConfig(
-        stage.size,
-        stage.variants,
-        "train",
-        config.per_person,
-        config.limit,
-        hard_share=stage.hard_share,
-    )
-    val_crops = CropCacheConfig(stage.size, 1, "val", None, config.validation)
-    return train_crops, val_crops
 
 
 def _log(run: Path, entry: Mapping[str, float]) -> None:
@@ -114,25 +96,10 @@ def train(
             trainer.frozen.preload(stage.losses)
         records = read_landmarks(landmarks)
         check_splits(records, landmarks)
-        all_caches = [c for stage in remaining for c in _cache_configs(config, stage)]
-        check_disk_space(faces, records, all_caches, run)
-    for stage in remaining:
-        caches = _cache_configs(config, stage)
-        train_crops, val_crops = (
-            open_crop_cache(faces, records, cache, run / "packs", workers) for cache in caches
-        )
-        oversampled_rows = None
-        if stage.turned_share:
-            oversampled_rows = largest_yaw_rows(caches[0].choose(records))
-        batches = Batches(
-            train_crops,
-            stage.batch,
-            config.seed,
-            config.empty_share,
-            trainer.device,
-            oversampled_rows=oversampled_rows,
-            oversampled_fraction=stage.turned_share,
-        )
+        data = [StageData.plan(config, stage, records) for stage in remaining]
+        check_disk_space(faces, [cache for planned in data for cache in planned.caches], run)
+    for index, stage in enumerate(remaining):
+        batches, val_crops = data[index].open(faces, run / "packs", workers, trainer.device)
         trainer.net.train()
         _run_stage(trainer, stage, batches, val_crops, run, weights, deadline)
         if time.monotonic() >= deadline:

@@ -23,26 +23,6 @@ def test_batches_depend_only_on_seed_and_step(crop_cache):
     assert a.masked.shape == (4, 3, 64, 64)
 
 
-def test_oversampled_rows_are_drawn_more_often_and_no_row_is_skipped(crop_cache):
-    oversampled_rows = np.array([1, 5])
-    batches = Batches(
-        crop_cache,
-        4,
-        1,
-        0.0,
-        torch.device("cpu"),
-        oversampled_rows=oversampled_rows,
-        oversampled_fraction=0.25,
-    )
-    drawn = [batches.rows(step) for step in range(40)]
-    assert all(len(step_rows) == 4 for step_rows in drawn)
-    times = np.bincount(np.concatenate(drawn), minlength=len(crop_cache))
-    assert times.min() > 0
-    # One of the four rows of each step is drawn from these two alone.
-    assert set(np.argsort(times)[-2:]) == {1, 5}
-    assert times[oversampled_rows].sum() >= 40
-
-
 def test_augmentation_changes_input_and_truth_alike(crop_cache):
     batch = read_batch(crop_cache, np.arange(8), 0, torch.device("cpu"))
     out = augment(batch, np.random.default_rng(3), empty_fraction=0.0)
@@ -53,3 +33,25 @@ def test_augmentation_changes_input_and_truth_alike(crop_cache):
     empty = augment(batch, np.random.default_rng(3), empty_fraction=1.0)
     assert empty.mask.sum() == 0
     assert (empty.masked - empty.truth).abs().mean() < 0.05
+
+
+def test_softened_faces_and_those_of_soft_corpora_are_not_sharp(crop_cache):
+    device = torch.device("cpu")
+    batch = read_batch(crop_cache, np.arange(8), 0, device)
+    assert (batch.sharp == 1).all()
+    out = augment(batch, np.random.default_rng(3), empty_fraction=0.0)
+    assert out.sharp.shape == (8, 1, 1, 1)
+
+    def detail(x):
+        return (x[..., 1:] - x[..., :-1]).abs().mean((1, 2, 3)) / x.std((1, 2, 3))
+
+    softer = detail(out.truth) / detail(batch.truth)
+    softened = out.sharp.flatten() == 0
+    assert 0 < softened.sum() < 8
+    assert softer[softened].max() < 0.9 * softer[~softened].min()
+    few = np.arange(8) < 3
+    soft = augment(
+        read_batch(crop_cache, np.arange(8), 0, device, few), np.random.default_rng(3), 0.0
+    )
+    assert (soft.sharp[:3] == out.sharp[:3]).all()
+    assert (soft.sharp[3:] == 0).all()

@@ -139,12 +139,12 @@ def test_a_full_disk_is_reported(folder, tmp_path):
 
 def test_disk_space_is_checked_for_all_caches_together(folder, tmp_path):
     faces = read_faces(folder)
-    check_disk_space(folder, faces, [CONFIG, CONFIG], tmp_path)
+    check_disk_space(folder, [(faces, CONFIG), (faces, CONFIG)], tmp_path)
     huge = CropCacheConfig(2**20, 2, "train", None, None)
     with pytest.raises(DataError, match=r"need \d+\.\d GB .* free; .*--limit"):
-        check_disk_space(folder, faces, [CONFIG, huge], tmp_path)
+        check_disk_space(folder, [(faces, CONFIG), (faces, huge)], tmp_path)
     # A cache that is already rendered needs no more space.
     open_crop_cache(folder, faces, CONFIG, tmp_path / "packs")
     index = next((tmp_path / "packs").glob("*/pack.json"))
     assert json.loads(index.read_text())["plan"]["version"] == 3
-    check_disk_space(folder, faces, [CONFIG], tmp_path)
+    check_disk_space(folder, [(faces, CONFIG)], tmp_path)

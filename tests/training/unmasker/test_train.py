@@ -12,7 +12,8 @@ import torch
 from unmask_sdk.errors import ConfigError, DataError, InvalidInputError, TrainingError
 from unmask_sdk.training.common.mixed_precision import autocast
 from unmask_sdk.training.datasets.batches import read_batch
-from unmask_sdk.training.datasets.crop_cache import CropCacheConfig, check_disk_space
+from unmask_sdk.training.datasets.corpora import Corpus
+from unmask_sdk.training.datasets.crop_cache import CropCache, CropCacheConfig, check_disk_space
 from unmask_sdk.training.datasets.landmark_file import read_landmarks
 from unmask_sdk.training.nets.checkpoint import load_network
 from unmask_sdk.training.nets.unmasker_networks import UnmaskerConfig
@@ -147,8 +148,25 @@ def test_a_run_needs_a_folder_and_disk_space(faces_folder, tmp_path):
     plan = CropCacheConfig(size=2**20, variants=1, split="train", per_person=None, limit=None)
     (tmp_path / "run").mkdir()
     with pytest.raises(DataError, match=r"GB of disk.*--limit"):
-        check_disk_space(faces_folder, faces, [plan], tmp_path / "run")
+        check_disk_space(faces_folder, [(faces, plan)], tmp_path / "run")
     assert not (tmp_path / "run" / "packs").exists()
+
+
+def test_corpora_decide_what_is_rendered_and_drawn(faces_folder, tmp_path):
+    corpora = (Corpus(0.5, prefix="set/person1/", sharp=True), Corpus(0.5, "set/", per_person=1))
+    settings = replace(config(3), corpora=corpora, validation=9, validation_prefix="set/person4")
+    run(settings, faces_folder, tmp_path)
+    counts = {p.name.split("-")[0]: len(CropCache(p)) for p in (tmp_path / "packs").iterdir()}
+    assert counts == {"train": 5, "val": 2}
+    for wrong, expected in (
+        ({"corpora": (Corpus(1.0, prefix="lfw/"),)}, "prefix 'lfw/'"),
+        ({"validation_prefix": "lfw/"}, "validation_prefix"),
+    ):
+        with pytest.raises(DataError, match=expected):
+            run(replace(settings, **wrong), faces_folder, tmp_path / "wrong")
+        assert not (tmp_path / "wrong" / "packs").exists()
+    with pytest.raises(ConfigError, match="add up to 1"):
+        replace(settings, corpora=corpora[:1])
 
 
 def test_training_starts_from_given_weights(faces_folder, tmp_path):

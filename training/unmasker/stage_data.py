@@ -1,0 +1,84 @@
+"""Which crops a stage of training learns from, and which it is validated with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from unmask_sdk.errors import DataError
+from unmask_sdk.training.datasets.batches import Batches
+from unmask_sdk.training.datasets.corpora import Mixture, choose_faces, mix
+from unmask_sdk.training.datasets.crop_cache import CropCache, CropCacheConfig, open_crop_cache
+from unmask_sdk.training.datasets.landmark_file import FaceRecord
+
+from .config import Stage, TrainConfig
+
+
+@dataclass(frozen=True, eq=False)
+class StageData:
+    """The faces of one stage; nothing is rendered or read before it is opened.
+
+    Attributes:
+        mixture: What the training batches are mixed of.
+        caches: The faces and the configuration of the training crops, then of the validation crops.
+    """
+
+    config: TrainConfig
+    stage: Stage
+    mixture: Mixture
+    caches: tuple[tuple[list[FaceRecord], CropCacheConfig], ...]
+
+    @classmethod
+    def plan(cls, config: TrainConfig, stage: Stage, faces: list[FaceRecord]) -> StageData:
+        """Chooses a stage's faces from a set.
+
+        Raises:
+            DataError: If a corpus, or the validation, has no face.
+        """
+        corpora = config.corpora_of(stage)
+        train_crops = CropCacheConfig(
+            stage.size,
+            stage.variants,
+            "train",
+            config.per_person,
+            config.limit,
+            hard_share=stage.hard_share,
+        )
+        train_faces = choose_faces(faces, corpora) if corpora else faces
+        names = [face.name for face in train_crops.choose(train_faces)]
+        mixture = mix(faces, names, corpora, stage.batch)
+        val_crops = CropCacheConfig(stage.size, 1, "val", None, config.validation)
+        val_faces = [face for face in faces if face.name.startswith(config.validation_prefix)]
+        if not val_crops.choose(val_faces):
+            raise DataError(
+                f"no validation face has a name that begins with {config.validation_prefix!r}; "
+                "set validation_prefix to a folder that has faces of split val, or leave it out"
+            )
+        return cls(config, stage, mixture, ((train_faces, train_crops), (val_faces, val_crops)))
+
+    def open(
+        self, faces_folder: Path, root: Path, workers: int, device: torch.device
+    ) -> tuple[Batches, CropCache]:
+        """Returns the batches and the validation crops; crops are rendered first if needed.
+
+        Args:
+            faces_folder: The folder that the faces' names are relative to.
+            root: The folder of all crop caches.
+            workers: Number of processes that render.
+            device: Where the batches are put.
+        """
+        train_crops, val_crops = (
+            open_crop_cache(faces_folder, faces, cache, root, workers)
+            for faces, cache in self.caches
+        )
+        batches = Batches(
+            train_crops,
+            self.stage.batch,
+            self.config.seed,
+            self.config.empty_share,
+            device,
+            self.mixture,
+        )
+        return batches, val_crops
