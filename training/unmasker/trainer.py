@@ -58,12 +58,9 @@ class Trainer:
         self.ema = to_channels_last(UnmaskerNet(config.network), device).eval()
         self.ema.load_state_dict(self.net.state_dict())
         self.discriminator = to_channels_last(FeatureDiscriminator(WIDTHS), device)
-        self.optimizer = torch.optim.AdamW(
-            self.net.parameters(), betas=(0.9, 0.99), weight_decay=1e-4
-        )
-        self.discriminator_optimizer = torch.optim.AdamW(
-            self.discriminator.parameters(), betas=(0.5, 0.99), weight_decay=1e-4
-        )
+        optimizer = partial(torch.optim.AdamW, weight_decay=1e-4, fused=device.type == "cuda")
+        self.optimizer = optimizer(self.net.parameters(), betas=(0.9, 0.99))
+        self.discriminator_optimizer = optimizer(self.discriminator.parameters(), betas=(0.5, 0.99))
         self.step = 0
         compile_function = partial(torch.compile, dynamic=False) if config.compile else _no_compile
         self._segment = compile_function(self.net.segment)
@@ -195,6 +192,8 @@ class Trainer:
             terms["perceptual"] = features.distance()
         if weights.adversarial and features:
             self.discriminator.requires_grad_(False)
+            # Soft images would teach the discriminator that blur is real.
+            features = replace(features, hole=features.hole * batch.sharp[some])
             scores = self._discriminator_scores(features.generated, features.scale)
             terms["adversarial"] = losses.generator_hinge(scores, features.hole)
         torch.autograd.backward(generated, self._balanced_gradient(weights, terms, generated))
