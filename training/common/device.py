@@ -13,7 +13,7 @@ Network = TypeVar("Network", bound=nn.Module)
 
 
 def open_device(name: str) -> torch.device:
-    """Returns a torch device by name, after checking that it exists.
+    """Returns a torch device by name, after checking that it exists, and sets it up for training.
 
     Args:
         name: `cpu`, `cuda` or `cuda:N`.
@@ -26,6 +26,11 @@ def open_device(name: str) -> torch.device:
         raise ConfigError(f"device must be cpu, cuda or cuda:N; got {name!r}")
     if kind == "cuda" and int(number or 0) >= torch.cuda.device_count():
         raise ConfigError(f"device {name}: PyTorch sees no such GPU; use --device cpu")
+    if kind == "cuda":
+        # Convolutions see few shapes many times, and what autocast leaves in float32 does not need
+        # all of its bits.
+        torch.backends.cudnn.benchmark = True
+        torch.set_float32_matmul_precision("high")
     return torch.device(name)
 
 

@@ -13,6 +13,7 @@ from unmask_sdk.core.arrays import AnyArray, BoolArray, Int64Array, UInt8Array
 
 from .corpora import Mixture, even_mixture
 from .crop_cache import CropCache
+from .device_crops import DeviceCrops
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,8 +35,11 @@ class Batch:
     sharp: Tensor
 
 
-def _load(array: UInt8Array, rows: Int64Array, device: torch.device) -> Tensor:
-    tensor = torch.from_numpy(np.ascontiguousarray(array[rows])).to(device)
+def _load(array: UInt8Array | Tensor, rows: Int64Array, device: torch.device) -> Tensor:
+    if isinstance(array, Tensor):
+        tensor = array[torch.from_numpy(rows).to(device)]
+    else:
+        tensor = torch.from_numpy(np.ascontiguousarray(array[rows])).to(device)
     if tensor.ndim == 3:
         return tensor[:, None].float() / 255
     # A permuted NHWC array is already channels_last.
@@ -43,7 +47,7 @@ def _load(array: UInt8Array, rows: Int64Array, device: torch.device) -> Tensor:
 
 
 def read_batch(
-    cache: CropCache,
+    cache: CropCache | DeviceCrops,
     rows: Int64Array,
     variant: int,
     device: torch.device,
@@ -52,7 +56,7 @@ def read_batch(
     """Reads rows of a crop cache, with the masks of one variant, without augmentation.
 
     Args:
-        cache: The crops.
+        cache: The crops; on `device`, if in a device's memory.
         rows: Which of them, `[N]`.
         variant: Which masks.
         device: Where the batch is put.
@@ -136,7 +140,7 @@ class Batches:
 
     def __init__(
         self,
-        cache: CropCache,
+        cache: CropCache | DeviceCrops,
         batch: int,
         seed: int,
         empty_fraction: float,

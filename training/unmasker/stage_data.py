@@ -11,6 +11,7 @@ from unmask_sdk.errors import DataError
 from unmask_sdk.training.datasets.batches import Batches
 from unmask_sdk.training.datasets.corpora import Mixture, choose_faces, mix
 from unmask_sdk.training.datasets.crop_cache import CropCache, CropCacheConfig, open_crop_cache
+from unmask_sdk.training.datasets.device_crops import crops_on_device
 from unmask_sdk.training.datasets.landmark_file import FaceRecord
 
 from .config import Stage, TrainConfig
@@ -74,7 +75,7 @@ class StageData:
             for faces, cache in self.caches
         )
         batches = Batches(
-            train_crops,
+            crops_on_device(train_crops, device),
             self.stage.batch,
             self.config.seed,
             self.config.empty_share,

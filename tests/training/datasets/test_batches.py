@@ -6,6 +6,7 @@ import numpy as np
 import torch
 
 from unmask_sdk.training.datasets.batches import Batches, augment, read_batch
+from unmask_sdk.training.datasets.device_crops import DeviceCrops
 
 
 def test_batches_depend_only_on_seed_and_step(crop_cache):
@@ -21,6 +22,17 @@ def test_batches_depend_only_on_seed_and_step(crop_cache):
     assert torch.equal(a.mask, b.mask)
     assert not torch.equal(a.truth, first[8].truth)
     assert a.masked.shape == (4, 3, 64, 64)
+
+
+def test_batches_from_a_device_memory_equal_those_from_the_disk(crop_cache):
+    device = torch.device("cpu")
+    from_disk = Batches(crop_cache, 4, 1, 0.1, device)
+    from_memory = Batches(DeviceCrops(crop_cache, device), 4, 1, 0.1, device)
+    for step in (0, 5):
+        for a, b in zip(
+            vars(from_disk[step]).values(), vars(from_memory[step]).values(), strict=True
+        ):
+            assert torch.equal(a, b)
 
 
 def test_augmentation_changes_input_and_truth_alike(crop_cache):
