@@ -74,6 +74,9 @@ class Stage:
         again_share: Fraction of samples whose mask the averaged network removes first: what it
             leaves of the mask is still labeled mask, what it inpaints is not. Only for stages that
             train the segmentation alone.
+        discriminator_warm_up: Steps at the start in which the discriminator learns but the
+            generator does not yet follow it. A new discriminator knows nothing: what it demands
+            for the first thousands of faces takes as many more to unlearn.
         losses: Loss weights.
         corpora: What this stage's batches are made of; None for the run's `corpora`.
     """
@@ -86,6 +89,7 @@ class Stage:
     variants: int = 1
     hard_share: float = 0.0
     again_share: float = 0.0
+    discriminator_warm_up: int = 0
     losses: LossWeights = field(default_factory=LossWeights)
     corpora: tuple[Corpus, ...] | None = None
 
@@ -94,6 +98,7 @@ class Stage:
             raise ConfigError(f"a stage needs positive steps, batch, variants and size; got {self}")
         check_range(self, "rate", MIN_LEARNING_RATE, 1)
         check_range(self, "final_rate hard_share again_share", 0, 1)
+        check_range(self, "discriminator_warm_up", 0, self.steps)
         if self.again_share and self.losses.trains_generator:
             raise ConfigError(
                 f"again_share is {self.again_share} in a stage that trains the generator too; set "

@@ -196,7 +196,10 @@ class Trainer:
             features = replace(features, hole=features.hole * batch.sharp[some])
             scores = self._discriminator_scores(features.generated, features.scale)
             terms["adversarial"] = losses.generator_hinge(scores, features.hole)
-        torch.autograd.backward(generated, self._balanced_gradient(weights, terms, generated))
+        followed = weights
+        if self.step - self.stage_start(stage) < stage.discriminator_warm_up:
+            followed = replace(weights, adversarial=0.0)
+        torch.autograd.backward(generated, self._balanced_gradient(followed, terms, generated))
         if weights.adversarial and features:
             terms["critic"] = self._discriminator_step(stage, features)
         return terms

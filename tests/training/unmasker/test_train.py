@@ -306,6 +306,23 @@ def test_perceptual_and_adversarial_terms_train(faces_folder, tmp_path, vgg):
         assert np.isfinite(line[term])
 
 
+def test_the_generator_does_not_follow_the_discriminator_while_it_warms_up(
+    faces_folder, tmp_path, vgg
+):
+    def weights(out: str, **changes: object):
+        stage = replace(config(3).stages[0], **changes)
+        settings = replace(config(3), stages=(stage,), perceptual_weights=str(vgg))
+        return load_network(run(settings, faces_folder, tmp_path / out)).state_dict()
+
+    both = LossWeights(adversarial=1.0, perceptual=0.5)
+    trained = weights("both", losses=both)
+    warming_up = weights("warm-up", losses=both, discriminator_warm_up=3)
+    name = "unmasker.generator.head.1.weight"
+    assert not torch.equal(trained[name], warming_up[name])
+    checkpoint = torch.load(tmp_path / "warm-up" / "checkpoint.pt", weights_only=True)
+    assert checkpoint["critic_optimiser"]["state"]
+
+
 def test_configuration_mistakes_are_reported(tmp_path):
     file = tmp_path / "c.yaml"
     cases = {
