@@ -12,6 +12,9 @@ from unmask_sdk.core.arrays import BoolArray, Float64Array, UInt8Array
 
 # Half the width of the band around the mask's edge in which the seam is measured, in pixels.
 SEAM_BAND = 8
+# Sharpness is measured this far inside the hole, in pixels of a 256 px crop, on this many at least.
+SHARPNESS_MARGIN = 4
+SHARPNESS_PIXELS = 100
 
 
 @dataclass(frozen=True)
@@ -89,3 +92,34 @@ def intersection_over_union(predicted: UInt8Array, mask: UInt8Array, valid: UInt
     a, b = (predicted > 127) & (valid > 127), (mask > 127) & (valid > 127)
     union = (a | b).sum()
     return float((a & b).sum() / union) if union else 1.0
+
+
+def sharpness(
+    image: UInt8Array, truth: UInt8Array, mask: UInt8Array, valid: UInt8Array
+) -> float | None:
+    """Returns how sharp the hole is compared with the truth: 1 is as sharp, 0 is flat.
+
+    It is the variance of the gray image's Laplacian inside the eroded hole, over that of the truth.
+
+    Args:
+        image: uint8 `[S, S, 3]` RGB.
+        truth: uint8 `[S, S, 3]` RGB.
+        mask: uint8 `[S, S]`, the true coverage of the mask, 0..255.
+        valid: uint8 `[S, S]`, 255 where the source image has data.
+
+    Returns:
+        The ratio; `None` if the hole is too small to measure, or the truth is flat there.
+    """
+    scale = len(mask) / 256
+    side = 2 * max(1, round(SHARPNESS_MARGIN * scale)) + 1
+    hole = ((mask > 127) & (valid > 127)).astype(np.uint8)
+    inside = cv2.erode(hole, np.ones((side, side), np.uint8)) > 0
+    if inside.sum() <= SHARPNESS_PIXELS * scale**2:
+        return None
+    of_image, of_truth = (
+        cv2.Laplacian(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY).astype(np.float32), cv2.CV_32F)[
+            inside
+        ].var()
+        for pixels in (image, truth)
+    )
+    return float(of_image / of_truth) if of_truth > 0 else None

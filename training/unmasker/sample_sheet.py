@@ -33,11 +33,11 @@ def write_sample_sheet(
     generated, opacity, mask = net(sample.masked)
     result = torch.lerp(sample.masked, generated.float(), opacity)
     mask_image = mask.expand(-1, 3, -1, -1) * 2 - 1
-    columns = [_to_uint8(x) for x in (sample.masked, mask_image, result, sample.truth)]
+    columns = [to_uint8(x) for x in (sample.masked, mask_image, result, sample.truth)]
     write_image(path, image_grid([list(column) for column in columns]))
 
 
-def _to_uint8(images: Tensor) -> UInt8Array:
+def to_uint8(images: Tensor) -> UInt8Array:
     """Returns uint8 `[N, S, S, 3]` of images `[N, 3, S, S]` in -1..1."""
     scaled = (images.float().clamp(-1, 1) + 1) * 127.5
     pixels: UInt8Array = scaled.round().byte().permute(0, 2, 3, 1).cpu().numpy()
