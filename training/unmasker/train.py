@@ -29,7 +29,7 @@ from .config import Stage, TrainConfig
 from .sample_sheet import write_sample_sheet
 from .stage_data import StageData
 from .trainer import Trainer
-from .validation import validate
+from .validation import Realism, describe, is_best, open_features, validate
 
 
 def _log(run: Path, entry: Mapping[str, float]) -> None:
@@ -71,7 +71,8 @@ def train(
             caches is not interrupted. `None` trains to the end.
 
     Returns:
-        The weight file of the averaged network, fp16 safetensors.
+        The weight file of the averaged network, fp16 safetensors. Where KID is measured, the
+        weights that had the lowest are beside it, `NAME-best.safetensors`.
 
     Raises:
         ConfigError: If the device does not exist, or `start` or `teacher` does not fit.
@@ -98,10 +99,12 @@ def train(
         check_splits(records, landmarks)
         data = [StageData.plan(config, stage, records) for stage in remaining]
         check_disk_space(faces, [cache for planned in data for cache in planned.caches], run)
+        features = open_features(trainer.device)
     for index, stage in enumerate(remaining):
         batches, val_crops = data[index].open(faces, run / "packs", workers, trainer.device)
+        realism = Realism(val_crops, features) if features else None
         trainer.net.train()
-        _run_stage(trainer, stage, batches, val_crops, run, weights, deadline)
+        _run_stage(trainer, stage, batches, val_crops, realism, run, weights, deadline)
         if time.monotonic() >= deadline:
             break
     if not weights.exists():  # Removed, or the configuration has a new name.
@@ -114,6 +117,7 @@ def _run_stage(
     stage: Stage,
     batches: Batches,
     val_crops: CropCache,
+    realism: Realism | None,
     run: Path,
     weights: Path,
     deadline: float,
@@ -147,7 +151,7 @@ def _run_stage(
             seconds = time.monotonic() - started
             # Nothing is evaluated once the time is over: that can take longer than there is left
             # of a rented machine.
-            scores = {} if expired else validate(trainer.ema, val_crops, trainer.device)
+            scores = {} if expired else validate(trainer.ema, val_crops, trainer.device, realism)
             entry = {
                 "step": trainer.step,
                 "size": stage.size,
@@ -159,6 +163,8 @@ def _run_stage(
             _check_finite(entry)
             trainer.save(run / "checkpoint.pt")
             trainer.save_weights(weights)
+            if is_best(run / "metrics.jsonl", entry):
+                trainer.save_weights(weights.with_name(f"{config.name}-best.safetensors"))
             if expired:
                 progress.console.print(
                     f"time is up at step {trainer.step} of {config.steps}; run the same command "
@@ -168,5 +174,5 @@ def _run_stage(
             write_sample_sheet(
                 trainer.ema, val_crops, run / f"sheet-{trainer.step:06d}.jpg", trainer.device
             )
-            progress.update(task, note=f"hole {scores['hole_psnr']:.2f} dB")
+            progress.update(task, note=describe(scores))
             sums, first_step, started = {}, trainer.step, time.monotonic()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -38,15 +39,20 @@ class Realism:
     def __call__(self, results: list[UInt8Array]) -> dict[str, float]:
         """Returns `kid` (x1000) and `sharpness` (median) of results, uint8 `[S, S, 3]` each.
 
+        Each is missing where it cannot be measured: KID of a single face, sharpness of small holes.
+
         Every result is compared with every truth, its own too, which lowers KID by about 1 with
         300 faces and by 3 with 100: compare runs that are validated with the same faces.
-        `sharpness` is missing if no hole is large enough to measure.
         """
         crops = self._crops
+        scores = {}
+        if len(results) > 1:
+            scores["kid"] = kid(self._features(results), self._truth)
         ratios = map(sharpness, results, crops.truth, crops.mask[0], crops.valid)
         measured = [ratio for ratio in ratios if ratio is not None]
-        scores = {"kid": kid(self._features(results), self._truth)}
-        return scores | ({"sharpness": float(np.median(measured))} if measured else {})
+        if measured:
+            scores["sharpness"] = float(np.median(measured))
+        return scores
 
 
 def open_features(device: torch.device) -> FaceFeatures | None:
@@ -67,9 +73,25 @@ def is_best(metrics: Path, entry: Mapping[str, float]) -> bool:
     """
     if "kid" not in entry:
         return False
-    logged = [json.loads(line) for line in metrics.read_text().splitlines()]
-    others = [x["kid"] for x in logged if "kid" in x and x["size"] == entry["size"]]
-    return entry["kid"] <= min(others, default=np.inf)
+    kids = []
+    for line in metrics.read_text().splitlines():
+        try:
+            logged = json.loads(line)
+        except ValueError:  # A run that was killed may have left half a line.
+            continue
+        if "kid" in logged and logged["size"] == entry["size"]:
+            kids.append(logged["kid"])
+    return bool(entry["kid"] <= min(kids, default=math.inf))
+
+
+def describe(scores: Mapping[str, float]) -> str:
+    """Returns the scores that decide between weights, for the line of progress."""
+    parts = [f"hole {scores['hole_psnr']:.2f} dB"]
+    if "kid" in scores:
+        parts.append(f"KID {scores['kid']:.1f}")
+    if "sharpness" in scores:
+        parts.append(f"sharpness {scores['sharpness']:.2f}")
+    return ", ".join(parts)
 
 
 @torch.inference_mode()

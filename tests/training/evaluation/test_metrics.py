@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from unmask_sdk.training.evaluation.metrics import compare, intersection_over_union, psnr, seam
+from unmask_sdk.training.evaluation.metrics import (
+    compare,
+    intersection_over_union,
+    psnr,
+    seam,
+    sharpness,
+)
 
 
 @pytest.fixture
@@ -70,3 +77,28 @@ def test_intersection_over_union():
     b = np.zeros_like(a)
     b[:2] = 255
     assert intersection_over_union(b, a, valid) == pytest.approx(0.5)
+
+
+def test_sharpness_falls_with_blur_and_is_one_for_the_truth(scene):
+    truth, mask, valid = scene
+    assert sharpness(truth, truth, mask, valid) == 1
+    soft, softer = (
+        sharpness(cv2.GaussianBlur(truth, (0, 0), sigma), truth, mask, valid) for sigma in (0.7, 2)
+    )
+    assert 1 > soft > softer > 0
+
+
+def test_sharpness_needs_a_hole_and_detail_in_it(scene):
+    truth, mask, valid = scene
+    small = np.zeros_like(mask)
+    small[30:33, 30:33] = 255
+    assert sharpness(truth, truth, small, valid) is None
+    flat = np.full_like(truth, 90)
+    assert sharpness(truth, flat, mask, valid) is None
+
+
+def test_sharpness_counts_only_the_inside_of_the_hole(scene):
+    truth, mask, valid = scene
+    image = cv2.GaussianBlur(truth, (0, 0), 3)
+    image[25:55, 17:47] = truth[25:55, 17:47]
+    assert sharpness(image, truth, mask, valid) == pytest.approx(1, rel=0.02)

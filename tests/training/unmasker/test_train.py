@@ -9,12 +9,14 @@ import numpy as np
 import pytest
 import torch
 
+from unmask_sdk.core.optional_deps import missing_packages
 from unmask_sdk.errors import ConfigError, DataError, InvalidInputError, TrainingError
 from unmask_sdk.training.common.mixed_precision import autocast
 from unmask_sdk.training.datasets.batches import read_batch
 from unmask_sdk.training.datasets.corpora import Corpus
 from unmask_sdk.training.datasets.crop_cache import CropCache, CropCacheConfig, check_disk_space
 from unmask_sdk.training.datasets.landmark_file import read_landmarks
+from unmask_sdk.training.evaluation.efficientnet import PACKAGES
 from unmask_sdk.training.nets.checkpoint import load_network
 from unmask_sdk.training.nets.unmasker_networks import UnmaskerConfig
 from unmask_sdk.training.unmasker.config import LossWeights, Stage, TrainConfig, read_config
@@ -44,6 +46,9 @@ def test_training_resumes_and_writes_its_files(faces_folder, tmp_path):
     assert [line["step"] for line in lines] == [3, 6]
     assert {"hole_psnr", "psnr", "l1", "iou", "reconstruction", "segmentation"} <= set(lines[0])
     assert (tmp_path / "sheet-000006.jpg").stat().st_size > 1000
+    if not missing_packages(PACKAGES):
+        assert all(np.isfinite(line["kid"]) for line in lines)
+        assert load_network(weights.with_name(f"{weights.stem}-best.safetensors"))
     graph = load_network(weights)
     image = torch.zeros(1, 64, 64, 3, dtype=torch.uint8)
     assert graph(image)[0].shape == (1, 64, 64, 3)
