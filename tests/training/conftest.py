@@ -1,15 +1,17 @@
-"""A crop cache of the small folder of faces, and a mesh model with a constant output."""
+"""A crop cache of the small folder of faces, and MediaPipe's models with a constant output."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+import cv2
 import h5py
 import numpy as np
 import pytest
 
 from unmask_sdk.training.datasets.crop_cache import CropCache, CropCacheConfig, open_crop_cache
 from unmask_sdk.training.datasets.landmark_file import read_landmarks
+from unmask_sdk.training.synthesis import cut_out
 from unmask_sdk.training.synthesis.find_mesh import CENTER, INPUT, SIDE
 from unmask_sdk.training.synthesis.mesh import mean_face
 from unmask_sdk.training.unmasker.perceptual_loss import BLOCKS, WIDTHS
@@ -23,20 +25,17 @@ def crop_cache(faces_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> 
     return open_crop_cache(faces_folder, faces, plan, tmp_path_factory.mktemp("cache"))
 
 
-@pytest.fixture(scope="session")
-def mesh_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A TFLite model with MediaPipe's inputs and outputs that predicts the mean face every time.
+def save_constant_model(path: Path, side: int, output: np.ndarray) -> None:
+    """Writes a TFLite model that takes an image `[1, side, side, 3]` and ignores it.
 
-    It multiplies the image's mean by zero and adds the mean face, in pixels of the square that
-    `FaceMesher` cuts.
+    It multiplies the image's mean by zero and adds the output.
     """
     schema = pytest.importorskip("ai_edge_litert.schema_py_generated")
     flatbuffers = pytest.importorskip("flatbuffers")
-    points = (mean_face() - np.array(CENTER)) * INPUT / SIDE + INPUT / 2
-    face = np.c_[points, np.zeros(len(points))].astype(np.float32).reshape(1, 1, 1, -1)
     axes = np.array([1, 2, 3], np.int32)
-    # In order: image, axes, mean, zeros, mean times zeros, face, output.
-    values = [(1, INPUT, INPUT, 3), axes, (1, 1, 1, 1), 0 * face, face.shape, face, face.shape]
+    # In order: image, axes, mean, zeros, mean times zeros, constant, output.
+    values = [(1, side, side, 3), axes, (1, 1, 1, 1), 0 * output, output.shape, output]
+    values.append(output.shape)
     graph = schema.SubGraphT()
     graph.tensors, graph.operators, buffers = [], [], [schema.BufferT()]
     for value in values:
@@ -49,7 +48,7 @@ def mesh_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
             buffers[-1].data = np.frombuffer(value.tobytes(), np.uint8)
         graph.tensors.append(tensor)
     codes = []
-    for index, (name, inputs, output, options) in enumerate(
+    for index, (name, inputs, target, options) in enumerate(
         (
             ("MEAN", (0, 1), 2, schema.ReducerOptionsT()),
             ("MUL", (2, 3), 4, schema.MulOptionsT()),
@@ -59,7 +58,7 @@ def mesh_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
         code, operator = schema.OperatorCodeT(), schema.OperatorT()
         code.builtinCode = code.deprecatedBuiltinCode = getattr(schema.BuiltinOperator, name)
         code.version = 1
-        operator.opcodeIndex, operator.inputs, operator.outputs = index, list(inputs), [output]
+        operator.opcodeIndex, operator.inputs, operator.outputs = index, list(inputs), [target]
         options.keepDims = True
         operator.builtinOptions = options
         kind = type(options).__name__.removesuffix("T")
@@ -71,8 +70,33 @@ def mesh_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     model.version, model.operatorCodes, model.subgraphs, model.buffers = 3, codes, [graph], buffers
     builder = flatbuffers.Builder(1024)
     builder.Finish(model.Pack(builder), b"TFL3")
-    path = tmp_path_factory.mktemp("mesh") / "face_landmark.tflite"
     path.write_bytes(bytes(builder.Output()))
+
+
+@pytest.fixture(scope="session")
+def mesh_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A TFLite model with MediaPipe's inputs and outputs that predicts the mean face every time.
+
+    The face is in pixels of the square that `FaceMesher` cuts.
+    """
+    points = (mean_face() - np.array(CENTER)) * INPUT / SIDE + INPUT / 2
+    face = np.c_[points, np.zeros(len(points))].astype(np.float32).reshape(1, 1, 1, -1)
+    path = tmp_path_factory.mktemp("mesh") / "face_landmark.tflite"
+    save_constant_model(path, INPUT, face)
+    return path
+
+
+@pytest.fixture(scope="session")
+def selfie_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A TFLite model with MediaPipe's inputs and outputs that sees the same person every time.
+
+    The person's head is where most faces of `faces_folder` are.
+    """
+    side = cut_out.INPUT
+    person = np.zeros((side, side), np.float32)
+    cv2.ellipse(person, (side // 2, 92), (58, 74), 0, 0, 360, 1.0, -1)
+    path = tmp_path_factory.mktemp("selfie") / "selfie_segmentation.tflite"
+    save_constant_model(path, side, person.reshape(1, side, side, 1))
     return path
 
 

@@ -30,7 +30,9 @@ from unmask_sdk.core.atomic_write import atomic_write
 from unmask_sdk.errors import DataError
 from unmask_sdk.training.synthesis.mask_shapes import MASK_TYPES
 
-from .crops import EYE_JITTER, read_crop, seed_from_name
+from .background_exchange import BackgroundExchange
+from .crops import EYE_JITTER, cut_crop, seed_from_name
+from .image_files import read_image
 from .landmark_file import FaceRecord
 from .selection import select_faces
 
@@ -53,6 +55,8 @@ class CropCacheConfig:
         limit: At most this many faces; `None` for no limit.
         jitter: Standard deviation of the eyes' displacement, in pixels of a 256 px crop.
         hard_share: Fraction of masks that are hard to find (see `synthesis.hard_masks`).
+        background_share: Fraction of the faces whose background is exchanged, if they can be cut
+            out well (see `synthesis.backgrounds`).
         version: Increased when the same configuration renders other crops.
     """
 
@@ -63,7 +67,8 @@ class CropCacheConfig:
     limit: int | None
     jitter: float = EYE_JITTER
     hard_share: float = 0.0
-    version: int = 3
+    background_share: float = 0.0
+    version: int = 4
 
     def choose(self, faces: list[FaceRecord]) -> list[FaceRecord]:
         """Returns the faces that are in the cache, in its order."""
@@ -83,18 +88,30 @@ class CropCacheConfig:
 
 
 def _render(
-    item: tuple[int, FaceRecord], folder: Path, config: CropCacheConfig
+    item: tuple[int, FaceRecord],
+    folder: Path,
+    config: CropCacheConfig,
+    exchange: BackgroundExchange | None,
 ) -> tuple[int, list[UInt8Array]]:
     index, face = item
-    crop = read_crop(folder, face, config.size, jitter=config.jitter)
+    image = read_image(folder / face.name)
+    if exchange:
+        image = exchange.apply(face, image)
+    crop = cut_crop(
+        image,
+        face.landmarks,
+        config.size,
+        jitter=config.jitter,
+        seed=seed_from_name(face.name, 0),
+    )
     arrays = [crop.truth, crop.valid]
     for variant in range(config.variants):
         # Mask types in equal parts, a different one for each variant of a face.
         kind = MASK_TYPES[(index + variant) % len(MASK_TYPES)]
         seed = seed_from_name(face.name, 1 + variant)
         hard = bool(np.random.default_rng((seed, 2)).random() < config.hard_share)
-        image, mask, _ = crop.masked(kind=kind, seed=seed, hard=hard)
-        arrays += [image, mask]
+        masked, mask, _ = crop.masked(kind=kind, seed=seed, hard=hard)
+        arrays += [masked, mask]
     return index, arrays
 
 
@@ -180,7 +197,12 @@ def _reserve(path: Path, shape: tuple[int, ...]) -> np.memmap[Any, np.dtype[np.u
 
 
 def write_crop_cache(
-    faces_folder: Path, faces: list[FaceRecord], config: CropCacheConfig, out: Path, workers: int
+    faces_folder: Path,
+    faces: list[FaceRecord],
+    config: CropCacheConfig,
+    out: Path,
+    workers: int,
+    selfie_model: Path | None = None,
 ) -> None:
     """Renders a crop cache.
 
@@ -192,14 +214,18 @@ def write_crop_cache(
         config: How to render them.
         out: Folder to write to.
         workers: Number of processes that render.
+        selfie_model: MediaPipe's `selfie_segmentation.tflite`, if backgrounds are exchanged.
 
     Raises:
-        DataError: If there are no faces, if an image cannot be read, or if the disk is full.
+        MissingDependencyError: If backgrounds are exchanged and LiteRT is not installed.
+        DataError: If there are no faces, if that model is missing, if an image cannot be read, or
+            if the disk is full.
     """
     if not faces:
         raise DataError(
             f"no faces in split {config.split!r}; check the array split of the landmark file"
         )
+    exchange = BackgroundExchange.plan(faces_folder, config.background_share, selfie_model, faces)
     index = _index(faces_folder, faces, config)
     shapes = config.shapes(len(faces))
     try:
@@ -213,7 +239,7 @@ def write_crop_cache(
         raise DataError(
             f"cannot reserve {needed / 1e9:.1f} GB in {out}: {error.strerror}; {HOW_TO_FREE_SPACE}"
         ) from None
-    render = partial(_render, folder=faces_folder, config=config)
+    render = partial(_render, folder=faces_folder, config=config, exchange=exchange)
 
     def results() -> Iterator[tuple[int, list[UInt8Array]]]:
         if workers <= 1:
@@ -262,6 +288,7 @@ def open_crop_cache(
     config: CropCacheConfig,
     root: Path,
     workers: int = 1,
+    selfie_model: Path | None = None,
 ) -> CropCache:
     """Opens the crop cache of a configuration under `root`, and renders it first if needed.
 
@@ -274,10 +301,11 @@ def open_crop_cache(
         config: What the cache is made of.
         root: The folder that holds all caches.
         workers: Number of processes that render.
+        selfie_model: MediaPipe's `selfie_segmentation.tflite`, if backgrounds are exchanged.
     """
     chosen = config.choose(faces)
     folder = config.folder(root, len(chosen))
     index = _index(faces_folder, chosen, config)
     if not _is_current(folder, config, index, len(chosen)):
-        write_crop_cache(faces_folder, chosen, config, folder, workers)
+        write_crop_cache(faces_folder, chosen, config, folder, workers, selfie_model)
     return CropCache(folder)

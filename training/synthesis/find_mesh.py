@@ -14,16 +14,13 @@ import cv2
 import numpy as np
 
 from unmask_sdk.core.arrays import Float64Array, UInt8Array
-from unmask_sdk.core.optional_deps import install_command
-from unmask_sdk.errors import DataError, MissingDependencyError
 from unmask_sdk.faces.align import crop_matrix, transform_points
 
+from .mediapipe_model import MediaPipeModel, how_to_get
 from .mesh import POINTS, eye_centers
 
-HOW_TO_GET = (
-    "pip download --no-deps --python-version 3.11 --only-binary=:all: mediapipe==0.10.21 && "
-    "unzip -j mediapipe-0.10.21-*.whl mediapipe/modules/face_landmark/face_landmark.tflite"
-)
+PATH_IN_WHEEL = "mediapipe/modules/face_landmark/face_landmark.tflite"
+HOW_TO_GET = how_to_get(PATH_IN_WHEEL)
 INPUT = 192
 # The square that the model expects, in pixels of the 256 px crop: 1.5 times the face's box.
 CENTER = (128.0, 140.0)
@@ -42,31 +39,9 @@ class FaceMesher:
     """
 
     def __init__(self, model: Path) -> None:
-        try:
-            from ai_edge_litert.interpreter import Interpreter
-        except ImportError:
-            raise MissingDependencyError(
-                f"meshes need LiteRT, which is not installed: {install_command('train')}"
-            ) from None
-        if not model.is_file():
-            raise DataError(f"no mesh model at {model}; get it with: {HOW_TO_GET}")
-        try:
-            self._interpreter = Interpreter(str(model), num_threads=1)
-        except (ValueError, RuntimeError) as error:
-            raise DataError(
-                f"{model} is not a TFLite model: {error}; get it with: {HOW_TO_GET}"
-            ) from None
-        self._interpreter.allocate_tensors()
-        details = self._interpreter.get_input_details()[0]
-        outputs = self._interpreter.get_output_details()
-        sizes = {int(np.prod(o["shape"])): o["index"] for o in outputs}
-        if tuple(details["shape"]) != (1, INPUT, INPUT, 3) or POINTS * 3 not in sizes:
-            raise DataError(
-                f"{model} is not MediaPipe's 468-point face_landmark.tflite; "
-                f"get it with: {HOW_TO_GET}"
-            )
-        self._input = details["index"]
-        self._output = sizes[POINTS * 3]
+        self._model = MediaPipeModel(
+            model, PATH_IN_WHEEL, what="mesh", side=INPUT, values=POINTS * 3
+        )
 
     def __call__(self, image: UInt8Array, eyes: Float64Array) -> Float64Array:
         """Returns the mesh points of a face, float64 `[468, 2]` in pixels.
@@ -82,9 +57,8 @@ class FaceMesher:
             matrix = matrix * scale
             matrix[:, 2] += INPUT / 2 - np.array(CENTER) * scale
             crop = cv2.warpAffine(image, matrix, (INPUT, INPUT), flags=cv2.INTER_LINEAR)
-            self._interpreter.set_tensor(self._input, crop[None].astype(np.float32) / 255)
-            self._interpreter.invoke()
-            points = self._interpreter.get_tensor(self._output).reshape(POINTS, 3)[:, :2]
+            output = self._model(np.asarray(crop, np.float32) / np.float32(255))
+            points = output.reshape(POINTS, 3)[:, :2].astype(np.float64)
             mesh = transform_points(cv2.invertAffineTransform(matrix), points)
             eyes = eye_centers(mesh)
         return mesh

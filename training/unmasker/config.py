@@ -71,6 +71,9 @@ class Stage:
         final_rate: Learning rate at the end (cosine).
         variants: Number of different masks rendered for each face.
         hard_share: Fraction of masks that are hard to find (see `hard_masks`); validation has none.
+        background_share: Fraction of the training faces whose background is exchanged for white,
+            gray, a gradient or a blurred picture, if the person can be cut out well; needs
+            `selfie_model`.
         again_share: Fraction of samples whose mask the averaged network removes first: what it
             leaves of the mask is still labeled mask, what it inpaints is not. Only for stages that
             train the segmentation alone.
@@ -88,6 +91,7 @@ class Stage:
     final_rate: float = 3e-5
     variants: int = 1
     hard_share: float = 0.0
+    background_share: float = 0.0
     again_share: float = 0.0
     discriminator_warm_up: int = 0
     losses: LossWeights = field(default_factory=LossWeights)
@@ -97,7 +101,7 @@ class Stage:
         if min(self.size, self.steps, self.batch, self.variants) < 1:
             raise ConfigError(f"a stage needs positive steps, batch, variants and size; got {self}")
         check_range(self, "rate", MIN_LEARNING_RATE, 1)
-        check_range(self, "final_rate hard_share again_share", 0, 1)
+        check_range(self, "final_rate hard_share background_share again_share", 0, 1)
         check_range(self, "discriminator_warm_up", 0, self.steps)
         if self.again_share and self.losses.trains_generator:
             raise ConfigError(
@@ -134,6 +138,8 @@ class TrainConfig:
         compile: Whether to compile the networks (a slow start, then about a third faster on CPU).
         perceptual_weights: VGG16 weight file (see `unmasker/perceptual_loss.py`).
         identity_weights: Folder of face-recognition weights (see `unmasker/identity_loss.py`).
+        selfie_model: MediaPipe's `selfie_segmentation.tflite`, which cuts people out of their
+            background (see `synthesis/cut_out.py`).
     """
 
     name: str
@@ -155,6 +161,7 @@ class TrainConfig:
     compile: bool = True
     perceptual_weights: str | None = None
     identity_weights: str | None = None
+    selfie_model: str | None = None
 
     def __post_init__(self) -> None:
         if not self.name or set(self.name) & set("/\\"):
@@ -183,6 +190,7 @@ class TrainConfig:
                     "a stage trains nothing: all loss weights that apply to this network are 0; "
                     "set losses.reconstruction above 0, or remove the stage"
                 )
+        self._check_selfie_model()
         has_teacher = any(stage.losses.distillation for stage in self.stages)
         if has_teacher and not self.network.segmentation:
             raise ConfigError(
@@ -202,6 +210,13 @@ class TrainConfig:
                     f"a stage uses the {term} loss but {key} is not set; set it, or pass "
                     f"--{key.replace('_', '-')}, or set the weight of {term} to 0"
                 )
+
+    def _check_selfie_model(self) -> None:
+        if self.selfie_model is None and any(stage.background_share for stage in self.stages):
+            raise ConfigError(
+                "a stage exchanges backgrounds but selfie_model is not set; set it, or pass "
+                "--selfie-model, or set background_share to 0"
+            )
 
     def corpora_of(self, stage: Stage) -> tuple[Corpus, ...]:
         """Returns what a stage's batches are made of; empty if all faces are drawn evenly."""

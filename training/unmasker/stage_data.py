@@ -13,8 +13,13 @@ from unmask_sdk.training.datasets.corpora import Mixture, choose_faces, mix
 from unmask_sdk.training.datasets.crop_cache import CropCache, CropCacheConfig, open_crop_cache
 from unmask_sdk.training.datasets.device_crops import crops_on_device
 from unmask_sdk.training.datasets.landmark_file import FaceRecord
+from unmask_sdk.training.synthesis.cut_out import PersonCutter
 
 from .config import Stage, TrainConfig
+
+
+def _selfie_model(config: TrainConfig) -> Path | None:
+    return None if config.selfie_model is None else Path(config.selfie_model)
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,7 +41,8 @@ class StageData:
         """Chooses a stage's faces from a set.
 
         Raises:
-            DataError: If a corpus, or the validation, has no face.
+            DataError: If a corpus, or the validation, has no face, or if the model that cuts people
+                out is missing or damaged.
         """
         corpora = config.corpora_of(stage)
         train_crops = CropCacheConfig(
@@ -46,7 +52,11 @@ class StageData:
             config.per_person,
             config.limit,
             hard_share=stage.hard_share,
+            background_share=stage.background_share,
         )
+        model = _selfie_model(config)
+        if stage.background_share and model:
+            PersonCutter(model)  # A damaged model is reported now.
         train_faces = choose_faces(faces, corpora) if corpora else faces
         names = [face.name for face in train_crops.choose(train_faces)]
         mixture = mix(faces, names, corpora, stage.batch)
@@ -71,7 +81,7 @@ class StageData:
             device: Where the batches are put.
         """
         train_crops, val_crops = (
-            open_crop_cache(faces_folder, faces, cache, root, workers)
+            open_crop_cache(faces_folder, faces, cache, root, workers, _selfie_model(self.config))
             for faces, cache in self.caches
         )
         batches = Batches(

@@ -7,10 +7,11 @@ import os
 import shutil
 from dataclasses import replace
 
+import cv2
 import numpy as np
 import pytest
 
-from unmask_sdk.errors import DataError
+from unmask_sdk.errors import ConfigError, DataError
 from unmask_sdk.training.datasets.crop_cache import (
     CropCacheConfig,
     check_disk_space,
@@ -60,6 +61,34 @@ def test_hard_share_replaces_some_masks_and_keeps_the_others(faces_folder, tmp_p
         variant, index = divmod(k, len(crop_cache))
         expected = every if is_hard else crop_cache
         assert (some.masked[variant][index] == expected.masked[variant][index]).all()
+
+
+def test_some_backgrounds_are_exchanged_under_the_mask_too(
+    faces_folder, tmp_path, crop_cache, selfie_model
+):
+    faces = read_faces(faces_folder)
+    config = replace(CONFIG, background_share=0.6)
+    some = open_crop_cache(faces_folder, faces, config, tmp_path, selfie_model=selfie_model)
+    changed = [(a != b).any() for a, b in zip(some.truth, crop_cache.truth, strict=True)]
+    assert 0 < sum(changed) < 8
+    for k in np.flatnonzero(changed):
+        new, old = (cache.truth[k].astype(int) for cache in (some, crop_cache))
+        assert (np.abs(new - old).max(-1) > 20).mean() > 0.02
+        assert np.abs(new[26:34, 28:36] - old[26:34, 28:36]).max() <= 2  # bridge of the nose
+        for variant in range(2):
+            away = cv2.dilate(some.mask[variant][k], np.ones((25, 25))) == 0
+            assert (some.masked[variant][k][away] == some.truth[k][away]).all()
+    again = open_crop_cache(
+        faces_folder, faces, config, tmp_path / "2", workers=2, selfie_model=selfie_model
+    )
+    assert (again.truth[:] == some.truth[:]).all()
+    with pytest.raises(ConfigError, match="no selfie segmentation model"):
+        open_crop_cache(faces_folder, faces, config, tmp_path / "3")
+    with pytest.raises(DataError, match=r"no selfie segmentation model at .*pip download"):
+        open_crop_cache(
+            faces_folder, faces, config, tmp_path / "3", selfie_model=tmp_path / "none.tflite"
+        )
+    assert not (tmp_path / "3").exists()
 
 
 def test_caches_are_reproducible_and_reused(faces_folder, tmp_path, crop_cache):
@@ -146,5 +175,5 @@ def test_disk_space_is_checked_for_all_caches_together(folder, tmp_path):
     # A cache that is already rendered needs no more space.
     open_crop_cache(folder, faces, CONFIG, tmp_path / "packs")
     index = next((tmp_path / "packs").glob("*/pack.json"))
-    assert json.loads(index.read_text())["plan"]["version"] == 3
+    assert json.loads(index.read_text())["plan"]["version"] == 4
     check_disk_space(folder, [(faces, CONFIG)], tmp_path)

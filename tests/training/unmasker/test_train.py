@@ -337,6 +337,7 @@ def test_configuration_mistakes_are_reported(tmp_path):
         "name: x\nstages: [{size: 128, steps: 1, losses: {identity: 1}}]": "identity_weights",
         "name: x\nstages: [{size: 128, steps: 1, hard_share: 1.5}]": "hard_share",
         "name: x\nstages: [{size: 128, steps: 1, again_share: 0.1}]": "trains the generator too",
+        "name: x\nstages: [{size: 128, steps: 1, background_share: 0.1}]": "--selfie-model",
         "name: x\nnetwork: {segmentation: false}\n"
         "stages: [{size: 128, steps: 1, losses: {reconstruction: 0}}]": "trains nothing",
         "name: x\nstages: [{size: 128, steps: 1, losses: {reconstruction: 0, segmentation: 0}}]": (

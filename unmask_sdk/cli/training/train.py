@@ -37,6 +37,10 @@ def train(
         str | None,
         typer.Option(help="Folder of dlib's weights (training/unmasker/identity_loss.py)."),
     ] = None,
+    selfie_model: Annotated[
+        str | None,
+        typer.Option(help="MediaPipe's selfie_segmentation.tflite, to exchange backgrounds."),
+    ] = None,
 ) -> None:
     """Train the unmasker; weights, metrics.jsonl and sample sheets go to the run folder.
 
@@ -60,6 +64,7 @@ def train(
         teacher=teacher,
         perceptual_weights=perceptual_weights,
         identity_weights=identity_weights,
+        selfie_model=selfie_model,
     )
     if settings.perceptual_weights is not None:
         check_command("unmask train --perceptual-weights")
