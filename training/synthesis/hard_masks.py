@@ -14,12 +14,8 @@ import numpy as np
 
 from unmask_sdk.core.arrays import Float32Array, Float64Array, UInt8Array
 
-from .mask_shapes import MIDDLE, MaskShape, mirror
-from .mesh import ear_axis, yaw_ratio
+from .mask_shapes import MIDDLE, MaskShape, mirror, smooth_curve
 from .trimmings import Layer
-
-# At large yaw a mask stands off the face most here.
-_FRONT = np.array([MIDDLE, 178.0])
 
 
 def _winged(kind: str, rng: np.random.Generator) -> MaskShape:
@@ -62,33 +58,28 @@ def harden_shape(shape: MaskShape, rng: np.random.Generator) -> MaskShape:
         moved: Float64Array = p @ rotation + [MIDDLE, 170.0] + shift
         return moved
 
-    return replace(
+    moved = replace(
         shape, outline=move(shape.outline), straps=tuple(move(strap) for strap in shape.straps)
     )
+    return _tied(moved, rng) if shape.kind != "scarf" and rng.random() < 0.2 else moved
 
 
-def stand_off(
-    outline: Float64Array,
-    pixels: Float64Array,
-    landmarks: Float64Array,
-    unit: float,
-    rng: np.random.Generator,
-) -> Float64Array:
-    """Moves the front of a mask off a head with large yaw, to the side that it is turned to.
-
-    Args:
-        outline: `[K, 2]` in mean-face units.
-        pixels: `[K, 2]`, the same points in pixels of the image.
-        landmarks: `[468, 2]` mesh points in pixels.
-        unit: Pixels per mean-face unit.
-        rng: Draws the distance, up to 24 units on a profile.
-
-    Returns:
-        The moved points, `[K, 2]` in pixels.
-    """
-    front = np.exp(-(((outline - _FRONT) / 52.0) ** 2).sum(1))
-    far = yaw_ratio(landmarks) * rng.uniform(0, 24) * unit
-    return pixels + np.outer(front, ear_axis(landmarks)) * far
+def _tied(shape: MaskShape, rng: np.random.Generator) -> MaskShape:
+    """Returns a mask tied round the head: bands over temples and hair, and to the neck."""
+    x = np.abs(shape.outline[:, 0] - MIDDLE)
+    corner = shape.outline[x > x.max() - 6]
+    wide, upper, lower = float(x.max()), float(corner[:, 1].min()), float(corner[:, 1].max())
+    over, under = rng.uniform(38, 78), rng.uniform(4, 26)
+    bands = []
+    for side in (-1, 1):
+        above, below = rng.uniform(72, 80), rng.uniform(69, 76)
+        for curve in (
+            ((wide - 4, upper + 3), (70, upper - over * 0.45), (above, upper - over)),
+            ((wide - 5, lower - 2), (67, lower + under * 0.6), (below, lower + under)),
+        ):
+            band = np.array(curve) * [side, 1] + [MIDDLE, 0]
+            bands.append(smooth_curve(band, closed=False))
+    return replace(shape, straps=tuple(bands), strap_width=rng.uniform(1.5, 6.5))
 
 
 def _loud(rng: np.random.Generator) -> Float64Array:

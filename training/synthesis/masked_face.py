@@ -17,10 +17,12 @@ from unmask_sdk.core.arrays import Float32Array, Float64Array, Int32Array, UInt8
 from unmask_sdk.errors import InvalidInputError
 
 from .fabrics import base_color, print_pattern, relief, shade
-from .hard_masks import hard_color, harden_shape, loud_prints, odd_light, stand_off
+from .fittings import fittings
+from .hard_masks import hard_color, harden_shape, loud_prints, odd_light
 from .lighting import Light, image_tint, measure_light, noise_level
-from .mask_shapes import MASK_TYPES, MaskShape, draw_shape
-from .mesh import EARS, NOSE_TIP, FaceMap, check_landmarks
+from .mask_shapes import MASK_TYPES, MIDDLE, MaskShape, draw_shape
+from .mesh import FaceMap, check_landmarks
+from .stand_off import HeadSides, draw_stand_off, fill_union, lengthen_straps
 from .trimmings import strap_color, trimmings
 
 _SHIFT = 4  # cv2 draws at 1/16 pixel
@@ -45,31 +47,36 @@ def _fixed(points: Float64Array) -> Int32Array:
     return np.round(points * (1 << _SHIFT)).astype(np.int32)
 
 
-def _strap_sides(landmarks: Float64Array) -> tuple[bool, bool]:
-    """Returns whether the image-left and image-right ear are visible; large yaw hides one."""
-    left, right = np.linalg.norm(landmarks[list(EARS)] - landmarks[NOSE_TIP], axis=1)
-    return bool(left > 0.45 * right), bool(right > 0.45 * left)
-
-
 def _coverage(
     shape: MaskShape,
-    outline: Float64Array,
+    outlines: list[Float64Array],
     face: FaceMap,
-    landmarks: Float64Array,
+    head: HeadSides,
     box: tuple[int, int, int, int],
 ) -> tuple[UInt8Array, UInt8Array]:
     """Returns the antialiased coverage of body and straps inside `box`, uint8 `[H, W]` each."""
     x0, y0, x1, y1 = box
     body = np.zeros((y1 - y0, x1 - x0), np.uint8)
     straps = np.zeros_like(body)
-    cv2.fillPoly(body, [_fixed(outline - [x0, y0])], 255, cv2.LINE_AA, _SHIFT)
-    left, right = _strap_sides(landmarks)
+    fill_union(body, [_fixed(outline - [x0, y0]) for outline in outlines], _SHIFT)
     width = max(1, round(shape.strap_width * face.pixels_per_unit))
+    hidden = np.zeros_like(straps)
     for strap in shape.straps:
-        if (strap[0, 0] < 128 and left) or (strap[0, 0] >= 128 and right):
-            line = _fixed(face.to_image(strap) - [x0, y0])
-            cv2.polylines(straps, [line], False, 255, width, cv2.LINE_AA, _SHIFT)
+        plane = hidden if (strap[0, 0] - MIDDLE) * head.far > 0 else straps
+        line = _fixed(face.to_image(strap) - [x0, y0])
+        cv2.polylines(plane, [line], False, 255, width, cv2.LINE_AA, _SHIFT)
+    if hidden.any():
+        straps = np.maximum(straps, np.minimum(hidden, _filled(head.face - [x0, y0], straps)))
+    if head.far and shape.kind != "scarf":
+        # A scarf also lies on the shoulders.
+        body = np.minimum(body, _filled(head.wrapped - [x0, y0], body))
     return body, straps
+
+
+def _filled(polygon: Float64Array, like: UInt8Array) -> UInt8Array:
+    plane = np.zeros_like(like)
+    cv2.fillConvexPoly(plane, _fixed(polygon), 255, cv2.LINE_AA, _SHIFT)
+    return plane
 
 
 def _cloth_color(
@@ -96,7 +103,10 @@ def _cloth_color(
             cover, ink = pattern
             albedo = albedo + cover[..., None] * (ink - color).astype(np.float32)
     loud = loud_prints(u, v, pixel, hard[1]) if hard else []
-    for cover, ink in loud + trimmings(shape, u, v, inside, pixel, rng):
+    layers = loud + trimmings(shape, u, v, inside, pixel, rng)
+    if hard:
+        layers += fittings(shape, u, v, hard[1])
+    for cover, ink in layers:
         albedo = albedo + cover[..., None] * (ink.astype(np.float32) - albedo)
     height = relief(shape, u, v, pixel, rng)
     direction = (-1.2 * light.across + rng.normal(0, 0.15), -0.35 - 1.2 * light.down * 0.5)
@@ -150,11 +160,13 @@ def synthesize(
     hard_rng = np.random.default_rng((seed, 1)) if hard else None
     if hard_rng:
         shape = harden_shape(shape, hard_rng)
-    outline = face.to_image(shape.outline)
-    if hard_rng:
-        outline = stand_off(shape.outline, outline, points, face.pixels_per_unit, hard_rng)
+    # As separate, so that masks on frontal faces do not depend on it.
+    yaw_rng = np.random.default_rng((seed, 3))
+    away = draw_stand_off(shape, points, yaw_rng, hard=hard)
+    shape = lengthen_straps(shape, points, yaw_rng)
+    outlines = away.silhouette(shape.outline, face.to_image, face.pixels_per_unit)
 
-    reach = np.concatenate([outline, *map(face.to_image, shape.straps)])
+    reach = np.concatenate([*outlines, *map(face.to_image, shape.straps)])
     margin = 12 * face.pixels_per_unit + 3
     x0, y0 = np.clip(np.floor(reach.min(0) - margin), 0, [width, height]).astype(int)
     x1, y1 = np.clip(np.ceil(reach.max(0) + margin), 0, [width, height]).astype(int)
@@ -163,9 +175,11 @@ def synthesize(
         return MaskedFace(image.copy(), empty, kind)
     box = (int(x0), int(y0), int(x1), int(y1))
 
-    body, straps = _coverage(shape, outline, face, points, box)
+    head = HeadSides.of(points, away, face.pixels_per_unit)
+    body, straps = _coverage(shape, outlines, face, head, box)
     grid_u, grid_v = face.face_grid(*box)
-    u, v = grid_u.astype(np.float32), grid_v.astype(np.float32)
+    v = grid_v.astype(np.float32)
+    u = away.on_cloth(grid_u.astype(np.float32), v)
     unit = face.pixels_per_unit
     light = measure_light(image, points)
     distance = cv2.distanceTransform((body > 127).astype(np.uint8), cv2.DIST_L2, 3) / unit
