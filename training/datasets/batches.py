@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from unmask_sdk.core.arrays import AnyArray, BoolArray, Int64Array, UInt8Array
+from unmask_sdk.core.arrays import AnyArray, BoolArray, Float64Array, Int64Array, UInt8Array
 
 from .corpora import Mixture, even_mixture
 from .crop_cache import CropCache
@@ -72,7 +72,7 @@ def read_batch(
     )
 
 
-def augment(batch: Batch, rng: np.random.Generator, empty_fraction: float) -> Batch:
+def augment(batch: Batch, rng: np.random.Generator, empty_fraction: float | Float64Array) -> Batch:
     """Flips samples, changes light, color and sharpness, adds noise, and removes some masks.
 
     Light, color and sharpness change input and truth alike, and a few samples become gray; noise
@@ -82,7 +82,7 @@ def augment(batch: Batch, rng: np.random.Generator, empty_fraction: float) -> Ba
     Args:
         batch: From `read_batch`.
         rng: Source of randomness.
-        empty_fraction: Fraction of samples whose mask is removed.
+        empty_fraction: Fraction of samples whose mask is removed, or for each sample how likely.
     """
     count = len(batch.truth)
     device = batch.truth.device
@@ -136,6 +136,7 @@ class Batches:
         empty_fraction: Fraction of samples without a mask.
         device: Where the batches are put and augmented.
         mixture: What the batches are mixed of; all rows of the cache, evenly, if None.
+        bearded_empty_fraction: As `empty_fraction`, for faces that look bearded; no less than it.
     """
 
     def __init__(
@@ -146,10 +147,12 @@ class Batches:
         empty_fraction: float,
         device: torch.device,
         mixture: Mixture | None = None,
+        bearded_empty_fraction: float = 0.0,
     ) -> None:
         self.cache = cache
         self.seed = seed
-        self.empty_fraction = empty_fraction
+        bearded_empty_fraction = max(empty_fraction, bearded_empty_fraction)
+        self.empty_fraction = np.where(cache.bearded, bearded_empty_fraction, empty_fraction)
         self.device = device
         self.mixture = even_mixture(len(cache), batch) if mixture is None else mixture
         self.size = sum(self.mixture.counts)
@@ -174,4 +177,4 @@ class Batches:
         rng = np.random.default_rng((self.seed, step, 1))
         variant = int(rng.integers(len(self.cache.masked)))
         batch = read_batch(self.cache, rows, variant, self.device, self.mixture.sharp[rows])
-        return augment(batch, rng, self.empty_fraction)
+        return augment(batch, rng, self.empty_fraction[rows])

@@ -3,7 +3,8 @@
 A crop cache is a folder of plain arrays that are memory-mapped, so it can be larger than memory:
 `truth.npy` uint8 `[N, S, S, 3]`, `valid.npy` uint8 `[N, S, S]` (255 where the source image has
 data), for each variant V `masked_V.npy` and `mask_V.npy` of the same shapes, and `pack.json`,
-which says what they were made of. A face takes `4 * S * S * (1 + variants)` bytes: 786 kB at
+which says what they were made of. `bearded.npy`, bool `[N]`, is 1 where the lower face looks
+bearded. A face takes `4 * S * S * (1 + variants)` bytes: 786 kB at
 256 px with two variants.
 """
 
@@ -25,9 +26,10 @@ from typing import Any
 import numpy as np
 from rich.progress import track
 
-from unmask_sdk.core.arrays import UInt8Array
+from unmask_sdk.core.arrays import BoolArray, UInt8Array
 from unmask_sdk.core.atomic_write import atomic_write
 from unmask_sdk.errors import DataError
+from unmask_sdk.training.synthesis.beard import THRESHOLD, beard_score
 from unmask_sdk.training.synthesis.mask_shapes import MASK_TYPES
 
 from .background_exchange import BackgroundExchange
@@ -37,6 +39,7 @@ from .landmark_file import FaceRecord
 from .selection import select_faces
 
 INDEX = "pack.json"
+BEARDED = "bearded.npy"
 HOW_TO_FREE_SPACE = "free some space, use fewer faces with --limit, or choose another --run"
 
 
@@ -92,7 +95,7 @@ def _render(
     folder: Path,
     config: CropCacheConfig,
     exchange: BackgroundExchange | None,
-) -> tuple[int, list[UInt8Array]]:
+) -> tuple[int, list[UInt8Array], bool]:
     index, face = item
     image = read_image(folder / face.name)
     if exchange:
@@ -112,7 +115,7 @@ def _render(
         hard = bool(np.random.default_rng((seed, 2)).random() < config.hard_share)
         masked, mask, _ = crop.masked(kind=kind, seed=seed, hard=hard)
         arrays += [masked, mask]
-    return index, arrays
+    return index, arrays, beard_score(image, face.landmarks) > THRESHOLD
 
 
 def _index(
@@ -241,7 +244,7 @@ def write_crop_cache(
         ) from None
     render = partial(_render, folder=faces_folder, config=config, exchange=exchange)
 
-    def results() -> Iterator[tuple[int, list[UInt8Array]]]:
+    def results() -> Iterator[tuple[int, list[UInt8Array], bool]]:
         if workers <= 1:
             yield from map(render, enumerate(faces))
             return
@@ -249,11 +252,14 @@ def write_crop_cache(
             yield from pool.map(render, enumerate(faces), chunksize=16)
 
     label = f"rendering {config.split} {config.size}"
-    for row, images in track(results(), label, total=len(faces)):
+    bearded = np.zeros(len(faces), bool)
+    for row, images, is_bearded in track(results(), label, total=len(faces)):
+        bearded[row] = is_bearded
         for array, image in zip(arrays, images, strict=True):
             array[row] = image
     for array in arrays:
         array.flush()
+    np.save(out / BEARDED, bearded)
     atomic_write(out / INDEX, json.dumps(index).encode())
 
 
@@ -267,6 +273,7 @@ class CropCache:
         valid: uint8 `[N, S, S]`, 255 where the source image has data.
         masked: For each variant, uint8 `[N, S, S, 3]` RGB, crops with masks.
         mask: For each variant, uint8 `[N, S, S]`, coverage of the masks.
+        bearded: bool `[N]`, whether the lower face looks bearded (see `synthesis.beard`).
     """
 
     def __init__(self, folder: Path) -> None:
@@ -277,6 +284,12 @@ class CropCache:
         arrays: list[UInt8Array] = [np.load(folder / file, mmap_mode="r") for file in files]
         self.truth, self.valid = arrays[:2]
         self.masked, self.mask = arrays[2::2], arrays[3::2]
+        # Caches of version 3 have none.
+        self.bearded: BoolArray = (
+            np.load(folder / BEARDED)
+            if (folder / BEARDED).exists()
+            else np.zeros(len(self.names), bool)
+        )
 
     def __len__(self) -> int:
         return len(self.names)

@@ -31,6 +31,7 @@ class DeviceCrops:
         valid: `[N, S, S]`.
         masked: For each variant, `[N, S, S, 3]`.
         mask: For each variant, `[N, S, S]`.
+        bearded: Whether the lower face looks bearded, bool `[N]` on the CPU.
     """
 
     def __init__(self, cache: CropCache, device: torch.device) -> None:
@@ -38,6 +39,7 @@ class DeviceCrops:
         self.valid = _copy(cache.valid, device)
         self.masked = [_copy(array, device) for array in cache.masked]
         self.mask = [_copy(array, device) for array in cache.mask]
+        self.bearded = cache.bearded
 
     def __len__(self) -> int:
         return len(self.truth)

@@ -123,6 +123,8 @@ class TrainConfig:
         corpora: What the batches are made of, each entry with its share; if empty, all faces are
             drawn evenly.
         empty_share: Fraction of samples without a mask, so that bare faces get an empty mask.
+        bearded_empty_share: As `empty_share`, for faces that look bearded, if it is more: a beard
+            is easily taken for a mask.
         predicted_share: Fraction of samples inpainted through the predicted mask instead of the
             true one.
         frozen_share: Fraction of each batch on which the perceptual, adversarial and identity
@@ -149,6 +151,7 @@ class TrainConfig:
     limit: int | None = None
     corpora: tuple[Corpus, ...] = ()
     empty_share: float = 0.06
+    bearded_empty_share: float = 0.0
     predicted_share: float = 0.5
     frozen_share: float = 0.125
     ema: float = 0.999
@@ -168,7 +171,7 @@ class TrainConfig:
             raise ConfigError(f"name must be a file name without folders; got {self.name!r}")
         check_range(self, "per_person limit interval validation", 1)
         check_range(self, "seed", 0, 2**63 - 1)
-        check_range(self, "ema empty_share predicted_share", 0, 1)
+        check_range(self, "ema empty_share bearded_empty_share predicted_share", 0, 1)
         if not 0 < self.frozen_share <= 1:
             raise ConfigError(
                 f"frozen_share must be above 0 and at most 1; got {self.frozen_share}"

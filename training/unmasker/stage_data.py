@@ -91,5 +91,6 @@ class StageData:
             self.config.empty_share,
             device,
             self.mixture,
+            self.config.bearded_empty_share,
         )
         return batches, val_crops

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import numpy as np
 import torch
 
@@ -67,3 +69,19 @@ def test_softened_faces_and_those_of_soft_corpora_are_not_sharp(crop_cache):
     )
     assert (soft.sharp[:3] == out.sharp[:3]).all()
     assert (soft.sharp[3:] == 0).all()
+
+
+def test_bearded_faces_are_bare_more_often(crop_cache):
+    cache = copy.copy(crop_cache)
+    assert cache.bearded.shape == (8,)
+    assert not cache.bearded.any()
+    cache.bearded = np.arange(8) >= 4
+    device = torch.device("cpu")
+    batches = Batches(cache, 8, 1, 0.1, device, bearded_empty_fraction=0.6)
+    bare = np.mean(
+        [batches[step].mask.amax((1, 2, 3)).numpy() == 0 for step in range(60)], axis=0
+    )  # a batch holds all eight faces, in their order
+    assert bare[:4].mean() < 0.2
+    assert 0.45 < bare[4:].mean() < 0.75
+    # It never lowers the fraction of the others.
+    assert Batches(cache, 8, 1, 0.3, device).empty_fraction.min() == 0.3

@@ -13,6 +13,7 @@ import pytest
 
 from unmask_sdk.errors import ConfigError, DataError
 from unmask_sdk.training.datasets.crop_cache import (
+    CropCache,
     CropCacheConfig,
     check_disk_space,
     open_crop_cache,
@@ -42,6 +43,16 @@ def test_cache_contains_the_same_crops_as_read_crop(faces_folder, crop_cache):
     changed = (crop_cache.masked[0][3] != crop_cache.truth[3]).any(-1)
     assert changed[crop_cache.mask[0][3] == 255].mean() > 0.9
     assert (crop_cache.masked[0][3] != crop_cache.masked[1][3]).any()
+
+
+def test_caches_of_version_3_have_no_beards_and_are_still_read(faces_folder, tmp_path):
+    open_crop_cache(faces_folder, read_faces(faces_folder), CONFIG, tmp_path)
+    folder = next(tmp_path.iterdir())
+    assert not CropCache(folder).bearded.any()
+    np.save(folder / "bearded.npy", np.arange(8) == 5)
+    assert CropCache(folder).bearded[5]
+    (folder / "bearded.npy").unlink()
+    assert not CropCache(folder).bearded.any()
 
 
 def test_hard_share_replaces_some_masks_and_keeps_the_others(faces_folder, tmp_path, crop_cache):

@@ -10,10 +10,9 @@ from hypothesis import strategies as st
 
 from unmask_sdk.errors import DataError, InvalidInputError
 from unmask_sdk.faces.align import crop_matrix, transform_points
-from unmask_sdk.training.synthesis.hard_masks import stand_off
 from unmask_sdk.training.synthesis.mask_shapes import MASK_TYPES
 from unmask_sdk.training.synthesis.masked_face import synthesize
-from unmask_sdk.training.synthesis.mesh import EARS, NOSE_TIP, FaceMap, eye_centers, mean_face
+from unmask_sdk.training.synthesis.mesh import FaceMap, eye_centers, mean_face
 
 
 @pytest.mark.parametrize("kind", MASK_TYPES)
@@ -57,20 +56,6 @@ def test_hard_masks_differ_from_ordinary_ones(astronaut, kind):
         assert pair.mask[y, x] == 255
         outside = cv2.dilate(pair.mask, np.ones((61, 61), np.uint8)) == 0
         assert (pair.image[outside] == image[outside]).all()
-
-
-def test_the_front_of_a_mask_stands_off_a_head_with_large_yaw():
-    outline = np.array([[128.0, 178.0], [128.0, 60.0]])
-    moves = {}
-    for nose in (100.0, 128.0, 156.0):
-        mesh = mean_face().copy()
-        mesh[NOSE_TIP, 0] = mesh[EARS[0], 0] * (1 - nose / 256) + mesh[EARS[1], 0] * nose / 256
-        rng = np.random.default_rng(0)
-        moves[nose] = stand_off(outline, outline, mesh, 1.0, rng) - outline
-    assert moves[100.0][0, 0] < -1
-    assert abs(moves[128.0][0, 0]) < 0.5
-    assert moves[156.0][0, 0] > 1
-    assert abs(moves[156.0][1, 0]) < 0.2 * moves[156.0][0, 0]
 
 
 def test_the_image_is_unchanged_far_from_the_mask(astronaut):
