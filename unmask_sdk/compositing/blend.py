@@ -22,7 +22,8 @@ from unmask_sdk.faces.align import (
     photo_px_per_crop_px,
 )
 
-from .grain import BANDS, BLOCK, add_grain, grain_offset, missing_grain
+from .grain import GrainScale, VisiblePart, add_grain, grain_offset, missing_grain
+from .skin import full_blocks, skin_blocks
 
 # x0, y0, x1, y1 in whole pixels; x1 and y1 are exclusive.
 Region = tuple[int, int, int, int]
@@ -36,17 +37,16 @@ FADE = 4
 # The fade at the crop's edge, in the same pixels, for masks (scarves) that extend beyond the crop.
 MARGIN = 10
 
-# In pixels of a crop of 256: the eyes and the skin around them, which no mask hides (x0, y0, x1,
-# y1).
-EYES = (48, 70, 148, 150)
-# Noise is measured in windows of the photo and the fill of at most these sides.
+# In pixels of a crop of 256 (x0, y0, x1, y1): the eyes and the skin around them, which no mask
+# hides, for sharpness. For noise, the middle (x, y) between forehead and cheeks.
+EYES, EYES_CENTER = (48, 70, 148, 150), (128, 101)
+# Both are measured in windows of the photo and the fill of at most these sides.
 WINDOW, FILL_WINDOW = 160, 128
 # Unsharp mask for an enlarged crop that is less sharp than the photo: sigma in pixels of the crop,
 # and the largest gain.
 DETAIL = 0.7
 MAX_GAIN = 1.5
-# A crop whose side in the photo is at least this has a large face: there is enough skin around the
-# eyes to measure noise, and all features are coarser than noise.
+# A crop whose side in the photo is at least this has enough detail around the eyes alone.
 LARGE = 384
 
 # The region is processed in squares of this side, which limits memory.
@@ -71,26 +71,19 @@ def blend_crop(
     source, opacity, warp, region = _at_photo_resolution(image, crop, mask, matrix)
     if region[2] <= region[0] or region[3] <= region[1]:
         return None
-    size = crop.shape[0]
-    # In a small face every pixel is a feature, so noise is measured in the complete crop.
-    large = size * photo_px_per_crop_px(matrix) >= LARGE
-    box = EYES if large else (0, 0, CROP_SIZE, CROP_SIZE)
-    left, top, right, bottom = _window(image, matrix, np.array(box) * (size / CROP_SIZE))
-    window, window_warp = image[top:bottom, left:right], offset_matrix(warp, left, top)
-    kept = np.zeros(window.shape[:2], np.float32)
-    if window.size:
-        kept[...] = _warp_opacity(opacity, window_warp, _size(window)) == 0
-    if len(source) == size and kept.any():
-        source = _sharpen(source, window_warp, window, kept)
+    size = len(crop)
+    if len(source) == size:
+        source = _sharpen(image, source, opacity, matrix)
     tiles = list(_tiles(region))
     middle = _center_cut(region, FILL_WINDOW)
     # Nearly always there is one tile, and the middle is a part of it.
     first = tiles[0] if len(tiles) == 1 else middle
     fill, alpha = _warp_to_photo(source, opacity, warp, first)
     x, y = (slice(middle[i] - first[i], middle[i + 2] - first[i]) for i in (0, 1))
-    filled = (alpha[y, x] > 0.99).astype(np.float32)
-    bands = BANDS if large else BANDS - 1
-    strengths = missing_grain(window, kept, fill[y, x], filled, bands)
+    scale = GrainScale.of_face(size * photo_px_per_crop_px(matrix))
+    around = _around_eyes(image, opacity, warp, matrix * (CROP_SIZE / size), scale)
+    filled = full_blocks(alpha[y, x] > 0.99, scale.block)
+    strengths = missing_grain(around, fill[y, x], filled, scale)
     offset = grain_offset(crop)
     for tile in tiles:
         if tile != first:
@@ -98,6 +91,33 @@ def blend_crop(
         place = (offset[0] + tile[0] - region[0], offset[1] + tile[1] - region[1])
         _blend(image[tile[1] : tile[3], tile[0] : tile[2]], fill, alpha, strengths, place)
     return region
+
+
+def _around_eyes(
+    image: UInt8Array,
+    opacity: Float32Array,
+    warp: Float64Array,
+    matrix: Float64Array,
+    scale: GrainScale,
+) -> VisiblePart:
+    """Returns the part of the photo around the eyes, at most `WINDOW` pixels wide and high.
+
+    Args:
+        image: uint8 `[H, W, 3]`.
+        opacity: float32 `[s, s]`, of the crop at the photo's resolution.
+        warp: float64 `[2, 3]`, from the photo to `opacity`.
+        matrix: float64 `[2, 3]`, from the photo to a crop of 256.
+        scale: For the size of the face.
+    """
+    center = crop_to_photo(matrix, [EYES_CENTER])
+    left, top, right, bottom = bounding_rect(center, image, WINDOW // 2)
+    pixels = image[top:bottom, left:right]
+    visible = np.zeros(pixels.shape[:2], np.bool_)
+    if pixels.size:
+        visible = _warp_opacity(opacity, offset_matrix(warp, left, top), _size(pixels)) == 0
+    kept = full_blocks(visible, scale.block)
+    skin = skin_blocks(pixels, kept, offset_matrix(matrix, left, top), scale.block)
+    return VisiblePart(pixels, kept, skin)
 
 
 def _at_photo_resolution(
@@ -222,11 +242,13 @@ def _warp_image(source: AnyArray, warp: Float64Array, size: tuple[int, int]) -> 
     )
 
 
-def _window(image: UInt8Array, matrix: Float64Array, box: Float64Array) -> Region:
-    """Returns the part of a photo around a box of the crop, cut to `WINDOW` around its middle."""
-    x0, y0, x1, y1 = box
+def _window(
+    image: UInt8Array, matrix: Float64Array, box: tuple[int, int, int, int], size: int
+) -> Region:
+    """Returns the part of a photo around a box of a crop of 256, cut to `WINDOW` at its middle."""
+    x0, y0, x1, y1 = (size / CROP_SIZE * side for side in box)
     corners = np.array([[x0, y0], [x1, y0], [x1, y1], [x0, y1]])
-    return _center_cut(bounding_rect(crop_to_photo(matrix, corners), image, BLOCK), WINDOW)
+    return _center_cut(bounding_rect(crop_to_photo(matrix, corners), image, 8), WINDOW)
 
 
 def _center_cut(region: Region, side: int) -> Region:
@@ -236,17 +258,23 @@ def _center_cut(region: Region, side: int) -> Region:
 
 
 def _sharpen(
-    crop: UInt8Array, warp: Float64Array, window: UInt8Array, kept: Float32Array
+    image: UInt8Array, crop: UInt8Array, opacity: Float32Array, matrix: Float64Array
 ) -> UInt8Array:
     """Sharpens a crop so that it is as sharp as the photo once it is enlarged.
 
     Where the crop is unchanged, the enlarged crop must equal the photo. The gain of the unsharp
     mask that comes nearest to this is a least-squares fit over all pixels that are kept.
     """
-    gray = np.asarray(cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY), np.float32)
+    large = len(crop) * photo_px_per_crop_px(matrix) >= LARGE
+    box = EYES if large else (0, 0, CROP_SIZE, CROP_SIZE)
+    left, top, right, bottom = _window(image, matrix, box, len(crop))
     # One pixel in four is enough for the fit.
-    window, kept, warp = window[::2, ::2], kept[::2, ::2], warp @ np.diag([2.0, 2.0, 1.0])
-    size = _size(window)
+    window = image[top:bottom:2, left:right:2]
+    if not window.size:
+        return crop
+    warp, size = offset_matrix(matrix, left, top) @ np.diag([2.0, 2.0, 1.0]), _size(window)
+    kept = np.asarray(_warp_opacity(opacity, warp, size) == 0, np.float32)
+    gray = np.asarray(cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY), np.float32)
     detail = _warp_image(gray - cv2.GaussianBlur(gray, (0, 0), DETAIL), warp, size) * kept
     lost = (cv2.cvtColor(window, cv2.COLOR_RGB2GRAY) - _warp_image(gray, warp, size)) * kept
     power = float(np.vdot(detail, detail))
