@@ -56,7 +56,7 @@ def test_one_photo(unmask, photo, tmp_path):
     done = unmask("in.jpg", "-o", "new/folder/out.jpg")
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("new/folder/out.jpg: 1 face, 1 unmasked")
-    assert blue(tmp_path / "new/folder/out.jpg") == 0
+    assert blue(tmp_path / "new/folder/out.jpg") < 10  # Grain in the seam.
     assert not done.stderr
 
 
