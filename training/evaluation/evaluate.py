@@ -19,16 +19,21 @@ from torch import nn
 
 from unmask_sdk.core.arrays import Float64Array, UInt8Array
 from unmask_sdk.errors import DataError
-from unmask_sdk.training.datasets.crops import read_crop, seed_from_name
+from unmask_sdk.training.datasets.crops import FaceCrop, read_crop, seed_from_name
 from unmask_sdk.training.datasets.landmark_file import FaceRecord
 from unmask_sdk.training.datasets.people import source_dataset
 from unmask_sdk.training.datasets.selection import subsample
 from unmask_sdk.training.nets.unmasker_graph import UnmaskerGraph, composite
 from unmask_sdk.training.synthesis.mask_shapes import MASK_TYPES
 
-from .metrics import Fidelity, compare, intersection_over_union
+from .group_scores import GroupScore, Scale, kid_scales, score_groups
+from .groups import corpus_of, yaw_degrees
+from .kid import FaceFeatures
+from .metrics import compare, intersection_over_union, sharpness
 from .perceptual_distance import PerceptualDistance
+from .realism import RealismFeatures
 from .recognition import FaceRecognizer, Verification, draw_pairs, verify_pairs
+from .scores import Score
 from .stability import Stability, UnmaskFn, measure_stability
 
 TELEA_RADIUS = 5
@@ -38,36 +43,9 @@ HELD_OUT = 77
 PROBES = 78
 PAIRS = 600
 STABILITY_FACES = 60
-# A bare face counts as unchanged if at most this fraction of its crop is found to be mask.
-EMPTY_SHARE = 0.005
 
 INPUT, CLASSIC, OURS, TRUTH = "masked input", "Telea, true mask", "ours", "truth"
 GIVEN = "ours, true mask"
-
-
-@dataclass(frozen=True)
-class Score:
-    """One method on one face.
-
-    Attributes:
-        method: Name of the method.
-        face: Name of the face's image.
-        source: The data set that it is from, see `people.source_dataset`.
-        kind: Type of its mask.
-        fidelity: Distance to the truth.
-        iou: IoU of the predicted and the true mask; None for methods that predict none.
-        identity: Cosine similarity of SFace's descriptors to the truth; None without a recognizer.
-        perceptual: Perceptual distance to the truth; None without a network for it.
-    """
-
-    method: str
-    face: str
-    source: str
-    kind: str
-    fidelity: Fidelity
-    iou: float | None
-    identity: float | None
-    perceptual: float | None
 
 
 @dataclass
@@ -75,15 +53,23 @@ class Evaluation:
     """All measurements.
 
     Attributes:
-        scores: One for each method and face.
-        bare: Fraction of pixels predicted as mask on each face without a mask.
+        scores: One for each face, mask and method, in this order.
+        masks: Number of masks that each face was measured with.
+        groups: Every network on every group of faces: data sets, yaw, mask types.
+        scales: What KID means on these groups; empty if it was not measured.
+        features: What KID compares; None if it was not measured.
+        bare: Fraction of pixels that each network predicts as mask on each face without a mask.
         rows: Rows of the contact sheet: masked, Telea, ours, truth.
         verification: Face verification, by what the second image of each pair was.
         stability: How motion and noise change the result.
     """
 
     scores: list[Score] = field(default_factory=list)
-    bare: list[float] = field(default_factory=list)
+    masks: int = 1
+    groups: list[GroupScore] = field(default_factory=list)
+    scales: list[Scale] = field(default_factory=list)
+    features: RealismFeatures | None = None
+    bare: dict[str, list[float]] = field(default_factory=dict)
     rows: list[list[UInt8Array]] = field(default_factory=list)
     verification: dict[str, Verification] = field(default_factory=dict)
     stability: Stability | None = None
@@ -135,26 +121,97 @@ def inpaint_with_mask(graph: UnmaskerGraph, masked: UInt8Array, mask: UInt8Array
     return np.asarray(unmasked[0].permute(1, 2, 0).to(torch.uint8).cpu().numpy(), np.uint8)
 
 
+@dataclass(frozen=True, eq=False)
+class _Masked:
+    """One mask on one face.
+
+    Attributes:
+        face: The face.
+        crop: Its crop.
+        kind: Type of the mask.
+        image: uint8 `[S, S, 3]` RGB, with the mask.
+        mask: uint8 `[S, S]`, its coverage.
+        identity: Descriptor of the face without the mask; None without a recognizer.
+    """
+
+    face: FaceRecord
+    crop: FaceCrop
+    kind: str
+    image: UInt8Array
+    mask: UInt8Array
+    identity: Float64Array | None
+
+
+@dataclass(frozen=True, eq=False)
+class _Judges:
+    """Scores results with the networks that are not used in training, as far as they are given."""
+
+    recognizer: FaceRecognizer | None
+    distance: PerceptualDistance | None
+
+    def score(
+        self, method: str, image: UInt8Array, predicted: UInt8Array | None, given: _Masked
+    ) -> Score:
+        face, crop, truth, mask = given.face, given.crop, given.crop.truth, given.mask
+        iou = identity = perceptual = None
+        if predicted is not None:
+            iou = intersection_over_union(predicted, mask, crop.valid)
+        if self.recognizer and given.identity is not None:
+            identity = float(self.recognizer.describe(image, crop) @ given.identity)
+        if self.distance:
+            perceptual = self.distance(image, truth, np.minimum(mask, crop.valid))
+        return Score(
+            method=method,
+            face=face.name,
+            source=source_dataset(face.name, face.person),
+            corpus=corpus_of(face.name, face.person),
+            yaw=yaw_degrees(face.landmarks),
+            kind=given.kind,
+            fidelity=compare(image, truth, mask, crop.valid),
+            sharpness=sharpness(image, truth, mask, crop.valid),
+            iou=iou,
+            identity=identity,
+            perceptual=perceptual,
+        )
+
+
+def _run_all(
+    graph: UnmaskerGraph, methods: Mapping[str, UnmaskFn], given: _Masked
+) -> dict[str, tuple[UInt8Array, UInt8Array | None]]:
+    """Returns the result and the predicted mask, if there is one, of every method."""
+    results: dict[str, tuple[UInt8Array, UInt8Array | None]] = {
+        INPUT: (given.image, None),
+        CLASSIC: (telea(given.image, given.mask), None),
+    }
+    if graph.unmasker.config.segmentation:
+        results[GIVEN] = (inpaint_with_mask(graph, given.image, given.mask), None)
+    return results | {name: unmask(given.image) for name, unmask in methods.items()}
+
+
 def evaluate(
     folder: Path,
     faces: list[FaceRecord],
     graphs: Mapping[str, UnmaskerGraph],
     size: int,
     *,
+    all_types: bool = False,
     pool: list[FaceRecord] | None = None,
     recognizer: FaceRecognizer | None = None,
     distance: PerceptualDistance | None = None,
+    features: FaceFeatures | None = None,
 ) -> Evaluation:
-    """Scores every method on every face, each with one mask of the five types in turn.
+    """Scores every method on every face.
 
     Args:
         folder: Folder of the images.
         faces: The faces.
         graphs: Exported graphs by name; `OURS` must be one of them.
         size: Side of the crops in pixels.
+        all_types: Whether each face gets masks of all five types, instead of one type in turn.
         pool: Faces that pairs for verification are drawn from; None is `faces`.
         recognizer: Measures identity, and verifies pairs of people with several images.
         distance: Measures perceptual distance.
+        features: Computes what KID compares.
 
     Raises:
         DataError: If there are no faces, or an image cannot be read.
@@ -162,44 +219,40 @@ def evaluate(
     if not faces:
         raise DataError("no faces to evaluate")
     methods = {name: run_graph(graph) for name, graph in graphs.items()}
-    evaluation = Evaluation()
+    judges = _Judges(recognizer, distance)
+    evaluation = Evaluation(masks=len(MASK_TYPES) if all_types else 1)
+    evaluation.features = RealismFeatures(features) if features else None
     shown = {int(i) for i in np.linspace(0, len(faces) - 1, SHEET_FACES)}
     for index, face in enumerate(track(faces, "evaluating")):
-        kind = MASK_TYPES[index % len(MASK_TYPES)]
         crop = read_crop(folder, face, size)
-        truth = crop.truth
-        masked, mask, _ = crop.masked(kind=kind, seed=seed_from_name(face.name, HELD_OUT))
-        results: dict[str, tuple[UInt8Array, UInt8Array | None]] = {
-            INPUT: (masked, None),
-            CLASSIC: (telea(masked, mask), None),
-        }
-        if graphs[OURS].unmasker.config.segmentation:
-            results[GIVEN] = (inpaint_with_mask(graphs[OURS], masked, mask), None)
-        results |= {name: unmask(masked) for name, unmask in methods.items()}
-        identity = recognizer.describe(truth, crop) if recognizer else None
-        for method, (image, predicted) in results.items():
-            score = Score(
-                method=method,
-                face=face.name,
-                source=source_dataset(face.name, face.person),
-                kind=kind,
-                fidelity=compare(image, truth, mask, crop.valid),
-                iou=None
-                if predicted is None
-                else intersection_over_union(predicted, mask, crop.valid),
-                identity=float(recognizer.describe(image, crop) @ identity)
-                if recognizer and identity is not None
-                else None,
-                perceptual=distance(image, truth, np.minimum(mask, crop.valid))
-                if distance
-                else None,
-            )
-            evaluation.scores.append(score)
-        _, on_bare = methods[OURS](truth)
+        identity = recognizer.describe(crop.truth, crop) if recognizer else None
+        in_turn = MASK_TYPES[index % len(MASK_TYPES)]
+        for kind in MASK_TYPES if all_types else (in_turn,):
+            seed = seed_from_name(face.name, HELD_OUT)
+            image, mask, _ = crop.masked(kind=kind, seed=seed)
+            given = _Masked(face, crop, kind, image, mask, identity)
+            results = _run_all(graphs[OURS], methods, given)
+            for method, (result, predicted) in results.items():
+                evaluation.scores.append(judges.score(method, result, predicted, given))
+            if evaluation.features:
+                for method in methods:
+                    evaluation.features.add_result(method, results[method][0])
+                if kind == in_turn:
+                    evaluation.features.add_truth(crop.truth, mask)
+            if kind == in_turn and index in shown:
+                shown_results = [results[method][0] for method in (CLASSIC, OURS)]
+                evaluation.rows.append([image, *shown_results, crop.truth])
         valid = crop.valid > 127
-        evaluation.bare.append(float(((on_bare > 127) & valid).sum() / valid.sum()))
-        if index in shown:
-            evaluation.rows.append([masked, results[CLASSIC][0], results[OURS][0], truth])
+        for method, unmask in methods.items():
+            _, on_bare = unmask(crop.truth)
+            share = float(((on_bare > 127) & valid).sum() / valid.sum())
+            evaluation.bare.setdefault(method, []).append(share)
+    evaluation.groups = score_groups(
+        evaluation.scores, evaluation.masks, evaluation.bare, evaluation.features
+    )
+    if evaluation.features:
+        ours = [score for score in evaluation.scores if score.method == OURS]
+        evaluation.scales = kid_scales(ours, evaluation.masks, evaluation.features)
     some = subsample(faces, STABILITY_FACES)
     evaluation.stability = measure_stability(folder, some, methods[OURS], size)
     if recognizer:

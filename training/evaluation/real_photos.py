@@ -5,14 +5,30 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import cv2
+import numpy as np
 from rich.progress import track
 
 import unmask_sdk
-from unmask_sdk.core.arrays import UInt8Array
+from unmask_sdk.core.arrays import Float64Array, UInt8Array
 from unmask_sdk.errors import DataError, ImageReadError
 from unmask_sdk.pipeline import MIN_MASK_SHARE
 
+from .kid import CROP, FaceFeatures
 from .stability import UnmaskFn
+
+
+@dataclass(frozen=True, eq=False)
+class PhotoRow:
+    """One face of the contact sheets, or a photo without one.
+
+    Attributes:
+        title: Name of the photo, and what was found.
+        images: Before and after, uint8 `[256, 256, 3]` RGB each.
+    """
+
+    title: str
+    images: tuple[UInt8Array, UInt8Array]
 
 
 @dataclass
@@ -25,7 +41,9 @@ class RealPhotos:
         faces: Faces found.
         masked: Faces on which a mask was found.
         clean: Of these, faces on which a second pass, over the result, finds no mask.
-        rows: Rows of the contact sheet: masked, unmasked.
+        rows: What the contact sheets show: every photo.
+        before: Features of the masked faces, `[masked, 1280]`; None if KID is not measured.
+        after: Features of the same faces unmasked.
     """
 
     photos: int = 0
@@ -33,42 +51,68 @@ class RealPhotos:
     faces: int = 0
     masked: int = 0
     clean: int = 0
-    rows: list[list[UInt8Array]] = field(default_factory=list)
+    rows: list[PhotoRow] = field(default_factory=list)
+    before: Float64Array | None = None
+    after: Float64Array | None = None
 
     def counts(self) -> dict[str, int]:
         """Returns the counts by name."""
-        return {name: value for name, value in vars(self).items() if name != "rows"}
+        names = ("photos", "with_face", "faces", "masked", "clean")
+        return {name: getattr(self, name) for name in names}
 
 
-def real_photos(folder: Path, unmask: UnmaskFn) -> RealPhotos:
+def real_photos(folder: Path, unmask: UnmaskFn, features: FaceFeatures | None = None) -> RealPhotos:
     """Unmasks the photos of a folder, and looks for masks in the results.
 
     Args:
         folder: Folder of photos; other files are skipped.
         unmask: Unmasks a canonical crop.
+        features: Computes what KID compares.
 
     Raises:
         DataError: If the folder holds no image.
     """
-    counts = RealPhotos()
+    found = RealPhotos()
+    pairs: list[tuple[UInt8Array, UInt8Array]] = []
     # The locator is the shipped one; the unmasker is the one under evaluation.
     with unmask_sdk.load("onnx") as model:
         for path in track(sorted(p for p in folder.rglob("*") if p.is_file()), "real photos"):
             try:
-                faces = model(path).faces
+                result = model(path)
             except ImageReadError:
                 continue
-            counts.photos += 1
-            counts.with_face += bool(faces)
-            counts.faces += len(faces)
-            for face in faces:
+            name = path.relative_to(folder).as_posix()
+            found.photos += 1
+            found.with_face += bool(result.faces)
+            found.faces += len(result.faces)
+            if not result.faces:
+                shown = _fit(result.image)
+                found.rows.append(PhotoRow(f"{name}: no face", (shown, np.zeros_like(shown))))
+            for face in result.faces:
                 unmasked, mask = unmask(face.original)
                 if (mask >= 128).mean() < MIN_MASK_SHARE:
+                    found.rows.append(PhotoRow(f"{name}: no mask", (face.original, face.original)))
                     continue
                 _, residue = unmask(unmasked)
-                counts.masked += 1
-                counts.clean += bool((residue >= 128).mean() < MIN_MASK_SHARE)
-                counts.rows.append([face.original, unmasked])
-    if not counts.photos:
+                clean = bool((residue >= 128).mean() < MIN_MASK_SHARE)
+                found.masked += 1
+                found.clean += clean
+                pairs.append((face.original, unmasked))
+                title = name if clean else f"{name}: mask left"
+                found.rows.append(PhotoRow(title, pairs[-1]))
+    if not found.photos:
         raise DataError(f"no image in {folder}")
-    return counts
+    if features:
+        found.before = features([before for before, _ in pairs])
+        found.after = features([after for _, after in pairs])
+    return found
+
+
+def _fit(photo: UInt8Array) -> UInt8Array:
+    """Fits a photo into a square of the crops' size, uint8 `[256, 256, 3]`."""
+    height, width = photo.shape[:2]
+    scale = CROP / max(height, width)
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    square = np.zeros((CROP, CROP, 3), np.uint8)
+    square[: size[1], : size[0]] = cv2.resize(photo, size, interpolation=cv2.INTER_AREA)
+    return square

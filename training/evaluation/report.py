@@ -9,13 +9,18 @@ from pathlib import Path
 
 import numpy as np
 
-from unmask_sdk.core.arrays import Float64Array, UInt8Array
+from unmask_sdk.core.arrays import Float64Array
 from unmask_sdk.core.atomic_write import atomic_write
-from unmask_sdk.training.datasets.image_files import image_grid, write_image
+from unmask_sdk.training.datasets.image_files import write_image
 from unmask_sdk.training.synthesis.mask_shapes import MASK_TYPES
 
-from .evaluate import EMPTY_SHARE, OURS, TRUTH, Evaluation, Score
+from .contact_sheets import in_columns, write_photo_sheets
+from .evaluate import OURS, TRUTH, Evaluation
+from .group_scores import MIN_KID_FACES, estimate_mean
+from .kid import Estimate, kid_of_strangers
 from .real_photos import RealPhotos
+from .scores import EMPTY_SHARE, Score
+from .tables import group_table, markdown_table, scale_table, with_interval
 
 # Field of `Fidelity` or `Score`, heading, decimals.
 COLUMNS = (
@@ -39,25 +44,15 @@ def value_of(score: Score, name: str) -> float | None:
     return value
 
 
-def confidence_interval(values: Float64Array) -> float:
-    """Returns half the width of the 95 % bootstrap confidence interval of the mean."""
-    rng = np.random.default_rng(0)
-    means = values[rng.integers(0, len(values), (1000, len(values)))].mean(1)
-    low, high = np.percentile(means, [2.5, 97.5])
-    return float(high - low) / 2
-
-
-def _line(cells: list[str]) -> str:
-    return "| " + " | ".join(cells) + " |"
-
-
-def _table(head: list[str], rows: list[list[str]]) -> list[str]:
-    return [_line(head), _line(["---"] * len(head)), *map(_line, rows), ""]
+def _by_face(scores: list[Score], name: str) -> Float64Array:
+    """Returns the values of a column, `[N, K]`: of K masks on each of N faces."""
+    values = np.array([value_of(s, name) for s in scores], float)
+    return values.reshape(len({s.face for s in scores}), -1)
 
 
 def _cell(scores: list[Score], name: str, digits: int) -> str:
-    values = np.array([value_of(s, name) for s in scores], float)
-    return f"{values.mean():.{digits}f} ± {confidence_interval(values):.{digits}f}"
+    mean = estimate_mean(_by_face(scores, name))
+    return f"{mean.value:.{digits}f} ± {(mean.high - mean.low) / 2:.{digits}f}"
 
 
 def _methods(scores: list[Score]) -> list[str]:
@@ -74,7 +69,7 @@ def _method_table(scores: list[Score], names: Collection[str] | None = None) -> 
     for method in _methods(scores):
         selected = [s for s in scores if s.method == method]
         rows.append([method, *(_cell(selected, name, digits) for name, _, digits in columns)])
-    return _table(["method", *(title for _, title, _ in columns)], rows)
+    return markdown_table(["method", *(title for _, title, _ in columns)], rows)
 
 
 def _mask_type_table(scores: list[Score]) -> list[str]:
@@ -92,19 +87,37 @@ def _mask_type_table(scores: list[Score]) -> list[str]:
                     _cell(selected, "ssim", 4),
                 ]
             )
-    return _table(["mask type", "IoU", "IoU, worst 5 %", "hole PSNR, dB", "SSIM"], rows)
+    return markdown_table(["mask type", "IoU", "IoU, worst 5 %", "hole PSNR, dB", "SSIM"], rows)
 
 
 def headline(evaluation: Evaluation) -> str:
     """Returns the main results as Markdown: all faces, the usual metrics, the predicted masks."""
     ious = np.array([s.iou for s in evaluation.scores if s.method == OURS], float)
-    empty = np.mean(np.array(evaluation.bare) <= EMPTY_SHARE)
+    bare = evaluation.bare[OURS]
+    empty = np.mean(np.array(bare) <= EMPTY_SHARE)
     lines = [
         *_method_table(evaluation.scores, ("psnr", "ssim", "l1", "hole_psnr", "identity")),
-        f"{len(evaluation.bare)} faces. Mask IoU {ious.mean():.3f}; the mask stays empty on "
+        f"{len(bare)} faces. Mask IoU {ious.mean():.3f}; the mask stays empty on "
         f"{empty:.1%} of the same faces without a mask.",
     ]
     return "\n".join(lines)
+
+
+def photo_kids(evaluation: Evaluation, photos: RealPhotos) -> dict[str, Estimate]:
+    """Returns KID x1000 of real photos, compared with the evaluated faces without their masks.
+
+    Returns:
+        `before` and `after` unmasking; empty if it was not measured, or there are too few faces.
+    """
+    if evaluation.features is None or photos.before is None or photos.after is None:
+        return {}
+    truth = evaluation.features.truth
+    if min(len(photos.after), len(truth)) < MIN_KID_FACES:
+        return {}
+    return {
+        name: kid_of_strangers(found, truth)
+        for name, found in (("before", photos.before), ("after", photos.after))
+    }
 
 
 def summarize(evaluation: Evaluation, photos: RealPhotos | None = None) -> str:
@@ -125,7 +138,15 @@ def summarize(evaluation: Evaluation, photos: RealPhotos | None = None) -> str:
             *_method_table(selected),
         ]
     lines += _mask_type_table(evaluation.scores)
-    empty = np.mean(np.array(evaluation.bare) <= EMPTY_SHARE)
+    lines += group_table(evaluation.groups)
+    if evaluation.scales:
+        lines += [
+            "KID compares the lower faces with real ones (EfficientNet-Lite0, x1000, 95 % "
+            "bootstrap intervals); this is its scale:",
+            "",
+            *scale_table(evaluation.scales),
+        ]
+    empty = np.mean(np.array(evaluation.bare[OURS]) <= EMPTY_SHARE)
     lines += [f"Faces without a mask: mask stays empty (≤ 0.5 % of pixels) on {empty:.1%}.", ""]
     if evaluation.stability:
         stability = evaluation.stability
@@ -140,7 +161,7 @@ def summarize(evaluation: Evaluation, photos: RealPhotos | None = None) -> str:
     if evaluation.verification:
         pairs = next(iter(evaluation.verification.values())).pairs
         lines += [f"Verification by SFace, {pairs} pairs, the second image of each:", ""]
-        lines += _table(
+        lines += markdown_table(
             ["second image", "accuracy", "true accepts at 1 % false"],
             [
                 ["never masked" if name == TRUTH else name, f"{v.accuracy:.2%}",
@@ -155,6 +176,14 @@ def summarize(evaluation: Evaluation, photos: RealPhotos | None = None) -> str:
             f"mask on {photos.clean} of these.",
             "",
         ]
+        kids = photo_kids(evaluation, photos)
+        if kids:
+            before, after = (with_interval(kids[name], 1) for name in ("before", "after"))
+            lines += [
+                f"KID of the lower faces, compared with the bare faces above: {before} before, "
+                f"{after} after unmasking.",
+                "",
+            ]
     return "\n".join(lines)
 
 
@@ -168,16 +197,13 @@ def _plot(path: Path, evaluation: Evaluation) -> None:
     width = 0.8 / len(methods)
     for position, method in enumerate(methods):
         selected = [s for s in evaluation.scores if s.method == method]
-        values = [
-            np.array([s.fidelity.hole_psnr for s in selected if s.kind == kind])
-            for kind in MASK_TYPES
-        ]
-        present = [i for i, v in enumerate(values) if len(v)]
+        values = [[s.fidelity.hole_psnr for s in selected if s.kind == kind] for kind in MASK_TYPES]
+        means = {i: estimate_mean(np.array(v)[:, None]) for i, v in enumerate(values) if v}
         bars.bar(
-            [i + (position - (len(methods) - 1) / 2) * width for i in present],
-            [values[i].mean() for i in present],
+            [i + (position - (len(methods) - 1) / 2) * width for i in means],
+            [mean.value for mean in means.values()],
             width,
-            yerr=[confidence_interval(values[i]) for i in present],
+            yerr=[(mean.high - mean.low) / 2 for mean in means.values()],
             label=method,
         )
         ordered = np.sort([s.fidelity.hole_psnr for s in selected])
@@ -193,7 +219,9 @@ def _plot(path: Path, evaluation: Evaluation) -> None:
 def write_report(
     folder: Path, text: str, evaluation: Evaluation, photos: RealPhotos | None = None
 ) -> None:
-    """Writes `report.md`, `scores.json`, `plot.png`, `sheet.jpg` and, with photos, `photos.jpg`.
+    """Writes `report.md`, `scores.json`, `plot.png`, `sheet.jpg` and, with photos, their sheets.
+
+    The sheets of the photos are `photos-01.jpg` and so on, see `write_photo_sheets`.
 
     Args:
         folder: Created if missing.
@@ -205,21 +233,20 @@ def write_report(
     data = {
         "scores": [asdict(score) for score in evaluation.scores],
         "bare": evaluation.bare,
+        "groups": [asdict(group) for group in evaluation.groups],
+        "kid_scales": [asdict(scale) for scale in evaluation.scales],
         "verification": {name: asdict(v) for name, v in evaluation.verification.items()},
         "stability": None if evaluation.stability is None else asdict(evaluation.stability),
-        "photos": None if photos is None else photos.counts(),
+        "photos": None
+        if photos is None
+        else {
+            **photos.counts(),
+            "kid": {name: asdict(kid) for name, kid in photo_kids(evaluation, photos).items()},
+        },
     }
     atomic_write(folder / "report.md", text.encode())
     atomic_write(folder / "scores.json", json.dumps(data).encode())
     _plot(folder / "plot.png", evaluation)
-    write_image(folder / "sheet.jpg", _in_columns(evaluation.rows, 2))
-    if photos is not None and photos.rows:
-        write_image(folder / "photos.jpg", _in_columns(photos.rows, 6))
-
-
-def _in_columns(rows: list[list[UInt8Array]], columns: int) -> UInt8Array:
-    """Arranges the rows of a contact sheet in several columns; empty places are black."""
-    blank = [np.zeros_like(image) for image in rows[0]]
-    filled = rows + [blank] * (-len(rows) % columns)
-    lines = [filled[i : i + columns] for i in range(0, len(filled), columns)]
-    return image_grid([[image for row in line for image in row] for line in lines])
+    write_image(folder / "sheet.jpg", in_columns(evaluation.rows, 2))
+    if photos is not None:
+        write_photo_sheets(folder, photos.rows)

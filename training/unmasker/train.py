@@ -72,7 +72,7 @@ def train(
 
     Returns:
         The weight file of the averaged network, fp16 safetensors. Where KID is measured, the
-        weights that had the lowest are beside it, `NAME-best.safetensors`.
+        weights that had the lowest are kept as `NAME-best.safetensors`.
 
     Raises:
         ConfigError: If the device does not exist, or `start` or `teacher` does not fit.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict, replace
 
 import cv2
 import numpy as np
@@ -15,6 +16,7 @@ from unmask_sdk.errors import DataError
 from unmask_sdk.training.datasets.crops import read_crop
 from unmask_sdk.training.datasets.landmark_file import read_landmarks
 from unmask_sdk.training.evaluation.evaluate import INPUT, OURS, TRUTH, evaluate, run_graph
+from unmask_sdk.training.evaluation.kid import FEATURES, FaceFeatures
 from unmask_sdk.training.evaluation.real_photos import real_photos
 from unmask_sdk.training.evaluation.recognition import (
     FaceRecognizer,
@@ -25,6 +27,7 @@ from unmask_sdk.training.evaluation.recognition import (
 from unmask_sdk.training.evaluation.report import headline, summarize, write_report
 from unmask_sdk.training.evaluation.stability import measure_stability
 from unmask_sdk.training.nets.checkpoint import load_network
+from unmask_sdk.training.synthesis.mask_shapes import MASK_TYPES
 
 pytestmark = pytest.mark.slow
 
@@ -63,7 +66,7 @@ def test_methods_are_ranked_and_reported(faces_folder, tmp_path, graph, recogniz
     graphs = {OURS: graph, "other": graph}
     found = evaluate(faces_folder, faces, graphs, 64, recognizer=recognizer)
     assert len(found.scores) == 5 * len(faces)
-    assert len(found.bare) == len(faces)
+    assert [len(shares) for shares in found.bare.values()] == [len(faces)] * 2
     assert {s.kind for s in found.scores} == {"surgical", "cloth", "n95", "dark", "scarf"}
 
     def mean(method, value):
@@ -97,6 +100,37 @@ def test_methods_are_ranked_and_reported(faces_folder, tmp_path, graph, recogniz
     assert sorted(p.name for p in tmp_path.iterdir()) == [
         "plot.png", "report.md", "scores.json", "sheet.jpg",
     ]  # fmt: skip
+
+
+def test_each_face_is_measured_with_every_mask_if_asked(faces_folder, tmp_path, graph):
+    pytest.importorskip("efficientnet_lite_pytorch")
+    faces = read_landmarks(faces_folder / "landmarks.npz")[::4]
+    graphs = {OURS: graph, "other": graph}
+    found = evaluate(faces_folder, faces, graphs, 64, all_types=True, features=FaceFeatures())
+    ours = [score for score in found.scores if score.method == OURS]
+    assert [(s.face, s.kind) for s in ours] == [(f.name, k) for f in faces for k in MASK_TYPES]
+    # A face's mask of one type is the same whether it is one of five or one in turn.
+    in_turn = evaluate(faces_folder, faces, graphs, 64)
+    for score in in_turn.scores:
+        assert score in found.scores
+    assert found.features.results(OURS).shape == (len(faces), 5, FEATURES)
+    titles = [group.group for group in found.groups if group.method == OURS]
+    assert titles == ["all", "yaw below 15°", *MASK_TYPES]
+    rows = {(group.method, group.group): group for group in found.groups}
+    all_types = rows[OURS, "all"]
+    assert all_types == replace(rows["other", "all"], method=OURS)
+    assert all_types.hole_psnr.value == pytest.approx(
+        np.mean([rows[OURS, kind].hole_psnr.value for kind in MASK_TYPES])
+    )
+    assert all_types.hole_psnr.low < all_types.hole_psnr.value < all_types.hole_psnr.high
+    assert all_types.faces == rows[OURS, "scarf"].faces == len(faces)
+    # Three faces are too few for KID; the table has no column for it then.
+    assert all_types.kid is None
+    text = summarize(found)
+    assert "| group | faces | network | sharpness |" in text
+    write_report(tmp_path, text, found)
+    stored = json.loads((tmp_path / "scores.json").read_text())
+    assert stored["groups"][0]["hole_psnr"] == asdict(all_types.hole_psnr)
 
 
 def test_an_empty_set_of_faces_is_refused(graph):
@@ -187,10 +221,12 @@ def test_real_photos_are_processed_twice(tmp_path, astronaut):
         found = crop.std() > 5
         return np.full_like(crop, 128), np.full(crop.shape[:2], 255 * found, np.uint8)
 
+    cv2.imwrite(str(tmp_path / "b.png"), np.zeros((40, 60, 3), np.uint8))
     seen = real_photos(tmp_path, inpaint_gray)
-    assert seen.counts() == {"photos": 1, "with_face": 1, "faces": 1, "masked": 1, "clean": 1}
-    assert len(seen.rows) == 1
-    (tmp_path / "a.png").unlink()
+    assert seen.counts() == {"photos": 2, "with_face": 1, "faces": 1, "masked": 1, "clean": 1}
+    assert [row.title for row in seen.rows] == ["a.png", "b.png: no face"]
+    for name in ("a.png", "b.png"):
+        (tmp_path / name).unlink()
     with pytest.raises(DataError, match="no image"):
         real_photos(tmp_path, inpaint_gray)
 

@@ -56,6 +56,7 @@ def release(
     from unmask_sdk.training.datasets.landmark_file import read_landmarks
     from unmask_sdk.training.datasets.selection import select_faces
     from unmask_sdk.training.evaluation.evaluate import OURS, evaluate, run_graph
+    from unmask_sdk.training.evaluation.kid import FaceFeatures
     from unmask_sdk.training.evaluation.perceptual_distance import PerceptualDistance
     from unmask_sdk.training.evaluation.real_photos import real_photos
     from unmask_sdk.training.evaluation.recognition import FaceRecognizer
@@ -110,9 +111,17 @@ def release(
         )
         typer.echo("measuring speed")
         speed = measure_speed(root)
-        seen = real_photos(photos, run_graph(graphs[OURS])) if photos else None
+        features = FaceFeatures()
+        seen = real_photos(photos, run_graph(graphs[OURS]), features) if photos else None
         found = evaluate(
-            faces, chosen, graphs, SIZE, pool=pool, recognizer=recognizer, distance=distance
+            faces,
+            chosen,
+            graphs,
+            SIZE,
+            pool=pool,
+            recognizer=recognizer,
+            distance=distance,
+            features=features,
         )
         text = summarize(found, seen)
         if report is not None:

@@ -39,11 +39,26 @@ def evaluate(
     photos: Annotated[
         Path | None, typer.Option(help="Folder of photos of people with real masks.")
     ] = None,
+    corpus: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Only faces of this data set: a folder in FACES, such as sharp or "
+            "sharp/london_ccby. May be repeated."
+        ),
+    ] = None,
+    all_types: Annotated[
+        bool,
+        typer.Option(
+            "--all-types",
+            help="Draw masks of all five types on each face, five times the work; by default each "
+            "face gets one, the types in turn.",
+        ),
+    ] = False,
     split: Annotated[str, typer.Option(help="Split of the landmark file to use.")] = "val",
     limit: Annotated[int, typer.Option(min=1, help="Maximum number of faces.")] = 500,
     report: Annotated[Path | None, typer.Option(help="Folder for tables and images.")] = None,
 ) -> None:
-    """Measure PSNR, SSIM, L1, seams, mask IoU and identity, compared with OpenCV's Telea."""
+    """Measure KID, sharpness, PSNR, SSIM, seams, mask IoU and identity; compare with others."""
     from unmask_sdk.core.requirements import check_command
 
     check_command("unmask evaluate")
@@ -57,6 +72,8 @@ def evaluate(
     from unmask_sdk.training.datasets.selection import select_faces
     from unmask_sdk.training.evaluation.evaluate import OURS, run_graph
     from unmask_sdk.training.evaluation.evaluate import evaluate as run
+    from unmask_sdk.training.evaluation.groups import choose_corpora
+    from unmask_sdk.training.evaluation.kid import FaceFeatures
     from unmask_sdk.training.evaluation.perceptual_distance import PerceptualDistance
     from unmask_sdk.training.evaluation.real_photos import real_photos
     from unmask_sdk.training.evaluation.recognition import FaceRecognizer
@@ -78,6 +95,8 @@ def evaluate(
     recognizer = FaceRecognizer(sface) if sface else None
     distance = PerceptualDistance() if perceptual else None
     found = find_faces(faces, landmarks, mesh)
+    if corpus:
+        found = choose_corpora(found, corpus)
     chosen = select_faces(found, split=split, limit=limit)
     if not chosen:
         splits = ", ".join(sorted({face.split for face in found}))
@@ -86,15 +105,18 @@ def evaluate(
         raise InvalidInputError(
             f"--photos takes networks of {CROP_SIZE} px, these are of {sizes.pop()}; leave it out"
         )
-    seen = real_photos(photos, run_graph(graphs[OURS])) if photos else None
+    features = FaceFeatures()
+    seen = real_photos(photos, run_graph(graphs[OURS]), features) if photos else None
     scores = run(
         faces,
         chosen,
         graphs,
         sizes.pop(),
+        all_types=all_types,
         pool=select_faces(found, split=split),
         recognizer=recognizer,
         distance=distance,
+        features=features,
     )
     text = summarize(scores, seen)
     typer.echo(text)
