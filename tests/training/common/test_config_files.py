@@ -141,6 +141,7 @@ def test_shipped_configurations_are_valid(file, tmp_path):
         locator_train.read_config(file, faces="f", landmarks="l", out="o")
     else:
         weights = {"perceptual_weights": "p", "identity_weights": "i", "teacher": "t"}
+        weights["selfie_model"] = "s"
         assert config.read_config(file, **weights).steps > 0
 
 
