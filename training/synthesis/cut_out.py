@@ -138,7 +138,7 @@ class PersonCutter:
         eyes = eye_centers(landmarks)
         unit = float(np.linalg.norm(eyes[1] - eyes[0])) / 60
         pixels = image.astype(np.float32)
-        smooth = guided_filter(pixels / 255, probability, max(2, round(5 * unit)), 4e-4)
+        smooth = guided_filter(pixels / np.float32(255), probability, max(2, round(5 * unit)), 4e-4)
         # The filter leaves a haze on both sides.
         alpha = np.clip((smooth - 0.1) / 0.8, 0, 1).astype(np.float32)
         return separate(pixels, _largest_part(alpha, landmarks), unit)
@@ -152,14 +152,15 @@ def is_usable(probability: Float32Array, landmarks: Float64Array) -> bool:
         landmarks: `[468, 2]` mesh points in pixels.
     """
     matrix = crop_matrix(eye_centers(landmarks), 256)
-    seen, valid = (
-        cv2.warpAffine(plane, matrix, (256, 256), flags=cv2.INTER_AREA)
-        for plane in (probability, np.ones_like(probability))
+    seen, has_data = (
+        np.asarray(cv2.warpAffine(x, matrix, (256, 256), flags=cv2.INTER_AREA), np.float32)
+        for x in (probability, np.ones_like(probability))
     )
-    valid = cv2.erode((valid > 0.99).astype(np.uint8), np.ones((5, 5), np.uint8), borderValue=1) > 0
+    whole = (has_data > 0.99).astype(np.uint8)
+    valid = np.asarray(cv2.erode(whole, np.ones((5, 5), np.uint8), borderValue=1)) > 0
     hull = cv2.convexHull((landmarks @ matrix[:, :2].T + matrix[:, 2]).astype(np.float32))
     face = cv2.fillConvexPoly(np.zeros((256, 256), np.uint8), hull.astype(np.int32), 1)
-    inside = valid & (cv2.erode(face, np.ones((9, 9), np.uint8)) > 0)
+    inside = valid & (np.asarray(cv2.erode(face, np.ones((9, 9), np.uint8))) > 0)
     if not inside.any():
         return False
     person = float((seen[valid] > 0.5).mean())

@@ -42,7 +42,8 @@ def _laid(
     x = ((u - center[0]) / size[0] + 0.5) * _SIDE
     y = ((v - center[1]) / size[1] + 0.5) * _SIDE
     seen = cv2.remap(canvas, x.astype(np.float32), y.astype(np.float32), cv2.INTER_LINEAR)
-    return np.asarray(seen, np.float32) / np.float32(255)
+    cover: Float32Array = np.asarray(seen, np.float32) / np.float32(255)
+    return cover
 
 
 def _valve(u: Float32Array, v: Float32Array, rng: np.random.Generator) -> list[Layer]:

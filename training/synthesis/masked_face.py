@@ -18,6 +18,7 @@ from unmask_sdk.errors import InvalidInputError
 
 from .fabrics import base_color, print_pattern, relief, shade
 from .fittings import fittings
+from .hair import hair_cover
 from .hard_masks import hard_color, harden_shape, loud_prints, odd_light
 from .lighting import Light, image_tint, measure_light, noise_level
 from .mask_shapes import MASK_TYPES, MIDDLE, MaskShape, draw_shape
@@ -26,6 +27,8 @@ from .stand_off import HeadSides, draw_stand_off, fill_union, lengthen_straps
 from .trimmings import strap_color, trimmings
 
 _SHIFT = 4  # cv2 draws at 1/16 pixel
+# Fraction of the hard masks that lie under the hair at the sides, where there is any.
+HAIR_IN_FRONT = 0.6
 
 
 @dataclass(frozen=True, eq=False)
@@ -202,7 +205,10 @@ def synthesize(
     )
     cloth += rng.normal(0, noise_level(image, box) + 0.4, (*cloth.shape[:2], 1)).astype(np.float32)
 
-    cover = np.maximum(body, straps).astype(np.float32) / 255
+    coverage = np.maximum(body, straps)
+    if hard and kind != "scarf" and np.random.default_rng((seed, 4)).random() < HAIR_IN_FRONT:
+        coverage = (coverage * (1 - hair_cover(image, points, face, box, u, v))).astype(np.uint8)
+    cover = coverage.astype(np.float32) / 255
     # Contact shadow: close and soft, slightly below the cloth and away from the light.
     blur = max(0.6, rng.uniform(1.2, 3.5) * unit)
     shift = np.array(
@@ -217,5 +223,5 @@ def synthesize(
     patch = result[y0:y1, x0:x1].astype(np.float32) * shadow[..., None]
     patch += (np.clip(cloth, 0, 255) - patch) * cover[..., None]
     result[y0:y1, x0:x1] = np.clip(patch + 0.5, 0, 255).astype(np.uint8)
-    empty[y0:y1, x0:x1] = np.maximum(body, straps)
+    empty[y0:y1, x0:x1] = coverage
     return MaskedFace(result, empty, kind)

@@ -89,9 +89,10 @@ class StandOff:
         """Returns the mean-face x of what is seen of the cloth where the skin has `u`, `v`."""
         if not self.across:
             return u
-        seen = u.astype(np.float64)
+        skin, down = u.astype(np.float64), v.astype(np.float64)
+        seen = skin
         for _ in range(3):
-            seen = u - self.across * self.height(seen, v)
+            seen = skin - self.across * self.height(seen, down)
         moved: Float32Array = seen.astype(np.float32)
         return moved
 
@@ -132,7 +133,7 @@ def lengthen_straps(
         if x[0] < 0:
             return strap
         reach = np.clip((x - x[0]) / max(x[-1] - x[0], 1.0), 0, 1)
-        moved = strap.copy()
+        moved: Float64Array = strap.copy()
         moved[:, 0] -= np.sign(yaw) * longer * reach
         return moved
 
