@@ -89,10 +89,10 @@ class Group:
             values: One value for each face and mask, `[N, K, ...]`.
             kinds: The type of each mask, `[N, K]`.
         """
-        own = values[self.faces]
-        if self.kind is None:
-            return own
-        return own[kinds[self.faces] == self.kind][:, None]
+        own: AnyArray = values[self.faces]
+        if self.kind is not None:
+            own = own[kinds[self.faces] == self.kind][:, None]
+        return own
 
 
 def make_groups(corpora: list[str], yaws: Float64Array, kinds: AnyArray) -> list[Group]:

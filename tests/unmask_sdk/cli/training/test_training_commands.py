@@ -109,6 +109,12 @@ def test_a_device_that_is_not_there_is_said_before_any_work(faces, tmp_path, dev
     assert not run.exists()
 
 
+def test_unknown_data_set_is_named(faces):
+    done = unmask("evaluate", faces, "--corpus", "lfw")
+    assert done.returncode == 1
+    assert "no face in the data set 'lfw'" in done.stderr
+
+
 def test_unknown_mask_type_is_named(faces, tmp_path):
     done = unmask("synth", faces, "-o", tmp_path / "out", "--types", "surgical,veil")
     assert done.returncode == 1
