@@ -9,7 +9,9 @@ import numpy as np
 
 from unmask_sdk.core.arrays import Float32Array, Float64Array, UInt8Array
 
-from .mesh import SKIN, mean_face
+from .mesh import SKIN, ear_axis, mean_face
+
+JAW = (172, 397, 150, 379)  # its corners, and beside the chin
 
 
 @dataclass(frozen=True)
@@ -78,3 +80,26 @@ def noise_level(image: UInt8Array, box: tuple[int, int, int, int]) -> float:
         return 0.0
     detail = gray - cv2.GaussianBlur(gray, (0, 0), 1.0)
     return float(min(6.0, np.median(np.abs(detail)) * 1.1))
+
+
+def shadow_reach(
+    landmarks: Float64Array, box: tuple[int, int, int, int], pixels_per_unit: float
+) -> Float32Array:
+    """Returns where a mask's shadow can fall, `[h, w]` in 0..1: on face and neck, not behind them.
+
+    Args:
+        landmarks: `[468, 2]` mesh points in pixels.
+        box: x0, y0, x1, y1 in pixels.
+        pixels_per_unit: Pixels per mean-face unit.
+    """
+    x0, y0, x1, y1 = box
+    across = ear_axis(landmarks)
+    down = np.array([-across[1], across[0]]) * 60 * pixels_per_unit
+    jaw = landmarks[list(JAW)]
+    throat = jaw.mean(0) + (jaw - jaw.mean(0)) * 0.7
+    reach = np.zeros((y1 - y0, x1 - x0), np.uint8)
+    for points in (landmarks, np.concatenate([throat, throat + down])):
+        hull = cv2.convexHull((points - [x0, y0]).astype(np.float32))
+        cv2.fillConvexPoly(reach, hull.round().astype(np.int32), 255)
+    soft = cv2.GaussianBlur(reach, (0, 0), max(0.6, 1.5 * pixels_per_unit))
+    return np.asarray(soft, np.float32) / np.float32(255)

@@ -20,7 +20,7 @@ from .fabrics import base_color, print_pattern, relief, shade
 from .fittings import fittings
 from .hair import hair_cover
 from .hard_masks import hard_color, harden_shape, loud_prints, odd_light
-from .lighting import Light, image_tint, measure_light, noise_level
+from .lighting import Light, image_tint, measure_light, noise_level, shadow_reach
 from .mask_shapes import MASK_TYPES, MIDDLE, MaskShape, draw_shape
 from .mesh import FaceMap, check_landmarks
 from .stand_off import HeadSides, draw_stand_off, fill_union, lengthen_straps
@@ -215,7 +215,8 @@ def synthesize(
         [[1, 0, -4 * light.across * unit], [0, 1, rng.uniform(0, 2.5) * unit]], np.float32
     )
     fallen = cv2.warpAffine(cover, shift, (cover.shape[1], cover.shape[0]))
-    shadow = 1 - rng.uniform(0.08, 0.38) * cv2.GaussianBlur(fallen, (0, 0), blur)
+    fallen = cv2.GaussianBlur(fallen, (0, 0), blur) * shadow_reach(points, box, unit)
+    shadow = 1 - rng.uniform(0.08, 0.38) * fallen
     # A light blur makes the cloth as soft as the image.
     cloth = np.asarray(cv2.GaussianBlur(cloth, (0, 0), rng.uniform(0.35, 0.8)), np.float32)
 

@@ -71,6 +71,20 @@ def test_the_image_is_unchanged_far_from_the_mask(astronaut):
     assert np.abs(pair.image[inside].astype(int) - image[inside]).mean() > 15
 
 
+def test_the_shadow_falls_on_face_and_neck_but_not_behind_them():
+    mesh = mean_face()
+    image = np.full((300, 256, 3), 255, np.uint8)
+    hull = cv2.convexHull(mesh.astype(np.float32)).astype(np.int32)
+    cv2.fillConvexPoly(image, hull, (215, 170, 150))
+    cv2.rectangle(image, (86, 190), (170, 299), (215, 170, 150), -1)
+    for seed in range(8):
+        pair = synthesize(image, mesh, kind="surgical", seed=seed)
+        darker = (image.astype(int) - pair.image).max(-1) * (pair.mask == 0)
+        wall = cv2.erode((image == 255).all(-1).astype(np.uint8), np.ones((9, 9))) > 0
+        assert darker[wall].max() <= 3
+        assert darker.max() > 8  # there is one, on the skin
+
+
 def test_a_scarf_covers_the_neck(astronaut):
     image, mesh = astronaut
     chin = int(mesh[152, 1])
