@@ -99,8 +99,21 @@ def headline(evaluation: Evaluation) -> str:
         *_method_table(evaluation.scores, ("psnr", "ssim", "l1", "hole_psnr", "identity")),
         f"{len(bare)} faces. Mask IoU {ious.mean():.3f}; the mask stays empty on "
         f"{empty:.1%} of the same faces without a mask.",
+        *_realism(evaluation),
     ]
     return "\n".join(lines)
+
+
+def _realism(evaluation: Evaluation) -> list[str]:
+    """Returns a sentence about the KID of all faces; none if it was not measured."""
+    kids = {g.method: g.kid for g in evaluation.groups if g.group == "all" and g.kid}
+    if not kids or not evaluation.scales:
+        return []
+    named = ", ".join(f"{kid.value:.1f} ({method})" for method, kid in kids.items())
+    blurred = ", ".join(
+        f"{kid.value:.1f} by {sigma} px" for sigma, kid in evaluation.scales[0].blurred.items()
+    )
+    return [f"KID of the lower faces: {named}; of true faces blurred in the hole: {blurred}."]
 
 
 def photo_kids(evaluation: Evaluation, photos: RealPhotos) -> dict[str, Estimate]:
