@@ -1,4 +1,4 @@
-"""Tells whether the lower face is darker, grayer and rougher than the cheeks: a beard, mostly.
+"""A score of how much the lower face looks bearded: darker, grayer and rougher than the cheeks.
 
 A segmenter that sees few bare bearded faces takes a beard for a mask. This estimate is only good
 enough to show it more of them: a shadow under the chin counts too.

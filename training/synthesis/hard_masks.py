@@ -65,7 +65,7 @@ def harden_shape(shape: MaskShape, rng: np.random.Generator) -> MaskShape:
 
 
 def _tied(shape: MaskShape, rng: np.random.Generator) -> MaskShape:
-    """Returns a mask tied round the head: bands over temples and hair, and to the neck."""
+    """Returns a mask tied around the head: bands over temples and hair, and to the neck."""
     x = np.abs(shape.outline[:, 0] - MIDDLE)
     corner = shape.outline[x > x.max() - 6]
     wide, upper, lower = float(x.max()), float(corner[:, 1].min()), float(corner[:, 1].max())

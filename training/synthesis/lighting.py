@@ -102,4 +102,5 @@ def shadow_reach(
         hull = cv2.convexHull((points - [x0, y0]).astype(np.float32))
         cv2.fillConvexPoly(reach, hull.round().astype(np.int32), 255)
     soft = cv2.GaussianBlur(reach, (0, 0), max(0.6, 1.5 * pixels_per_unit))
-    return np.asarray(soft, np.float32) / np.float32(255)
+    share: Float32Array = np.asarray(soft, np.float32) / np.float32(255)
+    return share
