@@ -31,8 +31,9 @@ TO_OPPONENT = np.array(
 # Octaves, the finest first: what Gaussian blurs with a sigma of 0.8, 1.6 and 3.2 pixels remove.
 BANDS = 3
 FINEST = 0.8
-# This fraction of the blocks is assumed to be flat.
-FLATTEST = 0.15
+# These fractions are assumed to be flat: of the blocks of skin or of the fill, and of all blocks
+# around the eyes.
+FLATTEST, FLATTEST_OF_ALL = 0.15, 0.1
 # With fewer blocks of skin nothing is added, with more than the second number all that is missing.
 # 21 blocks of a face of 149 px were of the hair on its forehead.
 FEWEST_BLOCKS, ENOUGH_BLOCKS = 12, 24
@@ -46,9 +47,10 @@ FAINT = 0.5
 # (median) and 3.5 to 8.4 (99 %). Of coarser grain it has 2.3 to 2.9 (median) and 4.7 (90 %), but
 # more than 3.5 of invented grain is seen as speckle.
 STRONGEST = np.array([8.0, 3.5, 3.5])
-# The largest variances relative to the finest band: noise that was blurred with a sigma of 0.8 has
-# 4. What has only coarse bands is hair, or the shape of the face.
-COARSEST = np.array([1.0, 4.0, 4.0])
+# The largest variances relative to the finest band. What has only coarse bands is hair, or the
+# shape of the face. With 5, a small face in a photo with noise that was blurred with a sigma of 0.8
+# gets 0.74 to 0.83 of its second band; with 3 at most 0.73.
+COARSEST = np.array([1.0, 5.0, 5.0])
 # Side of the sheet of noise in pixels.
 SHEET = 256
 
@@ -108,7 +110,9 @@ def missing_grain(
         return None
     around = block_variances(photo.pixels, scale)
     # Noise is everywhere in a photo; what skin alone has is shine and stubble.
-    in_photo = np.minimum(_even_part(around[photo.skin]), _flattest(around[photo.kept]))
+    everywhere = _flattest(around[photo.kept], FLATTEST_OF_ALL)
+    everywhere *= (_in_sheet(scale.block) / _in_sheet(scale.block, FLATTEST_OF_ALL))[: scale.bands]
+    in_photo = np.minimum(_even_part(around[photo.skin]), everywhere)
     in_fill = _flattest(block_variances(fill, scale)[filled])
     strengths = np.zeros((3, BANDS), np.float32)
     variances = _unmix(np.maximum(in_photo - in_fill, 0), scale.block)
@@ -129,15 +133,15 @@ def block_variances(image: UInt8Array, scale: GrainScale) -> Float32Array:
     return np.stack([block_means(band * band, scale.block) for band in bands], -1)
 
 
-def _flattest(variances: Float32Array) -> Float64Array:
-    """Returns a low quantile over the blocks, `[N, …]` to `[…]`."""
-    rank = int(FLATTEST * len(variances))
+def _flattest(variances: Float32Array, share: float = FLATTEST) -> Float64Array:
+    """Returns a quantile over the blocks, `[N, …]` to `[…]`."""
+    rank = int(share * len(variances))
     return np.asarray(np.partition(variances, rank, axis=0)[rank], np.float64)
 
 
 def _even_part(variances: Float32Array) -> Float64Array:
     """Returns the flattest part of skin, less where skin is uneven: hair, wrinkles and shine."""
-    flat, middle = _flattest(variances), np.median(variances, 0)
+    flat, middle = _flattest(variances), _flattest(variances, 0.5)
     return flat * np.minimum(1, UNEVEN * flat / np.maximum(middle, 1e-9))
 
 
@@ -153,7 +157,7 @@ def _unmix(variances: Float64Array, block: int) -> Float64Array:
     target = variances / leaks.diagonal()
     leaks = leaks / leaks.diagonal()[:, None]
     limits = np.minimum(target, np.square(STRONGEST[:bands]))
-    mixture = np.maximum(limits, 1e-9)
+    mixture: Float64Array = np.maximum(limits, 1e-9)
     for _ in range(15):
         mixture *= (target @ leaks + 1e-9) / (mixture @ leaks.T @ leaks + 1e-9)
         np.minimum(mixture, limits, out=mixture)
@@ -220,12 +224,20 @@ def _sheets() -> Float32Array:
     return np.ascontiguousarray((made / made.std((1, 2), keepdims=True)).transpose(3, 0, 1, 2))
 
 
-@lru_cache(maxsize=2)
-def _leaks(block: int) -> Float64Array:
+@lru_cache(maxsize=4)
+def _leaks(block: int, share: float = FLATTEST) -> Float64Array:
     """Returns what each band (row) measures of a sheet of strength 1 (column)."""
     measured = [
-        [float(_flattest(block_means(band * band, block).ravel())) for band in _split_bands(sheet)]
+        [
+            float(_flattest(block_means(band * band, block).ravel(), share))
+            for band in _split_bands(sheet)
+        ]
         for sheet in _sheets()[0]
     ]
     leaks: Float64Array = np.array(measured).T
     return leaks
+
+
+def _in_sheet(block: int, share: float = FLATTEST) -> Float64Array:
+    """Returns what each band measures of its own sheet of strength 1."""
+    return np.asarray(_leaks(block, share).diagonal())

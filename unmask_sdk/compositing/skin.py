@@ -7,11 +7,20 @@ nose and of the cheeks below the eyes, which masks and hair cover least.
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import cv2
 import numpy as np
 
-from unmask_sdk.core.arrays import BoolArray, Float32Array, Float64Array, UInt8Array
-from unmask_sdk.faces.align import transform_points
+from unmask_sdk.core.arrays import (
+    AnyArray,
+    BoolArray,
+    Float32Array,
+    Float64Array,
+    Int64Array,
+    UInt8Array,
+)
+from unmask_sdk.faces.align import CROP_SIZE
 
 # In pixels of a crop of 256, from the mean face mesh: center x and y, and radii, of the outline of
 # a face that may be turned by 30 degrees, and of what is not skin in it: eyes with eyebrows,
@@ -21,6 +30,8 @@ FEATURES = ((95, 102, 25, 21), (161, 102, 25, 21), (128, 153, 20, 11), (128, 182
 # x0, y0, x1, y1: the bridge of the nose and the cheeks below the eyes. Their median is the color
 # of the skin.
 SKIN_PATCHES = ((117, 94, 139, 130), (82, 124, 114, 140), (142, 124, 174, 140))
+# Values of the map of a face.
+FACE, PATCH = 1, 2
 # Skin may be this much darker and brighter than its median (a fraction), and its share of red,
 # green and blue may differ by this much: shading changes the first, hair and background the second.
 DARKEST, BRIGHTEST, MAX_HUE_DIFFERENCE = 0.6, 1.5, 0.04
@@ -40,16 +51,18 @@ def skin_blocks(view: UInt8Array, kept: BoolArray, matrix: Float64Array, block: 
     Returns:
         bool `[H // block, W // block]`.
     """
-    points = _block_centers(kept.shape, matrix, block)
-    inside = kept & _in_ellipse(points, OUTLINE)
-    for feature in FEATURES:
-        inside &= ~_in_ellipse(points, feature)
-    patches = inside & np.any([_in_box(points, patch) for patch in SKIN_PATCHES], 0)
-    if not patches.any():
-        return patches
-    colors = block_means(view, block).astype(np.float32)
-    inside &= (colors.min(-1) >= CLIPPED[0]) & (colors.max(-1) <= CLIPPED[1])
-    return inside & _similar(colors, np.median(colors[patches], 0))
+    if not kept.any():
+        return kept
+    # The map of the face, at the centers of the blocks.
+    middle = (block - 1) / 2
+    centers = matrix @ np.array([[block, 0, middle], [0, block, middle], [0, 0, 1]])
+    flags = cv2.WARP_INVERSE_MAP | cv2.INTER_NEAREST
+    place = np.asarray(cv2.warpAffine(_face_map(), centers, kept.shape[::-1], flags=flags))
+    skin = kept & (place > 0)
+    patches = place[skin] == PATCH
+    colors = block_means(view, block)[skin].astype(np.float32)
+    skin[skin] = _similar(colors, colors[patches]) if patches.any() else False
+    return skin
 
 
 def full_blocks(where: BoolArray, block: int) -> BoolArray:
@@ -64,40 +77,43 @@ def full_blocks(where: BoolArray, block: int) -> BoolArray:
     Returns:
         bool `[H // block, W // block]`.
     """
-    full = np.zeros((where.shape[0] // block, where.shape[1] // block), np.bool_)
+    full: BoolArray = np.zeros((where.shape[0] // block, where.shape[1] // block), np.bool_)
     if min(full.shape) > 2:
         share = block_means(where.astype(np.float32), block)
         full[1:-1, 1:-1] = share[1:-1, 1:-1] > 0.999
     return full
 
 
-def block_means(values: UInt8Array | Float32Array, block: int) -> UInt8Array | Float32Array:
+def block_means(values: AnyArray, block: int) -> AnyArray:
     """Returns means over blocks; rows and columns that do not fill a block are left out."""
     rows, columns = values.shape[0] // block, values.shape[1] // block
     inside = values[: rows * block, : columns * block]
     return np.asarray(cv2.resize(inside, (columns, rows), interpolation=cv2.INTER_AREA))
 
 
-def _block_centers(shape: tuple[int, ...], matrix: Float64Array, block: int) -> Float64Array:
-    """Returns the centers of blocks in a crop of 256, `[rows, columns, 2]`."""
-    y, x = np.mgrid[: shape[0], : shape[1]]
-    return transform_points(matrix, (np.stack([x, y], -1) + 0.5) * block - 0.5)
+@lru_cache(maxsize=1)
+def _face_map() -> UInt8Array:
+    """Returns where a crop of 256 shows skin: uint8 `[256, 256]`, 0, `FACE` or `PATCH`."""
+    y, x = np.mgrid[:CROP_SIZE, :CROP_SIZE]
+    face = _ellipse(x, y, OUTLINE)
+    for feature in FEATURES:
+        face &= ~_ellipse(x, y, feature)
+    patches = np.zeros_like(face)
+    for x0, y0, x1, y1 in SKIN_PATCHES:
+        patches[y0:y1, x0:x1] = True
+    return np.where(face, np.where(patches, PATCH, FACE), 0).astype(np.uint8)
 
 
-def _in_ellipse(points: Float64Array, ellipse: tuple[int, int, int, int]) -> BoolArray:
-    x, y, rx, ry = ellipse
-    return np.asarray(np.square((points - (x, y)) / (rx, ry)).sum(-1) < 1)
+def _ellipse(x: Int64Array, y: Int64Array, ellipse: tuple[int, int, int, int]) -> BoolArray:
+    center_x, center_y, radius_x, radius_y = ellipse
+    return np.asarray(((x - center_x) / radius_x) ** 2 + ((y - center_y) / radius_y) ** 2 < 1)
 
 
-def _in_box(points: Float64Array, box: tuple[int, int, int, int]) -> BoolArray:
-    return np.asarray(((points >= box[:2]) & (points < box[2:])).all(-1))
-
-
-def _similar(colors: Float32Array, skin: Float32Array) -> BoolArray:
-    """Returns which colors, `[..., 3]`, may be skin of this color, lighter or darker."""
-    total, skin_total = colors.sum(-1), max(float(skin.sum()), 1.0)
-    shares = colors / np.maximum(total, 1)[..., None]
-    hue = np.abs(shares - skin / skin_total).max(-1) <= MAX_HUE_DIFFERENCE
-    return np.asarray(
-        hue & (total >= DARKEST * skin_total) & (total <= BRIGHTEST * skin_total), np.bool_
-    )
+def _similar(colors: Float32Array, samples: Float32Array) -> BoolArray:
+    """Returns which colors, `[N, 3]`, may be skin if most samples are, and are not clipped."""
+    skin = np.sort(samples, 0)[len(samples) // 2]
+    total, skin_total = colors.sum(1), max(float(skin.sum()), 1.0)
+    hue = np.abs(colors / np.maximum(total, 1)[:, None] - skin / skin_total).max(1)
+    lit = (total >= DARKEST * skin_total) & (total <= BRIGHTEST * skin_total)
+    unclipped = (colors.min(1) >= CLIPPED[0]) & (colors.max(1) <= CLIPPED[1])
+    return np.asarray((hue <= MAX_HUE_DIFFERENCE) & lit & unclipped)
