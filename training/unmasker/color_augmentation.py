@@ -31,11 +31,11 @@ def change_colors(
     Returns:
         Both, in the same shape; values may leave -1..1.
     """
-    ranges = np.array([BRIGHTNESS, SATURATION, CONTRAST])[:, None]
-    drawn = rng.uniform(ranges[..., 0], ranges[..., 1], (3, len(target))).astype(np.float32)
-    brightness, saturation, contrast = torch.from_numpy(drawn).to(target.device)[
-        ..., None, None, None
-    ]
+    count = len(target)
+    drawn = [rng.uniform(*limits, count) for limits in (BRIGHTNESS, SATURATION, CONTRAST)]
+    brightness, saturation, contrast = (
+        torch.from_numpy(x.astype(np.float32)).to(target.device).view(count, 1, 1, 1) for x in drawn
+    )
     mean = target.mean((1, 2, 3), keepdim=True)
 
     def change(image: Tensor) -> Tensor:
