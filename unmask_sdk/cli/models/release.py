@@ -53,6 +53,7 @@ def release(
         undone_on_failure,
         write_documents,
     )
+    from unmask_sdk.export.weight_files import packaged_weights
     from unmask_sdk.training.datasets.landmark_file import read_landmarks
     from unmask_sdk.training.datasets.selection import select_faces
     from unmask_sdk.training.evaluation.evaluate import OURS, evaluate, run_graph
@@ -97,7 +98,7 @@ def release(
             if given is not None:
                 atomic_write(kept, given.read_bytes())
         made = export_shipped(
-            sorted(stored.glob("*.safetensors")),
+            packaged_weights(),
             artifacts,
             lambda step: typer.echo(f"export: {step}"),
         )
