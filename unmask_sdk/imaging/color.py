@@ -12,6 +12,8 @@ from PIL import Image, ImageCms
 from unmask_sdk.core.arrays import UInt8Array
 from unmask_sdk.errors import ImageReadError
 
+from . import tiff
+
 # Pixels that are copied from Pillow in one piece.
 _BAND = 1 << 20
 
@@ -30,8 +32,8 @@ def to_rgb(image: Image.Image) -> tuple[UInt8Array, UInt8Array | None, bytes | N
         ImageReadError: If the pixels have 32 bits: their values for black and white are unknown.
     """
     icc = image.info.get("icc_profile") or None
+    alpha = _transparent_gray(image)
     image = _eight_bits(image)
-    alpha = None
     if image.has_transparency_data:
         alpha = to_array(image.convert("RGBA").getchannel("A"))
     if image.mode in ("LA", "La", "1"):
@@ -51,6 +53,9 @@ def has_more_than_8_bits(image: Image.Image) -> bool:
 
     Call it before the image is loaded: Pillow reduces 16-bit color without a trace.
     """
+    bits = tiff.bits_per_channel(image)
+    if bits is not None:
+        return bits > 8
     if image.mode.startswith("I"):
         return True
     for decoder, *_, arguments in getattr(image, "tile", ()):
@@ -77,12 +82,22 @@ def to_array(image: Image.Image) -> UInt8Array:
     return pixels
 
 
+def _transparent_gray(image: Image.Image) -> UInt8Array | None:
+    """Returns the transparency of 16-bit gray of which one value is transparent (PNG)."""
+    value = image.info.get("transparency")
+    if not image.mode.startswith("I") or not isinstance(value, int):
+        return None
+    return np.where(np.asarray(image) == value, 0, 255).astype(np.uint8)
+
+
 def _eight_bits(image: Image.Image) -> Image.Image:
     """Scales 16-bit gray to 8 bits; 16-bit color was reduced by Pillow itself."""
     # Older versions of Pillow open 16-bit PNG and PGM as 32-bit integers.
     if image.mode.startswith("I;16") or (image.mode == "I" and image.format in ("PNG", "PPM")):
         wide = np.asarray(image).astype(np.uint16)
-        return Image.fromarray(cv2.convertScaleAbs(wide, alpha=255 / 65535))
+        largest = (1 << (tiff.bits_per_channel(image) or 16)) - 1
+        scaled = cv2.convertScaleAbs(wide, alpha=255 / largest)
+        return Image.fromarray(255 - scaled if tiff.is_white_zero(image) else scaled)
     if image.mode in ("I", "F"):
         raise ImageReadError("32-bit pixels are not supported; save the image with 8 or 16 bits")
     return image

@@ -22,7 +22,7 @@ from PIL import Image, UnidentifiedImageError
 from unmask_sdk.core.arrays import AnyArray, UInt8Array
 from unmask_sdk.errors import ImageReadError, InvalidInputError
 
-from . import exif, xmp
+from . import exif, tiff, xmp
 from .color import has_more_than_8_bits, to_rgb
 
 Channels = Literal["rgb", "bgr"]
@@ -36,9 +36,6 @@ READABLE = "JPEG, PNG, WebP, TIFF, BMP, GIF or PPM"
 # Brands of the images that phones store in an MP4 container, and the first bytes of other videos.
 _PHONE = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1", b"avif", b"avis")
 _VIDEO = (b"\x1aE\xdf\xa3",)
-
-# The first bytes of a TIFF.
-_TIFF = (b"II*\0", b"MM\0*")
 
 # 12,000 x 12,000: the largest decoded image, of any aspect ratio.
 MAX_PIXELS = 144_000_000
@@ -241,13 +238,19 @@ def _from_file(name: str) -> Photo:
 
 def _decode(file: IO[bytes], name: str) -> Photo:
     try:
+        if tiff.is_raw(file):
+            raise ImageReadError(
+                f"{name} is a camera raw file: develop it first (such as with darktable or "
+                "RawTherapee), and use the JPEG, PNG or TIFF; only its preview could be read"
+            )
         image = _opened(file)
-        # A phone's JPEG may have a second, auxiliary image (MPO), which is not an animation.
-        frames = 1 if image.format == "MPO" else getattr(image, "n_frames", 1)
+        frames = _frames(image, file)
     except UnidentifiedImageError:
         raise ImageReadError(f"{name} is {_unknown(file)}") from None
     except Image.DecompressionBombError:
         raise ImageReadError(f"{name} has {_too_many()}") from None
+    except ImageReadError as error:
+        raise ImageReadError(str(error) if name in str(error) else f"{name}: {error}") from None
     except _DAMAGE as error:
         raise ImageReadError(f"{name} is cut off or damaged: {_line(error)}") from error
     with image:
@@ -258,11 +261,25 @@ def _decode(file: IO[bytes], name: str) -> Photo:
         return _from_pillow(image, name)
 
 
+def _frames(image: Image.Image, file: IO[bytes]) -> int:
+    """Returns the number of images that are photos of their own."""
+    frames = int(getattr(image, "n_frames", 1))
+    if image.format == "TIFF":
+        place = file.tell()
+        tiff.check_main_image(file)
+        frames = 1 if frames > 1 and tiff.only_previews_follow(file) else frames
+        file.seek(place)
+    # A phone's JPEG may have a second, auxiliary image (MPO), which is not an animation.
+    return 1 if image.format == "MPO" else frames
+
+
 def _opened(file: IO[bytes]) -> Image.Image:
     with _OPENING, warnings.catch_warnings():
         # Pillow warns from 89 million pixels on; we have our own limit.
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-        return Image.open(file, formats=FORMATS)
+        file.seek(0)
+        image = Image.open(file, formats=FORMATS)
+        return tiff.reopened(file) if tiff.is_planar(image) else image
 
 
 def _from_pillow(image: Image.Image, name: str) -> Photo:
@@ -272,7 +289,9 @@ def _from_pillow(image: Image.Image, name: str) -> Photo:
     if width * height > MAX_PIXELS:
         raise ImageReadError(f"{name} is {width}x{height}: that is {_too_many()}")
     try:
-        notes = ("16 bits per channel were reduced to 8",) if has_more_than_8_bits(image) else ()
+        tiff.check_samples(image)
+        bits = tiff.bits_per_channel(image) or 16
+        notes = (f"{bits} bits per channel were reduced to 8",) * has_more_than_8_bits(image)
         image.load()
         pixels, alpha, icc = to_rgb(image)
     except ImageReadError as error:
@@ -307,10 +326,8 @@ def _unknown(file: IO[bytes]) -> str:
         )
     if head[4:8] == b"ftyp" or head[:4] in _VIDEO:
         return "a video; remove its masks with `unmask video` or model.video(IN, OUT)"
-    if head[:4] in _TIFF:
-        return (
-            "a TIFF that is not supported, such as with 32 bits per channel; save it with 8 or 16"
-        )
+    if head[:4] in tiff.MAGIC:
+        return tiff.describe(file)
     return f"not an image that can be read: it must be {READABLE}"
 
 

@@ -126,6 +126,13 @@ def test_16_bit_color_is_scaled(suffix: str, channels: int, tmp_path: Path) -> N
         assert off(photo.extras.alpha, np.rint(wide[..., 3] / 257)) <= 1
 
 
+def test_transparent_value_of_16_bit_gray_is_kept() -> None:
+    wide = np.array([[0, 257 * 5, 65535]], np.uint16)
+    photo = read_photo(encoded(Image.fromarray(wide), "PNG", transparency=257 * 5))
+    assert photo.extras.alpha is not None
+    assert photo.extras.alpha.tolist() == [[255, 0, 255]]
+
+
 def test_32_bit_pixels_are_refused() -> None:
     for dtype in (np.int32, np.float32):
         data = encoded(Image.fromarray(np.ones((4, 4), dtype)), "TIFF")
