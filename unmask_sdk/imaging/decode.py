@@ -10,8 +10,6 @@ import io
 import os
 import stat
 import struct
-import threading
-import warnings
 import zlib
 from dataclasses import dataclass
 from typing import IO, Literal, TypeAlias
@@ -20,6 +18,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from unmask_sdk.core.arrays import AnyArray, UInt8Array
+from unmask_sdk.core.quiet import logged_pillow_warnings
 from unmask_sdk.errors import ImageReadError, InvalidInputError
 
 from . import exif, tiff, xmp
@@ -55,9 +54,6 @@ _DAMAGE = (
     struct.error,
     zlib.error,
 )
-
-# `warnings.catch_warnings` changes the complete process, so only one thread at a time may use it.
-_OPENING = threading.Lock()
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,6 +118,11 @@ def read_photo(source: Source, channels: Channels = "rgb") -> Photo:
     check_channels(channels)
     if isinstance(source, np.ndarray):
         return _from_array(source, channels)
+    with logged_pillow_warnings():
+        return _read_file(source)
+
+
+def _read_file(source: str | os.PathLike[str] | Buffer | IO[bytes] | Image.Image) -> Photo:
     if isinstance(source, Image.Image):
         return _from_pillow(source, "the Pillow image")
     if isinstance(source, bytes | bytearray | memoryview):
@@ -147,7 +148,7 @@ def check_channels(channels: Channels) -> None:
 def stored_format(source: str | os.PathLike[str] | bytes) -> str:
     """Returns Pillow's name for the format of a file, or its content, that can be read."""
     opened = io.BytesIO(source) if isinstance(source, bytes) else open(source, "rb")  # noqa: SIM115
-    with opened as file, _opened(file) as image:
+    with logged_pillow_warnings(), opened as file, _opened(file) as image:
         # MPO is JPEG followed by a second, auxiliary image.
         return "JPEG" if image.format == "MPO" else str(image.format)
 
@@ -158,7 +159,7 @@ def is_stripped(path: str | os.PathLike[str]) -> bool:
     Returns false for a file that cannot be read.
     """
     try:
-        with open(path, "rb") as file, _opened(file) as image:
+        with logged_pillow_warnings(), open(path, "rb") as file, _opened(file) as image:
             bare = "exif" not in image.info and exif.upright_exif(image, image.getexif()) is None
             return bare and xmp.read_packet(image) in (None, xmp.build_packet(None, generated=True))
     except (Image.DecompressionBombError, *_DAMAGE):
@@ -274,12 +275,9 @@ def _frames(image: Image.Image, file: IO[bytes]) -> int:
 
 
 def _opened(file: IO[bytes]) -> Image.Image:
-    with _OPENING, warnings.catch_warnings():
-        # Pillow warns from 89 million pixels on; we have our own limit.
-        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-        file.seek(0)
-        image = Image.open(file, formats=FORMATS)
-        return tiff.reopened(file) if tiff.is_planar(image) else image
+    file.seek(0)
+    image = Image.open(file, formats=FORMATS)
+    return tiff.reopened(file) if tiff.is_planar(image) else image
 
 
 def _from_pillow(image: Image.Image, name: str) -> Photo:

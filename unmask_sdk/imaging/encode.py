@@ -16,6 +16,7 @@ from PIL import Image, PngImagePlugin
 from unmask_sdk.core.arrays import UInt8Array
 from unmask_sdk.core.atomic_write import atomic_write
 from unmask_sdk.core.output_paths import why_not_writable
+from unmask_sdk.core.quiet import logged_pillow_warnings
 from unmask_sdk.core.validate import check_integer
 from unmask_sdk.errors import ImageReadError, ImageWriteError
 
@@ -188,12 +189,14 @@ def _encoder(
     if form.lossy:
         options["quality"] = int(quality)  # Pillow accepts no other integer type.
     if form.metadata:
-        options |= _metadata(extras, form, generated)
+        with logged_pillow_warnings():
+            options |= _metadata(extras, form, generated)
     image = _layers(pixels, extras.alpha, form.alpha)
 
     def encode(file: BinaryIO) -> None:
         try:
-            image.save(file, format=form.name, **options)
+            with logged_pillow_warnings():
+                image.save(file, format=form.name, **options)
         except _REFUSALS as error:
             raise ImageWriteError(f"cannot write {name} as {form.name}: {error}") from error
 

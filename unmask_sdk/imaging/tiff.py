@@ -7,6 +7,7 @@ wrongly. Both look like ordinary photos to the decoder.
 from __future__ import annotations
 
 import struct
+import threading
 from collections.abc import Mapping
 from typing import IO, Any, TypeAlias
 
@@ -51,6 +52,9 @@ _MAX_VALUES = 64
 
 # `struct` formats of the integer types, by TIFF's number of the type.
 _INTEGERS = {1: "B", 3: "H", 4: "I", 13: "I", 16: "Q", 18: "Q"}
+
+# Pillow has one switch for the process.
+_SWITCHING = threading.Lock()
 
 Directory: TypeAlias = dict[int, tuple[int, ...]]
 
@@ -150,13 +154,15 @@ def is_white_zero(image: Image.Image) -> bool:
 
 
 def reopened(file: IO[bytes]) -> Image.Image:
-    """Opens a TIFF so that libtiff decodes it. Only one thread at a time may call this."""
-    TiffImagePlugin.READ_LIBTIFF = True
-    try:
-        file.seek(0)
-        return Image.open(file, formats=("TIFF",))
-    finally:
-        TiffImagePlugin.READ_LIBTIFF = False
+    """Opens a TIFF so that libtiff decodes it."""
+    file.seek(0)
+    with _SWITCHING:
+        before = TiffImagePlugin.READ_LIBTIFF
+        TiffImagePlugin.READ_LIBTIFF = True
+        try:
+            return Image.open(file, formats=("TIFF",))
+        finally:
+            TiffImagePlugin.READ_LIBTIFF = before
 
 
 def read_directories(file: IO[bytes]) -> tuple[list[Directory], list[Directory]]:

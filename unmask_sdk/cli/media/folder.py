@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
-import warnings
 from pathlib import Path
 from typing import Annotated
 
@@ -84,8 +83,6 @@ def folder(
         raise InvalidInputError(f"{source} is not a folder; for single images use: unmask image")
     check_writable_folder(out, "OUT")
     raise_on_sigterm()
-    # Pillow's warnings about unusual files, which are decoded all the same.
-    warnings.simplefilter("ignore", UserWarning)
     work = Work(
         out.absolute(),
         runtime,

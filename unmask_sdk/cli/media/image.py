@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import warnings
 from pathlib import Path
 from typing import Annotated
 
@@ -82,8 +81,6 @@ def image(
         check_writable_folder(jobs[0][1].parent if len(jobs) == 1 else out, "--out")
     raise_on_sigterm()
     several = len(jobs) + len(unread) > 1
-    # Pillow's warnings about unusual files, which are decoded all the same.
-    warnings.simplefilter("ignore", UserWarning)
     failures: list[str] = []
     console = Console(stderr=True)
     progress = Progress(

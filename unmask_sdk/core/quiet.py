@@ -1,0 +1,66 @@
+"""Sends what other libraries print or warn to `logging`, at the level DEBUG."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import threading
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+_LOG = logging.getLogger("unmask_sdk.third_party")
+
+# Of Pillow's warnings, those about files; a `DecompressionBombWarning` is a `RuntimeWarning`.
+_NOISE = (UserWarning, RuntimeWarning)
+
+# Warnings are state of the process: the first thread to enter changes it, the last one restores it.
+_LOCK = threading.Lock()
+_entered = 0
+_outer: Any = None
+
+
+@contextmanager
+def logged_pillow_warnings() -> Iterator[None]:
+    """Logs Pillow's warnings about unusual or large files, which are decoded all the same.
+
+    Without it they would be printed, or become errors with `python -W error`. Other warnings are
+    treated as before. Threads may be in it at the same time.
+    """
+    if getattr(sys.flags, "context_aware_warnings", False):
+        with _logging_filter():
+            yield
+        return
+    global _entered, _outer
+    with _LOCK:
+        if not _entered:
+            _outer = _logging_filter()
+            _outer.__enter__()
+        _entered += 1
+    try:
+        yield
+    finally:
+        with _LOCK:
+            _entered -= 1
+            if not _entered:
+                _outer.__exit__(None, None, None)
+                _outer = None
+
+
+@contextmanager
+def _logging_filter() -> Iterator[None]:
+    with warnings.catch_warnings():
+        show = warnings.showwarning
+
+        def log(message: Any, category: Any, filename: str, *rest: Any) -> None:
+            if issubclass(category, _NOISE) and "PIL" in Path(filename).parts:
+                _LOG.debug("%s", message)
+            else:
+                show(message, category, filename, *rest)
+
+        warnings.showwarning = log
+        for category in _NOISE:
+            warnings.filterwarnings("always", category=category, module=r"PIL\.")
+        yield
