@@ -6,9 +6,12 @@ import os
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
 
-from unmask_sdk.core.arrays import UInt8Array
+import numpy as np
+
+from unmask_sdk.core.arrays import AnyArray, UInt8Array
 from unmask_sdk.core.closable import Closable
 from unmask_sdk.core.validate import check_integer, check_seconds
 from unmask_sdk.errors import InvalidInputError, SourceError
@@ -53,14 +56,15 @@ class Camera(Closable, Iterator[UInt8Array]):
     """Frames of a camera, uint8 `[H, W, 3]` RGB, for `model.stream`.
 
     If it ends, or returns no frame for `stall` seconds, it is opened again, as often as necessary.
-    The first attempt to open it must succeed.
+    The first attempt to open it must succeed. A video file, or a URL with a known number of frames,
+    ends the iteration with its last frame; none of its frames is dropped here.
 
     Threads: one iterates; any may call `close` or read `counters`.
 
     Args:
         source: Index of a device or its path (/dev/video0), URL (rtsp://…), or GStreamer pipeline
-            that ends in `appsink` (recognized by its `!`). For a video file use `model.video`: as
-            a camera it would start again at its end.
+            that ends in `appsink` (recognized by its `!`). To write a video file, with its sound,
+            use `model.video`.
         size: (width, height) to request from a device; not for a URL or a pipeline.
         stall: Seconds after which a camera that returns no frame is considered stuck.
         retry: Seconds between attempts to open it again.
@@ -87,6 +91,8 @@ class Camera(Closable, Iterator[UInt8Array]):
         self._stall = stall
         self._retry = retry
         self._closed = threading.Event()
+        # Set as soon as it is known that the source has an end of its own.
+        self._finite = threading.Event()
         self._link: LatestQueue[UInt8Array] | None = None
         self._frames = self._deaths = self._stalls = self._opened = 0
 
@@ -94,8 +100,9 @@ class Camera(Closable, Iterator[UInt8Array]):
         """Waits for the next frame.
 
         Raises:
-            StopIteration: If the camera was closed.
-            SourceError: If it cannot be opened the first time.
+            StopIteration: If the camera was closed, or the file has ended.
+            SourceError: If it cannot be opened the first time, or the file has no frames.
+            InvalidInputError: If it delivers something else than color images with 8 bits.
         """
         while not self._closed.is_set():
             link = self._link or self._connect()
@@ -103,9 +110,14 @@ class Camera(Closable, Iterator[UInt8Array]):
                 frame = link.get(self._stall)
             except TimeoutError:
                 self._stalls += 1
-                self._drop()
+                # Opened again, a file would begin anew.
+                if not self._finite.is_set():
+                    self._drop()
             except QueueEnded:
-                self._lost()
+                if self._finite.is_set():
+                    self.close()
+                else:
+                    self._lost()
             except SourceError:
                 if not self._opened:
                     raise
@@ -156,14 +168,21 @@ class Camera(Closable, Iterator[UInt8Array]):
         except Exception as error:  # noqa: BLE001  Any error means that the camera did not open.
             link.end(error if isinstance(error, SourceError) else SourceError(self._failed(error)))
             return
+        finite = not _is_device(self._source) and _has_end(self._source, capture)
+        if finite:
+            self._finite.set()
         try:
             if not link.ended:
                 self._opened += 1
             while not link.ended:
                 success, frame = capture.read()
-                if not success or not link.put(cv2.cvtColor(frame, cv2.COLOR_BGR2RGB)):
+                if not success:
                     break
-            link.end()
+                _check_frame(frame, self._source)
+                link.put(cv2.cvtColor(frame, cv2.COLOR_BGR2RGB), wait=finite)
+            link.end(_no_frames(self._source) if finite and not link.received else None)
+        except InvalidInputError as error:
+            link.end(error)
         except Exception:  # noqa: BLE001  A camera that is unplugged fails in many ways.
             link.end()
         finally:
@@ -200,6 +219,48 @@ def _check_size(size: tuple[int, int] | None, source: int | str) -> None:
             f"size is for devices only, and {source} is not one; set it where the stream is "
             "produced, or in the pipeline (video/x-raw,width=…,height=…)"
         )
+
+
+def _has_end(source: int | str, capture: Capture) -> bool:
+    """Returns whether a source is a file, or a URL of which the number of frames is known."""
+    import cv2
+
+    if isinstance(source, str) and Path(source).is_file():
+        return True
+    get = getattr(capture, "get", None)  # Captures of an `opener` need not have it.
+    return get is not None and get(cv2.CAP_PROP_FRAME_COUNT) > 0
+
+
+def _check_frame(frame: Any, source: int | str) -> None:
+    """Refuses frames that are not BGR images; opening the camera again would not help."""
+    if not isinstance(frame, np.ndarray):
+        seen, cure = type(frame).__name__, "read() must return (True, frame)"
+    elif frame.ndim == 3 and frame.shape[2] in (3, 4) and frame.dtype == np.uint8 and frame.size:
+        return
+    else:
+        seen = f"{frame.dtype} {list(frame.shape)}"
+        cure = _cure(frame)
+    raise InvalidInputError(
+        f"the camera {source!r} delivers {seen}, not uint8 [H, W, 3] BGR: {cure}"
+    )
+
+
+def _cure(frame: AnyArray) -> str:
+    if frame.ndim == 3 and frame.shape[2] == 2:
+        what, code = "raw YUYV", "COLOR_YUV2BGR_YUY2"
+    elif frame.dtype != np.uint8:
+        return f"scale {frame.dtype} to 0 to 255, then .astype(np.uint8), in an opener of your own"
+    else:
+        what, code = "gray or raw frames (NV12, MJPG)", "COLOR_GRAY2BGR"
+    return (
+        f"these are {what}; let OpenCV convert them (CAP_PROP_CONVERT_RGB 1), in a pipeline write "
+        "videoconvert ! video/x-raw,format=BGR ! appsink, or use an opener of your own with "
+        f"cv2.cvtColor(frame, cv2.{code})"
+    )
+
+
+def _no_frames(source: int | str) -> SourceError:
+    return SourceError(f"{source!r} has no frame that can be decoded; does it play elsewhere?")
 
 
 def _is_device(source: int | str) -> bool:

@@ -32,15 +32,24 @@ class LatestQueue(Generic[T]):
         self.received = 0
         self.dropped = 0
 
-    def put(self, item: T) -> bool:
-        """Adds an item without waiting; returns false if the queue has ended."""
+    def put(self, item: T, *, wait: bool = False) -> bool:
+        """Adds an item; returns false if the queue has ended.
+
+        Args:
+            item: The item.
+            wait: Whether to wait until there is room, instead of dropping the oldest item.
+        """
         with self._changed:
+            if wait:
+                self._changed.wait_for(
+                    lambda: self._ended or len(self._items) != self._items.maxlen
+                )
             if self._ended:
                 return False
             self.received += 1
             self.dropped += len(self._items) == self._items.maxlen
             self._items.append(item)
-            self._changed.notify()
+            self._changed.notify_all()
             return True
 
     def get(self, timeout: float | None) -> T:
@@ -55,6 +64,7 @@ class LatestQueue(Generic[T]):
             if not self._changed.wait_for(lambda: self._items or self._ended, timeout):
                 raise TimeoutError
             if self._items:
+                self._changed.notify_all()
                 return self._items.popleft()
             error, self._error = self._error, None
             raise error or QueueEnded

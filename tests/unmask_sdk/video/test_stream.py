@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import itertools
 import threading
 import time
 from pathlib import Path
@@ -278,6 +279,34 @@ def test_camera_that_stalls_and_ends_is_opened_again(painted_model, frame):
     wait_for(lambda: plug.released == plug.opened)
 
 
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        (np.zeros((48, 64, 2), np.uint8), r"uint8 \[48, 64, 2\].*raw YUYV.*COLOR_YUV2BGR_YUY2"),
+        (np.zeros((72, 64), np.uint8), r"uint8 \[72, 64\].*NV12.*CAP_PROP_CONVERT_RGB"),
+        (np.zeros((48, 64, 3), np.uint16), r"uint16 \[48, 64, 3\].*scale uint16 to 0 to 255"),
+        (np.zeros((0, 64, 3), np.uint8), r"uint8 \[0, 64, 3\]"),
+        (None, "delivers NoneType"),
+    ],
+)
+@pytest.mark.parametrize("good", [0, 1])
+def test_frames_of_another_kind_are_told_at_once(frame, wrong, words, good):
+    plug = Plug(frame)
+    frames = [plug.frame] * good
+    plug.read = lambda: (True, frames.pop() if frames else wrong)
+    camera = Camera("test", stall=30, retry=0, opener=plug.open)
+    with pytest.raises(InvalidInputError, match=words):
+        list(itertools.islice(camera, good + 1))
+    assert camera.counters.opened == plug.opened == 1
+    wait_for(lambda: plug.released == 1)
+
+
+def test_four_channels_lose_their_last(frame):
+    plug = Plug(np.dstack([frame, frame[..., :1]])[..., ::-1])
+    plug.frame = np.dstack([frame[..., ::-1], frame[..., :1]])
+    np.testing.assert_array_equal(next(Camera("test", opener=plug.open)), frame)
+
+
 def test_missing_camera_is_an_error_immediately(frame):
     plug = Plug(frame)
     plug.there.clear()
@@ -289,14 +318,22 @@ def test_opencv_opens_files_and_refuses_missing_sources(tmp_path, frame):
     cv2 = pytest.importorskip("cv2")
     path = tmp_path / "a.avi"
     writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 25, (64, 48))
-    for _ in range(3):
+    for _ in range(30):
         writer.write(np.full((48, 64, 3), (250, 40, 10), np.uint8))
     writer.release()
-    camera = Camera(str(path))
-    picture = next(camera)
-    assert picture.shape == (48, 64, 3)
-    assert picture[20, 20, 2] > 200 > picture[20, 20, 0]  # RGB.
+    pictures = list(Camera(path, stall=0.001))  # A slow reader loses none, and it ends.
+    assert len(pictures) == 30
+    assert pictures[0].shape == (48, 64, 3)
+    assert pictures[0][20, 20, 2] > 200 > pictures[0][20, 20, 0]  # RGB.
+    cv2.imwrite(str(tmp_path / "0.png"), pictures[0])
+    cv2.imwrite(str(tmp_path / "1.png"), pictures[0])
+    assert len(list(Camera(tmp_path / "%d.png"))) == 2
+    assert len(list(Camera(tmp_path / "0.png"))) == 1
+    assert len(list(Camera(f"file:{path}"))) == 30
+    camera = Camera(path)
+    next(camera)
     camera.close()
+    assert list(camera) == []
     for source, words in (
         (99, "the camera 99 cannot be opened: .*group video"),
         ("/dev/video99", "the camera '/dev/video99' cannot be opened: .*group video"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, BinaryIO
 
@@ -40,7 +40,7 @@ def camera(
         str,
         typer.Argument(
             metavar="SOURCE",
-            help="Index of a camera, URL, GStreamer pipeline, or - for raw RGB on stdin.",
+            help="Index of a camera, URL, GStreamer pipeline, file, or - for raw RGB on stdin.",
         ),
     ] = "0",
     out: Annotated[
@@ -70,7 +70,8 @@ def camera(
     """Remove the face masks from the frames of a camera.
 
     A camera that fails or hangs is opened again; if frames come too fast, only the latest is
-    processed. From stdin every frame is processed, and written to stdout:
+    processed. Of a video file every frame is processed, and it ends with the file. From stdin every
+    frame is processed, and written to stdout:
 
     ffmpeg -i IN -f rawvideo -pix_fmt rgb24 - | unmask camera - --size 1280x720 | ffplay …
     """
@@ -93,7 +94,9 @@ def camera(
     with opened as unmasker, _sink(out) as sink:
         try:
             if piped and wanted is not None:
-                frames = _every(unmasker, wanted, smooth)
+                frames = _every(unmasker, raw_frames(sys.stdin.buffer, wanted), smooth)
+            elif os.path.isfile(source):
+                frames = _recorded(unmasker, source, smooth)
             else:
                 frames = _live(unmasker, source, wanted, timeout, smooth)
             for frame in frames:
@@ -127,12 +130,26 @@ def raw_frames(file: BinaryIO, size: tuple[int, int]) -> Iterator[UInt8Array]:
         yield np.frombuffer(data, np.uint8).reshape(height, width, 3)
 
 
-def _every(model: Unmasker, size: tuple[int, int], smooth: bool) -> Iterator[UInt8Array]:
+def _every(model: Unmasker, frames: Iterable[UInt8Array], smooth: bool) -> Iterator[UInt8Array]:
     from unmask_sdk.video.session import Session
 
     session = Session(model, smooth=smooth)
-    for frame in raw_frames(sys.stdin.buffer, size):
+    for frame in frames:
         yield session(frame).image
+
+
+def _recorded(model: Unmasker, source: str, smooth: bool) -> Iterator[UInt8Array]:
+    """Yields every frame of a file: none is late."""
+    from unmask_sdk.video.camera import Camera
+
+    done = 0
+    with Camera(source) as camera:
+        try:
+            for image in _every(model, camera, smooth):
+                done += 1
+                yield image
+        finally:
+            typer.echo(f"unmask: {done} frames, all shown", err=True)
 
 
 def _live(

@@ -198,6 +198,15 @@ def test_a_capture_to_a_pipe(unmask, clip, picture):
     assert "frames, " in process.stderr.read().decode()
 
 
+def test_a_file_as_a_camera_ends_and_loses_no_frame(unmask, clip, picture, tmp_path):
+    clip(12)
+    process = unmask("camera", "in.mp4", "-o", "out.rgb")
+    _, messages = process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert messages.decode() == "unmask: 12 frames, all shown\n"
+    assert (tmp_path / "out.rgb").stat().st_size == 12 * picture.size
+
+
 def test_sigterm_ends_a_camera_tidily(unmask, picture):
     process = unmask("camera", "-", "--size", f"{WIDTH}x{HEIGHT}")
     process.stdin.write(picture.tobytes())
