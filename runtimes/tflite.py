@@ -17,6 +17,7 @@ from unmask_sdk.core.arrays import AnyArray
 from unmask_sdk.core.cpu_count import usable_cpus
 from unmask_sdk.core.manifest import Artifact
 from unmask_sdk.core.optional_deps import pip_command
+from unmask_sdk.core.quiet import logged_stderr
 from unmask_sdk.errors import ArtifactError, RuntimeUnavailableError
 
 from .base import Runtime, RuntimeInfo, check_names, one_line
@@ -80,8 +81,10 @@ class Interpreters:
                 self._idle.append(loaded)
 
     def _load(self) -> Loaded:
-        interpreter = Interpreter(model_content=self._content, num_threads=self._threads)
-        interpreter.allocate_tensors()
+        # "INFO: Created TensorFlow Lite XNNPACK delegate for CPU."
+        with logged_stderr(r"(INFO|WARNING): |[IW]\d{4} "):
+            interpreter = Interpreter(model_content=self._content, num_threads=self._threads)
+            interpreter.allocate_tensors()
         signatures = interpreter.get_signature_list()
         if len(signatures) != 1:
             raise ArtifactError(

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import logging
+import os
+import re
 import sys
+import tempfile
 import threading
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +22,8 @@ _NOISE = (UserWarning, RuntimeWarning)
 # Warnings are state of the process: the first thread to enter changes it, the last one restores it.
 _LOCK = threading.Lock()
 _entered = 0
+_STDERR = threading.Lock()
+_STDERR_FD = 2
 _outer: Any = None
 
 
@@ -64,3 +69,34 @@ def _logging_filter() -> Iterator[None]:
         for category in _NOISE:
             warnings.filterwarnings("always", category=category, module=r"PIL\.")
         yield
+
+
+@contextmanager
+def logged_stderr(noise: str) -> Iterator[None]:
+    """Logs the lines that native code writes to stderr; only one thread at a time is in it.
+
+    Args:
+        noise: Regular expression of a line's beginning. Other lines, of other threads or of another
+            kind, are written to stderr afterwards.
+    """
+    with _STDERR, ExitStack() as stack:
+        try:
+            if sys.stderr is not None:
+                sys.stderr.flush()
+            real = os.dup(_STDERR_FD)
+            stack.callback(os.close, real)
+            caught = stack.enter_context(tempfile.TemporaryFile())
+            os.dup2(caught.fileno(), _STDERR_FD)
+        except (OSError, ValueError):  # There is no stderr, or no place for a file.
+            yield
+            return
+        try:
+            yield
+        finally:
+            os.dup2(real, _STDERR_FD)
+            caught.seek(0)
+            for line in caught.read().splitlines(keepends=True):
+                if re.match(noise.encode(), line):
+                    _LOG.debug("%s", line.decode(errors="replace").rstrip())
+                else:
+                    os.write(real, line)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -96,6 +97,9 @@ def choose_encoder(
             f"there is no encoder for {container.name} with {pixels.bits} bits; write an .mkv"
         )
     chosen = fitting[0] if codec is None else known.get(codec, Encoder(codec, None, 0))
+    if chosen.name == AV1.name:
+        # It prints its settings to stderr, and has no option against that; set SVT_LOG=4 for all.
+        os.environ.setdefault("SVT_LOG", "0")
     formats = _formats(chosen.name)
     if formats is None:
         raise VideoWriteError(

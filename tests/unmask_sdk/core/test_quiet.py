@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import io
 import logging
+import os
+import shlex
 import struct
+import subprocess
+import sys
 import threading
 import warnings
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+import unmask_sdk
 from sample_files import PICTURE, encoded
-from unmask_sdk.core.quiet import logged_pillow_warnings
+from unmask_sdk.core.quiet import logged_pillow_warnings, logged_stderr
 from unmask_sdk.imaging.decode import read_photo
 from unmask_sdk.imaging.encode import encode_image
 
@@ -83,3 +89,49 @@ def test_threads_restore_the_filters() -> None:
         thread.join()
     assert list(warnings.filters) == before
     assert warnings.showwarning is show
+
+
+def test_native_lines_are_logged(
+    capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.DEBUG, "unmask_sdk.third_party"), logged_stderr("INFO: "):
+        os.write(2, b"INFO: a delegate\nmine\n")
+    assert capfd.readouterr().err == "mine\n"
+    assert caplog.messages == ["INFO: a delegate"]
+
+
+def test_error_passes_and_stderr_is_restored(capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(KeyError), logged_stderr("INFO: "):
+        raise KeyError
+    os.write(2, b"INFO: seen\n")
+    assert capfd.readouterr().err == "INFO: seen\n"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="closes a file descriptor in the shell")
+def test_stderr_may_be_closed() -> None:
+    code = "from unmask_sdk.core.quiet import logged_stderr\nwith logged_stderr('a'): print('in')"
+    command = f"{shlex.quote(sys.executable)} -c {shlex.quote(code)} 2>&-"
+    done = subprocess.run(["sh", "-c", command], stdout=subprocess.PIPE, check=True)
+    assert done.stdout == b"in\n"
+
+
+def test_litert_prints_nothing(capfd: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("ai_edge_litert")
+    unmask_sdk.load("tflite", threads=1).close()
+    assert capfd.readouterr() == ("", "")
+
+
+def test_av1_encoder_prints_nothing(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    av = pytest.importorskip("av")
+    from unmask_sdk.video.encoders import CONTAINERS, choose_encoder
+    from unmask_sdk.video.pixel_formats import pixel_format_of
+
+    ten_bits = pixel_format_of(av.VideoFrame(64, 64, "yuv420p10le"))
+    chosen = choose_encoder(CONTAINERS[".webm"], ten_bits, None, None)
+    assert chosen.name == "libsvtav1"
+    with av.open(str(tmp_path / "a.webm"), "w") as file:
+        stream = file.add_stream(chosen.name, rate=25, options=chosen.options)
+        stream.width, stream.height, stream.pix_fmt = 64, 64, "yuv420p10le"
+        file.mux(stream.encode(av.VideoFrame(64, 64, "yuv420p10le")))
+        file.mux(stream.encode())
+    assert capfd.readouterr().err == ""
