@@ -222,9 +222,10 @@ def load_plugin(point: EntryPoint) -> RuntimeEntry:
     """
     try:
         entry: Any = point.load()
-    except (ImportError, AttributeError) as error:
+    # It is another package's code, which may raise anything.
+    except Exception as error:
         raise RuntimeUnavailableError(
-            f"runtime {point.name!r} ({point.value}) does not load: {error}; "
+            f"runtime {point.name!r} ({point.value}) does not load: {_reason(error)}; "
             "reinstall or remove the package that adds it"
         ) from error
     if not isinstance(entry, RuntimeEntry):
@@ -272,9 +273,14 @@ def runtime_class(entry: RuntimeEntry) -> type[Runtime[Any]]:
     try:
         module = importlib.import_module(entry.module)
         cls: type[Runtime[Any]] = getattr(module, entry.class_name)
-    # An engine whose shared library does not load raises OSError on some platforms.
-    except (ImportError, OSError, AttributeError) as error:
+    # OSError if a shared library does not load, TypeError if protobuf does not fit, ValueError if
+    # it was built for another NumPy, and so on.
+    except Exception as error:
         raise RuntimeUnavailableError(
-            f"{entry.title} is installed but does not import ({error}); {entry.how_to_fix}"
+            f"{entry.title} is installed but does not import ({_reason(error)}); {entry.how_to_fix}"
         ) from error
     return cls
+
+
+def _reason(error: Exception) -> str:
+    return " ".join(str(error).split()) or type(error).__name__

@@ -115,9 +115,9 @@ if not TYPE_CHECKING:
 
     def __getattr__(name: str) -> Any:
         if name == "__version__":
-            from importlib.metadata import version
+            from .core.sdk_version import sdk_version
 
-            value = version("unmask-sdk")
+            value = sdk_version()
         elif name in _LAZY:
             value = getattr(importlib.import_module(f"{__name__}.{_LAZY[name]}"), name)
         else:

@@ -6,14 +6,15 @@ import platform
 import shutil
 import subprocess
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 
 from .core.cache_dir import cache_dir
 from .core.cpu_count import usable_cpus
 from .core.cpu_features import read_cpuinfo
 from .core.manifest import Manifest, read_manifest
-from .errors import ArtifactError, RuntimeUnavailableError, UnmaskError
+from .core.opencv import check_opencv, installed_opencvs, opencv_conflict
+from .core.sdk_version import sdk_version
+from .errors import ArtifactError, MissingDependencyError, RuntimeUnavailableError, UnmaskError
 from .loading.artifact_lookup import AUTO
 from .loading.choose import choose, why_unusable
 from .loading.limits import timings
@@ -94,12 +95,14 @@ class Kept:
         engines: Number of TensorRT's engines.
         megabytes: What they take.
         timings: Number of measured times.
+        problem: Why nothing can be kept, and the fix; None if it can.
     """
 
     folder: str
     engines: int
     megabytes: float
     timings: int
+    problem: str | None = None
 
 
 @dataclass(frozen=True)
@@ -110,6 +113,8 @@ class Diagnosis:
         device: The device.
         runtimes: Every known runtime, with whether it is usable, why not, and how to fix it.
             Usable means that it has just opened the unmasker.
+        opencv: Whether OpenCV imports, its version and package, and whether another package
+            overwrites it.
         artifacts: Every artifact, with whether its file matches its digest.
         cache: What is cached on this device.
         auto: What `load()` would take and why; None if nothing is usable.
@@ -118,6 +123,7 @@ class Diagnosis:
 
     device: Device
     runtimes: tuple[Candidate, ...]
+    opencv: Candidate
     artifacts: tuple[ArtifactState, ...]
     cache: Kept
     auto: Candidate | None
@@ -126,6 +132,8 @@ class Diagnosis:
 
 def diagnose(artifacts: str | Path | None = None) -> Diagnosis:
     """Describes the device, opens the unmasker on each runtime, and checks every artifact.
+
+    What is broken becomes a finding, whatever it raises.
 
     Args:
         artifacts: Folder that holds a `manifest.json`; the package's own by default.
@@ -142,11 +150,15 @@ def diagnose(artifacts: str | Path | None = None) -> Diagnosis:
             opened, considered = choose(manifests, AUTO, AUTO)
             opened.close()
             auto = considered[-1]
-        except UnmaskError as error:
-            trouble = str(error)
+        except Exception as error:  # noqa: BLE001
+            trouble = _reason(error)
+    opencv = _opencv()
+    if not opencv.usable:
+        trouble = f"{opencv.reason}; {opencv.fix}"
     return Diagnosis(
         device=device(),
         runtimes=(*(_try(manifests, entry) for entry in ENTRIES), *_plugins(manifests)),
+        opencv=opencv,
         artifacts=() if manifest is None else _states(manifest),
         cache=_kept(),
         auto=auto,
@@ -167,7 +179,7 @@ def device() -> Device:
         governor=_read("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor").strip() or None,
         power_mode=_power_mode(),
         python=platform.python_version(),
-        sdk=version("unmask-sdk"),
+        sdk=sdk_version(),
     )
 
 
@@ -178,8 +190,8 @@ def _try(manifests: tuple[Manifest, ...], entry: RuntimeEntry) -> Candidate:
     try:
         with open_role(manifests, "unmasker", entry) as opened:
             info = opened.info
-    except UnmaskError as error:
-        return Candidate(entry.name, False, str(error), entry.how_to_fix)
+    except Exception as error:  # noqa: BLE001
+        return Candidate(entry.name, False, _reason(error), entry.how_to_fix)
     return Candidate(entry.name, True, f"{info.provider}, {info.precision} on {info.device}")
 
 
@@ -219,14 +231,32 @@ def _states(manifest: Manifest) -> tuple[ArtifactState, ...]:
     return tuple(states)
 
 
+def _opencv() -> Candidate:
+    try:
+        version = check_opencv()
+    except MissingDependencyError as error:
+        reason, _, fix = str(error).rpartition("; ")
+        return Candidate("OpenCV", False, reason, fix)
+    packages = installed_opencvs()
+    names = ", ".join(packages) or "no package of pip"
+    return Candidate("OpenCV", True, f"{version} from {names}", opencv_conflict())
+
+
 def _kept() -> Kept:
-    entries = EngineCache().entries()
-    return Kept(
-        folder=str(cache_dir()),
-        engines=len(entries),
-        megabytes=round(sum(entry.bytes for entry in entries) / 1e6, 1),
-        timings=len(timings()),
-    )
+    try:
+        folder = str(cache_dir())
+        entries = EngineCache().entries()
+        measured = len(timings())
+    except (UnmaskError, OSError) as error:
+        return Kept("", 0, 0.0, 0, str(error))
+    megabytes = round(sum(entry.bytes for entry in entries) / 1e6, 1)
+    return Kept(folder, len(entries), megabytes, measured)
+
+
+def _reason(error: Exception) -> str:
+    """Returns an error as one line; one that is none of ours with its type."""
+    line = " ".join(str(error).split())
+    return str(error) if isinstance(error, UnmaskError) else f"{type(error).__name__}: {line}"
 
 
 def _board() -> str | None:
@@ -236,8 +266,8 @@ def _board() -> str | None:
 def _gpus() -> tuple[str, ...]:
     try:
         gpu = find_gpu()
-    except RuntimeUnavailableError:
-        # The entries of the runtimes that need a GPU say why.
+    # The entries of the runtimes that need a GPU say why.
+    except Exception:  # noqa: BLE001
         return ()
     return (f"{gpu.name}, compute capability {gpu.capability}, driver {gpu.driver}",)
 

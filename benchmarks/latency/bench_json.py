@@ -7,7 +7,6 @@ import platform
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import datetime, timezone
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ import pytest_benchmark
 from pytest_benchmark.stats import Stats
 
 from unmask_sdk.core.atomic_write import atomic_write
+from unmask_sdk.core.sdk_version import sdk_version
 from unmask_sdk.doctor import Device, device
 from unmask_sdk.errors import DataError
 
@@ -52,7 +52,7 @@ def to_data(found: Sequence[Measurement], before: Condition, after: Condition) -
             "before": asdict(before),
             "after": asdict(after),
         },
-        "commit_info": {"id": version("unmask-sdk"), "project": "unmask-sdk", "dirty": False},
+        "commit_info": {"id": sdk_version(), "project": "unmask-sdk", "dirty": False},
         "benchmarks": [_record(one) for one in found],
         "datetime": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "version": pytest_benchmark.__version__,

@@ -21,7 +21,7 @@ from typing import Any
 
 from unmask_sdk.core.atomic_write import PARTIAL_SUFFIX, atomic_write
 from unmask_sdk.core.cache_dir import CACHE_VARIABLE, cache_dir
-from unmask_sdk.errors import RuntimeUnavailableError
+from unmask_sdk.errors import ConfigError, RuntimeUnavailableError
 
 from .key import EngineKey
 from .progress import logger
@@ -57,10 +57,13 @@ class EngineCache:
         folder: The folder, created when the first engine is stored; `engines` in the user's cache
             folder by default.
         limit: Bytes that it may hold; the least recently used engines are removed first.
+
+    Raises:
+        RuntimeUnavailableError: If the user has no cache folder.
     """
 
     def __init__(self, folder: Path | None = None, limit: int = LIMIT) -> None:
-        self.folder = cache_dir() / "engines" if folder is None else folder
+        self.folder = _default_folder() if folder is None else folder
         self._limit = limit
 
     def get(self, key: EngineKey, build: Callable[[], bytes]) -> bytes:
@@ -89,14 +92,14 @@ class EngineCache:
 
     def discard(self, key: EngineKey) -> None:
         """Removes an engine, if it is there."""
-        if self.folder.is_dir():
+        if os.path.isdir(self.folder):
             with self._lock():
                 self._remove(key.digest)
 
     def entries(self) -> list[Entry]:
         """Returns the engines in the cache, the most recently used first."""
         found = []
-        for file in self.folder.glob("*.json") if self.folder.is_dir() else ():
+        for file in self.folder.glob("*.json") if os.path.isdir(self.folder) else ():
             try:
                 note = json.loads(file.read_text(encoding="utf-8"))
                 size = file.with_suffix(".engine").stat().st_size
@@ -109,7 +112,7 @@ class EngineCache:
 
     def clear(self) -> int:
         """Removes all engines, and returns the number of bytes that they took."""
-        if not self.folder.is_dir():
+        if not os.path.isdir(self.folder):
             return 0
         freed = 0
         with self._lock():
@@ -210,6 +213,14 @@ class EngineCache:
                 logger.warning("another process is building an engine; waiting for it")
                 fcntl.flock(stream, fcntl.LOCK_EX)
             yield
+
+
+def _default_folder() -> Path:
+    try:
+        return cache_dir() / "engines"
+    except ConfigError as error:
+        # So that "auto" goes on with a runtime that needs no cache.
+        raise RuntimeUnavailableError(f"engines cannot be stored: {error}") from error
 
 
 def _plain(key: EngineKey) -> dict[str, Any]:

@@ -5,15 +5,17 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Annotated, Any, NoReturn
 
 import typer
 from typer.core import TyperGroup
 
+from unmask_sdk.core.opencv import describe_import, opencv_problem
 from unmask_sdk.errors import InvalidInputError, UnmaskError
 
-from .signals import print_interruption
+from .signals import print_interruption, raise_on_sigterm
+from .streams import fill_closed_streams
 
 
 @contextmanager
@@ -96,6 +98,8 @@ def _register() -> None:
 @_interruptible()
 def main() -> None:
     """Runs the command line. A failure becomes one line and exit code 1."""
+    fill_closed_streams()
+    raise_on_sigterm()
     try:
         _register()
         app()
@@ -103,10 +107,20 @@ def main() -> None:
         _fail(str(error))
     except OSError as error:
         _fail(_describe(error))
+    except ImportError as error:
+        _fail(describe_import(error))
+    except Exception:
+        # The import of a broken OpenCV raises anything. Faults of ours keep their traceback.
+        problem = opencv_problem()
+        if problem is None:
+            raise
+        _fail(problem)
 
 
 def _fail(message: str) -> NoReturn:
-    print(f"unmask: error: {message}", file=sys.stderr)
+    # After a hang-up there may be no terminal to print to.
+    with suppress(OSError):
+        print(f"unmask: error: {message}", file=sys.stderr)
     raise SystemExit(1) from None
 
 

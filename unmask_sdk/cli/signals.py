@@ -1,43 +1,71 @@
-"""SIGTERM, which docker and systemd send, ends a command as tidily as Ctrl-C does."""
+"""SIGTERM and SIGHUP end a command as tidily as Ctrl-C does.
+
+Docker and systemd send the first, a terminal or an SSH connection that closes the second.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import sys
 import threading
-from typing import NoReturn
+from collections.abc import Callable
+from typing import Any, NoReturn
 
 # Exit codes as in shells: 128 plus the number of the signal.
-INTERRUPTED, TERMINATED = 130, 143
+HUNG_UP, INTERRUPTED, TERMINATED = 129, 130, 143
 
 
 class Terminated(KeyboardInterrupt):
     """SIGTERM was received."""
 
 
+class HungUp(Terminated):
+    """SIGHUP was received: the terminal is gone."""
+
+
 def raise_on_sigterm() -> None:
-    """Makes SIGTERM raise `Terminated`, so that partial files are cleaned up."""
-    signal.signal(signal.SIGTERM, _raise)
+    """Makes SIGTERM and SIGHUP raise `Terminated`, so that partial files are cleaned up."""
+    handle_termination(_raise)
+
+
+def handle_termination(handler: Callable[[int, Any], object]) -> None:
+    """Sets the handler of SIGTERM, and of SIGHUP unless that is ignored, as under `nohup`.
+
+    Does nothing outside the main thread, the only one that Python lets set handlers.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return
+    signal.signal(signal.SIGTERM, handler)
+    hangup = getattr(signal, "SIGHUP", None)  # Windows has none.
+    if hangup is not None and signal.getsignal(hangup) != signal.SIG_IGN:
+        signal.signal(hangup, handler)
 
 
 def finish_on_signal(end: threading.Event) -> None:
-    """Makes the first Ctrl-C or SIGTERM set `end`; the second raises as usual."""
+    """Makes the first Ctrl-C, SIGTERM or SIGHUP set `end`; the second raises as usual."""
 
     def handle(*_: object) -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
         raise_on_sigterm()
         end.set()
 
-    for name in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(name, handle)
+    signal.signal(signal.SIGINT, handle)
+    handle_termination(handle)
 
 
 def print_interruption(ended: KeyboardInterrupt) -> int:
     """Prints one line about what interrupted the command, and returns its exit code."""
-    terminated = isinstance(ended, Terminated)
-    print(f"unmask: {'terminated' if terminated else 'interrupted'}", file=sys.stderr)
-    return TERMINATED if terminated else INTERRUPTED
+    word, code = "interrupted", INTERRUPTED
+    if isinstance(ended, HungUp):
+        word, code = "hung up", HUNG_UP
+    elif isinstance(ended, Terminated):
+        word, code = "terminated", TERMINATED
+    # After a hang-up there may be no terminal to print to.
+    with contextlib.suppress(OSError):
+        print(f"unmask: {word}", file=sys.stderr)
+    return code
 
 
-def _raise(*_: object) -> NoReturn:
-    raise Terminated
+def _raise(number: int, _: object) -> NoReturn:
+    raise HungUp if number == getattr(signal, "SIGHUP", None) else Terminated

@@ -21,6 +21,7 @@ from unmask_sdk.core.cache_dir import cache_dir
 from unmask_sdk.core.cpu_count import usable_cpus
 from unmask_sdk.core.sample_images import draw_masked_faces
 from unmask_sdk.core.validate import check_positive
+from unmask_sdk.errors import ConfigError
 
 if TYPE_CHECKING:
     from unmask_sdk.core.manifest import Artifact
@@ -77,14 +78,18 @@ def psnr_of(artifact: Artifact) -> float:
 
 
 def timings_folder() -> Path:
-    """Returns the folder of cached measurements; it may not exist yet."""
+    """Returns the folder of cached measurements; it may not exist yet.
+
+    Raises:
+        ConfigError: If the user has no cache folder.
+    """
     return cache_dir() / "timings"
 
 
 def timings() -> list[str]:
     """Describes the cached measurements of this device, one line each."""
     found = []
-    for file in sorted(timings_folder().glob("*.json")):
+    for file in sorted(_timing_files()):
         with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
             note = json.loads(file.read_text(encoding="utf-8"))
             threads = "" if note["threads"] is None else f", threads: {note['threads']}"
@@ -97,7 +102,7 @@ def timings() -> list[str]:
 
 def forget_timings() -> int:
     """Removes the cached measurements, and returns their number."""
-    files = list(timings_folder().glob("*.json"))
+    files = _timing_files()
     for file in files:
         file.unlink(missing_ok=True)
     return len(files)
@@ -108,14 +113,23 @@ def milliseconds(runtime: Runtime[Any]) -> float:
 
     `unmask cache clear` removes the cached measurements.
     """
-    file = timings_folder() / f"{_key(runtime)}.json"
-    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-        return float(json.loads(file.read_text(encoding="utf-8"))["ms"])
+    name = f"{_key(runtime)}.json"
+    with contextlib.suppress(ConfigError, OSError, ValueError, KeyError, TypeError):
+        return float(json.loads((timings_folder() / name).read_text(encoding="utf-8"))["ms"])
     taken = _measure(runtime)
-    # A device whose disk is full or read-only measures every time.
-    with contextlib.suppress(OSError):
-        _store(file, {"ms": taken, **asdict(runtime.info), "artifact": runtime.artifact.name})
+    # Without a folder for it, and if the disk is full or read-only, every start measures.
+    with contextlib.suppress(ConfigError, OSError):
+        note = {"ms": taken, **asdict(runtime.info), "artifact": runtime.artifact.name}
+        _store(timings_folder() / name, note)
     return taken
+
+
+def _timing_files() -> list[Path]:
+    folder = timings_folder()
+    # A folder that the user may not read counts as empty; `glob` raises in some versions of Python.
+    with contextlib.suppress(OSError):
+        return list(folder.glob("*.json"))
+    return []
 
 
 def _measure(runtime: Runtime[Any]) -> float:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from unmask_sdk.core.manifest import ROLES, Artifact, Manifest, read_manifest
+from unmask_sdk.core.opencv import check_opencv
 from unmask_sdk.runtimes.base import Runtime
 from unmask_sdk.runtimes.registry import RuntimeEntry, find_runtime
 
@@ -57,10 +58,12 @@ def load(
             `artifacts` is not a path.
         RuntimeUnavailableError: If the runtime, or with `auto` every runtime, cannot be used, or
             none keeps the limits.
-        MissingDependencyError: If a package that the runtime needs is not installed.
+        MissingDependencyError: If a package that the runtime needs is not installed, or OpenCV does
+            not import.
         DeviceMismatchError: If it opened on another device or precision than asked for.
         ArtifactError: If a model file is missing, was changed, or lacks the precision.
     """
+    check_opencv()
     # Loaded here, so that `unmask doctor` can report a missing OpenCV.
     from unmask_sdk.faces.locator import Locator
     from unmask_sdk.faces.tiled_detector import TiledDetector

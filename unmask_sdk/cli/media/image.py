@@ -18,7 +18,6 @@ from unmask_sdk.cli.options import (
     RuntimeOption,
     ThreadsOption,
 )
-from unmask_sdk.cli.signals import raise_on_sigterm
 
 
 def image(
@@ -79,7 +78,6 @@ def image(
     else:
         jobs, unread = plan(inputs, out)
         check_writable_folder(jobs[0][1].parent if len(jobs) == 1 else out, "--out")
-    raise_on_sigterm()
     several = len(jobs) + len(unread) > 1
     failures: list[str] = []
     console = Console(stderr=True)

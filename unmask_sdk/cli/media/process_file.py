@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from unmask_sdk.cli.streams import binary_stdin, binary_stdout
 from unmask_sdk.errors import ImageWriteError, NoFaceError, UnmaskError
 
 from .targets import PIPE
@@ -76,7 +76,7 @@ def unmask_file(model: Unmasker, source: Path, target: Path, options: Options) -
     from unmask_sdk.imaging.decode import stored_format
     from unmask_sdk.imaging.encode import copy_image, output_format
 
-    content = sys.stdin.buffer.read() if source == PIPE else source
+    content = binary_stdin().read() if source == PIPE else source
     result = model(content)
     masked = sum(face.masked for face in result.faces)
     plain = not masked and not options.side_by_side and not options.strip
@@ -90,7 +90,7 @@ def unmask_file(model: Unmasker, source: Path, target: Path, options: Options) -
         )
     shown = _side_by_side(content, result) if options.side_by_side else result
     if target == PIPE:
-        sys.stdout.buffer.write(shown.encode("png", strip=options.strip))
+        binary_stdout().write(shown.encode("png", strip=options.strip))
         return done
     try:
         target.parent.mkdir(parents=True, exist_ok=True)

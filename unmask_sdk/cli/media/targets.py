@@ -4,30 +4,39 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TypeAlias
 
 from unmask_sdk.core.output_paths import check_writable_file
 from unmask_sdk.errors import InvalidInputError
-from unmask_sdk.imaging.encode import OUTPUT_FORMATS, output_format
 
 Identity: TypeAlias = tuple[int, int]
 
 # Stands for stdin as the image to read, and for stdout as the file to write.
 PIPE = Path("-")
 
-# Extensions of images in a folder; those that cannot be read are reported, not skipped.
-PICTURES = frozenset(OUTPUT_FORMATS) | {
-    ".avif",
-    ".gif",
-    ".heic",
-    ".heif",
-    ".jfif",
-    ".jpe",
-    ".pgm",
-    ".ppm",
-}
+# Extensions of images in a folder; those that cannot be read are reported, not skipped. Listed here
+# and not taken from the encoder, which imports OpenCV: `unmask doctor` must start without it.
+PICTURES = frozenset(
+    {
+        ".avif",
+        ".bmp",
+        ".gif",
+        ".heic",
+        ".heif",
+        ".jfif",
+        ".jpe",
+        ".jpeg",
+        ".jpg",
+        ".pgm",
+        ".png",
+        ".ppm",
+        ".tif",
+        ".tiff",
+        ".webp",
+    }
+)
 
 
 class NoPicturesError(InvalidInputError):
@@ -62,12 +71,12 @@ def plan(inputs: Sequence[Path], out: Path) -> tuple[list[tuple[Path, Path]], li
     folder = os.path.isdir(out)
     unread: list[str] = []
     if one and not folder and (out.suffix or os.path.lexists(out)):
-        output_format(out)
+        _check_format(out)
         jobs = [(inputs[0], out)]
     else:
         if os.path.lexists(out) and not folder:
             raise InvalidInputError(f"{out} is a file; for several images OUT must be a folder")
-        if out.suffix.lower() in OUTPUT_FORMATS and not folder:
+        if out.suffix.lower() in _output_formats() and not folder:
             raise InvalidInputError(
                 f"{out} is the name of an image; for several images OUT must be a folder"
             )
@@ -96,7 +105,7 @@ def plan_piped(inputs: Sequence[Path], out: Path) -> tuple[list[tuple[Path, Path
         raise InvalidInputError("- is for a single image; give one IN, and one image file as OUT")
     if out != PIPE:
         check_writable_file(out, "--out")
-        output_format(out)
+        _check_format(out)
     return [(inputs[0], out)], []
 
 
@@ -112,6 +121,18 @@ def check_inside(out: Path, target: Path) -> None:
             f"{target} would be written to {place}, which a link in {out} leads to; remove the "
             "link, or choose another OUT"
         )
+
+
+def _output_formats() -> Mapping[str, object]:
+    from unmask_sdk.imaging.encode import OUTPUT_FORMATS
+
+    return OUTPUT_FORMATS
+
+
+def _check_format(path: Path) -> None:
+    from unmask_sdk.imaging.encode import output_format
+
+    output_format(path)
 
 
 def _collect(inputs: Sequence[Path], out: Path, unread: list[str]) -> Iterator[tuple[Path, Path]]:
@@ -157,11 +178,11 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
 
 
 def _writable(name: Path) -> Path:
-    return name if name.suffix.lower() in OUTPUT_FORMATS else name.with_suffix(".png")
+    return name if name.suffix.lower() in _output_formats() else name.with_suffix(".png")
 
 
 def _whole(name: Path) -> Path:
-    return name if name.suffix.lower() in OUTPUT_FORMATS else name.with_name(f"{name.name}.png")
+    return name if name.suffix.lower() in _output_formats() else name.with_name(f"{name.name}.png")
 
 
 def _check(jobs: Sequence[tuple[Path, Path]]) -> None:

@@ -63,11 +63,17 @@ def _show(diagnosis: Diagnosis) -> None:
         table.add_row(state.name, kind, f"{state.megabytes:.1f}", f"{status} {state.sha256[:12]}")
     console.print(table)
 
+    console.print(f"OpenCV: {escape(diagnosis.opencv.reason)}")
+    if diagnosis.opencv.usable and diagnosis.opencv.fix is not None:
+        console.print(f"[yellow]OpenCV:[/] {escape(diagnosis.opencv.fix)}")
     kept = diagnosis.cache
-    console.print(
-        f"Cached in {escape(kept.folder)}: {kept.engines} engines ({kept.megabytes:.1f} MB), "
-        f"{kept.timings} measured times"
-    )
+    if kept.problem is None:
+        console.print(
+            f"Cached in {escape(kept.folder)}: {kept.engines} engines ({kept.megabytes:.1f} MB), "
+            f"{kept.timings} measured times"
+        )
+    else:
+        console.print(f"Nothing is cached: {escape(kept.problem)}")
     if diagnosis.auto is not None:
         console.print(
             f"load() takes [bold]{diagnosis.auto.name}[/]: {escape(diagnosis.auto.reason)}"

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from unmask_sdk.cli.media.targets import PICTURES
 from unmask_sdk.cli.media.targets import plan as plan_all
 from unmask_sdk.errors import ImageWriteError, InvalidInputError
+from unmask_sdk.imaging.encode import OUTPUT_FORMATS
 
 
 def touch(path: Path) -> Path:
@@ -159,3 +161,7 @@ def test_names_that_are_too_long_are_left_for_reading_to_report(tmp_path: Path) 
     long = tmp_path / ("a" * 300 + ".jpg")
     assert plan([long], tmp_path / "out.jpg") == [(long, tmp_path / "out.jpg")]
     assert plan([tmp_path / "a.jpg"], long) == [(tmp_path / "a.jpg", long)]
+
+
+def test_what_can_be_written_is_looked_for() -> None:
+    assert set(OUTPUT_FORMATS) <= PICTURES
