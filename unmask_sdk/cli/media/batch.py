@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from unmask_sdk.errors import InvalidInputError
 
 from .process_file import Done, Options, attempt
-from .skip_finished import is_up_to_date
+from .skip_finished import FinishedResults, state_of
 from .targets import check_inside
 
 if TYPE_CHECKING:
@@ -68,13 +68,19 @@ class Work:
     def process(self, unmasker: Unmasker, job: Job) -> Outcome:
         """Unmasks one image. A failure is returned, not raised, so that the others continue."""
         source, target = job
-        if not self.again and is_up_to_date(source, target, strip=self.options.strip):
+        finished = FinishedResults(self.out)
+        if not self.again and finished.is_up_to_date(source, target, strip=self.options.strip):
             return Outcome(job, None, None)
         try:
             check_inside(self.out, target)
         except InvalidInputError as error:
             return Outcome(job, None, f"{source}: {error}")
-        return Outcome(job, *attempt(unmasker, source, target, self.options))
+        finished.forget(target)
+        before = state_of(source)
+        done, failure = attempt(unmasker, source, target, self.options)
+        if done is not None:
+            finished.remember(source, target, before)
+        return Outcome(job, done, failure)
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from unmask_sdk.cli.options import (
     RuntimeOption,
     ThreadsOption,
 )
-from unmask_sdk.cli.signals import finish_on_signal, print_interruption, raise_on_sigterm
+from unmask_sdk.cli.signals import finish_on_signal, print_interruption
 from unmask_sdk.core.cpu_count import usable_cpus
 from unmask_sdk.core.output_paths import check_writable_folder
 from unmask_sdk.errors import InvalidInputError
@@ -29,9 +29,9 @@ from .batch import Work, run
 from .process_file import Options
 from .progress import BatchProgress
 from .ray_backend import run_on_ray
-from .skip_finished import is_up_to_date
+from .skip_finished import FinishedResults
 from .targets import NoPicturesError, plan
-from .watch import PAUSE, arrivals
+from .watch import PAUSE, SETTLE, arrivals
 
 
 def folder(
@@ -68,21 +68,22 @@ def folder(
     """Remove the face masks from all photos in a folder.
 
     Results keep their relative paths and names; formats that cannot be written become PNG.
-    Photos without a masked face are copied unchanged. A result that is not older than its photo is
-    finished, so the same command continues where it was interrupted; results are never written
-    partially. A finished result is kept even if model, precision or quality are different now:
-    --again redoes it. With --strip, a result that holds EXIF or XMP of its photo is not finished.
+    Photos without a masked face are copied unchanged. A result that was made from the photo as it
+    is now is finished, so the same command continues where it was interrupted; OUT/.unmask holds
+    what each was made from. Results are never written partially. A finished result is kept even if
+    model, precision or quality are different now: --again redoes it. With --strip, a result that
+    holds EXIF or XMP of its photo is not finished.
 
-    Images that cannot be read or written are listed at the end, with --watch as they come, and the
-    exit code is then 1. With --watch, Ctrl-C or SIGTERM stops the command once the started images
-    are finished; a second one stops it immediately.
+    Images that cannot be read or written are listed at the end, and the exit code is then 1. With
+    --watch they are listed once they have not changed for some seconds, and do not count if they
+    are repaired or removed. With --watch, Ctrl-C or SIGTERM stops the command once the started
+    images are finished; a second one stops it immediately.
     """
     if watch and ray:
         raise InvalidInputError("--watch and --ray cannot be combined; leave one of them out")
     if not os.path.isdir(source):
         raise InvalidInputError(f"{source} is not a folder; for single images use: unmask image")
     check_writable_folder(out, "OUT")
-    raise_on_sigterm()
     work = Work(
         out.absolute(),
         runtime,
@@ -95,7 +96,7 @@ def folder(
         workers or usable_cpus(),
         again,
     )
-    report = BatchProgress(failures_at_once=watch)
+    report = BatchProgress(settle=SETTLE if watch else None)
     # The summary is also printed after Ctrl-C or a failure of the cluster.
     try:
         if watch:
@@ -110,10 +111,11 @@ def folder(
 
 def _once(report: BatchProgress, work: Work, source: Path, out: Path, ray: bool) -> None:
     jobs, unread = plan([source], out)
-    for failure in unread:
-        report.fail(failure)
+    for line in unread:
+        report.fail(line)
     strip = work.options.strip
-    left = [job for job in jobs if work.again or not is_up_to_date(*job, strip=strip)]
+    finished = FinishedResults(out)
+    left = [job for job in jobs if work.again or not finished.is_up_to_date(*job, strip=strip)]
     report.counts["finished before"] = len(jobs) - len(left)
     if left:
         report.follow((run_on_ray if ray else run)(work, left), len(left))
@@ -131,13 +133,19 @@ def _watch(report: BatchProgress, work: Work, source: Path, out: Path) -> None:
     end = threading.Event()
     finish_on_signal(end)
     typer.echo(f"watching {source}; stop with Ctrl-C", err=True)
+
+    def pause() -> bool:
+        report.print_settled()
+        return end.wait(PAUSE)
+
     jobs = arrivals(
         source,
         out,
         again=work.again,
         strip=work.options.strip,
-        pause=lambda: end.wait(PAUSE),
+        pause=pause,
         report=report.fail,
+        withdraw=report.withdraw,
     )
     try:
         report.follow(run(work, jobs, end), None)

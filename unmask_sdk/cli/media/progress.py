@@ -6,37 +6,91 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
 
 import typer
 
 from .batch import Outcome
 from .process_file import Done
+from .skip_finished import FileState, state_of
+
+
+@dataclass
+class Failure:
+    """What went wrong, and whether that still stands.
+
+    Attributes:
+        line: What to print.
+        source: The image; None if it is not about one.
+        state: Its state when it failed.
+        due: When to print it, in the seconds of `time.monotonic`.
+        printed: Whether it was printed.
+    """
+
+    line: str
+    source: Path | None = None
+    state: FileState | None = None
+    due: float = 0.0
+    printed: bool = False
+
+    @property
+    def outdated(self) -> bool:
+        """Whether the image has changed or is gone, so that this says nothing about it."""
+        return self.source is not None and state_of(self.source) != self.state
 
 
 class BatchProgress:
     """Prints each image as it is done, and failures and counts at the end.
 
     Args:
-        failures_at_once: Whether to print failures as they happen, because there may be no end.
+        settle: Prints failures as they happen, because there may be no end: those of an image that
+            was written to in the last `settle` seconds after that time, if it does not change. Only
+            what is wrong in the end counts. None prints them at the end.
 
     Attributes:
         counts: Number of images of each kind that did not fail.
-        failed: Number of failures.
     """
 
-    def __init__(self, *, failures_at_once: bool = False) -> None:
+    def __init__(self, *, settle: float | None = None) -> None:
         self.counts: Counter[str] = Counter()
-        self.failed = 0
-        self._failures_at_once = failures_at_once
-        self._unprinted: list[str] = []
+        self._settle = settle
+        # By image, or by line where there is none.
+        self._failures: dict[Path | str, Failure] = {}
 
-    def fail(self, failure: str) -> None:
-        """Counts a failure, and prints it now or at the end."""
-        self.failed += 1
-        if self._failures_at_once:
-            _print_error(failure)
-        else:
-            self._unprinted.append(failure)
+    @property
+    def failed(self) -> int:
+        """Number of failures that stand."""
+        return len(self._failures)
+
+    def fail(self, line: str) -> None:
+        """Counts a failure that is not about one image, and prints it now or at the end."""
+        self._failures[line] = Failure(line)
+        self.print_settled()
+
+    def withdraw(self, line: str) -> None:
+        """Counts a failure no more: its cause is gone."""
+        self._failures.pop(line, None)
+
+    def print_settled(self) -> None:
+        """Drops failures of images that have changed since, and prints those that are due."""
+        if self._settle is None:
+            return
+        self._failures = {k: f for k, f in self._failures.items() if not f.outdated}
+        self._print(f for f in self._failures.values() if f.due <= time.monotonic())
+
+    def _fail_image(self, source: Path, line: str) -> None:
+        state = state_of(source)
+        age = 0.0 if state is None else max(0.0, time.time() - state.mtime_ns / 1e9)
+        due = time.monotonic() + max(0.0, (self._settle or 0.0) - age)
+        self._failures[source] = Failure(line, source, state, due)
+        self.print_settled()
+
+    def _print(self, failures: Iterable[Failure]) -> None:
+        for failure in failures:
+            if not failure.printed:
+                typer.echo(f"unmask: error: {failure.line}", err=True)
+                failure.printed = True
 
     def follow(self, outcomes: Iterable[Outcome], total: int | None) -> None:
         """Shows the progress until all outcomes are there; `total` is None if it is not known."""
@@ -62,17 +116,20 @@ class BatchProgress:
                 progress.update(bar, advance=1, speed=f"{speed:.1f} images/s")
 
     def _count(self, outcome: Outcome) -> None:
+        source = outcome.job[0]
         if outcome.failure is not None:
-            self.fail(outcome.failure)
+            self._fail_image(source, outcome.failure)
             return
+        self._failures.pop(source, None)
         self.counts[_kind(outcome.done)] += 1
         if outcome.done is not None:
             typer.echo(f"{outcome.job[1]}: {outcome.done}")
 
     def print_summary(self) -> None:
         """Prints the failures and the number of images of each kind, if there were any."""
-        for failure in sorted(self._unprinted):
-            _print_error(failure)
+        if self._settle is not None:
+            self._failures = {k: f for k, f in self._failures.items() if not f.outdated}
+        self._print(sorted(self._failures.values(), key=lambda failure: failure.line))
         counts = [f"{kind}: {count}" for kind, count in self.counts.items() if count]
         if self.failed:
             counts.append(f"failed: {self.failed}")
@@ -82,10 +139,6 @@ class BatchProgress:
         if self.counts["finished before"]:
             summary += "; results finished before keep their earlier options, --again redoes them"
         typer.echo(f"unmask: {summary}", err=True)
-
-
-def _print_error(failure: str) -> None:
-    typer.echo(f"unmask: error: {failure}", err=True)
 
 
 def _kind(done: Done | None) -> str:

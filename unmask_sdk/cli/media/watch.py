@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TypeAlias
 
 from unmask_sdk.errors import InvalidInputError
 
 from .batch import Job
-from .skip_finished import is_up_to_date
+from .skip_finished import FileState, FinishedResults, state_of
 from .targets import NoPicturesError, plan
-
-# Size and time of the last change, in nanoseconds.
-State: TypeAlias = tuple[int, int]
 
 # Seconds between two scans of the folder.
 PAUSE = 1.0
+# Seconds for which an image that failed must rest before that is told: an upload may only pause.
+SETTLE = 10.0
 
 
 def arrivals(
@@ -27,6 +25,7 @@ def arrivals(
     strip: bool = False,
     pause: Callable[[], bool],
     report: Callable[[str], object],
+    withdraw: Callable[[str], object],
 ) -> Iterator[Job | None]:
     """Yields the complete images that have no result yet; None after each scan.
 
@@ -41,23 +40,27 @@ def arrivals(
         pause: Waits for the next scan; returns whether to stop.
         report: Takes a line for each problem that prevents a scan; repeated only if the problem
             disappears and comes again.
+        withdraw: Takes the line again when the problem has disappeared.
     """
+    finished = FinishedResults(out)
     reported: set[str] = set()
-    seen: dict[Path, State] = {}
-    given: dict[Path, State] = {}
+    seen: dict[Path, FileState] = {}
+    given: dict[Path, FileState] = {}
     while True:
         jobs, problems = _scan(source, out)
         for line in problems:
             if line not in reported:
                 report(line)
+        for line in reported.difference(problems):
+            withdraw(line)
         reported = set(problems)
-        now = {job[0]: state for job in jobs if (state := _state(job[0])) is not None}
+        now = {job[0]: state for job in jobs if (state := state_of(job[0])) is not None}
         ready = [
             job
             for job in jobs
             if job[0] in now
             and seen.get(job[0]) == now[job[0]] != given.get(job[0])
-            and (again or not is_up_to_date(*job, strip=strip))
+            and (again or not finished.is_up_to_date(*job, strip=strip))
         ]
         given.update((job[0], now[job[0]]) for job in ready)
         seen = now
@@ -74,11 +77,3 @@ def _scan(source: Path, out: Path) -> tuple[list[Job], list[str]]:
         return [], []
     except InvalidInputError as error:
         return [], [str(error)]
-
-
-def _state(path: Path) -> State | None:
-    try:
-        status = path.stat()
-    except OSError:
-        return None
-    return status.st_size, status.st_mtime_ns

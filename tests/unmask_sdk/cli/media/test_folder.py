@@ -19,6 +19,7 @@ from PIL.PngImagePlugin import PngInfo
 from unmask_sdk.benchmarks.malformed import check, make
 from unmask_sdk.cli.media.batch import Work, run
 from unmask_sdk.cli.media.process_file import Options
+from unmask_sdk.cli.media.skip_finished import FOLDER, FinishedResults, state_of
 from unmask_sdk.cli.media.targets import check_inside, plan
 from unmask_sdk.cli.media.watch import arrivals
 from unmask_sdk.errors import InvalidInputError
@@ -52,7 +53,8 @@ def unmask(
 
 
 def names(folder: Path) -> list[str]:
-    return sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file())
+    found = (p.relative_to(folder) for p in folder.rglob("*") if p.is_file())
+    return sorted(p.as_posix() for p in found if FOLDER not in p.parts)
 
 
 @pytest.mark.parametrize(
@@ -86,7 +88,8 @@ def test_a_tree_is_done_and_done_only_once(photo, backdrop, painter, painted_art
     # What is finished stays; what has changed, or is gone, is done once more.
     (tmp_path / "in" / "text.jpg").unlink()
     (tmp_path / "in" / "out" / "c.png").unlink()
-    os.utime(tmp_path / "in" / "a.png", ns=(2**62, 2**62))
+    photo.resize((320, 240)).save(tmp_path / "in" / "a.png")
+    os.utime(tmp_path / "in" / "nobody.jpg", ns=(2**62, 2**62))  # The same content.
     process = unmask(painted_artifacts, tmp_path, "in", "in/out", "--workers", 1)
     output, errors = process.communicate(timeout=120)
     assert process.returncode == 0, errors
@@ -179,6 +182,10 @@ def test_watching_with_strip_takes_up_results_that_tell(photo, tmp_path):
         described(photo, tmp_path / "in" / name)
     described(photo, tmp_path / "out" / "described.jpg", quality=60)
     photo.save(tmp_path / "out" / "stripped.jpg")
+    finished = FinishedResults(tmp_path / "out")
+    for name in ("described.jpg", "stripped.jpg"):
+        source = tmp_path / "in" / name
+        finished.remember(source, tmp_path / "out" / name, state_of(source))
     looks = iter((False, False, True))
     messages: list[str] = []
     jobs = arrivals(
@@ -187,6 +194,7 @@ def test_watching_with_strip_takes_up_results_that_tell(photo, tmp_path):
         strip=True,
         pause=lambda: next(looks),
         report=messages.append,
+        withdraw=messages.remove,
     )
     assert [job[0].name for job in jobs if job is not None] == ["described.jpg"]
     assert messages == []
@@ -312,6 +320,7 @@ def test_a_watch_tells_failures_as_they_happen(photo, painted_artifacts, tmp_pat
     photo.save(tmp_path / "whole.jpg")
     content = (tmp_path / "whole.jpg").read_bytes()
     (tmp_path / "in" / "cut.jpg").write_bytes(content[: len(content) // 2])
+    os.utime(tmp_path / "in" / "cut.jpg", (1, 1))
     process = unmask(painted_artifacts, tmp_path, "in", "out", "--watch")
     assert process.stderr is not None
     assert process.stderr.readline().startswith("watching in")
