@@ -12,7 +12,7 @@ from .core.validate import as_path
 from .errors import InvalidInputError
 from .face import Face
 from .imaging.decode import Extras
-from .imaging.encode import encode_image, write_image
+from .imaging.encode import OUTPUT_FORMATS, encode_image, losses, write_image
 from .imaging.notebook import notebook_png
 from .overlay import draw_faces
 
@@ -28,9 +28,9 @@ class Result:
         faces: Every face found, masked or not; large and confident ones first, or in the order in
             which the caller gave them. Empty if none was found: then `image` is unchanged.
         timings: Milliseconds per stage: `decode`, `locate`, `align`, `run`, `paste`.
-        extras: Transparency, EXIF, XMP and color profile of the photo, for `save`.
-        notes: Sentences about what could not be kept (16 bits per channel) or was not processed
-            (faces beyond 256).
+        extras: Transparency, metadata and color of the photo, for `save`.
+        notes: Sentences about what could not be kept (16 bits per channel, gain maps) or was not
+            processed (faces beyond 256). `save` and `encode` add what their format cannot hold.
     """
 
     image: UInt8Array
@@ -58,17 +58,18 @@ class Result:
     def save(self, path: str | os.PathLike[str], *, quality: int = 95, strip: bool = False) -> None:
         """Writes the image atomically: the file is complete or is not written.
 
-        EXIF, XMP and color profile of the photo are kept, and its transparency if the format can
-        hold it; for JPEG and BMP it is blended with white. If a mask was removed, the file says
-        that a region was generated: IPTC's `DigitalSourceType` in its XMP is
+        EXIF, XMP, IPTC, comments, text, resolution and color profile of the photo are kept, and
+        its transparency, if the format can hold them; for JPEG and BMP transparency is blended
+        with white. What the format cannot hold is added to `notes`. If a mask was removed, the
+        file says that a region was generated: IPTC's `DigitalSourceType` in its XMP is
         `compositeWithTrainedAlgorithmicMedia`. BMP holds no metadata.
 
         Args:
             path: File to write: .jpg, .jpeg, .png, .webp, .tif, .tiff or .bmp, in a folder that
                 exists.
             quality: 1 to 100, for JPEG and WebP.
-            strip: Leaves out the photo's EXIF (place, time, camera) and XMP. The color profile and
-                the mark that a region was generated stay.
+            strip: Leaves out the photo's EXIF (place, time, camera), XMP, IPTC, comments and text.
+                Color, resolution and the mark that a region was generated stay.
 
         Raises:
             ImageWriteError: If the extension is not supported, or the file cannot be written.
@@ -84,6 +85,7 @@ class Result:
         write_image(
             file, self.image, self.extras, quality=quality, generated=self._altered, strip=strip
         )
+        self._note_losses(file.suffix, strip)
 
     def encode(self, format: str = "png", *, quality: int = 95, strip: bool = False) -> bytes:
         """Returns the content of the file that `save` would write.
@@ -97,9 +99,17 @@ class Result:
             ImageWriteError: If the format is not supported, or cannot hold an image this large.
             InvalidInputError: If `quality` is not a whole number from 1 to 100.
         """
-        return encode_image(
+        content = encode_image(
             format, self.image, self.extras, quality=quality, generated=self._altered, strip=strip
         )
+        self._note_losses(f".{format.removeprefix('.')}", strip)
+        return content
+
+    def _note_losses(self, suffix: str, strip: bool) -> None:
+        form = OUTPUT_FORMATS[suffix.lower()]
+        lost = losses(form, self.extras, generated=self._altered, strip=strip)
+        new = tuple(note for note in lost if note not in self.notes)
+        object.__setattr__(self, "notes", self.notes + new)
 
     @property
     def _altered(self) -> bool:

@@ -35,7 +35,7 @@ MetadataOption = Annotated[
     bool,
     typer.Option(
         "--strip",
-        help="Leave out EXIF (place, time, camera) and XMP of the photo; the note that a region "
-        "was generated stays.",
+        help="Leave out EXIF (place, time, camera), XMP, IPTC, comments and text of the photo; the "
+        "note that a region was generated stays.",
     ),
 ]

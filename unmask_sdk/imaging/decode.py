@@ -21,7 +21,7 @@ from unmask_sdk.core.arrays import AnyArray, UInt8Array
 from unmask_sdk.core.quiet import logged_pillow_warnings
 from unmask_sdk.errors import ImageReadError, InvalidInputError
 
-from . import exif, tiff, xmp
+from . import exif, metadata, tiff, xmp
 from .color import has_more_than_8_bits, to_rgb
 
 Channels = Literal["rgb", "bgr"]
@@ -65,12 +65,22 @@ class Extras:
         exif: EXIF block with prefix, for an upright image.
         icc: ICC profile of the RGB values; `None` means sRGB.
         xmp: XMP packet as it was in the file.
+        iptc: Photoshop's image resources with IPTC's caption, credit and copyright.
+        comment: Comment of a JPEG or GIF, or the text `Comment` of a PNG.
+        text: Other texts of a PNG, by their keywords.
+        dpi: Resolution across and down, in pixels per inch.
+        color: Chunks of a PNG about color, by name: gamma, chromaticities, cICP.
     """
 
     alpha: UInt8Array | None = None
     exif: bytes | None = None
     icc: bytes | None = None
     xmp: bytes | None = None
+    iptc: bytes | None = None
+    comment: bytes | None = None
+    text: tuple[tuple[str, str], ...] = ()
+    dpi: tuple[float, float] | None = None
+    color: tuple[tuple[bytes, bytes], ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,7 +92,7 @@ class Photo:
         extras: Transparency and metadata.
         owned: Whether nobody else has a reference to `pixels`, so that they may be changed in
             place.
-        notes: What of the file's pixels could not be kept.
+        notes: What of the file could not be kept.
     """
 
     pixels: UInt8Array
@@ -154,13 +164,15 @@ def stored_format(source: str | os.PathLike[str] | bytes) -> str:
 
 
 def is_stripped(path: str | os.PathLike[str]) -> bool:
-    """Returns whether a file has no EXIF, and no XMP except the notice of a generated region.
+    """Returns whether a file tells nothing of people: of XMP, only that a region was generated.
 
     Returns false for a file that cannot be read.
     """
     try:
         with logged_pillow_warnings(), open(path, "rb") as file, _opened(file) as image:
             bare = "exif" not in image.info and exif.upright_exif(image, image.getexif()) is None
+            said = metadata.read_metadata(image, turned=False)
+            bare = bare and not (said["iptc"] or said["comment"] or said["text"])
             return bare and xmp.read_packet(image) in (None, xmp.build_packet(None, generated=True))
     except (Image.DecompressionBombError, *_DAMAGE):
         return False
@@ -290,6 +302,7 @@ def _from_pillow(image: Image.Image, name: str) -> Photo:
         tiff.check_samples(image)
         bits = tiff.bits_per_channel(image) or 16
         notes = (f"{bits} bits per channel were reduced to 8",) * has_more_than_8_bits(image)
+        colors, chunks = metadata.read_color(image)
         image.load()
         pixels, alpha, icc = to_rgb(image)
     except ImageReadError as error:
@@ -305,7 +318,15 @@ def _from_pillow(image: Image.Image, name: str) -> Photo:
         (quarters, mirrored), block = (0, False), None
     if alpha is not None:
         alpha = None if alpha.min() == 255 else _turn(alpha, quarters, mirrored)
-    extras = Extras(alpha, block, icc, xmp.read_packet(image))
+    packet = xmp.read_packet(image)
+    try:
+        details = metadata.read_metadata(image, turned=quarters % 2 == 1)
+        notes += metadata.left_out(image, packet, chunks)
+    except _DAMAGE:
+        details = {}
+    if icc is None and image.info.get("icc_profile"):
+        colors = ()  # The pixels are sRGB now.
+    extras = Extras(alpha, block, icc, packet, color=colors, **details)
     return Photo(_turn(pixels, quarters, mirrored), extras, owned=True, notes=notes)
 
 

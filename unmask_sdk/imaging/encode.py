@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import io
 import os
-import struct
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
-from PIL import Image, PngImagePlugin
+from PIL import Image
 
 from unmask_sdk.core.arrays import UInt8Array
 from unmask_sdk.core.atomic_write import atomic_write
@@ -20,22 +19,11 @@ from unmask_sdk.core.quiet import logged_pillow_warnings
 from unmask_sdk.core.validate import check_integer
 from unmask_sdk.errors import ImageReadError, ImageWriteError
 
-from . import exif, xmp
+from . import png_chunks, xmp
 from .decode import Extras
+from .metadata_options import REFUSALS, metadata_options
 
 DEFAULT_QUALITY = 95
-
-# What Pillow raises besides OSError, such as on EXIF that it does not understand.
-_REFUSALS = (
-    ValueError,
-    TypeError,
-    SyntaxError,
-    RuntimeError,
-    LookupError,
-    ArithmeticError,
-    AttributeError,
-    struct.error,
-)
 
 
 @dataclass(frozen=True)
@@ -51,6 +39,7 @@ class OutputFormat:
         options: Options for Pillow.
         max_exif: Longest possible EXIF block, in bytes.
         max_xmp: Longest possible XMP packet, in bytes.
+        holds: Which other fields of `Extras` it can hold.
     """
 
     name: str
@@ -61,24 +50,37 @@ class OutputFormat:
     options: Mapping[str, Any]
     max_exif: int = 2**31 - 1
     max_xmp: int = 2**31 - 1
+    holds: tuple[str, ...] = ()
 
 
 _JPEG = OutputFormat(
-    "JPEG", False, True, True, 65_500, {"subsampling": "4:4:4"}, 65_533, xmp.MAX_SEGMENT
+    "JPEG",
+    alpha=False,
+    metadata=True,
+    lossy=True,
+    max_side=65_500,
+    options={"subsampling": "4:4:4"},
+    max_exif=65_533,
+    max_xmp=xmp.MAX_SEGMENT,
+    holds=("iptc", "comment", "dpi"),
 )
 # Not compressed: Pillow's own writer supports EXIF's inner directories, libtiff's does not.
-_TIFF = OutputFormat("TIFF", True, True, False, 2**31 - 1, {})
+_TIFF = OutputFormat("TIFF", True, True, False, 2**31 - 1, {}, holds=("iptc", "dpi"))
+_PNG_FIELDS = ("iptc", "comment", "text", "dpi", "color")
+
+# What writers fill in that know no resolution, in pixels per inch.
+_UNKNOWN_DPI = (72, 96)
 
 # By the file name's extension, in lower case.
 OUTPUT_FORMATS: Mapping[str, OutputFormat] = {
     ".jpg": _JPEG,
     ".jpeg": _JPEG,
-    ".png": OutputFormat("PNG", True, True, False, 2**31 - 1, {}),
+    ".png": OutputFormat("PNG", True, True, False, 2**31 - 1, {}, holds=_PNG_FIELDS),
     # `exact` keeps the colors of transparent pixels.
     ".webp": OutputFormat("WEBP", True, True, True, 16_383, {"exact": True}),
     ".tif": _TIFF,
     ".tiff": _TIFF,
-    ".bmp": OutputFormat("BMP", False, False, False, 2**31 - 1, {}),
+    ".bmp": OutputFormat("BMP", False, False, False, 2**31 - 1, {}, holds=("dpi",)),
 }
 
 
@@ -119,8 +121,8 @@ def write_image(
         extras: Transparency and metadata.
         quality: 1 to 100, for JPEG (always 4:4:4) and WebP.
         generated: Whether a region was generated; this is then noted in the XMP (BMP has none).
-        strip: Leaves out EXIF and XMP of the photo; transparency, color profile and the notice
-            that a region was generated stay.
+        strip: Leaves out EXIF, XMP, IPTC, comments and text of the photo; transparency, color,
+            resolution and the notice that a region was generated stay.
 
     Raises:
         ImageWriteError: If the extension is not one of `OUTPUT_FORMATS`, the format does not
@@ -183,24 +185,61 @@ def _encoder(
             f"{name}: {form.name} can have at most {form.max_side} pixels per side, "
             f"this image is {width}x{height}; write a PNG"
         )
-    if strip:
-        extras = replace(extras, exif=None, xmp=None)
+    extras = for_strangers(extras) if strip else extras
     options = dict(form.options)
     if form.lossy:
         options["quality"] = int(quality)  # Pillow accepts no other integer type.
+    if extras.dpi is not None and "dpi" in form.holds:
+        options["dpi"] = extras.dpi
     if form.metadata:
         with logged_pillow_warnings():
-            options |= _metadata(extras, form, generated)
+            options |= metadata_options(extras, form.name, generated, form.max_exif, form.max_xmp)
     image = _layers(pixels, extras.alpha, form.alpha)
 
     def encode(file: BinaryIO) -> None:
         try:
             with logged_pillow_warnings():
                 image.save(file, format=form.name, **options)
-        except _REFUSALS as error:
+        except REFUSALS as error:
             raise ImageWriteError(f"cannot write {name} as {form.name}: {error}") from error
 
     return encode
+
+
+def for_strangers(extras: Extras) -> Extras:
+    """Returns what tells nothing of people: transparency, color and resolution."""
+    return replace(extras, exif=None, xmp=None, iptc=None, comment=None, text=())
+
+
+def losses(
+    format: OutputFormat, extras: Extras | None, *, generated: bool, strip: bool
+) -> tuple[str, ...]:
+    """Returns a sentence about what a format cannot hold of a photo; empty if it holds all."""
+    extras = extras or Extras()
+    kept = for_strangers(extras) if strip else extras
+    lost = ["transparency (blended with white)"] if kept.alpha is not None else []
+    lost = [] if format.alpha else lost
+    packet = xmp.build_packet(kept.xmp, generated=generated) or b""
+    if kept.exif and (not format.metadata or len(kept.exif) > format.max_exif):
+        lost.append("EXIF")
+    if kept.xmp and (not format.metadata or len(packet) > format.max_xmp):
+        lost.append("XMP")
+    if generated and not format.metadata:
+        lost.append("the mark that a region was generated")
+    if kept.icc and not format.metadata:
+        lost.append("color profile")
+    if kept.iptc and "iptc" not in format.holds:
+        lost.append("IPTC (caption, credit, copyright)")
+    if kept.comment and "comment" not in format.holds:
+        lost.append("comment")
+    if kept.text and "text" not in format.holds:
+        lost.append(f"text ({', '.join(key for key, _ in kept.text)})")
+    if kept.dpi and round(kept.dpi[0]) not in _UNKNOWN_DPI and "dpi" not in format.holds:
+        lost.append(f"resolution ({kept.dpi[0]:.0f} dpi)")
+    if not kept.icc and "color" not in format.holds:
+        lost += png_chunks.meanings(kept.color)
+    lost += png_chunks.unwritten(kept.color)
+    return (f"{format.name} cannot hold: {', '.join(lost)}",) if lost else ()
 
 
 def copy_image(source: str | os.PathLike[str] | bytes, path: str | os.PathLike[str]) -> None:
@@ -218,48 +257,6 @@ def copy_image(source: str | os.PathLike[str] | bytes, path: str | os.PathLike[s
     except OSError as error:
         raise ImageReadError(f"{source!s} cannot be read: {error.strerror}") from error
     _replace(Path(path), content)
-
-
-def _metadata(extras: Extras, form: OutputFormat, generated: bool) -> dict[str, Any]:
-    """Returns Pillow's options for the metadata that the format supports."""
-    packet = xmp.build_packet(extras.xmp, generated=generated)
-    if packet is not None and len(packet) > form.max_xmp:
-        packet = xmp.build_packet(None, generated=generated)
-    block = extras.exif if len(extras.exif or b"") <= form.max_exif else None
-    options: dict[str, Any] = {}
-    if extras.icc is not None:
-        options["icc_profile"] = extras.icc
-    if form.name == "TIFF":
-        block = _tiff_tags(block, packet)
-    elif packet is not None:
-        options |= _XMP[form.name](packet)
-    if block is not None:
-        options["exif"] = block
-    return options
-
-
-def _png_text(packet: bytes) -> dict[str, Any]:
-    text = PngImagePlugin.PngInfo()
-    text.add_itxt("XML:com.adobe.xmp", packet.decode())
-    return {"pnginfo": text}
-
-
-# Options with which all supported versions of Pillow write an XMP packet.
-_XMP: Mapping[str, Callable[[bytes], dict[str, Any]]] = {
-    "JPEG": lambda packet: {"extra": xmp.jpeg_segment(packet)},
-    "PNG": _png_text,
-    "WEBP": lambda packet: {"xmp": packet},
-}
-
-
-def _tiff_tags(block: bytes | None, packet: bytes | None) -> bytes | None:
-    tags = Image.Exif()
-    try:
-        if block is not None:
-            tags.load(block)
-        return exif.descriptive_tags(tags, packet)
-    except (OSError, *_REFUSALS):  # Damaged metadata is no reason to refuse an intact image.
-        return exif.descriptive_tags(Image.Exif(), packet)
 
 
 def _layers(pixels: UInt8Array, alpha: UInt8Array | None, keep: bool) -> Image.Image:

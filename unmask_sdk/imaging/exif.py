@@ -8,10 +8,12 @@ from typing import TypeAlias
 
 from PIL import ExifTags, Image
 
+from . import photoshop
+
 PREFIX = b"Exif\x00\x00"
 
-# The TIFF tag of XMP.
-XMP = 700
+# The TIFF tags of XMP, IPTC and Photoshop's resources.
+XMP, IPTC, PHOTOSHOP = 700, 33723, 34377
 
 _ENTRY = 12
 # `struct` formats of TIFF's integer types. UNDEFINED (7) is bytes, like BYTE.
@@ -35,7 +37,8 @@ _TURNS = {
 }
 
 # The tags of a TIFF describe both its storage and its content; these are the latter.
-_DESCRIPTIONS = (
+DESCRIPTIONS = (
+    ExifTags.Base.DocumentName,
     ExifTags.Base.ImageDescription,
     ExifTags.Base.Make,
     ExifTags.Base.Model,
@@ -43,6 +46,17 @@ _DESCRIPTIONS = (
     ExifTags.Base.DateTime,
     ExifTags.Base.Artist,
     ExifTags.Base.Copyright,
+    ExifTags.Base.PageName,
+    ExifTags.Base.HostComputer,
+    ExifTags.Base.Rating,
+    ExifTags.Base.RatingPercent,
+    ExifTags.Base.XPTitle,
+    ExifTags.Base.XPComment,
+    ExifTags.Base.XPAuthor,
+    ExifTags.Base.XPKeywords,
+    ExifTags.Base.XPSubject,
+    # Where on Earth (GeoTIFF, GDAL).
+    *(33550, 33922, 34264, 34735, 34736, 34737, 42112, 42113),
 )
 _GROUPS = (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo)
 
@@ -66,16 +80,23 @@ def upright_exif(image: Image.Image, tags: Image.Exif) -> bytes | None:
     return descriptive_tags(tags) if image.format == "TIFF" else None
 
 
-def descriptive_tags(tags: Image.Exif, xmp: bytes | None = None) -> bytes | None:
-    """Returns an EXIF block with the tags that describe the content, and the XMP packet.
+def descriptive_tags(
+    tags: Image.Exif, xmp: bytes | None = None, resources: bytes | None = None
+) -> bytes | None:
+    """Returns an EXIF block with the tags that describe the content, XMP, and Photoshop's block.
 
     A TIFF file has tags of storage and of content in one directory, and storage tags from another
-    file would make it invalid. The XMP packet of a TIFF is a tag, too.
+    file would make it invalid. XMP, IPTC and Photoshop's resources of a TIFF are tags, too.
     """
     kept = Image.Exif()
     if xmp is not None:
         kept[XMP] = xmp
-    for tag in _DESCRIPTIONS:
+    if resources is not None:
+        kept[PHOTOSHOP] = resources
+        records = photoshop.read_resources(resources).get(photoshop.IPTC)
+        if records is not None:
+            kept[IPTC] = records
+    for tag in DESCRIPTIONS:
         if tag in tags:
             kept[tag] = tags[tag]
     for group in _GROUPS:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
-from sample_files import PICTURE, encoded, off
+from sample_files import PICTURE, encoded, off, profile
 from unmask_sdk.errors import ImageReadError
 from unmask_sdk.imaging.decode import read_photo
 
@@ -47,17 +47,6 @@ def test_modes_become_rgb(mode: str) -> None:
 def test_cmyk_files(form: str) -> None:
     image = Image.fromarray(PICTURE).convert("CMYK")
     assert off(read_photo(encoded(image, form)).pixels, PICTURE) < 12
-
-
-def profile(space: bytes, tag: bytes, content: bytes, pcs: bytes) -> bytes:
-    """An ICC profile with one tag and a white point."""
-    white = b"XYZ \0\0\0\0" + struct.pack(">3i", 63190, 65536, 54061)
-    offset = 128 + 4 + 2 * 12
-    table = struct.pack(">I4sII4sII", 2, b"wtpt", offset, 20, tag, offset + 20, len(content))
-    size = offset + 20 + len(content)
-    head = struct.pack(">I4xI4s4s4s12x4s", size, 0x02100000, b"prtr", space, pcs, b"acsp")
-    head = head.ljust(68, b"\0") + struct.pack(">3i", 63190, 65536, 54061)
-    return head.ljust(128, b"\0") + table + white + content
 
 
 def test_gray_is_converted_by_its_profile() -> None:

@@ -22,7 +22,7 @@ class Options:
 
     Attributes:
         quality: 1 to 100, for JPEG and WebP.
-        strip: Whether EXIF and XMP of the photo are left out.
+        strip: Whether what tells of people is left out: EXIF, XMP, IPTC, comments and text.
         side_by_side: Whether the original photo is put to the left of the result.
         without_faces: Whether a photo without any face is written too, unchanged.
     """
@@ -42,7 +42,7 @@ class Done:
         masked: Number of faces whose mask was removed.
         copied: Whether the file was copied byte for byte.
         milliseconds: Time from reading to blending.
-        note: Properties of the photo's pixels that the result does not keep; empty if none.
+        note: What of the photo the result does not keep; empty if nothing.
     """
 
     faces: int
@@ -81,8 +81,6 @@ def unmask_file(model: Unmasker, source: Path, target: Path, options: Options) -
     masked = sum(face.masked for face in result.faces)
     plain = not masked and not options.side_by_side and not options.strip
     unchanged = plain and target != PIPE and stored_format(content) == output_format(target).name
-    took, note = sum(result.timings.values()), "; ".join(result.notes)
-    done = Done(len(result.faces), masked, unchanged, took, note)
     if not result.faces and not options.without_faces:
         raise NoFaceError(
             f"no face found in {_name(source)}; nothing was written for it; `unmask folder` copies "
@@ -91,7 +89,7 @@ def unmask_file(model: Unmasker, source: Path, target: Path, options: Options) -
     shown = _side_by_side(content, result) if options.side_by_side else result
     if target == PIPE:
         binary_stdout().write(shown.encode("png", strip=options.strip))
-        return done
+        return _done(shown, copied=False)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -102,7 +100,13 @@ def unmask_file(model: Unmasker, source: Path, target: Path, options: Options) -
         copy_image(content, target)
     else:
         shown.save(target, quality=options.quality, strip=options.strip)
-    return done
+    return _done(shown, copied=unchanged)
+
+
+def _done(result: Result, copied: bool) -> Done:
+    masked = sum(face.masked for face in result.faces)
+    took = sum(result.timings.values())
+    return Done(len(result.faces), masked, copied, took, "; ".join(result.notes))
 
 
 def attempt(
