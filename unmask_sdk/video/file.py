@@ -176,6 +176,12 @@ def unmask_video(
     notes = list(file.notes)
     if reader.damaged:
         notes.append(f"damaged parts of the video that were skipped: {reader.damaged}")
+    if reader.jumps:
+        times = "once" if reader.jumps == 1 else f"{reader.jumps} times"
+        notes.append(
+            f"its timestamps began anew {times}, as in joined recordings; video and sound go on "
+            "there without a gap"
+        )
     cut = reader.cut_off() if complete else None
     if cut is not None:
         notes.append(f"{source}: {cut}")

@@ -80,7 +80,7 @@ class PixelFormat:
         fresh = VideoFrame(self.width, self.height, self.name)
         for source, target in zip(planes(frame), planes(fresh), strict=True):
             target[...] = self.turn(source)
-        fresh.pts, fresh.time_base = frame.pts, frame.time_base
+        fresh.pts, fresh.time_base, fresh.duration = frame.pts, frame.time_base, frame.duration
         return fresh
 
     def rgb(self, frame: av.VideoFrame) -> UInt8Array:

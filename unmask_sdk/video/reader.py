@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from unmask_sdk.errors import VideoReadError
+
+from .timeline import Timeline
 
 if TYPE_CHECKING:
     import av
@@ -90,13 +94,14 @@ class VideoReader:
         self._packets: list[Any] = []
         self.damaged = 0
         self._last: int | None = None
-        # End of the last packet of any stream, in seconds.
+        # End of the last packet of any stream, in seconds, as stored.
         self._end = 0.0
         self._begin = min(0.0, (source.start_time or 0) / 1_000_000)
         rate = stream.average_rate or stream.guessed_rate
         self._stored = _stored_duration(source, stream, rate)
         self._slack = max(_SLACK, _SLACK_FRAMES / float(rate)) if rate else _SLACK
         self._step = max(1, round(1 / (rate * stream.time_base))) if rate else 1
+        self._timeline = Timeline(source, stream, self._step * (stream.time_base or Fraction(0)))
         length = None
         if stream.duration is not None:
             length = float(stream.duration * stream.time_base)
@@ -112,7 +117,7 @@ class VideoReader:
         Raises:
             VideoReadError: If no frame can be decoded.
         """
-        self._demuxed = self._demux()
+        self._demuxed = self._timeline(self._demux())
         for packet in self._demuxed:
             decoded = self._decode(packet) if packet.stream is self._stream else None
             self._packets.append((packet, decoded))
@@ -124,16 +129,33 @@ class VideoReader:
         )
 
     def items(self, copied: set[int]) -> Iterator[Any]:
-        """Yields packets of the streams that are copied, and lists of frames, in file order."""
+        """Yields packets of the streams that are copied, and lists of frames, in file order.
+
+        A frame lasts until the next one. What files store is the time to the next in the order of
+        decoding, which is another one.
+        """
+        waiting: list[av.VideoFrame] = []
         for packet, decoded in self._all():
             if decoded is not None:
-                yield decoded
+                waiting += decoded
+                for frame, after in pairwise(waiting):
+                    frame.duration = after.pts - frame.pts
+                yield waiting[:-1]
+                waiting = waiting[-1:]
             elif packet.stream.index in copied:
                 yield packet
+        for frame in waiting:
+            frame.duration = self._last_duration(frame)
+        yield waiting
+
+    @property
+    def jumps(self) -> int:
+        """How often the timestamps began anew."""
+        return self._timeline.jumps
 
     def cut_off(self) -> str | None:
         """Returns a note if the file ended before its stored duration, else `None`."""
-        stored, end = self._stored, self._end - self._begin
+        stored, end = self._stored, max(self._end - self._begin, float(self._timeline.end))
         if stored is None or stored - end <= self._slack:
             return None
         return (
@@ -175,6 +197,15 @@ class VideoReader:
             frame.pts = last + 1
         frame.time_base = self._stream.time_base
         self._last = frame.pts
+
+    def _last_duration(self, frame: av.VideoFrame) -> int:
+        """Returns for how long the last frame is shown: to the end of the stream, if known."""
+        stream = self._stream
+        if stream.duration is not None and not self.jumps and self.cut_off() is None:
+            start = (stream.start_time or 0) - round(self._timeline.start / stream.time_base)
+            if start + stream.duration > frame.pts:
+                return int(start + stream.duration - frame.pts)
+        return frame.duration or self._step
 
 
 def _stored_duration(source: Any, stream: Any, rate: Any) -> float | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ from unmask_sdk.errors import VideoWriteError
 
 from .encoders import Container, Encoder, container_of
 from .pixel_formats import FULL, PixelFormat
+from .timeline import start_of
 
 if TYPE_CHECKING:
     import av
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
 COMMENT = "Face masks taken off by unmask-sdk: the regions under them are generated."
 # For encoders without constant quality.
 _BITS_PER_PIXEL = 0.15
+# Seconds between packets of sound, at least: the ticks of the new file may be coarser.
+_LEAST_STEP = Fraction(1, 1000)
 # Metadata of the container that was read, which is not true of the new one.
 _NOT_KEPT = {"major_brand", "minor_version", "compatible_brands", "encoder", "duration"}
 
@@ -57,6 +61,8 @@ class VideoWriter:
         self._partial = PartialFile(path)
         form = container_of(path)
         self.notes: list[str] = []
+        # The least time of the next packet of each copied stream, in its time base.
+        self._least: dict[int, int] = {}
         try:
             self._file: OutputContainer = av.open(
                 f"file:{self._partial.path}", "w", format=form.name, container_options=form.options
@@ -70,7 +76,7 @@ class VideoWriter:
             old = kept.get("comment")
             kept["comment"] = COMMENT if not old or COMMENT in old else f"{old}\n{COMMENT}"
             self._file.metadata.update(kept)
-            self._file.set_chapters(source.chapters())
+            self._file.set_chapters(_chapters(source, stream))
         except BaseException:
             self.discard()
             raise
@@ -78,6 +84,8 @@ class VideoWriter:
     def _add_video(
         self, stream: VideoStream, pixels: PixelFormat, encoder: Encoder, form: Container
     ) -> VideoStream:
+        from av.codec.context import Flags
+
         rate = stream.average_rate or stream.guessed_rate or Fraction(25)
         try:
             video: Any = self._file.add_stream(encoder.name, rate=rate, options=encoder.options)
@@ -92,6 +100,7 @@ class VideoWriter:
         # Frames keep their times, even if these are irregular.
         context.time_base = stream.time_base
         context.thread_type = "AUTO"
+        context.flags |= Flags.frame_duration  # That of the last frame reaches the file.
         context.colorspace = original.colorspace if original.colorspace else 2  # 0 means RGB.
         context.color_primaries = original.color_primaries
         context.color_trc = original.color_trc
@@ -138,10 +147,22 @@ class VideoWriter:
         return set(self._copies)
 
     def copy(self, packet: av.Packet[Any]) -> None:
-        """Copies a packet of a stream other than the video."""
+        """Copies a packet of a stream other than the video.
+
+        Times that do not increase, which most formats refuse, are made to.
+        """
+        if packet.dts is None:
+            packet.dts = packet.pts
         if packet.dts is None:
             return
-        packet.stream = self._copies[packet.stream.index]
+        index = packet.stream.index
+        late = max(0, self._least.get(index, packet.dts) - packet.dts)
+        packet.dts += late
+        if packet.pts is not None:
+            packet.pts += late
+        step = ceil(_LEAST_STEP / packet.time_base) if packet.stream.type == "audio" else 0
+        self._least[index] = packet.dts + step
+        packet.stream = self._copies[index]
         self._mux([packet])
 
     def encode(self, frame: av.VideoFrame | None) -> None:
@@ -191,3 +212,16 @@ class VideoWriter:
 
 def _labels(stream: Stream) -> dict[str, str]:
     return {k: v for k, v in stream.metadata.items() if k in ("language", "title", "handler_name")}
+
+
+def _chapters(source: InputContainer, stream: VideoStream) -> list[Any]:
+    """Returns the chapters of a file on the clock of its `Timeline`."""
+    start = start_of(source, stream)
+    moved = []
+    for chapter in source.chapters():
+        ticks = round(start / chapter["time_base"])
+        if chapter["end"] <= ticks:
+            continue
+        times = {name: max(0, chapter[name] - ticks) for name in ("start", "end")}  # type: ignore[literal-required]
+        moved.append({**chapter, **times})
+    return moved

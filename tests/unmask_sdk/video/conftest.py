@@ -33,8 +33,9 @@ def clip(picture, tmp_path):
         turn = options.pop("turn", None)
         title = options.pop("title", None)
         subtitles = options.pop("subtitles", None)
+        start = {"output_ts_offset": str(options.pop("start", 0))}
         quality = {"crf": "4", "preset": "ultrafast"} if codec.startswith("libx26") else {}
-        with av.open(str(path), "w") as file:
+        with av.open(str(path), "w", container_options=start) as file:
             video = file.add_stream(codec, rate=RATE, options=quality)
             video.width, video.height, video.pix_fmt = WIDTH, HEIGHT, "yuv420p"
             if times is not None:
