@@ -24,6 +24,7 @@ class Encoder:
         max_crf: The largest (worst) constant rate factor.
         options: Further options.
         bits: Bit depths for which it is the default.
+        interlaced: Whether it codes two fields in a frame.
     """
 
     name: str
@@ -31,6 +32,7 @@ class Encoder:
     max_crf: int
     options: dict[str, str] = field(default_factory=dict)
     bits: tuple[int, ...] = (8,)
+    interlaced: bool = False
 
 
 H264 = Encoder("libx264", 18, 51, {"preset": "fast"})
@@ -58,6 +60,11 @@ CONTAINERS = {
     ".mkv": Container("matroska", (H264, H265)),
     ".webm": Container("webm", (VP9, AV1)),
 }
+
+
+def is_lossy(codec: str) -> bool:
+    """Returns whether an encoder is one of those for players."""
+    return codec in [encoder.name for encoder in (H264, H265, VP9, AV1)]
 
 
 def container_of(path: Path) -> Container:
@@ -94,7 +101,8 @@ def choose_encoder(
     fitting = [e for e in container.encoders if pixels.bits in e.bits]
     if codec is None and not fitting:
         raise VideoWriteError(
-            f"there is no encoder for {container.name} with {pixels.bits} bits; write an .mkv"
+            f"there is no encoder for {container.name} with {pixels.bits} bits; "
+            f"{_advice(container, pixels)}"
         )
     chosen = fitting[0] if codec is None else known.get(codec, Encoder(codec, None, 0))
     if chosen.name == AV1.name:
@@ -113,7 +121,7 @@ def choose_encoder(
     if pixels.name not in formats:
         raise VideoWriteError(
             f"{chosen.name} does not support {pixels.name}, only {', '.join(sorted(formats))}; "
-            "choose another codec, or write an .mkv"
+            f"{_advice(container, pixels, codec)}"
         )
     if chosen.crf is None:
         if crf is not None:
@@ -122,6 +130,23 @@ def choose_encoder(
     crf = chosen.crf if crf is None else crf
     check_integer(f"crf (0 is best) for {chosen.name}", crf, 0, chosen.max_crf)
     return replace(chosen, crf=crf, options={**chosen.options, "crf": str(crf)})
+
+
+def _advice(container: Container, pixels: PixelFormat, codec: str | None = None) -> str:
+    """Returns what writes frames of a pixel format; never what was just refused."""
+    if codec is not None and _default_fits(container, pixels):
+        return "choose another codec, or leave it out"
+    for ending in (".mkv", ".mp4"):
+        if CONTAINERS[ending] is not container and _default_fits(CONTAINERS[ending], pixels):
+            return f"write an {ending}"
+    return "write an .mkv with the codec ffv1"
+
+
+def _default_fits(container: Container, pixels: PixelFormat) -> bool:
+    return any(
+        pixels.bits in encoder.bits and pixels.name in (_formats(encoder.name) or ())
+        for encoder in container.encoders
+    )
 
 
 def _formats(codec: str) -> set[str] | None:

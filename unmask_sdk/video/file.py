@@ -18,7 +18,8 @@ from unmask_sdk.core.validate import as_path, check_text
 from unmask_sdk.errors import InvalidInputError, VideoWriteError
 from unmask_sdk.pipeline import CHUNK, OpenedModel
 
-from .encoders import choose_encoder, container_of
+from .encoders import Encoder, choose_encoder, container_of, is_lossy
+from .frame_metadata import is_transparent, keep_frame_metadata
 from .pixel_formats import PixelFormat, pixel_format_of
 from .reader import VideoReader, find_video_stream, open_video
 from .session import Session
@@ -149,8 +150,9 @@ def unmask_video(
         stream.thread_type = "AUTO"
         reader = VideoReader(opened, stream)
         first = reader.first_frame(source)
-        pixels = pixel_format_of(first)
+        pixels = pixel_format_of(first, playable=codec is None or is_lossy(codec))
         encoder = choose_encoder(container, pixels, codec, crf)
+        encoder, notes = keep_frame_metadata(encoder, stream, first, pixels)
         file = VideoWriter(target, opened, stream, pixels, encoder)
         try:
             work = _VideoJob(Session(model, smooth=smooth), file, pixels)
@@ -173,7 +175,7 @@ def unmask_video(
         except BaseException:
             file.discard()
             raise
-    notes = list(file.notes)
+    notes += [*file.notes, *_player_notes(first, pixels, encoder)]
     if reader.damaged:
         notes.append(f"damaged parts of the video that were skipped: {reader.damaged}")
     if reader.jumps:
@@ -185,7 +187,7 @@ def unmask_video(
     cut = reader.cut_off() if complete else None
     if cut is not None:
         notes.append(f"{source}: {cut}")
-    if any(part.is_alpha for part in first.format.components):
+    if work.transparent or stream.metadata.get("alpha_mode") == "1":
         notes.append("transparency was not kept")
     seconds = time.perf_counter() - start
     report = VideoReport(
@@ -208,9 +210,11 @@ class _VideoJob:
         self.masked = 0
         self.time = 0.0
         self.faces: set[int | None] = set()
+        self.transparent = False
 
     def process(self, count: int) -> None:
         """Unmasks and encodes the first waiting frames."""
+        self.transparent = self.transparent or any(map(is_transparent, self.waiting[:count]))
         batch = [self._pixels.prepare(frame) for frame in self.waiting[:count]]
         del self.waiting[:count]
         images = [self._pixels.rgb(frame) for frame in batch]
@@ -221,6 +225,22 @@ class _VideoJob:
             self.masked += any(face.masked for face in result.faces)
             self.faces.update(face.track for face in result.faces)
             self.time = float((frame.pts or 0) * (frame.time_base or Fraction(0)))
+
+
+def _player_notes(first: av.VideoFrame, pixels: PixelFormat, encoder: Encoder) -> list[str]:
+    """Returns notes on what was changed for players, and on what many do not play."""
+    notes = []
+    if sorted(pixels.stored) != sorted((pixels.width, pixels.height)):
+        notes.append(
+            f"players need even sides: {first.width}x{first.height} became "
+            f"{pixels.width}x{pixels.height}, with the last column or row there twice"
+        )
+    if is_lossy(encoder.name) and not pixels.name.startswith("yuv420p"):
+        notes.append(
+            f"browsers and phones often do not play {encoder.name} with {pixels.name}, which the "
+            "video has; for those convert it first: ffmpeg -i IN -pix_fmt yuv420p NEW.mkv"
+        )
+    return notes
 
 
 @contextmanager

@@ -50,6 +50,7 @@ class PixelFormat:
         bits: Bits per sample, 8 or more.
         width: Width of the upright image, in pixels.
         height: Height of the upright image, in pixels.
+        stored: (width, height) of the decoded frames, which may be odd.
         turn: From stored to upright.
         matrix: YCbCr to RGB, as numbered by FFmpeg's scaler.
         range: `LIMITED` or `FULL`.
@@ -59,15 +60,19 @@ class PixelFormat:
     bits: int
     width: int
     height: int
+    stored: tuple[int, int]
     turn: Turn
     matrix: int
     range: int
 
     def prepare(self, frame: av.VideoFrame) -> av.VideoFrame:
-        """Returns an upright, writable copy of a decoded frame in this format."""
+        """Returns an upright, writable copy of a decoded frame in this format.
+
+        If nothing is to be turned it keeps what else the frame says, such as its first field.
+        """
         from av import VideoFrame
 
-        stored = (self.height, self.width) if self.turn.transpose else (self.width, self.height)
+        stored = self.stored
         if (_plain(frame.format.name), frame.width, frame.height) != (self.name, *stored):
             frame = frame.reformat(
                 *stored,
@@ -77,9 +82,16 @@ class PixelFormat:
                 src_color_range=FULL if frame.format.is_rgb else self.range,
                 dst_color_range=self.range,
             )
+        same = frame.format.name == self.name and stored == (self.width, self.height)
+        if same and self.turn == Turn():
+            frame.make_writable()
+            frame.pict_type = 0  # Chosen by the encoder.
+            return frame
         fresh = VideoFrame(self.width, self.height, self.name)
         for source, target in zip(planes(frame), planes(fresh), strict=True):
-            target[...] = self.turn(source)
+            upright = self.turn(source)
+            more = [(0, new - old) for new, old in zip(target.shape, upright.shape, strict=True)]
+            target[...] = np.pad(upright, more, "edge")
         fresh.pts, fresh.time_base, fresh.duration = frame.pts, frame.time_base, frame.duration
         return fresh
 
@@ -131,12 +143,18 @@ class PixelFormat:
                 view[where] = source[where]
 
 
-def pixel_format_of(frame: av.VideoFrame) -> PixelFormat:
+def pixel_format_of(frame: av.VideoFrame, *, playable: bool = False) -> PixelFormat:
     """Returns the format for a decoded frame.
 
     Formats that cannot be written to in place are replaced by the nearest that can: packed, palette
     and RGB formats and frames with odd sides by 4:4:4, 4:2:2 by 4:4:4 if the frame is rotated by 90
     degrees, other subsamplings by 4:2:0. Transparency is dropped.
+
+    Args:
+        frame: The first frame.
+        playable: Whether it is for the players that most people have. They need 4:2:0, so RGB and
+            palette formats become that, and odd sides are made even: the last column or row is
+            there twice.
     """
     form = frame.format
     turn = _turn(frame)
@@ -146,10 +164,13 @@ def pixel_format_of(frame: av.VideoFrame) -> PixelFormat:
     depth = "" if bits == 8 else f"{bits}le"
     # Chroma samples per 8 luma samples, in each direction.
     sampling = (form.chroma_width(8), form.chroma_height(8))
-    odd = frame.width % 2 or frame.height % 2
+    odd = bool(frame.width % 2 or frame.height % 2)
+    rgb = bool(form.is_rgb or form.has_palette)
     if len(colors) == 1 and not form.has_palette:
         name = f"gray{depth}"
-    elif form.is_rgb or form.has_palette or odd or sampling in ((8, 8), (8, 4)):
+    elif playable and (rgb or odd):
+        name = f"yuv420p{depth}"
+    elif rgb or odd or sampling in ((8, 8), (8, 4)):
         name = f"yuv444p{depth}"
     elif sampling == (4, 8):
         name = f"yuv444p{depth}" if turn.transpose else f"yuv422p{depth}"
@@ -158,6 +179,8 @@ def pixel_format_of(frame: av.VideoFrame) -> PixelFormat:
     width, height = frame.width, frame.height
     if turn.transpose:
         width, height = height, width
+    if playable:
+        width, height = width + width % 2, height + height % 2
     # Without a color matrix, the same default as in video players.
     default_matrix = _BT709 if max(width, height) >= 1280 or min(width, height) > 576 else _BT601
     full = frame.color_range == FULL or form.name.startswith("yuvj")
@@ -166,6 +189,7 @@ def pixel_format_of(frame: av.VideoFrame) -> PixelFormat:
         bits,
         width,
         height,
+        (frame.width, frame.height),
         turn,
         _MATRICES.get(int(frame.colorspace), default_matrix),
         FULL if full else LIMITED,

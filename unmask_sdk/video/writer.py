@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from unmask_sdk.core.atomic_write import PartialFile
 from unmask_sdk.errors import VideoWriteError
 
+from .copies import needs_tee, other_endings, tee_name
 from .encoders import Container, Encoder, container_of
 from .pixel_formats import FULL, PixelFormat
 from .timeline import start_of
@@ -61,11 +62,17 @@ class VideoWriter:
         self._partial = PartialFile(path)
         form = container_of(path)
         self.notes: list[str] = []
+        target, name = f"file:{self._partial.path}", form.name
+        tee = any(needs_tee(form, other) for other in source.streams.audio)
+        if tee:
+            target, name = tee_name(form, target), "tee"
+            if source.chapters():
+                self.notes.append("chapters were left out: not supported with this sound")
         # The least time of the next packet of each copied stream, in its time base.
         self._least: dict[int, int] = {}
         try:
             self._file: OutputContainer = av.open(
-                f"file:{self._partial.path}", "w", format=form.name, container_options=form.options
+                target, "w", format=name, container_options=form.options
             )
         except av.FFmpegError as error:
             raise VideoWriteError(f"cannot write {path}: {error.strerror}") from error
@@ -91,7 +98,7 @@ class VideoWriter:
             video: Any = self._file.add_stream(encoder.name, rate=rate, options=encoder.options)
         except ValueError as error:
             raise VideoWriteError(
-                f"{self._path}: {error}; choose another codec, or write an .mkv"
+                f"{self._path}: {error}; leave codec out, or choose another one"
             ) from error
         context, original = video.codec_context, stream.codec_context
         video.width, video.height, video.pix_fmt = pixels.width, pixels.height, pixels.name
@@ -101,6 +108,12 @@ class VideoWriter:
         context.time_base = stream.time_base
         context.thread_type = "AUTO"
         context.flags |= Flags.frame_duration  # That of the last frame reaches the file.
+        if form.name in ("matroska", "webm"):
+            context.flags |= Flags.global_header  # Which PyAV sets, but not through `tee`.
+        if encoder.interlaced:
+            context.flags |= Flags.interlaced_dct | Flags.interlaced_me
+            if hasattr(context, "field_order"):  # Of PyAV 18.
+                context.field_order = original.field_order
         context.colorspace = original.colorspace if original.colorspace else 2  # 0 means RGB.
         context.color_primaries = original.color_primaries
         context.color_trc = original.color_trc
@@ -111,6 +124,7 @@ class VideoWriter:
         if encoder.name == "libx265" and form.name in ("mp4", "mov"):
             context.codec_tag = "hvc1"  # Apple's players support no other.
         video.metadata.update(_labels(stream))
+        video.disposition = stream.disposition
         return video  # type: ignore[no-any-return]
 
     def _add_copies(
@@ -130,7 +144,8 @@ class VideoWriter:
                 if other.type == "audio":
                     raise VideoWriteError(
                         f"{self._path.suffix} does not support the sound of "
-                        f"{source.name} ({name}); write an .mkv or .mov"
+                        f"{source.name} ({name}); "
+                        f"{other_endings(self._path.suffix.lower(), list(source.streams.audio))}"
                     ) from error
                 self.notes.append(
                     f"stream {other.index} was left out ({other.type}, {name}); "
@@ -138,6 +153,7 @@ class VideoWriter:
                 )
                 continue
             copy.metadata.update(_labels(other))
+            copy.disposition = other.disposition
             copies[other.index] = copy
         return copies
 

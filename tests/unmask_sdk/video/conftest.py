@@ -33,10 +33,12 @@ def clip(picture, tmp_path):
         turn = options.pop("turn", None)
         title = options.pop("title", None)
         subtitles = options.pop("subtitles", None)
+        params = options.pop("params", {})
+        tags = options.pop("tags", {})
         start = {"output_ts_offset": str(options.pop("start", 0))}
         quality = {"crf": "4", "preset": "ultrafast"} if codec.startswith("libx26") else {}
         with av.open(str(path), "w", container_options=start) as file:
-            video = file.add_stream(codec, rate=RATE, options=quality)
+            video = file.add_stream(codec, rate=RATE, options={**quality, **params})
             video.width, video.height, video.pix_fmt = WIDTH, HEIGHT, "yuv420p"
             if times is not None:
                 video.codec_context.time_base = Fraction(1, 1000)
@@ -44,6 +46,7 @@ def clip(picture, tmp_path):
                 setattr(video.codec_context, key, value)
             if turn is not None:
                 video.set_display_rotation(turn)
+            video.metadata.update(tags)
             if title is not None:
                 file.metadata["title"] = title
             audio = file.add_stream(sound, rate=SOUND, layout="mono") if sound else None

@@ -164,10 +164,32 @@ def test_encoder_without_constant_quality(painted_model, clip, tmp_path):
 
 
 def test_odd_sides(painted_model, clip, tmp_path):
+    """Players need even ones; an encoder of one's own choice keeps them."""
     source = clip("in.mkv", width=319, height=239, codec="ffv1", sound=None)
-    painted_model.video(source, tmp_path / "out.mkv")
+    before = planes(frames(source)[0])[0]
+    for name in ("out.mp4", "out.mkv", "out.webm"):
+        (note,) = painted_model.video(source, tmp_path / name).notes
+        assert "319x239 became 320x240" in note
+        (first, *_) = frames(tmp_path / name)
+        assert (first.width, first.height, first.format.name) == (320, 240, "yuv420p")
+        after = planes(first)[0].astype(int)
+        assert np.abs(after[:60, 319] - before[:60, 318]).mean() < 4
+        check_skin(tmp_path / name)
+    report = painted_model.video(source, tmp_path / "out.mkv", codec="ffv1")
+    assert report.notes == ()
     (first, *_) = frames(tmp_path / "out.mkv")
     assert (first.width, first.height) == (319, 239)
+
+
+def test_what_players_do_not_play_is_told(painted_model, clip, tmp_path):
+    rgb_source = clip("rgb.mkv", codec="libx264rgb", pix_fmt="rgb24", sound=None)
+    assert painted_model.video(rgb_source, tmp_path / "out.mp4").notes == ()
+    assert frames(tmp_path / "out.mp4")[0].format.name == "yuv420p"
+    check_skin(tmp_path / "out.mp4")
+    source = clip("444.mkv", pix_fmt="yuv444p", sound=None)
+    (note,) = painted_model.video(source, tmp_path / "out.mp4").notes
+    assert "often do not play libx264 with yuv444p" in note
+    assert frames(tmp_path / "out.mp4")[0].format.name == "yuv444p"
 
 
 def test_subtitles_are_copied_or_noted_as_left_out(painted_model, clip, tmp_path):
