@@ -18,7 +18,7 @@ from unmask_sdk.core.validate import as_path, check_text
 from unmask_sdk.errors import InvalidInputError, VideoWriteError
 from unmask_sdk.pipeline import CHUNK, OpenedModel
 
-from .encoders import Encoder, choose_encoder, container_of, is_lossy
+from .encoders import VP9, Encoder, choose_encoder, container_of, is_lossy
 from .frame_metadata import is_transparent, keep_frame_metadata
 from .pixel_formats import PixelFormat, pixel_format_of
 from .reader import VideoReader, find_video_stream, open_video
@@ -150,7 +150,11 @@ def unmask_video(
         stream.thread_type = "AUTO"
         reader = VideoReader(opened, stream)
         first = reader.first_frame(source)
-        pixels = pixel_format_of(first, playable=codec is None or is_lossy(codec))
+        pixels = pixel_format_of(
+            first,
+            playable=codec is None or is_lossy(codec),
+            alpha=container.name == "webm" and codec in (None, VP9.name),
+        )
         encoder = choose_encoder(container, pixels, codec, crf)
         encoder, notes = keep_frame_metadata(encoder, stream, first, pixels)
         file = VideoWriter(target, opened, stream, pixels, encoder)
@@ -187,7 +191,7 @@ def unmask_video(
     cut = reader.cut_off() if complete else None
     if cut is not None:
         notes.append(f"{source}: {cut}")
-    if work.transparent or stream.metadata.get("alpha_mode") == "1":
+    if work.transparent and not pixels.alpha:
         notes.append("transparency was not kept")
     seconds = time.perf_counter() - start
     report = VideoReport(
@@ -235,7 +239,7 @@ def _player_notes(first: av.VideoFrame, pixels: PixelFormat, encoder: Encoder) -
             f"players need even sides: {first.width}x{first.height} became "
             f"{pixels.width}x{pixels.height}, with the last column or row there twice"
         )
-    if is_lossy(encoder.name) and not pixels.name.startswith("yuv420p"):
+    if is_lossy(encoder.name) and not pixels.name.startswith(("yuv420p", "yuva420p")):
         notes.append(
             f"browsers and phones often do not play {encoder.name} with {pixels.name}, which the "
             "video has; for those convert it first: ffmpeg -i IN -pix_fmt yuv420p NEW.mkv"

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 # Encoders that code two fields in a frame, as FFmpeg has them.
 _INTERLACED = ("libx264", "mpeg4", "prores_ks")
+# Lossy encoders store what is opaque as a little less than 255.
+_OPAQUE = 250
 # Numbers of `AVFieldOrder` by which the top field is shown first.
 _TOP_FIRST = (2, 5)
 # Libraries that take the metadata of HDR10 as parameters: the option, the names of its parameters,
@@ -55,6 +57,8 @@ def keep_frame_metadata(
     encoder, kept = _with_hdr10(encoder, kinds)
     if not kept:
         lost.add("HDR10 mastering display and light levels")
+    if pixels.alpha:  # Frames out of their order would have the transparency of others.
+        encoder = replace(encoder, options={**encoder.options, "auto-alt-ref": "0"})
     notes = [f"not kept, because {encoder.name} cannot: {what}" for what in sorted(lost)]
     if frame.interlaced_frame:
         # 4:2:0 has a chroma line for two lines of each field.
@@ -73,7 +77,7 @@ def is_transparent(frame: av.VideoFrame) -> bool:
     """Returns whether a pixel of a decoded frame is not opaque."""
     if not any(part.is_alpha for part in frame.format.components):
         return False
-    return bool((frame.to_ndarray(format="rgba")[..., 3] < 255).any())
+    return bool((frame.to_ndarray(format="rgba")[..., 3] < _OPAQUE).any())
 
 
 def _with_fields(encoder: Encoder, stream: Any) -> Encoder:

@@ -65,6 +65,11 @@ class PixelFormat:
     matrix: int
     range: int
 
+    @property
+    def alpha(self) -> bool:
+        """Whether frames have transparency."""
+        return "a" in self.name.removeprefix("gray")
+
     def prepare(self, frame: av.VideoFrame) -> av.VideoFrame:
         """Returns an upright, writable copy of a decoded frame in this format.
 
@@ -143,18 +148,21 @@ class PixelFormat:
                 view[where] = source[where]
 
 
-def pixel_format_of(frame: av.VideoFrame, *, playable: bool = False) -> PixelFormat:
+def pixel_format_of(
+    frame: av.VideoFrame, *, playable: bool = False, alpha: bool = False
+) -> PixelFormat:
     """Returns the format for a decoded frame.
 
     Formats that cannot be written to in place are replaced by the nearest that can: packed, palette
     and RGB formats and frames with odd sides by 4:4:4, 4:2:2 by 4:4:4 if the frame is rotated by 90
-    degrees, other subsamplings by 4:2:0. Transparency is dropped.
+    degrees, other subsamplings by 4:2:0. Transparency is dropped, except with `alpha`.
 
     Args:
         frame: The first frame.
         playable: Whether it is for the players that most people have. They need 4:2:0, so RGB and
             palette formats become that, and odd sides are made even: the last column or row is
             there twice.
+        alpha: Whether the transparency of 4:2:0 is kept, if no pixel changes its place.
     """
     form = frame.format
     turn = _turn(frame)
@@ -168,6 +176,8 @@ def pixel_format_of(frame: av.VideoFrame, *, playable: bool = False) -> PixelFor
     rgb = bool(form.is_rgb or form.has_palette)
     if len(colors) == 1 and not form.has_palette:
         name = f"gray{depth}"
+    elif alpha and form.name == "yuva420p" and turn == Turn() and not odd:
+        name = form.name
     elif playable and (rgb or odd):
         name = f"yuv420p{depth}"
     elif rgb or odd or sampling in ((8, 8), (8, 4)):

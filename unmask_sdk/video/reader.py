@@ -91,6 +91,7 @@ class VideoReader:
     def __init__(self, source: Any, stream: Any) -> None:
         self._source = source
         self._stream = stream
+        self._decoder = _alpha_decoder(stream)
         self._packets: list[Any] = []
         self.damaged = 0
         self._last: int | None = None
@@ -180,7 +181,10 @@ class VideoReader:
         import av
 
         try:
-            frames: list[av.VideoFrame] = packet.decode()
+            if self._decoder is None:
+                frames: list[av.VideoFrame] = packet.decode()
+            else:
+                frames = self._decoder.decode(packet if packet.size else None)
         except av.FFmpegError:
             self.damaged += 1
             return []
@@ -206,6 +210,20 @@ class VideoReader:
             if start + stream.duration > frame.pts:
                 return int(start + stream.duration - frame.pts)
         return frame.duration or self._step
+
+
+def _alpha_decoder(stream: Any) -> Any:
+    """Returns a decoder for the transparency of WebM, which FFmpeg's own ones leave out."""
+    from av import CodecContext
+    from av.codec.codec import UnknownCodecError
+
+    name = {"vp8": "libvpx", "vp9": "libvpx-vp9"}.get(stream.codec_context.name)
+    if name is None or stream.metadata.get("alpha_mode") != "1":
+        return None
+    try:
+        return CodecContext.create(name, "r")
+    except UnknownCodecError:
+        return None
 
 
 def _stored_duration(source: Any, stream: Any, rate: Any) -> float | None:

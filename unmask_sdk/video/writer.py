@@ -124,6 +124,8 @@ class VideoWriter:
         if encoder.name == "libx265" and form.name in ("mp4", "mov"):
             context.codec_tag = "hvc1"  # Apple's players support no other.
         video.metadata.update(_labels(stream))
+        if pixels.alpha:
+            video.metadata["alpha_mode"] = "1"
         video.disposition = stream.disposition
         return video  # type: ignore[no-any-return]
 

@@ -104,8 +104,28 @@ def test_transparency_is_told_only_if_there_is_some(painted_model, clip, drawn, 
     assert painted_model.video(tmp_path / "in.gif", out).notes == ()
 
 
-@pytest.mark.parametrize(("mode", "notes"), [("1", ("transparency was not kept",)), ("0", ())])
-def test_transparency_beside_the_frames_of_webm(painted_model, clip, tmp_path, mode, notes):
-    options = {"codec": "libvpx-vp9", "sound": None, "tags": {"alpha_mode": mode}}
-    source = clip("in.webm", count=3, params={"cpu-used": "8", "deadline": "realtime"}, **options)
-    assert painted_model.video(source, tmp_path / "out.webm").notes == notes
+@pytest.mark.parametrize("codec", ["libvpx-vp9", "libvpx"])
+@pytest.mark.parametrize("part", [0.5, 1])
+def test_transparency_of_webm_stays_in_webm(painted_model, picture, tmp_path, codec, part):
+    source, out = tmp_path / "in.webm", tmp_path / "out.webm"
+    alpha = np.full((240, 320), 255, np.uint8)
+    alpha[:, round(320 * part) :] = 0
+    with av.open(str(source), "w") as file:
+        options = {"b:v": "4M", "auto-alt-ref": "0", "deadline": "realtime"}
+        video = file.add_stream(codec, rate=25, options=options)
+        video.width, video.height, video.pix_fmt = 320, 240, "yuva420p"
+        for index in range(3):
+            frame = av.VideoFrame.from_ndarray(np.dstack([picture(index), alpha]), "rgba")
+            frame.pts, frame.time_base = index, Fraction(1, 25)
+            file.mux(video.encode(frame.reformat(format="yuva420p")))
+        file.mux(video.encode(None))
+    report = painted_model.video(source, out)
+    assert (report.frames, report.masked, report.notes) == (3, 3, ())
+    with av.open(str(out)) as file:
+        decoder = av.CodecContext.create("libvpx-vp9", "r")
+        for packet in file.demux(video=0):
+            for frame in decoder.decode(packet if packet.size else None):
+                kept = frame.to_ndarray(format="rgba")[..., 3]
+                assert np.abs(kept.astype(int) - alpha).mean() < 3
+    lost = ("transparency was not kept",) if part < 1 else ()
+    assert painted_model.video(source, tmp_path / "out.mp4").notes == lost

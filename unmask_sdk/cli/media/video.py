@@ -112,9 +112,10 @@ def video(
             report, code = stopped.report, INTERRUPTED
     if code:
         typer.echo(f"unmask: interrupted; {out} holds the first {report.length:.1f} s", err=True)
-        raise typer.Exit(code)
     for note in report.notes:
         typer.echo(f"unmask: note: {note}", err=True)
+    if code:
+        raise typer.Exit(code)
     typer.echo(
         f"{out}: {report.frames} frames, {report.masked} unmasked, {report.faces} "
         f"{'face' if report.faces == 1 else 'faces'}, {report.frames / report.seconds:.1f} "
