@@ -7,6 +7,8 @@ for each.
 Threads: many threads may run one runtime at the same time, and any of them may close it. Runs that
 have begun finish; later ones raise. Outputs are fresh arrays that belong to the caller.
 
+Processes: in a forked child, the runtimes of the parent raise; the child opens its own (`fork.py`).
+
 DLPack: inputs may be CPU tensors of other libraries; they are read without a copy. Outputs are
 NumPy arrays, which those libraries take in the same way: `torch.from_dlpack(unmasked)`.
 """
@@ -26,6 +28,8 @@ from unmask_sdk.core.closable import Closable
 from unmask_sdk.core.manifest import Artifact, TensorSpec
 from unmask_sdk.core.validate import check_integer
 from unmask_sdk.errors import ArtifactError, InvalidInputError, RuntimeUnavailableError
+
+from .fork import give_up_after_fork, never_free
 
 Handle = TypeVar("Handle")
 
@@ -89,6 +93,8 @@ class Runtime(Closable, ABC, Generic[Handle]):
         self._handle, self.info = self._open(
             path, device, None if threads is None else int(threads)
         )
+        self._inherited = False
+        give_up_after_fork(self)
 
     @abstractmethod
     def _open(self, path: Path, device: str, threads: int | None) -> tuple[Handle, RuntimeInfo]:
@@ -126,9 +132,7 @@ class Runtime(Closable, ABC, Generic[Handle]):
         """
         handle = self._handle
         if handle is None:
-            raise RuntimeUnavailableError(
-                f"this {self.info.runtime} runtime is closed; open another with unmask_sdk.load()"
-            )
+            raise RuntimeUnavailableError(self._why_closed())
         if inputs.keys() != {spec.name for spec in self._takes}:
             raise InvalidInputError(
                 f"{self.artifact.name} takes the inputs {[s.name for s in self._takes]}; "
@@ -197,6 +201,20 @@ class Runtime(Closable, ABC, Generic[Handle]):
                 )
             np.copyto(target, result)
         return out
+
+    def _why_closed(self) -> str:
+        if self._inherited:
+            return (
+                f"this {self.info.runtime} runtime was opened before a fork, and engines do not "
+                "survive one; call unmask_sdk.load() in the worker process (docs/workers.md)"
+            )
+        return f"this {self.info.runtime} runtime is closed; open another with unmask_sdk.load()"
+
+    def give_up(self) -> None:
+        """Gives up the engine in a forked child; it is not freed there (`fork.py`)."""
+        if self._handle is not None:
+            never_free(self._handle)
+            self._handle, self._inherited = None, True
 
     def close(self) -> None:
         """Releases the engine. May be called twice."""

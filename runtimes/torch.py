@@ -12,6 +12,7 @@ from unmask_sdk.errors import DeviceMismatchError, RuntimeUnavailableError
 from unmask_sdk.training.nets.checkpoint import load_network
 
 from .base import Runtime, RuntimeInfo, one_line
+from .fork import pooled_before_fork
 
 
 class TorchRuntime(Runtime[torch.nn.Module]):
@@ -29,6 +30,15 @@ class TorchRuntime(Runtime[torch.nn.Module]):
                 f"PyTorch {torch.__version__} finds no CUDA device; install the NVIDIA driver "
                 "and a CUDA build of torch, or use device='cpu'"
             )
+        if device == "cpu" and pooled_before_fork("torch"):
+            # Its pool of threads is gone after a fork: more than one would wait for the others.
+            if threads is not None and threads > 1:
+                raise RuntimeUnavailableError(
+                    f"PyTorch was imported before this process was forked, and cannot run "
+                    f"{threads} threads in it; use threads=1, another runtime, or start workers "
+                    "with spawn (docs/workers.md)"
+                )
+            threads = 1
         if threads is not None:
             torch.set_num_threads(threads)
         network = load_network(path).eval()
