@@ -18,6 +18,7 @@ from typing import Any
 
 from unmask_sdk.errors import ArtifactError
 
+from .bundle import how_to_restore
 from .validate import as_path
 
 SCHEMA = 1
@@ -176,7 +177,10 @@ def weights_root() -> Path:
     """
     spec = importlib.util.find_spec(WEIGHTS_PACKAGE)
     if spec is None or not spec.submodule_search_locations:
-        raise ArtifactError(f"package {WEIGHTS_PACKAGE} is not installed; {_FIX}")
+        place = shipped_folder().parent / "training"
+        raise ArtifactError(
+            f"package {WEIGHTS_PACKAGE} is not installed; {how_to_restore(place, _FIX)}"
+        )
     return Path(next(iter(spec.submodule_search_locations)))
 
 
@@ -196,10 +200,13 @@ def read_manifest(folder: str | Path | None = None) -> Manifest:
         data = json.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         problem = "has no manifest.json" if root.is_dir() else "does not exist"
-        fix = "reinstall unmask-sdk" if folder is None else f"unmask export onnx -o {root}"
-        raise ArtifactError(f"the folder {root} {problem}; create it with: {fix}") from error
+        fix = f"create it with: unmask export onnx -o {root}"
+        if folder is None:
+            fix = how_to_restore(file, "reinstall unmask-sdk")
+        raise ArtifactError(f"the folder {root} {problem}; {fix}") from error
     except OSError as error:
-        raise ArtifactError(f"cannot read {file}: {error.strerror}; {_FIX}") from error
+        fix = how_to_restore(file, _FIX) if folder is None else _FIX
+        raise ArtifactError(f"cannot read {file}: {error.strerror}; {fix}") from error
     except (ValueError, RecursionError) as error:
         raise ArtifactError(f"{file} is not valid JSON ({error}); {_FIX}") from error
     top = _Reader(data, str(file))
@@ -268,7 +275,8 @@ def _checked(root: Path, file: str, sha256: str, size: int | None = None) -> Pat
             raise ArtifactError(f"{path} has {actual_size} bytes, expected {size}; {_FIX}")
         actual = sha256_of(path)
     except OSError as error:
-        raise ArtifactError(f"cannot read {path}: {error.strerror}; {_FIX}") from error
+        fix = how_to_restore(path, _FIX) if root == shipped_folder() else _FIX
+        raise ArtifactError(f"cannot read {path}: {error.strerror}; {fix}") from error
     if actual != sha256:
         raise ArtifactError(
             f"{path} was changed or damaged: its SHA-256 is {actual}, expected {sha256}; {_FIX}"

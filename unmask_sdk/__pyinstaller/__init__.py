@@ -1,0 +1,10 @@
+"""Tells PyInstaller, by the entry point `pyinstaller40`, where the hook of this package lies."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+def get_hook_dirs() -> list[str]:
+    """Returns the folders of hooks."""
+    return [str(Path(__file__).parent)]
