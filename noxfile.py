@@ -6,6 +6,8 @@ twice, neither here nor in CI. What follows `--` goes to the tool of the session
 
 from __future__ import annotations
 
+import os
+
 import nox
 
 nox.options.default_venv_backend = "none"
@@ -14,6 +16,10 @@ nox.options.sessions = ["lint", "imports", "deps", "types", "fast"]
 
 # The fast tier: no training or export, no heavy engine, and no special machine.
 FAST = "not (slow or engine or gpu or mac or browser)"
+# What `requires-python` and the classifiers promise.
+PYTHONS = ("3.10", "3.11", "3.12", "3.13", "3.14")
+# The lowest versions have wheels for the lowest Python only.
+LOWEST = "build/lowest"
 
 
 @nox.session
@@ -63,6 +69,33 @@ def imports(session: nox.Session) -> None:
 def deps(session: nox.Session) -> None:
     """Everything that is imported is declared in pyproject.toml, and the other way round."""
     session.run("deptry", ".")
+
+
+@nox.session
+def resolve(session: nox.Session) -> None:
+    """Every Python finds wheels that fit together, with and without constraints.txt."""
+    for python in PYTHONS:
+        for pinned in (["-c", "constraints.txt"], []):
+            session.run(
+                "uv", "pip", "compile", "-q", "pyproject.toml", "--extra", "cpu", "--extra",
+                "video", "--only-binary", ":all:", "--python-version", python, *pinned,
+                "-o", os.devnull, external=True,
+            )  # fmt: skip
+
+
+@nox.session
+def lowest(session: nox.Session) -> None:
+    """The fast tests with the lowest versions that pyproject.toml allows, in build/lowest."""
+    python = f"{LOWEST}/bin/python"
+    session.run("uv", "venv", "--clear", "-q", "--python", PYTHONS[0], LOWEST, external=True)
+    session.run(
+        "uv", "pip", "install", "-q", "--python", python, "--resolution", "lowest-direct",
+        "-e", ".[cpu,video]", "pytest>=8", "pytest-xdist>=3.6", "hypothesis>=6.100",
+        external=True,
+    )  # fmt: skip
+    session.run(
+        python, "-m", "pytest", "-q", "-n", "2", "-m", FAST, *session.posargs, external=True
+    )
 
 
 @nox.session
