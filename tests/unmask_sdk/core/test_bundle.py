@@ -64,12 +64,12 @@ def test_a_zip_is_told_as_such(copied: Path, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_a_copy_without_model_files_is_told_as_such(copied: Path) -> None:
-    told = load(copied)
-    assert "does not exist; reinstall unmask-sdk; if a tool made an app of it" in told
-    assert "PyInstaller: --collect-data unmask_sdk" in told
-    told = load(copied, LOAD.replace("import sys\n", "import sys; sys.frozen = True\n", 1))
-    assert "this app was built without it; build it again with the package's data" in told
-    assert "reinstall" not in told
+    message = load(copied)
+    assert "does not exist; reinstall unmask-sdk; if a tool made an app of it" in message
+    assert "PyInstaller: --collect-data unmask_sdk" in message
+    message = load(copied, LOAD.replace("import sys\n", "import sys; sys.frozen = True\n", 1))
+    assert "this app was built without it; build it again with the package's data" in message
+    assert "reinstall" not in message
 
 
 def test_a_damaged_file_of_an_installed_package_keeps_its_fix(tmp_path: Path) -> None:

@@ -67,6 +67,6 @@ def test_two_of_them_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 4.9.0\n")
     monkeypatch.syspath_prepend(tmp_path)
     assert set(installed_opencvs()) == {*before, "opencv-python", "opencv-contrib-python-headless"}
-    told = opencv_conflict() or ""
-    assert "opencv-python" in told
-    assert "uninstall opencv-python opencv-contrib-python-headless" in told
+    message = opencv_conflict() or ""
+    assert "opencv-python" in message
+    assert "uninstall opencv-python opencv-contrib-python-headless" in message

@@ -77,7 +77,7 @@ def test_what_hinders_a_watch_is_told_once_each_time_it_comes(tmp_path):
     assert [number for number, _ in messages] == [2, 5, 6]
     for (_, line), words in zip(messages, ("round cannot", "both be", "round cannot"), strict=True):
         assert words in line
-    # Images that could not be told apart hid the first problem, until one of them was removed.
+    # Images that could not be reported apart hid the first problem, until one of them was removed.
     assert withdrawn == [(5, messages[0][1]), (6, messages[1][1])]
 
 
@@ -88,7 +88,7 @@ def outcome(source: Path, failure: str | None) -> Outcome:
 def test_a_failure_counts_only_if_it_stays(tmp_path, capsys, monkeypatch):
     clock = 100.0
     monkeypatch.setattr("unmask_sdk.cli.media.progress.time.monotonic", lambda: clock)
-    paths = {name: tmp_path / name for name in ("slow", "gone", "mended", "wrong", "old")}
+    paths = {name: tmp_path / name for name in ("slow", "gone", "fixed", "wrong", "old")}
     for path in paths.values():
         path.write_bytes(b"half")
     os.utime(paths["old"], (1, 1))
@@ -102,13 +102,13 @@ def test_a_failure_counts_only_if_it_stays(tmp_path, capsys, monkeypatch):
     paths["gone"].unlink()
     report.print_settled()
     assert report.failed == 3
-    report.follow([outcome(paths["mended"], None)], None)
+    report.follow([outcome(paths["fixed"], None)], None)
     clock += 2
     report.print_settled()
     report.print_settled()
     assert capsys.readouterr().err == "unmask: error: wrong is cut\n"
     assert report.failed == 2
-    # Also what was told counts no more once it is mended.
+    # Also what was printed counts no more once it is fixed.
     report.follow([outcome(paths["old"], None)], None)
     report.fail("a folder")
     report.withdraw("a folder")
