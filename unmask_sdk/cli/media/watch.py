@@ -13,7 +13,7 @@ from .targets import NoPicturesError, plan
 
 # Seconds between two scans of the folder.
 PAUSE = 1.0
-# Seconds for which an image that failed must rest before that is reported: an upload may only pause.
+# Seconds for which a failed image must rest before that is reported: an upload may only pause.
 SETTLE = 10.0
 
 
