@@ -194,6 +194,7 @@ def pixel_format_of(
     # Without a color matrix, the same default as in video players.
     default_matrix = _BT709 if max(width, height) >= 1280 or min(width, height) > 576 else _BT601
     full = frame.color_range == FULL or form.name.startswith("yuvj")
+    full = full and not (playable and rgb)  # Players expect limited range.
     return PixelFormat(
         name,
         bits,
