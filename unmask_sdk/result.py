@@ -65,8 +65,8 @@ class Result:
         `compositeWithTrainedAlgorithmicMedia`. BMP holds no metadata.
 
         Args:
-            path: File to write: .jpg, .jpeg, .png, .webp, .tif, .tiff or .bmp, in a folder that
-                exists.
+            path: File to write: .jpg, .jpeg, .png, .webp, .tif, .tiff, .avif, .heic, .heif or
+                .bmp, in a folder that exists.
             quality: 1 to 100, for JPEG and WebP.
             strip: Leaves out the photo's EXIF (place, time, camera), XMP, IPTC, comments and text.
                 Color, resolution and the mark that a region was generated stay.
@@ -91,7 +91,7 @@ class Result:
         """Returns the content of the file that `save` would write.
 
         Args:
-            format: jpg, jpeg, png, webp, tif, tiff or bmp.
+            format: jpg, jpeg, png, webp, tif, tiff, avif, heic, heif or bmp.
             quality: 1 to 100, for JPEG and WebP.
             strip: As for `save`.
 

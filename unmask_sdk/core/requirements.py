@@ -60,6 +60,7 @@ EXPORTERS = {
 }
 
 VIDEO = Requirement(("av",), "video")
+HEIC = Requirement(("pillow_heif",), "heif")
 
 COMMANDS = {
     "unmask bench": Requirement(("pytest_benchmark",), "bench"),

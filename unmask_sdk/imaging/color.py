@@ -12,7 +12,7 @@ from PIL import Image, ImageCms
 from unmask_sdk.core.arrays import UInt8Array
 from unmask_sdk.errors import ImageReadError
 
-from . import tiff
+from . import heif, tiff
 
 # Pixels that are copied from Pillow in one piece.
 _BAND = 1 << 20
@@ -48,23 +48,23 @@ def to_rgb(image: Image.Image) -> tuple[UInt8Array, UInt8Array | None, bytes | N
     return to_array(image if image.mode == "RGB" else image.convert("RGB")), alpha, icc
 
 
-def has_more_than_8_bits(image: Image.Image) -> bool:
-    """Returns whether an image has more than 8 bits per channel.
+def bits_per_channel(image: Image.Image) -> int:
+    """Returns how many bits per channel an image has; 8 if it has fewer.
 
     Call it before the image is loaded: Pillow reduces 16-bit color without a trace.
     """
-    bits = tiff.bits_per_channel(image)
-    if bits is not None:
-        return bits > 8
+    bits = tiff.bits_per_channel(image) or heif.color_and_bits(image)[1]
+    if bits > 8 or image.format in ("TIFF", "AVIF", "HEIF"):
+        return max(8, bits)
     if image.mode.startswith("I"):
-        return True
+        return 16
     for decoder, *_, arguments in getattr(image, "tile", ()):
         # The last argument is the largest value for PPM; others have the raw mode (in BMP, "BGR;16"
         # means 5 bits per channel).
         ppm = decoder.startswith("ppm")
         if arguments[-1] > 255 if ppm else re.search(";16[BLN]", str(arguments)):
-            return True
-    return False
+            return 16
+    return 8
 
 
 def to_array(image: Image.Image) -> UInt8Array:

@@ -21,19 +21,18 @@ from unmask_sdk.core.arrays import AnyArray, UInt8Array
 from unmask_sdk.core.quiet import logged_pillow_warnings
 from unmask_sdk.errors import ImageReadError, InvalidInputError
 
-from . import exif, metadata, tiff, xmp
-from .color import has_more_than_8_bits, to_rgb
+from . import exif, heif, metadata, tiff, xmp
+from .color import bits_per_channel, to_rgb
 
 Channels = Literal["rgb", "bgr"]
 Buffer: TypeAlias = bytes | bytearray | memoryview
 Source: TypeAlias = str | os.PathLike[str] | Buffer | IO[bytes] | Image.Image | AnyArray
 
 # Some of Pillow's readers run other programs (EPS); photos do not need them.
-FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF", "PPM")
-READABLE = "JPEG, PNG, WebP, TIFF, BMP, GIF or PPM"
+FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF", "PPM", "AVIF")
+READABLE = "JPEG, PNG, WebP, TIFF, BMP, GIF, PPM, AVIF or HEIC"
 
-# Brands of the images that phones store in an MP4 container, and the first bytes of other videos.
-_PHONE = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1", b"avif", b"avis")
+# The first bytes of videos that are not MP4.
 _VIDEO = (b"\x1aE\xdf\xa3",)
 
 # 12,000 x 12,000: the largest decoded image, of any aspect ratio.
@@ -287,6 +286,8 @@ def _frames(image: Image.Image, file: IO[bytes]) -> int:
 
 
 def _opened(file: IO[bytes]) -> Image.Image:
+    if heif.can_open(file):
+        return heif.open_heic(file)
     file.seek(0)
     image = Image.open(file, formats=FORMATS)
     return tiff.reopened(file) if tiff.is_planar(image) else image
@@ -300,8 +301,8 @@ def _from_pillow(image: Image.Image, name: str) -> Photo:
         raise ImageReadError(f"{name} is {width}x{height}: that is {_too_many()}")
     try:
         tiff.check_samples(image)
-        bits = tiff.bits_per_channel(image) or 16
-        notes = (f"{bits} bits per channel were reduced to 8",) * has_more_than_8_bits(image)
+        bits = bits_per_channel(image)
+        notes = (f"{bits} bits per channel were reduced to 8",) * (bits > 8)
         colors, chunks = metadata.read_color(image)
         image.load()
         pixels, alpha, icc = to_rgb(image)
@@ -338,11 +339,9 @@ def _turn(array: UInt8Array, quarters: int, mirrored: bool) -> UInt8Array:
 def _unknown(file: IO[bytes]) -> str:
     file.seek(0)
     head = file.read(12)
-    if head[4:8] == b"ftyp" and head[8:12] in _PHONE:
-        return (
-            "an HEIC or AVIF file, which is not supported; convert it to JPEG or PNG, or open it "
-            "with Pillow (pillow-heif) and pass the Pillow image"
-        )
+    lacking = heif.why_unreadable(file)
+    if lacking is not None:
+        return lacking
     if head[4:8] == b"ftyp" or head[:4] in _VIDEO:
         return "a video; remove its masks with `unmask video` or model.video(IN, OUT)"
     if head[:4] in tiff.MAGIC:

@@ -19,7 +19,7 @@ from unmask_sdk.core.quiet import logged_pillow_warnings
 from unmask_sdk.core.validate import check_integer
 from unmask_sdk.errors import ImageReadError, ImageWriteError
 
-from . import png_chunks, xmp
+from . import heif, png_chunks, xmp
 from .decode import Extras
 from .metadata_options import REFUSALS, metadata_options
 
@@ -66,6 +66,7 @@ _JPEG = OutputFormat(
 )
 # Not compressed: Pillow's own writer supports EXIF's inner directories, libtiff's does not.
 _TIFF = OutputFormat("TIFF", True, True, False, 2**31 - 1, {}, holds=("iptc", "dpi"))
+_HEIC = OutputFormat("HEIF", True, True, True, 16_384, {"subsampling": "4:4:4"})
 _PNG_FIELDS = ("iptc", "comment", "text", "dpi", "color")
 
 # What writers fill in that know no resolution, in pixels per inch.
@@ -80,6 +81,9 @@ OUTPUT_FORMATS: Mapping[str, OutputFormat] = {
     ".webp": OutputFormat("WEBP", True, True, True, 16_383, {"exact": True}),
     ".tif": _TIFF,
     ".tiff": _TIFF,
+    ".avif": OutputFormat("AVIF", True, True, True, 65_536, {"subsampling": "4:4:4"}),
+    ".heic": _HEIC,
+    ".heif": _HEIC,
     ".bmp": OutputFormat("BMP", False, False, False, 2**31 - 1, {}, holds=("dpi",)),
 }
 
@@ -92,12 +96,16 @@ def output_format(path: str | os.PathLike[str]) -> OutputFormat:
     """
     suffix = Path(path).suffix
     try:
-        return OUTPUT_FORMATS[suffix.lower()]
+        form = OUTPUT_FORMATS[suffix.lower()]
     except KeyError:
         found = f"the extension {suffix!r}" if suffix else "no extension"
         raise ImageWriteError(
             f"{os.fspath(path)} has {found}; images can be written as {', '.join(OUTPUT_FORMATS)}"
         ) from None
+    lacking = heif.why_not_writable(form.name)
+    if lacking is not None:
+        raise ImageWriteError(f"{os.fspath(path)} cannot be written: {lacking}")
+    return form
 
 
 def write_image(
@@ -178,6 +186,9 @@ def _encoder(
 ) -> Callable[[BinaryIO], None]:
     """Returns a function that writes an image to an open file; `name` is for error messages."""
     check_integer("quality", quality, 1, 100)
+    lacking = heif.why_not_writable(form.name)
+    if lacking is not None:
+        raise ImageWriteError(f"{name} cannot be written: {lacking}")
     extras = extras or Extras()
     height, width = pixels.shape[:2]
     if max(height, width) > form.max_side:
@@ -199,7 +210,10 @@ def _encoder(
     def encode(file: BinaryIO) -> None:
         try:
             with logged_pillow_warnings():
-                image.save(file, format=form.name, **options)
+                if form.name == "HEIF":
+                    heif.save_heic(image, file, **options)
+                else:
+                    image.save(file, format=form.name, **options)
         except REFUSALS as error:
             raise ImageWriteError(f"cannot write {name} as {form.name}: {error}") from error
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 import struct
 from collections.abc import Mapping
-from typing import IO, Any
+from typing import Any
 
 from PIL import Image, PngImagePlugin, TiffImagePlugin, TiffTags
 
-from . import exif, photoshop, png_chunks
+from . import exif, heif, photoshop, png_chunks
 
 # Text of a PNG that is other metadata in disguise; EXIF and XMP are read as such.
 _PROFILES = ("Raw profile type ", "XML:com.adobe.xmp")
@@ -54,15 +54,13 @@ def read_color(image: Image.Image) -> tuple[png_chunks.Chunks, set[bytes]]:
     AVIF and HEIF have the same description, in a box `colr`. Call this before the image is loaded.
     """
     file = getattr(image, "fp", None)
-    if image.format == "HEIF":
-        profile = image.info.get("nclx_profile") or {}
-        numbers = profile.get("color_primaries", 2), profile.get("transfer_characteristics", 2)
-        return png_chunks.cicp_chunk(*map(int, numbers)), set()
-    if image.format not in ("PNG", "AVIF") or file is None or not file.seekable():
+    if image.format in ("HEIF", "AVIF"):
+        return heif.color_and_bits(image)[0], set()
+    if image.format != "PNG" or file is None or not file.seekable():
         return (), set()
     place = file.tell()
     try:
-        return png_chunks.read_chunks(file) if image.format == "PNG" else (_nclx(file), set())
+        return png_chunks.read_chunks(file)
     finally:
         file.seek(place)
 
@@ -131,15 +129,6 @@ def _comments(image: Image.Image) -> bytes | None:
     if isinstance(comment, str):
         return comment.encode()
     return comment if isinstance(comment, bytes) and comment else None
-
-
-def _nclx(file: IO[bytes]) -> png_chunks.Chunks:
-    file.seek(0)
-    head = file.read(1 << 16)
-    place = head.find(b"colrnclx")
-    if place < 0 or place + 12 > len(head):
-        return ()
-    return png_chunks.cicp_chunk(*struct.unpack_from(">HH", head, place + 8))
 
 
 def _jpeg_rest(image: Image.Image, gain_map: bool) -> list[str]:

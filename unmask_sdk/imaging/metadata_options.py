@@ -103,6 +103,8 @@ _WRITERS: Mapping[str, Callable[[Extras, bytes | None], dict[str, Any]]] = {
     "JPEG": _jpeg,
     "PNG": _png,
     "WEBP": _other,
+    "AVIF": _other,
+    "HEIF": _other,
 }
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from unmask_sdk.core.requirements import COMMANDS, EXPORTERS, RUNTIMES, Requirement
+from unmask_sdk.core.requirements import COMMANDS, EXPORTERS, HEIC, RUNTIMES, Requirement
 from unmask_sdk.errors import MissingDependencyError
 from unmask_sdk.runtimes.registry import ENTRIES
 
@@ -25,6 +25,7 @@ EXTRAS: dict[str, list[str]] = PYPROJECT["project"]["optional-dependencies"]
 # Distribution to modules, where the names differ.
 MODULES: dict[str, str | list[str]] = PYPROJECT["tool"]["deptry"]["package_module_name_map"]
 ALL = {**COMMANDS, **{f"runtime {k}": v for k, v in RUNTIMES.items()}}
+ALL["HEIC"] = HEIC
 ALL |= {f"export {k}": v for k, v in EXPORTERS.items()}
 
 

@@ -52,7 +52,7 @@ def invalid_files(folder: Path) -> dict[str, tuple[Path, str]]:
         "empty": (write("empty.png", b""), "is empty"),
         "text": (write("text.jpg", b"dear diary, " * 50), "not an image"),
         "one byte": (write("byte.jpg", b"\xff"), "not an image"),
-        "heic": (write("a.heic", b"\0\0\0\x18ftypheic" + bytes(100)), "HEIC"),
+        "heic": (write("a.heic", b"\0\0\0\x18ftypheic" + bytes(100)), "HEIC|damaged"),
         "video": (write("a.mp4", b"\0\0\0\x18ftypisom" + bytes(100)), "a video.*`unmask video`"),
         "matroska": (write("a.mkv", b"\x1aE\xdf\xa3" + bytes(100)), "a video.*`unmask video`"),
         "home": (Path("~/missing.jpg"), "does not exist; write out the home folder"),
