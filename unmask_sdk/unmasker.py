@@ -12,6 +12,7 @@ import numpy.typing as npt
 from .errors import InvalidInputError
 from .faces.given_faces import MIN_BOX_SCORE, faces_from_boxes, faces_from_eyes
 from .faces.locator import MAX_FACES, Location, Locator
+from .faces.sideways import locate_sideways
 from .imaging.decode import Channels, Source, read_photo
 from .pipeline import FaceTask, OpenedModel, StageTimer, unmask_faces
 from .result import Result
@@ -52,6 +53,9 @@ class Unmasker(OpenedModel):
         A face whose mask covers less than `pipeline.MIN_MASK_SHARE` of its crop counts as not
         masked and is left unchanged, bit for bit; so is a given box that seems to contain no face
         (`faces.given_faces.MIN_BOX_SCORE`).
+
+        If no face is found, the photo is tried on its sides and upside down; the result stays as
+        the photo lies, and its `notes` say so.
 
         Args:
             image: Path, the bytes of a file (bytes, bytearray, memoryview), an open binary file,
@@ -98,6 +102,9 @@ class Unmasker(OpenedModel):
             found = locator(photo.pixels)
             if len(found) == MAX_FACES:
                 notes += (f"only the {MAX_FACES} most confident faces were processed",)
+            if not found:
+                found, lying = locate_sideways(photo.pixels, locator)
+                notes += (lying,) if lying else ()
         tasks = [FaceTask(place, min_score) for place in found if only is None or only(place)]
         timer.lap("locate")
         ((result, faces),) = unmask_faces(
