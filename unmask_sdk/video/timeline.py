@@ -99,7 +99,7 @@ class Timeline:
             return False
         begin, end = before
         ahead = self._may_jump and time > end + _AHEAD
-        return ahead or (time <= begin and time + _BACK < end)
+        return bool(ahead or (time <= begin and time + _BACK < end))
 
     def _release(self, *, alone: bool = False) -> Iterator[Any]:
         """Yields the packets of sound whose part is known; with `alone`, all of them."""
