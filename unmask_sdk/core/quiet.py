@@ -57,7 +57,7 @@ def logged_pillow_warnings() -> Iterator[None]:
 @contextmanager
 def _logging_filter() -> Iterator[None]:
     with warnings.catch_warnings():
-        show = warnings.showwarning
+        show: Any = warnings.showwarning
 
         def log(message: Any, category: Any, filename: str, *rest: Any) -> None:
             if issubclass(category, _NOISE) and "PIL" in Path(filename).parts:
@@ -65,7 +65,8 @@ def _logging_filter() -> Iterator[None]:
             else:
                 show(message, category, filename, *rest)
 
-        warnings.showwarning = log
+        state: Any = warnings
+        state.showwarning = log
         for category in _NOISE:
             warnings.filterwarnings("always", category=category, module=r"PIL\.")
         yield

@@ -65,10 +65,11 @@ def open_heic(file: IO[bytes]) -> Image.Image:
     Raises:
         SyntaxError: If it is damaged.
     """
-    from pillow_heif import HeifImageFile
+    import pillow_heif
 
     file.seek(0)
-    image: Image.Image = HeifImageFile(file)
+    plugin: Any = pillow_heif
+    image: Image.Image = plugin.HeifImageFile(file)
     return image
 
 

@@ -227,7 +227,7 @@ def _tags(image: Image.Image) -> Mapping[int, Any]:
 
 
 def _by_libtiff(image: Image.Image) -> bool:
-    tiles = getattr(image, "tile", ())
+    tiles: Any = getattr(image, "tile", ())
     return bool(tiles) and tiles[0][0] == "libtiff"
 
 
