@@ -222,6 +222,22 @@ class UnmaskerNet(nn.Module):
             generated = self.sharpener(coarse, torch.cat([emptied, opacity], 1))
         return generated
 
+    @torch.no_grad()
+    def remove_checkerboard(self) -> None:
+        """Takes out of the weights what would be a checkerboard of pixels in the generated image.
+
+        Pixel shuffle lets each of the four pixels of a block go its own way, and a discriminator
+        with strides hardly sees it if they do: lips become dotted. After each training step the
+        part of the last convolutions that alternates within the block is removed.
+        """
+        for shuffled in (self.generator.head[1], self.sharpener.body[-2]):
+            assert isinstance(shuffled, nn.Conv2d)
+            assert shuffled.bias is not None
+            for values in (shuffled.weight, shuffled.bias):
+                blocks = values.view(3, 4, -1)
+                sign = blocks.new_tensor([1.0, -1.0, -1.0, 1.0])[:, None]
+                blocks -= sign * (sign * blocks).mean(1, keepdim=True)
+
     def hole_mask(self, probability: Tensor) -> Tensor:
         """Returns how much of each pixel is hole (0..1), from its mask probability (0..1).
 

@@ -118,6 +118,7 @@ class Trainer:
             )
         for network in (self.net, self.ema):
             network.load_state_dict(unmasker.state_dict())
+            network.remove_checkerboard()
 
     def train_step(self, stage: Stage, batch: Batch, rng: np.random.Generator) -> dict[str, Tensor]:
         """Takes one optimizer step of the unmasker, and of the discriminator if it is used.
@@ -149,6 +150,7 @@ class Trainer:
             terms |= self._generator_step(stage, batch, hole_mask, rng)
         torch.nn.utils.clip_grad_norm_(self.net.parameters(), 1.0)
         self.optimizer.step()
+        self.net.remove_checkerboard()
         self._update_ema()
         self.step += 1
         return {name: value.detach() for name, value in terms.items()}

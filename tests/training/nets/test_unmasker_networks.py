@@ -17,7 +17,12 @@ from unmask_sdk.errors import ConfigError, DataError
 from unmask_sdk.training.nets.checkpoint import load_network, save_network
 from unmask_sdk.training.nets.cost import layer_costs
 from unmask_sdk.training.nets.unmasker_graph import UnmaskerGraph, build_unmasker, composite
-from unmask_sdk.training.nets.unmasker_networks import UnmaskerConfig, binarize, soft_threshold
+from unmask_sdk.training.nets.unmasker_networks import (
+    UnmaskerConfig,
+    UnmaskerNet,
+    binarize,
+    soft_threshold,
+)
 
 SMALL = UnmaskerConfig(
     size=64, channels=(8, 8, 8, 8), blocks=(1, 1, 1), segmentation_channels=(8, 8, 8, 8)
@@ -224,3 +229,29 @@ def test_damaged_weights_are_refused(tmp_path):
     path.write_bytes(b"\x80\x04K\x01.")  # a pickle
     with pytest.raises(DataError, match="not a safetensors file"):
         load_network(path)
+
+
+def test_no_checkerboard_is_left_in_the_generated_image():
+    torch.manual_seed(0)
+    network = UnmaskerNet(replace(SMALL, sharpener_blocks=1)).eval()
+    torch.nn.init.normal_(network.sharpener.body[-2].weight)
+    size = network.config.size
+    image, hole = torch.rand(1, 3, size, size) * 2 - 1, torch.ones(1, 1, size, size)
+
+    def checkerboard(x):
+        return (x[..., ::2, ::2] - x[..., 1::2, ::2] - x[..., ::2, 1::2] + x[..., 1::2, 1::2]).abs()
+
+    with torch.inference_mode():
+        before = network.inpaint(image, hole)
+        network.remove_checkerboard()
+        after = network.inpaint(image, hole)
+        half = network.inpaint(image[..., ::2, ::2], hole[..., ::2, ::2])
+        weight = network.sharpener.body[-2].weight.clone()
+        network.remove_checkerboard()
+    assert checkerboard(before).mean() > 0.1
+    assert checkerboard(after).max() < 1e-4
+    assert checkerboard(half).max() < 1e-4
+    # The rest stays: block means, and what differs along rows or columns alone.
+    means = torch.nn.functional.avg_pool2d
+    assert means(after, 2).std() > 0.1
+    torch.testing.assert_close(network.sharpener.body[-2].weight, weight)
