@@ -90,7 +90,7 @@ def choose_faces(faces: list[FaceRecord], corpora: tuple[Corpus, ...]) -> list[F
         if not own:
             raise DataError(
                 f"no training face belongs to the corpus with prefix {corpus.prefix!r} and "
-                f"min_yaw {corpus.min_yaw}; mend the entry, or remove it from corpora"
+                f"min_yaw {corpus.min_yaw}; change the entry, or remove it from corpora"
             )
         names.update(face.name for face in own)
     return [face for face in faces if face.name in names]
@@ -149,7 +149,7 @@ def mix(
         if not len(rows[-1]):
             raise DataError(
                 f"no training face of the corpus with prefix {corpus.prefix!r} and min_yaw "
-                f"{corpus.min_yaw} is left; raise limit and per_person, or mend the entry"
+                f"{corpus.min_yaw} is left; raise limit and per_person, or change the entry"
             )
         if corpus.sharp or not any(other.sharp for other in corpora):
             sharp |= own

@@ -1,8 +1,8 @@
 """Cuts a person out of an image: soft coverage, and colors without the old background.
 
 MediaPipe's selfie segmentation tells person from background at 256 px; a guided filter brings its
-edge to the image's own edges. Sources: He, Sun, Tang, *Guided Image Filtering*; Forte, *Approximate
-Fast Foreground Colour Estimation*.
+edge to the image's own edges. Sources: He, Sun, Tang, *Guided Image Filtering*; Forte,
+blur fusion of foreground colors, 2021.
 """
 
 from __future__ import annotations
@@ -145,7 +145,7 @@ class PersonCutter:
 
 
 def is_usable(probability: Float32Array, landmarks: Float64Array) -> bool:
-    """Returns whether a person is told from the background well, around the face.
+    """Returns whether a person stands out from the background, around the face.
 
     Args:
         probability: How likely each pixel is the person, `[H, W]` in 0..1.

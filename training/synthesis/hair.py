@@ -2,7 +2,7 @@
 
 Without it every synthetic mask lies over the hair, and the edge of a real one, with strands across
 it, is new to the network. The estimate is rough: it compares each pixel with the face's skin and
-with the hair beside it. That is enough, because the coverage that it leaves is exact all the same.
+with the hair next to it. That is enough, because the coverage that it leaves is exact all the same.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ SIDES = (44.0, 62.0)
 HEIGHTS = (118.0, 235.0)
 # Where it is known to be: above the forehead; and where it hangs, if it is long.
 CROWN = np.stack(np.meshgrid(np.linspace(-26, 26, 9), np.linspace(42, 58, 5)), -1).reshape(-1, 2)
-BESIDE = np.stack(np.meshgrid(np.linspace(70, 84, 5), np.linspace(112, 185, 12)), -1)
+AROUND = np.stack(np.meshgrid(np.linspace(70, 84, 5), np.linspace(112, 185, 12)), -1)
 # Distances in Lab, about 0..255 each: least contrast of hair and skin, and largest difference of
-# the hair beside the face from that on the head.
+# the hair around the face from that on the head.
 MIN_CONTRAST = 55.0
 MAX_DIFFERENCE = 40.0
 
@@ -38,7 +38,7 @@ def hair_cover(
 ) -> Float32Array:
     """Returns how much hair covers each pixel of a box at the sides of the face, `[h, w]` in 0..1.
 
-    It is 0 on the sides where hair is short, or not told from the skin by its color.
+    It is 0 on the sides where hair is short, or has the color of the skin.
 
     Args:
         image: uint8 `[H, W, 3]` RGB.
@@ -64,7 +64,7 @@ def hair_cover(
     inside = inside * np.clip((v - HEIGHTS[0]) / 8, 0, 1) * np.clip((HEIGHTS[1] - v) / 8, 0, 1)
     cover = np.zeros(u.shape, np.float32)
     for sign in (-1, 1):
-        own = colors(face.to_image(BESIDE.reshape(-1, 2) * [sign, 1] + [MIDDLE, 0]))
+        own = colors(face.to_image(AROUND.reshape(-1, 2) * [sign, 1] + [MIDDLE, 0]))
         hair = np.median(own, 0)
         spread = float(np.median(np.linalg.norm(own - hair, axis=1)))
         contrast = float(np.linalg.norm(hair - skin))

@@ -11,7 +11,7 @@ from unmask_sdk.core.arrays import Float32Array, Float64Array, UInt8Array
 
 from .mesh import SKIN, ear_axis, mean_face
 
-JAW = (172, 397, 150, 379)  # its corners, and beside the chin
+JAW = (172, 397, 150, 379)  # its corners, and next to the chin
 
 
 @dataclass(frozen=True)

@@ -234,18 +234,18 @@ def _has_end(source: int | str, capture: Capture) -> bool:
 def _check_frame(frame: Any, source: int | str) -> None:
     """Refuses frames that are not BGR images; opening the camera again would not help."""
     if not isinstance(frame, np.ndarray):
-        seen, cure = type(frame).__name__, "read() must return (True, frame)"
+        seen, fix = type(frame).__name__, "read() must return (True, frame)"
     elif frame.ndim == 3 and frame.shape[2] in (3, 4) and frame.dtype == np.uint8 and frame.size:
         return
     else:
         seen = f"{frame.dtype} {list(frame.shape)}"
-        cure = _cure(frame)
+        fix = _fix(frame)
     raise InvalidInputError(
-        f"the camera {source!r} delivers {seen}, not uint8 [H, W, 3] BGR: {cure}"
+        f"the camera {source!r} delivers {seen}, not uint8 [H, W, 3] BGR: {fix}"
     )
 
 
-def _cure(frame: AnyArray) -> str:
+def _fix(frame: AnyArray) -> str:
     if frame.ndim == 3 and frame.shape[2] == 2:
         what, code = "raw YUYV", "COLOR_YUV2BGR_YUY2"
     elif frame.dtype != np.uint8:

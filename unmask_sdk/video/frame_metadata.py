@@ -1,4 +1,4 @@
-"""What frames say besides their pixels: HDR10, interlacing, transparency; kept, or told as lost."""
+"""Facts of frames besides pixels: HDR10, interlacing, transparency; kept, or reported as lost."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def is_transparent(frame: av.VideoFrame) -> bool:
 
 
 def _with_fields(encoder: Encoder, stream: Any) -> Encoder:
-    """Returns the encoder for interlaced frames; x264 has to be told which field is first."""
+    """Returns the encoder for interlaced frames; x264 needs to know which field is first."""
     order = getattr(stream.codec_context, "field_order", 0)  # Of PyAV 18.
     if encoder.name == "libx264" and order:
         words = [encoder.options.get("x264-params"), "tff=1" if order in _TOP_FIRST else "bff=1"]

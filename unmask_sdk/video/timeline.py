@@ -72,7 +72,7 @@ class Timeline:
                     self.jumps += 1
                 yield self._placed(packet)
                 yield from self._release()
-            elif packet.stream.type != "audio":  # Sparse, so that a jump cannot be told from a gap.
+            elif packet.stream.type != "audio":  # Sparse, so that a jump looks the same as a gap.
                 self._parts[index] = self._parts.get(self._video, 0)
                 yield self._placed(packet)
             else:

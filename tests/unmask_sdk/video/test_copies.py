@@ -1,4 +1,4 @@
-"""What is copied beside the video, and where it is advised to go."""
+"""What is copied along with the video, and where it is advised to go."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""HDR10, interlacing and transparency: kept, or told as lost."""
+"""HDR10, interlacing and transparency: kept, or reported as lost."""
 
 from __future__ import annotations
 
