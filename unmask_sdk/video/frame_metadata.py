@@ -50,7 +50,8 @@ def keep_frame_metadata(
     Returns:
         The encoder, and notes on what it cannot keep.
     """
-    kinds = {data.type.name: bytes(data) for data in frame.side_data}
+    side_data: Any = frame.side_data  # PyAV's types have it iterate over names.
+    kinds = {data.type.name: bytes(data) for data in side_data}
     upright = pixels.turn == Turn()
     carried = _CARRIED.get(encoder.name, set()) if upright else set()
     lost = {_LOST[kind] for kind in kinds if kind in _LOST and kind not in carried}
@@ -118,15 +119,15 @@ def _mastering_display(stored: bytes, color: int, luminance: int) -> str | None:
         return None
     values = ratios[:, 0] / ratios[:, 1]
 
-    def pair(name: str, a: Any, b: Any, unit: int) -> str:
-        x, y = (f"{v:.6f}" if unit == 1 else str(round(v * unit)) for v in (a, b))
+    def pair(name: str, both: Any, unit: int) -> str:
+        x, y = (f"{v:.6f}" if unit == 1 else str(round(v * unit)) for v in both)
         return f"{name}({x},{y})"
 
     red, green, blue, white, (least, most) = values.reshape(5, 2)
     return (
-        pair("G", *green, color)
-        + pair("B", *blue, color)
-        + pair("R", *red, color)
-        + pair("WP", *white, color)
-        + pair("L", most, least, luminance)
+        pair("G", green, color)
+        + pair("B", blue, color)
+        + pair("R", red, color)
+        + pair("WP", white, color)
+        + pair("L", (most, least), luminance)
     )

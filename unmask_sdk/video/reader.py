@@ -140,6 +140,9 @@ class VideoReader:
             if decoded is not None:
                 waiting += decoded
                 for frame, after in pairwise(waiting):
+                    # The timeline gives every frame a time.
+                    assert frame.pts is not None
+                    assert after.pts is not None
                     frame.duration = after.pts - frame.pts
                 yield waiting[:-1]
                 waiting = waiting[-1:]

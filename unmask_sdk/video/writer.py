@@ -108,6 +108,10 @@ class VideoWriter:
         context.time_base = stream.time_base
         context.thread_type = "AUTO"
         context.flags |= Flags.frame_duration  # That of the last frame reaches the file.
+        if stream.codec_context.name == "gif":
+            # MP4 holds the time to the next frame in the order of decoding: if the last frame is
+            # not also decoded last, readers miss how long a slide stays.
+            context.max_b_frames = 0
         if form.name in ("matroska", "webm"):
             context.flags |= Flags.global_header  # Which PyAV sets, but not through `tee`.
         if encoder.interlaced:
@@ -236,10 +240,11 @@ def _chapters(source: InputContainer, stream: VideoStream) -> list[Any]:
     """Returns the chapters of a file on the clock of its `Timeline`."""
     start = start_of(source, stream)
     moved = []
-    for chapter in source.chapters():
+    chapters: list[Any] = source.chapters()
+    for chapter in chapters:
         ticks = round(start / chapter["time_base"])
         if chapter["end"] <= ticks:
             continue
-        times = {name: max(0, chapter[name] - ticks) for name in ("start", "end")}  # type: ignore[literal-required]
+        times = {name: max(0, chapter[name] - ticks) for name in ("start", "end")}
         moved.append({**chapter, **times})
     return moved
