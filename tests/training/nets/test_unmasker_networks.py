@@ -235,6 +235,7 @@ def test_no_checkerboard_is_left_in_the_generated_image():
     torch.manual_seed(0)
     network = UnmaskerNet(replace(SMALL, sharpener_blocks=1)).eval()
     torch.nn.init.normal_(network.sharpener.body[-2].weight)
+    network.to(memory_format=torch.channels_last)  # As while training.
     size = network.config.size
     image, hole = torch.rand(1, 3, size, size) * 2 - 1, torch.ones(1, 1, size, size)
 
