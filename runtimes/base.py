@@ -211,7 +211,7 @@ class Runtime(Closable, ABC, Generic[Handle]):
         return f"this {self.info.runtime} runtime is closed; open another with unmask_sdk.load()"
 
     def give_up(self) -> None:
-        """Gives up the engine in a forked child; it is not freed there (`fork.py`)."""
+        """Abandons the engine in a forked child; it is not freed there (`fork.py`)."""
         if self._handle is not None:
             never_free(self._handle)
             self._handle, self._inherited = None, True

@@ -55,7 +55,7 @@ class Unmasker(OpenedModel):
         (`faces.given_faces.MIN_BOX_SCORE`).
 
         If no face is found, the photo is tried on its sides and upside down; the result stays as
-        the photo lies, and its `notes` say so.
+        the photo lies, and its `notes` report it.
 
         Args:
             image: Path, the bytes of a file (bytes, bytearray, memoryview), an open binary file,

@@ -1,4 +1,4 @@
-"""Tells PyInstaller, by the entry point `pyinstaller40`, where the hook of this package lies."""
+"""The hook for PyInstaller, which finds it by the entry point `pyinstaller40`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Finds faces in a photo that lies on its side and does not say so."""
+"""Finds faces in a photo that lies on its side, without EXIF that reports it."""
 
 from __future__ import annotations
 

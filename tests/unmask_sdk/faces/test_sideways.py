@@ -1,4 +1,4 @@
-"""Photos that lie on their side, without EXIF that says so."""
+"""Photos that lie on their side, without EXIF that reports it."""
 
 from __future__ import annotations
 

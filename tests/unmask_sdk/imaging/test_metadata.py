@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import struct
 import zlib
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 from PIL import Image, IptcImagePlugin, PngImagePlugin
 
 from sample_files import PICTURE, encoded, profile
+from unmask_sdk.errors import ImageReadError
 from unmask_sdk.imaging import photoshop, png_chunks
 from unmask_sdk.imaging.decode import Photo, is_stripped, read_photo
 from unmask_sdk.imaging.encode import OUTPUT_FORMATS, encode_image, losses
@@ -293,7 +295,9 @@ def test_damaged_resources_do_no_harm(noise: bytes, how: int) -> None:
     block = (noise, resource(0x0404, IIM)[: len(noise)], resource(0x0404, noise) + noise)[how]
     resources = photoshop.read_resources(block)
     assert sum(map(len, resources.values())) <= len(block)
-    write_all(read_photo(jpeg(segment(0xED, b"Photoshop 3.0\0" + block))))
+    # Pillow does not open a JPEG whose block ends within a resource's name: refused, not damaged.
+    with contextlib.suppress(ImageReadError):
+        write_all(read_photo(jpeg(segment(0xED, b"Photoshop 3.0\0" + block))))
 
 
 @settings(max_examples=60, deadline=None)

@@ -1,4 +1,4 @@
-"""TIFF and camera raw: what the tags say is what comes out, or the file is refused."""
+"""TIFF and camera raw: the pixels are those that the tags describe, or the file is refused."""
 
 from __future__ import annotations
 
