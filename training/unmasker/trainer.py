@@ -55,6 +55,7 @@ class Trainer:
         self.config = config
         self.device = device
         self.net = to_channels_last(UnmaskerNet(config.network), device)
+        self.net.remove_checkerboard()
         self.ema = to_channels_last(UnmaskerNet(config.network), device).eval()
         self.ema.load_state_dict(self.net.state_dict())
         self.discriminator = to_channels_last(FeatureDiscriminator(WIDTHS), device)
@@ -118,7 +119,6 @@ class Trainer:
             )
         for network in (self.net, self.ema):
             network.load_state_dict(unmasker.state_dict())
-            network.remove_checkerboard()
 
     def train_step(self, stage: Stage, batch: Batch, rng: np.random.Generator) -> dict[str, Tensor]:
         """Takes one optimizer step of the unmasker, and of the discriminator if it is used.
@@ -150,7 +150,8 @@ class Trainer:
             terms |= self._generator_step(stage, batch, hole_mask, rng)
         torch.nn.utils.clip_grad_norm_(self.net.parameters(), 1.0)
         self.optimizer.step()
-        self.net.remove_checkerboard()
+        if weights.trains_generator:
+            self.net.remove_checkerboard()
         self._update_ema()
         self.step += 1
         return {name: value.detach() for name, value in terms.items()}

@@ -182,7 +182,10 @@ def test_training_starts_from_given_weights(faces_folder, tmp_path):
     before, after = (load_network(path).state_dict() for path in (weights, again))
     for name, tensor in before.items():
         if "running" not in name and "tracked" not in name:
-            torch.testing.assert_close(after[name], tensor, rtol=2e-3, atol=2e-6)
+            # What float16 brings back of the checkerboard is removed again.
+            shuffled = "generator.head.1" in name or "unmasker.sharpener.body" in name
+            atol = 3e-5 if shuffled else 2e-6
+            torch.testing.assert_close(after[name], tensor, rtol=2e-3, atol=atol)
     other = replace(settings, network=replace(TINY, blocks=(0, 2, 1)))
     with pytest.raises(ConfigError, match=r"the network in .* has other sizes"):
         run(other, faces_folder, tmp_path / "c")
