@@ -234,7 +234,7 @@ class UnmaskerNet(nn.Module):
             assert isinstance(shuffled, nn.Conv2d)
             assert shuffled.bias is not None
             for values in (shuffled.weight, shuffled.bias):
-                blocks = values.unflatten(0, (3, 4))
+                blocks = torch.unflatten(values, 0, (3, 4))
                 sign = blocks.new_tensor([1.0, -1.0, -1.0, 1.0]).view(4, *[1] * (values.ndim - 1))
                 blocks -= sign * (sign * blocks).mean(1, keepdim=True)
 
