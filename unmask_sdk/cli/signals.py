@@ -6,7 +6,9 @@ Docker and systemd send the first, a terminal or an SSH connection that closes t
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
+import stat
 import sys
 import threading
 from collections.abc import Callable
@@ -32,22 +34,34 @@ def raise_on_sigterm() -> None:
 def handle_termination(handler: Callable[[int, Any], object]) -> None:
     """Sets the handler of SIGTERM, and of SIGHUP unless that is ignored, as under `nohup`.
 
-    Does nothing outside the main thread, the only one that Python lets set handlers.
+    Once a terminal is gone, what would be printed to it is dropped instead of failing. Does nothing
+    outside the main thread, the only one that Python lets set handlers.
     """
     if threading.current_thread() is not threading.main_thread():
         return
     signal.signal(signal.SIGTERM, handler)
     hangup = getattr(signal, "SIGHUP", None)  # Windows has none.
     if hangup is not None and signal.getsignal(hangup) != signal.SIG_IGN:
-        signal.signal(hangup, handler)
+        signal.signal(hangup, lambda *arguments: (_leave_terminal(), handler(*arguments)))
+
+
+def raise_on_second(first: int) -> None:
+    """Makes the next SIGTERM raise `Terminated`, and the next SIGHUP too unless `first` was one.
+
+    When a terminal closes, both the shell and the kernel send SIGHUP: the second is no request to
+    hurry.
+    """
+    if first == getattr(signal, "SIGHUP", None):
+        signal.signal(first, signal.SIG_IGN)
+    raise_on_sigterm()
 
 
 def finish_on_signal(end: threading.Event) -> None:
     """Makes the first Ctrl-C, SIGTERM or SIGHUP set `end`; the second raises as usual."""
 
-    def handle(*_: object) -> None:
+    def handle(number: int, _: object) -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
-        raise_on_sigterm()
+        raise_on_second(number)
         end.set()
 
     signal.signal(signal.SIGINT, handle)
@@ -65,6 +79,17 @@ def print_interruption(ended: KeyboardInterrupt) -> int:
     with contextlib.suppress(OSError):
         print(f"unmask: {word}", file=sys.stderr)
     return code
+
+
+def _leave_terminal() -> None:
+    """Opens the null device in place of standard streams whose terminal has closed."""
+    for number in (1, 2):
+        with contextlib.suppress(OSError):
+            # A closed terminal still is a device, but no terminal any more.
+            if stat.S_ISCHR(os.fstat(number).st_mode) and not os.isatty(number):
+                null = os.open(os.devnull, os.O_WRONLY)
+                os.dup2(null, number)
+                os.close(null)
 
 
 def _raise(number: int, _: object) -> NoReturn:

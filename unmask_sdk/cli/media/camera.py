@@ -20,6 +20,7 @@ from unmask_sdk.cli.options import (
     ThreadsOption,
 )
 from unmask_sdk.cli.signals import raise_on_sigterm
+from unmask_sdk.cli.streams import binary_stdin, binary_stdout
 from unmask_sdk.core.arrays import UInt8Array
 from unmask_sdk.core.optional_deps import pip_command
 from unmask_sdk.core.output_paths import check_writable_file, make_folder
@@ -85,16 +86,19 @@ def camera(
         out = "-"
     if out is None:
         _check_window()
-    elif out != "-":
+    elif out == "-":
+        binary_stdout()
+    else:
         _check_file(Path(out), source)
+    stdin = binary_stdin() if piped else None
     raise_on_sigterm()
     opened = load(
         runtime, precision, model=model, device=device, threads=threads, artifacts=artifacts
     )
     with opened as unmasker, _sink(out) as sink:
         try:
-            if piped and wanted is not None:
-                frames = _every(unmasker, raw_frames(sys.stdin.buffer, wanted), smooth)
+            if stdin is not None and wanted is not None:
+                frames = _every(unmasker, raw_frames(stdin, wanted), smooth)
             elif os.path.isfile(source):
                 frames = _recorded(unmasker, source, smooth)
             else:
@@ -195,7 +199,7 @@ class _Raw:
 
     def _opened(self) -> BinaryIO:
         if self._out == "-":
-            return sys.stdout.buffer
+            return binary_stdout()
         make_folder(Path(self._out).parent, "--out")
         return open(self._out, "wb")
 

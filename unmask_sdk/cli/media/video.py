@@ -17,7 +17,13 @@ from unmask_sdk.cli.options import (
     RuntimeOption,
     ThreadsOption,
 )
-from unmask_sdk.cli.signals import INTERRUPTED, TERMINATED, raise_on_sigterm
+from unmask_sdk.cli.signals import (
+    HUNG_UP,
+    INTERRUPTED,
+    TERMINATED,
+    handle_termination,
+    raise_on_second,
+)
 
 if TYPE_CHECKING:
     from unmask_sdk.video.file import Progress
@@ -51,8 +57,8 @@ def video(
 ) -> None:
     """Remove the face masks from a video.
 
-    Audio and subtitles are copied, frames keep their timestamps. Ctrl-C or SIGTERM stops early:
-    OUT is then a valid video of the part that was done.
+    Audio and subtitles are copied, frames keep their timestamps. Ctrl-C, SIGTERM or a terminal that
+    closes stops early: OUT is then a valid video of the part that was done.
     """
     from rich.console import Console
     from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
@@ -92,8 +98,12 @@ def video(
 
     stop = threading.Event()
 
-    def finish(*_: object) -> None:
-        raise_on_sigterm()  # A second one does not wait.
+    code = 0
+
+    def finish(number: int, _: object) -> None:
+        nonlocal code
+        code = TERMINATED if number == signal.SIGTERM else HUNG_UP
+        raise_on_second(number)  # A second one does not wait.
         stop.set()
 
     opened = load(
@@ -102,18 +112,19 @@ def video(
     with opened as unmasker, bar:
         task = bar.add_task("", total=None, fps=0.0)
         make_folder(out.parent, "--out")
-        signal.signal(signal.SIGTERM, finish)
+        handle_termination(finish)
         try:
             report = unmask_video(
                 unmasker, source, out, codec=codec, crf=crf, smooth=smooth, progress=show, stop=stop
             )
-            code = 0 if report.complete else TERMINATED
+            code = 0 if report.complete else code
         except VideoInterrupted as stopped:
             report, code = stopped.report, INTERRUPTED
+    lines = [f"note: {note}" for note in report.notes]
     if code:
-        typer.echo(f"unmask: interrupted; {out} holds the first {report.length:.1f} s", err=True)
-    for note in report.notes:
-        typer.echo(f"unmask: note: {note}", err=True)
+        lines.insert(0, f"interrupted; {out} holds the first {report.length:.1f} s")
+    for line in lines:
+        typer.echo(f"unmask: {line}", err=True)
     if code:
         raise typer.Exit(code)
     typer.echo(

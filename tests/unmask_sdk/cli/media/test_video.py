@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -16,23 +17,23 @@ av = pytest.importorskip("av")
 
 EYES = np.array([[130.0, 70.0], [190.0, 70.0]])
 WIDTH, HEIGHT = 320, 240
+START = "from unmask_sdk.cli import main; main()"
 
 
 @pytest.fixture
 def unmask(painted_artifacts: Path, tmp_path: Path):
     """Starts `unmask` in `tmp_path`."""
 
-    def start(command: str, *arguments: object, **options) -> subprocess.Popen:
-        code = "from unmask_sdk.cli import main; main()"
+    def run(command: str, *arguments: object, start: str = START, **options) -> subprocess.Popen:
         fixed = ["--artifacts", str(painted_artifacts), "--runtime", "onnx"]
         pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
         return subprocess.Popen(
-            [sys.executable, "-c", code, command, *fixed, *map(str, arguments)],
+            [sys.executable, "-c", start, command, *fixed, *map(str, arguments)],
             cwd=tmp_path,
             **{**pipes, **options},
         )
 
-    return start
+    return run
 
 
 @pytest.fixture
@@ -89,17 +90,27 @@ def test_folders_are_made_once_all_else_is_right(unmask, clip, tmp_path, locked)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_what_was_done_is_kept(unmask, clip, tmp_path, sent, code):
+@pytest.mark.parametrize(
+    ("name", "times", "code"),
+    # A shell and the kernel both send SIGHUP when a terminal closes.
+    [("SIGINT", 1, 130), ("SIGTERM", 1, 143), ("SIGHUP", 2, 129)],
+)
+def test_what_was_done_is_kept(unmask, clip, tmp_path, name, times, code):
+    sent = getattr(signal, name, None)
+    if sent is None:
+        pytest.skip(f"this system has no {name}")
     clip(600)
     process = unmask("video", "in.mp4", "-o", "out.mp4")
     while not list(tmp_path.glob(".*.part")):  # From then on it is running.
         assert process.poll() is None
         time.sleep(0.01)
-    process.send_signal(sent)
+    for _ in range(times):
+        process.send_signal(sent)
+        time.sleep(0.05)
     _, messages = process.communicate(timeout=60)
     assert process.returncode == code
     assert messages.decode().startswith("unmask: interrupted; out.mp4 holds the first ")
+    assert messages.count(b"\n") == 1
     assert 0 < count(tmp_path / "out.mp4") < 600
     assert sorted(p.name for p in tmp_path.iterdir()) == ["in.mp4", "out.mp4"]
 
@@ -205,6 +216,42 @@ def test_a_file_as_a_camera_ends_and_loses_no_frame(unmask, clip, picture, tmp_p
     assert process.returncode == 0
     assert messages.decode() == "unmask: 12 frames, all shown\n"
     assert (tmp_path / "out.rgb").stat().st_size == 12 * picture.size
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a POSIX terminal")
+def test_a_terminal_that_closes_leaves_a_video(unmask, clip, tmp_path):
+    import pty
+
+    clip(600)
+    ours, theirs = pty.openpty()
+    code = "import fcntl, os, termios; os.setsid(); fcntl.ioctl(2, termios.TIOCSCTTY, 0)\n"
+    code += START
+    # The same command line, with the terminal as the one that controls it.
+    process = unmask("video", "in.mp4", "-o", "out.mp4", start=code, stdout=theirs, stderr=theirs)
+    os.close(theirs)
+    while not list(tmp_path.glob(".*.part")):
+        assert process.poll() is None
+        time.sleep(0.01)
+    os.close(ours)
+    assert process.wait(60) == 129
+    assert 0 < count(tmp_path / "out.mp4") < 600
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["in.mp4", "out.mp4"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a POSIX shell")
+def test_frames_are_not_written_to_a_closed_stream(unmask, picture):
+    start = f"import sys; sys.stdout.close()\n{START}"
+    size = ("--size", f"{WIDTH}x{HEIGHT}")
+    process = unmask("camera", "-", *size, "-o", "-", start=start)
+    _, messages = process.communicate(picture.tobytes(), timeout=60)
+    assert process.returncode == 1
+    assert messages.startswith(b"unmask: error: standard output is closed; pipe it into a program")
+    start = f"import sys; sys.stdin = None\n{START}"
+    process = unmask("camera", "-", *size, start=start)
+    out, messages = process.communicate(timeout=60)
+    assert (process.returncode, out) == (1, b"")
+    assert messages.startswith(b"unmask: error: standard input is closed; pipe the data into the")
 
 
 def test_sigterm_ends_a_camera_tidily(unmask, picture):
