@@ -12,7 +12,7 @@ import numpy.typing as npt
 from .errors import InvalidInputError
 from .faces.given_faces import MIN_BOX_SCORE, faces_from_boxes, faces_from_eyes
 from .faces.locator import MAX_FACES, Location, Locator
-from .faces.sideways import locate_sideways
+from .faces.positions import locate_in_positions
 from .imaging.decode import Channels, Source, read_photo
 from .pipeline import FaceTask, OpenedModel, StageTimer, unmask_faces
 from .result import Result
@@ -54,8 +54,10 @@ class Unmasker(OpenedModel):
         masked and is left unchanged, bit for bit; so is a given box that seems to contain no face
         (`faces.given_faces.MIN_BOX_SCORE`).
 
-        If no face is found, the photo is tried on its sides and upside down; the result stays as
-        the photo lies, and its `notes` report it.
+        If no face is found with certainty, the photo is tried on its sides and upside down; the
+        result stays as the photo lies, and its `notes` report it. Of photos that are upside down
+        only some are recognized, because such faces look upright to the locator too: turn them
+        first.
 
         Args:
             image: Path, the bytes of a file (bytes, bytearray, memoryview), an open binary file,
@@ -99,12 +101,10 @@ class Unmasker(OpenedModel):
         elif eyes is not None:
             found = faces_from_eyes(photo.pixels, eyes)
         else:
-            found = locator(photo.pixels)
+            found, lying = locate_in_positions(photo.pixels, locator)
+            notes += (lying,) if lying else ()
             if len(found) == MAX_FACES:
                 notes += (f"only the {MAX_FACES} most confident faces were processed",)
-            if not found:
-                found, lying = locate_sideways(photo.pixels, locator)
-                notes += (lying,) if lying else ()
         tasks = [FaceTask(place, min_score) for place in found if only is None or only(place)]
         timer.lap("locate")
         ((result, faces),) = unmask_faces(
