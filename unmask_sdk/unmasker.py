@@ -54,10 +54,9 @@ class Unmasker(OpenedModel):
         masked and is left unchanged, bit for bit; so is a given box that seems to contain no face
         (`faces.given_faces.MIN_BOX_SCORE`).
 
-        If no face is found with certainty, the photo is tried on its sides and upside down; the
-        result stays as the photo lies, and its `notes` report it. Of photos that are upside down
-        only some are recognized, because such faces look upright to the locator too: turn them
-        first.
+        If no face is found, the photo is tried on its sides and upside down; the result stays as
+        the photo lies, and its `notes` report it. Turn photos that are upside down yourself: in
+        most of them the locator finds a face as they lie, and the fill then suits that.
 
         Args:
             image: Path, the bytes of a file (bytes, bytearray, memoryview), an open binary file,

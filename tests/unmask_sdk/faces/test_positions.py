@@ -38,15 +38,15 @@ def test_photo_on_its_side(turns: int) -> None:
 
 def test_photo_upside_down() -> None:
     pytest.importorskip("onnxruntime")
-    # The locator finds a face in both positions.
-    upright = read_photo(EXAMPLES / "dark.jpg").pixels
+    # So small that no face is found upside down.
+    upright = np.asarray(cv2.resize(read_photo(EXAMPLES / "dark.jpg").pixels, (80, 80)), np.uint8)
     turned = np.ascontiguousarray(np.rot90(upright, 2))
     with unmask_sdk.load(model="unmask-256-lite", threads=1) as model:
-        as_it_lies = model.locator(turned)
+        assert not model.locator(turned)
         wanted, result = model(upright), model(turned)
-    assert as_it_lies
     assert wanted.notes == ()
-    assert result.notes == ("faces were found with the photo turned: it seems to lie upside down",)
+    (note,) = result.notes
+    assert note.endswith("it seems to lie upside down")
     np.testing.assert_allclose(result.faces[0].crop.astype(int), wanted.faces[0].crop, atol=12)
 
 
