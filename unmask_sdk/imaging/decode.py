@@ -169,7 +169,7 @@ def is_stripped(path: str | os.PathLike[str]) -> bool:
     """
     try:
         with logged_pillow_warnings(), open(path, "rb") as file, _opened(file) as image:
-            bare = "exif" not in image.info and exif.upright_exif(image, image.getexif()) is None
+            bare = not image.info.get("exif") and exif.upright_exif(image, image.getexif()) is None
             said = metadata.read_metadata(image, turned=False)
             bare = bare and not (said["iptc"] or said["comment"] or said["text"])
             return bare and xmp.read_packet(image) in (None, xmp.build_packet(None, generated=True))
@@ -304,7 +304,7 @@ def _from_pillow(image: Image.Image, name: str) -> Photo:
         bits = bits_per_channel(image)
         notes = (f"{bits} bits per channel were reduced to 8",) * (bits > 8)
         colors, chunks = metadata.read_color(image)
-        image.load()
+        tiff.load(image)
         pixels, alpha, icc = to_rgb(image)
     except ImageReadError as error:
         raise ImageReadError(f"{name}: {error}") from None

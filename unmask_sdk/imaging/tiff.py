@@ -6,13 +6,16 @@ wrongly. Both look like ordinary photos to the decoder.
 
 from __future__ import annotations
 
+import logging
 import struct
 import threading
 from collections.abc import Mapping
+from contextlib import nullcontext
 from typing import IO, Any, TypeAlias
 
 from PIL import Image, TiffImagePlugin
 
+from unmask_sdk.core.quiet import logged_stderr
 from unmask_sdk.errors import ImageReadError
 
 # The first bytes of a TIFF and of a BigTIFF.
@@ -52,6 +55,12 @@ _MAX_VALUES = 64
 
 # `struct` formats of the integer types, by TIFF's number of the type.
 _INTEGERS = {1: "B", 3: "H", 4: "I", 13: "I", 16: "Q", 18: "Q"}
+
+# What libtiff prints begins with the name of one of its functions, or of the file, for which Pillow
+# makes one up. Python's tracebacks in other threads are not meant.
+_LIBTIFF = r"(tempfile\.tif|(?!\w*(Error|Exception|Warning): )_?[A-Z]\w+): "
+# Otherwise what Pillow logs about a file would be printed where no logging is set up.
+logging.getLogger("PIL").addHandler(logging.NullHandler())
 
 # Pillow has one switch for the process.
 _SWITCHING = threading.Lock()
@@ -139,6 +148,12 @@ def check_samples(image: Image.Image) -> None:
                 f"{bits}-bit pixels that are {_NAMES[kind]} are not supported; "
                 "save the image with 8 or 16 unsigned bits"
             )
+
+
+def load(image: Image.Image) -> None:
+    """Decodes the pixels of an image of any format; what libtiff prints about damage is logged."""
+    with logged_stderr(_LIBTIFF) if _by_libtiff(image) else nullcontext():
+        image.load()
 
 
 def bits_per_channel(image: Image.Image) -> int | None:

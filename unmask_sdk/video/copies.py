@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 from typing import TYPE_CHECKING, Any
 
@@ -61,10 +62,12 @@ def other_endings(suffix: str, streams: list[Any]) -> str:
 def _accepts(form: str, stream: Stream) -> bool:
     import av
 
-    # Nothing is written to it.
-    with av.open("unused", "w", format=form) as file:
-        try:
+    try:
+        with av.open(io.BytesIO(), "w", format=form) as file:
             file.add_stream_from_template(stream, opaque=True)
-        except ValueError:
-            return False
-        return True
+            if stream.type == "audio":
+                # Some are refused only now, such as Opus in a .mov.
+                file.start_encoding()
+    except (av.FFmpegError, ValueError):
+        return False
+    return True

@@ -84,7 +84,7 @@ class VideoReader:
         stream: Its video stream.
 
     Attributes:
-        damaged: Number of packets that could not be decoded.
+        damaged: Number of packets that could not be read or decoded.
         total: Number of frames, possibly estimated; `None` if it is unknown.
     """
 
@@ -167,7 +167,21 @@ class VideoReader:
         )
 
     def _demux(self) -> Iterator[Any]:
-        for packet in self._source.demux():
+        import av
+
+        packets = self._source.demux()
+        while True:
+            try:
+                packet = next(packets, None)
+            except av.FFmpegError:  # The rest of the file cannot be read.
+                self.damaged += 1
+                # An empty packet asks the decoder for the frames that it still holds.
+                packet = av.Packet()
+                packet.stream = self._stream
+                yield packet
+                return
+            if packet is None:
+                return
             begin = packet.dts if packet.pts is None else packet.pts
             if begin is not None:
                 end = float((begin + (packet.duration or 0)) * packet.time_base)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from unmask_sdk.core.atomic_write import PartialFile
 from unmask_sdk.errors import VideoWriteError
 
-from .copies import needs_tee, other_endings, tee_name
+from .copies import holds, needs_tee, other_endings, tee_name
 from .encoders import Container, Encoder, container_of
 from .pixel_formats import FULL, PixelFormat
 from .timeline import start_of
@@ -144,13 +144,15 @@ class VideoWriter:
             try:
                 if other.type not in ("audio", "subtitle") or other.codec_context is None:
                     raise ValueError("not sound or subtitles")
+                if other.type == "audio" and not holds(form, other):
+                    raise ValueError("not a sound that the format holds")
                 copy = self._file.add_stream_from_template(other, opaque=True)
             except ValueError as error:
                 name = other.codec_context.name if other.codec_context else "unknown"
                 if other.type == "audio":
                     raise VideoWriteError(
                         f"{self._path.suffix} does not support the sound of "
-                        f"{source.name} ({name}); "
+                        f"{source.name.removeprefix('file:')} ({name}); "
                         f"{other_endings(self._path.suffix.lower(), list(source.streams.audio))}"
                     ) from error
                 self.notes.append(

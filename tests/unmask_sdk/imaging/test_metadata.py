@@ -259,6 +259,19 @@ def test_mark_that_bmp_cannot_hold_is_noted() -> None:
     assert lost == ("BMP cannot hold: the mark that a region was generated",)
 
 
+@pytest.mark.parametrize("suffix", ["avif", "heic"])
+def test_stripped_heif_is_known_as_such(suffix: str, tmp_path: Any) -> None:
+    if suffix == "heic":
+        pytest.importorskip("pillow_heif")
+    tags = Image.Exif()
+    tags[0x010F] = "Maker"
+    photo = read_photo(jpeg(exif=tags))
+    for strip in (False, True):
+        data = encode_image(suffix, photo.pixels, photo.extras, generated=True, strip=strip)
+        (tmp_path / "out").write_bytes(data)
+        assert is_stripped(tmp_path / "out") == strip
+
+
 @pytest.mark.parametrize("suffix", ["jpg", "png", "tif"])
 def test_strip_leaves_out_what_tells_of_people(suffix: str, tmp_path: Any) -> None:
     info = PngImagePlugin.PngInfo()

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import io
+import logging
 import struct
+import subprocess
+import sys
 from itertools import product
 from typing import Any
 
@@ -170,3 +173,30 @@ def test_damaged_directories_do_no_harm(changes: list[tuple[int, int]], big: int
     pages, inner = read_directories(file)
     assert len(pages) + len(inner) <= 64
     is_raw(file)
+
+
+def test_what_libtiff_prints_about_damage_is_logged(
+    capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    data = bytearray(tiff(PICTURE, photometric="rgb", compression="zlib"))
+    (start,) = Image.open(io.BytesIO(data)).tag_v2[273]  # type: ignore[attr-defined]
+    data[start] ^= 0xFF
+    with caplog.at_level(logging.DEBUG, "unmask_sdk.third_party"), pytest.raises(ImageReadError):
+        read_photo(bytes(data))
+    assert "unknown compression method" in caplog.text or "incorrect header" in caplog.text
+    assert capfd.readouterr().err == ""
+
+
+def test_what_pillow_logs_is_not_printed(tmp_path: Any) -> None:
+    data = bytearray(tiff(PICTURE, photometric="rgb"))
+    place = data.index(struct.pack("<HHI", 277, 3, 1))
+    data[place + 8 : place + 10] = struct.pack("<H", 2048)
+    (tmp_path / "a.tif").write_bytes(data)
+    code = (
+        "import sys; from unmask_sdk.imaging.decode import read_photo\n"
+        "try: read_photo(sys.argv[1])\n"
+        "except Exception as error: print(type(error).__name__)"
+    )
+    line = [sys.executable, "-c", code, str(tmp_path / "a.tif")]
+    done = subprocess.run(line, capture_output=True, text=True, timeout=60)
+    assert (done.stdout, done.stderr) == ("ImageReadError\n", "")

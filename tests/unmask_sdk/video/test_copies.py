@@ -92,3 +92,15 @@ def test_default_and_forced_tracks_are_kept(painted_model, clip, tmp_path):
 
     assert flags(source) == [[1, 0], [0, 0], [1, 0], [0, 0], [0, 1]]
     assert flags(tmp_path / "out.mkv") == flags(source)
+
+
+def test_sound_that_is_refused_with_the_header_is_named(painted_model, clip, tmp_path):
+    source = clip("in.webm", count=3, codec="libvpx-vp9", sound="libopus")
+    with pytest.raises(VideoWriteError, match=r"of .*in\.webm \(opus\); write an ") as refused:
+        painted_model.video(source, tmp_path / "out.mov")
+    assert "file:" not in str(refused.value)
+    advised = re.findall(r"\.m\w\w", str(refused.value).rsplit("write an", 1)[1])
+    assert advised == [".mkv", ".mp4"]
+    for ending in advised:
+        painted_model.video(source, tmp_path / f"out{ending}")
+        assert sound(tmp_path / f"out{ending}") == sound(source)
