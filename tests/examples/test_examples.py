@@ -45,7 +45,11 @@ def test_example_runs(name: str, arguments: list[str], words: str, tmp_path: Pat
         ("embedded.py", ["gone.jpg", "overlay.png"], "gone.jpg does not exist"),
         ("embedded.py", [PHOTO, "none/overlay.png"], "none/overlay.png cannot be written"),
         ("own_runtime.py", ["gone.jpg"], "gone.jpg does not exist"),
-        ("make_faces.py", ["faces", "--landmarks", "gone.npz", "-o", "."], "gone.npz"),
+        (
+            "make_faces.py",
+            ["gone", "--mesh", "gone.tflite", "--selfie-model", "gone.tflite", "-o", "."],
+            "no mesh model at gone.tflite",
+        ),
     ],
 )
 def test_failing_example_gives_one_line(

@@ -17,10 +17,10 @@ from unmask_sdk.faces.align import crop_matrix
 EXAMPLES = Path(__file__).parents[3] / "examples"
 # The eyes in the example images, from the locator.
 EYES = {
-    "cloth": ((185.5, 208.5), (283.8, 206.0)),
-    "dark": ((189.0, 213.5), (283.6, 209.9)),
-    "n95": ((181.9, 203.3), (286.3, 200.8)),
-    "surgical": ((187.3, 207.6), (282.6, 205.9)),
+    "cloth": ((203.3, 226.0), (308.7, 227.5)),
+    "dark": ((202.3, 227.1), (308.6, 227.0)),
+    "n95": ((200.6, 228.2), (309.9, 228.5)),
+    "surgical": ((203.2, 229.4), (309.1, 229.4)),
 }
 HEIGHT, WIDTH = 240, 280
 CENTER = np.array([140.0, 100.0])
