@@ -62,7 +62,7 @@ EXAMPLES = (
     Example("surgical", 9, "female_512_6", "-female_512_72", "own", 2),
     Example("cloth", 18, "female_512_47", "female_512_0", "gray", 3),
     Example("n95", 9, "male_512_32", "male_512_2", "own", 7),
-    Example("dark", 28, "male_512_83", "male_512_70", "own", 8),
+    Example("dark", 5, "male_512_83", "male_512_70", "light gray", 8),
 )
 
 
