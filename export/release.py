@@ -10,7 +10,6 @@ import json
 import re
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -21,6 +20,7 @@ import torch
 from unmask_sdk.core.atomic_write import atomic_write
 from unmask_sdk.core.manifest import Artifact
 from unmask_sdk.core.optional_deps import pip_command
+from unmask_sdk.core.scratch_folder import scratch_folder
 from unmask_sdk.errors import ConfigError, ExportError
 from unmask_sdk.training import weights_folder
 from unmask_sdk.training.nets.checkpoint import read_metadata
@@ -188,8 +188,8 @@ def measure_speed(root: Path) -> str:
     Raises:
         ExportError: If the benchmarks fail.
     """
-    with tempfile.TemporaryDirectory(prefix="unmask-release-") as scratch:
-        file = Path(scratch) / "speed.json"
+    with scratch_folder("unmask-release-") as scratch:
+        file = scratch / "speed.json"
         done = subprocess.run(
             [sys.executable, "-m", "pytest", *SPEED, "--benchmark-only", "-q",
              f"--benchmark-json={file}"],

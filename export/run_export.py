@@ -15,6 +15,7 @@ from unmask_sdk.calibration.calibration_set import CalibrationSet
 from unmask_sdk.core.manifest import Artifact, sha256_of, size_of
 from unmask_sdk.core.optional_deps import require_packages
 from unmask_sdk.core.output_paths import check_writable_folder
+from unmask_sdk.core.scratch_folder import scratch_folder
 from unmask_sdk.errors import ConfigError, ExportError
 
 from . import manifest
@@ -246,12 +247,12 @@ class Exporter:
         )
         progress(f"{name}: comparing with torch")
         files = _files_by_path(converted.content, path)
-        with tempfile.TemporaryDirectory(prefix="unmask-export-") as scratch:
+        with scratch_folder("unmask-export-") as scratch:
             for inner, data in files.items():
-                target = Path(scratch) / inner
+                target = scratch / inner
                 target.parent.mkdir(parents=True, exist_ok=True)
                 target.write_bytes(data)
-            finished = Path(scratch) / path
+            finished = scratch / path
             entry = replace(entry, sha256=sha256_of(finished), bytes=size_of(finished))
             with module.open_converted(finished, entry) as runtime:
                 against = f"torch {torch.__version__} fp32, {platform.machine()} CPU"

@@ -7,7 +7,6 @@ returns an RGB image and its mask as a gray image; the locator's networks return
 from __future__ import annotations
 
 import json
-import tempfile
 import uuid
 from collections.abc import Mapping
 from hashlib import sha256
@@ -22,6 +21,7 @@ from unmask_sdk.calibration.plan import Int8Plan, plan_for
 from unmask_sdk.calibration.ranges import Ranges, find_ranges, observe
 from unmask_sdk.core.arrays import UInt8Array
 from unmask_sdk.core.manifest import Artifact, TensorSpec
+from unmask_sdk.core.scratch_folder import scratch_folder
 from unmask_sdk.errors import ExportError
 from unmask_sdk.export.job import Converted, Job
 from unmask_sdk.export.onnx.exporter import float_graph
@@ -151,8 +151,8 @@ def _output(spec: TensorSpec) -> Any:
 def _package(program: Any) -> tuple[Mapping[str, bytes], Mapping[str, int]]:
     """Returns the files of the package, and its weights counted by precision."""
     _rename(program)
-    with tempfile.TemporaryDirectory(prefix="unmask-coreml-") as folder:
-        path = Path(folder) / "model.mlpackage"
+    with scratch_folder("unmask-coreml-") as folder:
+        path = folder / "model.mlpackage"
         try:
             with quiet_converters():
                 model = ct.convert(

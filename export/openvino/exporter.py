@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import io
 import math
-import tempfile
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ import onnx
 
 from unmask_sdk.calibration.plan import plan_for
 from unmask_sdk.core.manifest import Artifact
+from unmask_sdk.core.scratch_folder import scratch_folder
 from unmask_sdk.errors import ExportError
 from unmask_sdk.export.job import Converted, Job
 from unmask_sdk.export.onnx.exporter import TOOLS, to_onnx
@@ -43,8 +43,8 @@ def convert(job: Job) -> Converted:
         graph, digest = quantize_by_plan(graph, images.at(size), plan, OPENVINO), images.sha256
         # By the work; what is counted below is the number of weights.
         check_precision(conv_work_by_precision(onnx.load_from_string(graph)), job.precision)
-    with tempfile.TemporaryDirectory(prefix="unmask-openvino-") as folder:
-        path = Path(folder) / MODEL
+    with scratch_folder("unmask-openvino-") as folder:
+        path = folder / MODEL
         try:
             model = ov.convert_model(io.BytesIO(graph))
             _share_constants(model)
