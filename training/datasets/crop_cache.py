@@ -20,6 +20,7 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -248,7 +249,8 @@ def write_crop_cache(
         if workers <= 1:
             yield from map(render, enumerate(faces))
             return
-        with ProcessPoolExecutor(workers) as pool:
+        # Not forked: other threads may hold locks that the child would wait for.
+        with ProcessPoolExecutor(workers, get_context("spawn")) as pool:
             yield from pool.map(render, enumerate(faces), chunksize=16)
 
     label = f"rendering {config.split} {config.size}"
