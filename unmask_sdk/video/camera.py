@@ -93,6 +93,8 @@ class Camera(Closable, Iterator[UInt8Array]):
         self._closed = threading.Event()
         # Set as soon as it is known that the source has an end of its own.
         self._finite = threading.Event()
+        if isinstance(parsed, str) and Path(parsed).is_file():
+            self._finite.set()
         self._link: LatestQueue[UInt8Array] | None = None
         self._frames = self._deaths = self._stalls = self._opened = 0
 
