@@ -63,8 +63,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def interruptible() -> None:
-    """Makes Ctrl-C interrupt, also where a shell started the tests with SIGINT ignored."""
+    """Makes Ctrl-C and a hang-up end commands, also where a shell started the tests without them.
+
+    Programs that tests start inherit that a signal is ignored, but no handler.
+    """
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    hangup = getattr(signal, "SIGHUP", None)  # Windows has none.
+    if hangup is not None and signal.getsignal(hangup) == signal.SIG_IGN:
+        signal.signal(hangup, lambda *_: None)
 
 
 @pytest.fixture(scope="session")

@@ -48,7 +48,10 @@ ACTIONS = {
     "empty": ("model.run(image[:0])", "RuntimeUnavailableError this {} runtime was opened before"),
     "drop": ("del model; import gc; gc.collect()", ""),
     "own": ("print(all(map(np.array_equal, opened().run(image), before)))", "True"),
-    "again": ("if os.fork() == 0: model.run(image)", "RuntimeUnavailableError this {} runtime was"),
+    "again": (
+        "if os.fork() == 0: signal.alarm(120); model.run(image)",
+        "RuntimeUnavailableError this {} runtime was",
+    ),
 }
 REQUIRED = {
     "onnx": "onnxruntime",

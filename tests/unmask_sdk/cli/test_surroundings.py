@@ -99,13 +99,14 @@ def test_a_hang_up_ends_as_sigterm_does(
     for number in range(1, 4):
         shutil.copy(tmp_path / "in" / "0.png", tmp_path / "in" / f"{number}.png")
     arguments = ["image", "in", "-o", "out", *map(str, fixed(painted_artifacts))]
+    # Not by preexec_fn, which can hang among threads.
+    hangup = "signal.signal(signal.SIGHUP, signal.SIG_IGN)" if ignored else ""
     process = subprocess.Popen(
-        [sys.executable, "-c", CODE, *arguments],
+        [sys.executable, "-c", f"import signal; {hangup}\n{CODE}", *arguments],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
         cwd=tmp_path,
-        preexec_fn=(lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN)) if ignored else None,  # type: ignore[arg-type,return-value]
     )
     while not list(tmp_path.glob("out/.*.part")):  # From then on it is writing.
         assert process.poll() is None

@@ -11,6 +11,7 @@ torch = pytest.importorskip("torch")
 from unmask_sdk.cli.models.release import release  # noqa: E402
 from unmask_sdk.errors import ExportError, InvalidInputError  # noqa: E402
 from unmask_sdk.export import release as steps  # noqa: E402
+from unmask_sdk.export import weight_files  # noqa: E402
 from unmask_sdk.training.nets.checkpoint import save_network  # noqa: E402
 from unmask_sdk.training.nets.unmasker_graph import build_unmasker  # noqa: E402
 from unmask_sdk.training.nets.unmasker_networks import UnmaskerConfig  # noqa: E402
@@ -37,7 +38,8 @@ def clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (root / name).touch()
     (root / "unmask_sdk" / "artifacts" / "manifest.json").write_text("old")
     save(root / "training" / "weights" / "unmask-256.safetensors", 256)
-    monkeypatch.setattr(steps, "weights_folder", lambda: root / "training" / "weights")
+    for module in (steps, weight_files):
+        monkeypatch.setattr(module, "weights_folder", lambda: root / "training" / "weights")
     return root
 
 
