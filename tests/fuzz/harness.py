@@ -1,4 +1,4 @@
-"""Fuzzes the code that reads untrusted files: images, manifests, artifacts, EXIF, XMP. Run::
+"""Fuzzes the code that reads untrusted files: images, videos, manifests, artifacts, EXIF, XMP. Run::
 
     python tests/fuzz/harness.py TARGET CORPUS -max_total_time=600
 
@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import itertools
 import json
 import sys
 import tempfile
@@ -52,6 +53,21 @@ def metadata(data: bytes) -> None:
     with tempfile.TemporaryDirectory() as folder:
         for suffix in (".tif", ".webp"):
             write_image(Path(folder) / f"a{suffix}", np.zeros((2, 2, 3), np.uint8), extras)
+
+
+def video(data: bytes) -> None:
+    """Demuxes and decodes a video."""
+    from unmask_sdk.video.reader import VideoReader, find_video_stream, open_video
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "in"
+        path.write_bytes(data)
+        with open_video(path) as file:
+            reader = VideoReader(file, find_video_stream(file, path))
+            reader.first_frame(path)
+            for _ in itertools.islice(reader.items(set()), 300):
+                pass
+            reader.cut_off()
 
 
 def manifest(data: bytes) -> None:
@@ -129,7 +145,8 @@ _ENTRY = {
 }
 
 TARGETS: dict[str, Callable[[bytes], None]] = {
-    function.__name__: function for function in (picture, metadata, manifest, field, artifact)
+    function.__name__: function
+    for function in (picture, metadata, video, manifest, field, artifact)
 }
 
 
@@ -150,6 +167,7 @@ _PLUGINS = ("Jpeg", "Png", "WebP", "Tiff", "Bmp", "Gif", "Ppm")
 INSTRUMENTED = {
     "picture": (*_PICTURES, *(f"PIL.{name}ImagePlugin" for name in _PLUGINS)),
     "metadata": (*_PICTURES, "unmask_sdk.imaging.xmp", "PIL.TiffImagePlugin", "PIL.Image"),
+    "video": ("unmask_sdk.video.reader", "unmask_sdk.video.timeline"),
     "manifest": ("unmask_sdk.core.manifest",),
     "field": ("unmask_sdk.core.manifest",),
     "artifact": ("unmask_sdk.core.manifest", "unmask_sdk.loading.load"),

@@ -71,6 +71,25 @@ def _metadata(_: dict[str, Any]) -> list[bytes]:
     return [exif.ljust(length, b"\0") + packet.ljust(length), packet]
 
 
+def _videos(_: dict[str, Any]) -> list[bytes]:
+    import av
+
+    made = []
+    for form in ("mp4", "matroska", "mpegts", "flv", "avi", "gif"):
+        file = io.BytesIO()
+        with av.open(file, "w", format=form) as new:
+            codec = {"gif": "gif", "avi": "mpeg4"}.get(form, "libx264")
+            video = new.add_stream(codec, rate=10)
+            video.width, video.height = 64, 48
+            video.pix_fmt = "rgb8" if form == "gif" else "yuv420p"
+            for value in range(6):
+                frame = av.VideoFrame.from_ndarray(np.full((48, 64, 3), 40 * value, np.uint8))
+                new.mux(video.encode(frame))
+            new.mux(video.encode(None))
+        made.append(file.getvalue())
+    return made
+
+
 def _manifests(entry: dict[str, Any]) -> list[bytes]:
     return [json.dumps({"schema": 1, "artifacts": many}).encode() for many in ([], [entry])]
 
@@ -105,6 +124,7 @@ def _artifacts(_: dict[str, Any]) -> list[bytes]:
 SEEDS = {
     "picture": _pictures,
     "metadata": _metadata,
+    "video": _videos,
     "manifest": _manifests,
     "field": _fields,
     "artifact": _artifacts,

@@ -41,6 +41,8 @@ H265 = Encoder(
 )
 VP9 = Encoder("libvpx-vp9", 24, 63, {"b:v": "0", "deadline": "good", "cpu-used": "4"})
 AV1 = Encoder("libsvtav1", 26, 63, {"preset": "8"}, bits=(10,))
+# x265 4.1 overwrites memory that is not its own at a width of 48 with 10 bits.
+_LEAST_H265 = 64
 
 
 @dataclass(frozen=True)
@@ -122,6 +124,11 @@ def choose_encoder(
         raise VideoWriteError(
             f"{chosen.name} does not support {pixels.name}, only {', '.join(sorted(formats))}; "
             f"{_advice(container, pixels, codec)}"
+        )
+    if chosen.name == H265.name and pixels.width < _LEAST_H265:
+        raise VideoWriteError(
+            f"{chosen.name} crashes on videos of {pixels.width}x{pixels.height}, narrower than "
+            f"{_LEAST_H265} pixels; write an .mkv with the codec ffv1"
         )
     if chosen.crf is None:
         if crf is not None:

@@ -182,6 +182,8 @@ def unmask_video(
     notes += [*file.notes, *_player_notes(first, pixels, encoder)]
     if reader.damaged:
         notes.append(f"damaged parts of the video that were skipped: {reader.damaged}")
+    if reader.late_streams:
+        notes.append("a stream that begins in the middle of the file was left out")
     if reader.jumps:
         times = "once" if reader.jumps == 1 else f"{reader.jumps} times"
         notes.append(

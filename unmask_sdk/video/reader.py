@@ -85,6 +85,7 @@ class VideoReader:
 
     Attributes:
         damaged: Number of packets that could not be read or decoded.
+        late_streams: Whether a stream began in the middle of the file, which is left out.
         total: Number of frames, possibly estimated; `None` if it is unknown.
     """
 
@@ -94,6 +95,7 @@ class VideoReader:
         self._decoder = _alpha_decoder(stream)
         self._packets: list[Any] = []
         self.damaged = 0
+        self.late_streams = False
         self._last: int | None = None
         # End of the last packet of any stream, in seconds, as stored.
         self._end = 0.0
@@ -173,6 +175,9 @@ class VideoReader:
         while True:
             try:
                 packet = next(packets, None)
+            except IndexError:  # How PyAV ends a file in which another stream began later.
+                self.late_streams = True
+                return
             except av.FFmpegError:  # The rest of the file cannot be read.
                 self.damaged += 1
                 # An empty packet asks the decoder for the frames that it still holds.

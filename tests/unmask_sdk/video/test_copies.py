@@ -104,3 +104,10 @@ def test_sound_that_is_refused_with_the_header_is_named(painted_model, clip, tmp
     for ending in advised:
         painted_model.video(source, tmp_path / f"out{ending}")
         assert sound(tmp_path / f"out{ending}") == sound(source)
+
+
+def test_videos_at_which_x265_would_crash_are_refused(painted_model, clip, tmp_path):
+    source = clip("in.mkv", count=2, codec="ffv1", pix_fmt="yuv420p10le", sound=None, width=48)
+    with pytest.raises(VideoWriteError, match=r"narrower than 64 pixels; .*the codec ffv1"):
+        painted_model.video(source, tmp_path / "out.mp4")
+    assert painted_model.video(source, tmp_path / "out.mkv", codec="ffv1").frames == 2
