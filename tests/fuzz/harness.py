@@ -1,4 +1,4 @@
-"""Fuzzes the code that reads untrusted files: images, videos, manifests, artifacts, EXIF, XMP. Run::
+"""Fuzzes the code that reads untrusted files, such as images, videos and manifests. Run::
 
     python tests/fuzz/harness.py TARGET CORPUS -max_total_time=600
 

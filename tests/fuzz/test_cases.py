@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import re
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -23,13 +24,17 @@ def harness():
 @pytest.mark.filterwarnings("ignore")
 def test_findings_stay_fixed(harness) -> None:
     for case in CASES:
-        harness.one(case.name.split("-")[0], case.read_bytes())
+        target = case.name.split("-")[0]
+        if target != "video" or find_spec("av"):
+            harness.one(target, case.read_bytes())
 
 
 def test_every_target_survives_nonsense(harness) -> None:
     for target in harness.TARGETS:
         if target == "artifact":
             pytest.importorskip("onnxruntime")
+        if target == "video":
+            pytest.importorskip("av")
         for data in (b"", b"\0", b"{}", b"\xff" * 100, b'{"schema": 1, "artifacts": [{}]}'):
             harness.one(target, data)
 
