@@ -42,7 +42,12 @@ def handle_termination(handler: Callable[[int, Any], object]) -> None:
     signal.signal(signal.SIGTERM, handler)
     hangup = getattr(signal, "SIGHUP", None)  # Windows has none.
     if hangup is not None and signal.getsignal(hangup) != signal.SIG_IGN:
-        signal.signal(hangup, lambda *arguments: (_leave_terminal(), handler(*arguments)))
+
+        def hang_up(number: int, frame: Any) -> None:
+            _leave_terminal()
+            handler(number, frame)
+
+        signal.signal(hangup, hang_up)
 
 
 def raise_on_second(first: int) -> None:
