@@ -90,7 +90,8 @@ def lowest(session: nox.Session) -> None:
     session.run("uv", "venv", "--clear", "-q", "--python", PYTHONS[0], LOWEST, external=True)
     session.run(
         "uv", "pip", "install", "-q", "--python", python, "--resolution", "lowest-direct",
-        "-e", ".[cpu,video]", "pytest>=8", "pytest-xdist>=3.6", "hypothesis>=6.100",
+        "-e", ".[cpu,video]", "filelock>=3.12", "pytest>=8", "pytest-timeout>=2.4",
+        "pytest-xdist>=3.6", "hypothesis>=6.100",
         external=True,
     )  # fmt: skip
     session.run(
