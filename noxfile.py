@@ -87,11 +87,14 @@ def resolve(session: nox.Session) -> None:
 def lowest(session: nox.Session) -> None:
     """The fast tests with the lowest versions that pyproject.toml allows, in build/lowest."""
     python = f"{LOWEST}/bin/python"
-    session.run("uv", "venv", "--clear", "-q", "--python", PYTHONS[0], LOWEST, external=True)
+    session.run(
+        "uv", "venv", "--clear", "--seed", "-q", "--python", PYTHONS[0], LOWEST, external=True
+    )
     session.run(
         "uv", "pip", "install", "-q", "--python", python, "--resolution", "lowest-direct",
-        "-e", ".[cpu,video]", "filelock>=3.12", "pytest>=8", "pytest-timeout>=2.4",
-        "pytest-xdist>=3.6", "hypothesis>=6.100",
+        # Without onnx and scikit-image most tests would be skipped.
+        "-e", ".[cpu,video]", "filelock>=3.12", "hypothesis>=6.100", "onnx>=1.18", "pytest>=8",
+        "pytest-timeout>=2.4", "pytest-xdist>=3.6", "scikit-image>=0.22",
         external=True,
     )  # fmt: skip
     session.run(
