@@ -130,7 +130,7 @@ class VideoWriter:
         video.metadata.update(_labels(stream))
         if pixels.alpha:
             video.metadata["alpha_mode"] = "1"
-        video.disposition = stream.disposition.value  # PyAV 16 takes numbers only.
+        video.disposition = stream.disposition
         return video  # type: ignore[no-any-return]
 
     def _add_copies(
@@ -161,7 +161,7 @@ class VideoWriter:
                 )
                 continue
             copy.metadata.update(_labels(other))
-            copy.disposition = other.disposition.value
+            copy.disposition = other.disposition
             copies[other.index] = copy
         return copies
 

@@ -73,7 +73,7 @@ def test_default_and_forced_tracks_are_kept(painted_model, clip, tmp_path):
         streams += [new.add_stream_from_template(audio) for _ in range(2)]
         streams += [new.add_stream_from_template(subtitle) for _ in range(2)]
         for stream, flags in zip(streams, ("default", "", "default", "", "forced"), strict=True):
-            stream.disposition = av.stream.Disposition[flags].value if flags else 0
+            stream.disposition = av.stream.Disposition[flags] if flags else 0
         for packet in (*file.demux(), *text.demux()):
             if packet.dts is None:
                 continue
