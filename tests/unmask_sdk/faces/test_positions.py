@@ -39,7 +39,9 @@ def test_photo_on_its_side(turns: int) -> None:
 def test_photo_upside_down() -> None:
     pytest.importorskip("onnxruntime")
     # So small that no face is found upside down.
-    upright = np.asarray(cv2.resize(read_photo(EXAMPLES / "dark.jpg").pixels, (80, 80)), np.uint8)
+    upright = np.asarray(
+        cv2.resize(read_photo(EXAMPLES / "surgical.jpg").pixels, (64, 64)), np.uint8
+    )
     turned = np.ascontiguousarray(np.rot90(upright, 2))
     with unmask_sdk.load(model="unmask-256-lite", threads=1) as model:
         assert not model.locator(turned)
