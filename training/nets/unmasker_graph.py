@@ -8,6 +8,11 @@ from torch import Tensor, nn
 from .unmasker_networks import UnmaskerConfig, UnmaskerNet
 
 
+def _round(values: Tensor) -> Tensor:
+    # Not `torch.round`: ONNX Runtime Web has no `Round` on WebGPU and would leave the GPU for it.
+    return torch.floor(values + 0.5)
+
+
 def composite(
     pixels: Tensor, generated: Tensor, opacity: Tensor, binary: Tensor
 ) -> tuple[Tensor, Tensor]:
@@ -26,13 +31,13 @@ def composite(
     Returns:
         The composite `[N, 3, S, S]` and the mask `[N, 1, S, S]`, float32, integers 0..255.
     """
-    mask = torch.round(opacity * 127.0 + binary * 128.0)
+    mask = _round(opacity * 127.0 + binary * 128.0)
     # Linear in the opacity: 1 where the mask rounds to 0, and 0 where all is generated.
     kept = ((1.0 - opacity) * (254.0 / 253.0)).clamp(max=1.0)
     foreground = ((generated + 1.0) * 127.5).clamp(0.0, 255.0)
     # Not `pixels * kept + …`: ONNX Runtime does that product channels last, where multiplying one
     # plane with three is slow and takes a twentieth of a run.
-    return torch.round(foreground + (pixels - foreground) * kept), mask
+    return _round(foreground + (pixels - foreground) * kept), mask
 
 
 class UnmaskerGraph(nn.Module):

@@ -53,8 +53,8 @@ def test_inputs_and_outputs_are_images(tiny_packages: Path, precision: str) -> N
     # Inputs and outputs are float32 in every precision: compositing must be exact.
     for variable in (*function.inputs.values(), *function.outputs):
         assert variable.dtype.__name__ == "fp32"
-    rounds = [operation for operation in function.operations if operation.op_type == "round"]
-    assert {operation.x.dtype.__name__ for operation in rounds} == {"fp32"}
+    floors = [operation for operation in function.operations if operation.op_type == "floor"]
+    assert {operation.x.dtype.__name__ for operation in floors} == {"fp32"}
     sigmoids = [o for o in function.operations if o.op_type == "sigmoid" and o.x.shape[-1] == TINY]
     assert [operation.x.dtype.__name__ for operation in sigmoids] == ["fp32"]
 

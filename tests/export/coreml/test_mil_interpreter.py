@@ -130,7 +130,7 @@ def test_images_with_fractional_values_are_refused(package: Path, artifact: Arti
 
     def drop(spec: Any) -> None:
         for operation in operations(spec):
-            if operation.type == "round":
+            if operation.type == "floor":
                 operation.type = "relu"
 
     edited(package, drop)

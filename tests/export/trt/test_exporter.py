@@ -104,7 +104,7 @@ def test_int8_is_symmetric_and_fused(tiny_trt: Path) -> None:
         for value in onnx.shape_inference.infer_shapes(model).graph.value_info
     }
     for node in graph.node:
-        if node.op_type in ("Clip", "Round") or node.op_type.startswith("MaxPool"):
+        if node.op_type in ("Clip", "Floor") or node.op_type.startswith("MaxPool"):
             assert kinds[node.input[0]] == onnx.TensorProto.FLOAT, node.name
 
 
