@@ -10,6 +10,7 @@ import os
 import re
 import shutil
 import signal
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,9 @@ from tiny_networks import save_tiny_networks
 # their threads wait for one another.
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+# As in `unmask_sdk.runtimes.openvino`, which tests may import after OpenVINO: its telemetry forks a
+# process, and forks among other threads can hang.
+sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
 # Marks of the tests that the fast tier leaves out, and marks that fixtures bring.
 TIERS = ("slow", "engine", "gpu", "mac", "browser")
 FAST = f"not ({' or '.join(TIERS)})"
