@@ -31,7 +31,7 @@ def locate_in_positions(image: UInt8Array, locator: Locator) -> tuple[list[Locat
 
     Returns:
         The faces of the most likely position, in coordinates of `image`, and a sentence that
-        says so if the photo was turned, otherwise `None`.
+        reports it if the photo was turned, otherwise `None`.
     """
     upright = locator(image)
     if upright:
