@@ -305,7 +305,7 @@ def fragmented(path, source):
 def with_huge_samples(path, fragment):
     """Writes an impossible size for each sample of a fragment."""
     data = bytearray(path.read_bytes())
-    place = [m.start() for m in re.finditer(b"trun", data)][fragment]
+    place = [m.start() for m in re.finditer(b"trun", data)][fragment]  # codespell:ignore trun
     flags, count = struct.unpack_from(">II", data, place + 4)
     start = place + 12 + 4 * (bool(flags & 0x1) + bool(flags & 0x4))
     fields = [flag for flag in (0x100, 0x200, 0x400, 0x800) if flags & flag]
