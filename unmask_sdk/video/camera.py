@@ -170,9 +170,9 @@ class Camera(Closable, Iterator[UInt8Array]):
         except Exception as error:  # noqa: BLE001  Any error means that the camera did not open.
             link.end(error if isinstance(error, SourceError) else SourceError(self._failed(error)))
             return
-        finite = not _is_device(self._source) and _has_end(self._source, capture)
-        if finite:
+        if not _is_device(self._source) and _frame_count_is_known(capture):
             self._finite.set()
+        finite = self._finite.is_set()
         try:
             if not link.ended:
                 self._opened += 1
@@ -223,12 +223,9 @@ def _check_size(size: tuple[int, int] | None, source: int | str) -> None:
         )
 
 
-def _has_end(source: int | str, capture: Capture) -> bool:
-    """Returns whether a source is a file, or a URL of which the number of frames is known."""
+def _frame_count_is_known(capture: Capture) -> bool:
     import cv2
 
-    if isinstance(source, str) and Path(source).is_file():
-        return True
     get = getattr(capture, "get", None)  # Captures of an `opener` need not have it.
     return get is not None and get(cv2.CAP_PROP_FRAME_COUNT) > 0
 
