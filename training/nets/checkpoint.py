@@ -17,13 +17,16 @@ from torch import nn
 from unmask_sdk.core.atomic_write import atomic_write
 from unmask_sdk.errors import DataError
 
+from .discriminator import FeatureDiscriminator
 from .unmasker_graph import UnmaskerGraph
 
-# kind in the file's metadata -> module, configuration class, factory of the uint8 graph
+# kind in the file's metadata -> module, configuration class, factory of the uint8 graph (of the
+# network itself where it is used in training only)
 KINDS = {
     "unmasker": ("unmasker_graph", "UnmaskerConfig", "build_unmasker"),
     "detector": ("locator_networks", "DetectorConfig", "DetectorGraph"),
     "aligner": ("locator_networks", "AlignerConfig", "AlignerGraph"),
+    "discriminator": ("discriminator", "DiscriminatorConfig", "FeatureDiscriminator"),
 }
 
 
@@ -159,3 +162,18 @@ def load_unmasker(path: Path | str) -> UnmaskerGraph:
     if not isinstance(graph, UnmaskerGraph):
         raise DataError(f"{path} does not hold an unmasker; give weights that unmask train wrote")
     return graph
+
+
+def load_discriminator(path: Path | str) -> FeatureDiscriminator:
+    """Loads a weight file as `load_network` does, and checks that it holds a discriminator.
+
+    Raises:
+        DataError: If the file cannot be loaded, or holds another network.
+    """
+    network = load_network(path)
+    if not isinstance(network, FeatureDiscriminator):
+        raise DataError(
+            f"{path} does not hold a discriminator; give the NAME-discriminator.safetensors that "
+            "unmask train wrote"
+        )
+    return network

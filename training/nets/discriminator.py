@@ -3,12 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
 # Half of the crop's resolution, where a mouth's shape is judged, and all of it, where skin is.
 SCALES = 2
+
+
+@dataclass(frozen=True)
+class DiscriminatorConfig:
+    """Sizes of the discriminator.
+
+    Attributes:
+        widths: Channels of each feature map of the frozen network.
+        channels: Channels of the heads' hidden layers.
+    """
+
+    widths: tuple[int, ...]
+    channels: int = 64
 
 
 def _head(width: int, channels: int) -> nn.Sequential:
@@ -32,14 +46,15 @@ class FeatureDiscriminator(nn.Module):
     has to learn that first, which takes more images than a CPU processes in a night.
 
     Args:
-        widths: Channels of each feature map.
-        channels: Channels of the heads' hidden layers.
+        config: Its sizes.
     """
 
-    def __init__(self, widths: Sequence[int], channels: int = 64) -> None:
+    def __init__(self, config: DiscriminatorConfig) -> None:
         super().__init__()
+        self.config = config
         self.heads = nn.ModuleList(
-            nn.ModuleList(_head(width, channels) for width in widths) for _ in range(SCALES)
+            nn.ModuleList(_head(width, config.channels) for width in config.widths)
+            for _ in range(SCALES)
         )
 
     def forward(self, features: Sequence[Tensor], scale: int) -> list[Tensor]:

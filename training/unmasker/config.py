@@ -137,6 +137,8 @@ class TrainConfig:
         seed: Decides initial weights and batches.
         teacher: Weight file of a larger unmasker, whose output the distillation term compares with.
         start: Weight file of the same network to start from, instead of random weights.
+        start_discriminator: Weight file of the discriminator to start from. A new one costs
+            thousands of faces before the generator learns from it what it knew already.
         compile: Whether to compile the networks (a slow start, then about a third faster on CPU).
         perceptual_weights: VGG16 weight file (see `unmasker/perceptual_loss.py`).
         identity_weights: Folder of face-recognition weights (see `unmasker/identity_loss.py`).
@@ -161,6 +163,7 @@ class TrainConfig:
     seed: int = 0
     teacher: str | None = None
     start: str | None = None
+    start_discriminator: str | None = None
     compile: bool = True
     perceptual_weights: str | None = None
     identity_weights: str | None = None

@@ -71,8 +71,9 @@ def train(
             caches is not interrupted. `None` trains to the end.
 
     Returns:
-        The weight file of the averaged network, fp16 safetensors. Where KID is measured, the
-        weights that had the lowest are kept as `NAME-best.safetensors`.
+        The weight file of the averaged network, fp16 safetensors. The discriminator, if a stage
+        uses one, is written to `NAME-discriminator.safetensors` in the same folder. Where
+        KID is measured, the weights that had the lowest are kept as `NAME-best.safetensors`.
 
     Raises:
         ConfigError: If the device does not exist, or `start` or `teacher` does not fit.
@@ -87,8 +88,11 @@ def train(
     checkpoint = run / "checkpoint.pt"
     if checkpoint.exists():
         trainer.resume(checkpoint)
-    elif config.start is not None:
-        trainer.load_start_weights(Path(config.start))
+    else:
+        if config.start is not None:
+            trainer.load_start_weights(Path(config.start))
+        if config.start_discriminator is not None:
+            trainer.load_start_discriminator(Path(config.start_discriminator))
     weights = run / f"{config.name}.safetensors"
     remaining = [s for s in config.stages if trainer.step < trainer.stage_start(s) + s.steps]
     if remaining:
@@ -163,6 +167,10 @@ def _run_stage(
             _check_finite(entry)
             trainer.save(run / "checkpoint.pt")
             trainer.save_weights(weights)
+            if stage.losses.adversarial:
+                trainer.save_discriminator(
+                    weights.with_name(f"{config.name}-discriminator.safetensors")
+                )
             if is_best(run / "metrics.jsonl", entry):
                 trainer.save_weights(weights.with_name(f"{config.name}-best.safetensors"))
             if expired:

@@ -17,8 +17,12 @@ from unmask_sdk.training.common.device import to_channels_last
 from unmask_sdk.training.common.mixed_precision import autocast
 from unmask_sdk.training.common.resume_checkpoint import open_checkpoint, save_checkpoint
 from unmask_sdk.training.datasets.batches import Batch
-from unmask_sdk.training.nets.checkpoint import load_unmasker, save_network
-from unmask_sdk.training.nets.discriminator import FeatureDiscriminator
+from unmask_sdk.training.nets.checkpoint import (
+    load_discriminator,
+    load_unmasker,
+    save_network,
+)
+from unmask_sdk.training.nets.discriminator import DiscriminatorConfig, FeatureDiscriminator
 from unmask_sdk.training.nets.unmasker_graph import UnmaskerGraph
 from unmask_sdk.training.nets.unmasker_networks import UnmaskerNet
 
@@ -58,7 +62,9 @@ class Trainer:
         self.net.remove_checkerboard()
         self.ema = to_channels_last(UnmaskerNet(config.network), device).eval()
         self.ema.load_state_dict(self.net.state_dict())
-        self.discriminator = to_channels_last(FeatureDiscriminator(WIDTHS), device)
+        self.discriminator = to_channels_last(
+            FeatureDiscriminator(DiscriminatorConfig(WIDTHS)), device
+        )
         optimizer = partial(torch.optim.AdamW, weight_decay=1e-4, fused=device.type == "cuda")
         self.optimizer = optimizer(self.net.parameters(), betas=(0.9, 0.99))
         self.discriminator_optimizer = optimizer(self.discriminator.parameters(), betas=(0.5, 0.99))
@@ -103,6 +109,27 @@ class Trainer:
         """Writes the averaged network as a weight file."""
         graph = UnmaskerGraph(self.ema)
         save_network(path, "unmasker", self.config.network, graph.state_dict())
+
+    def save_discriminator(self, path: Path) -> None:
+        """Writes the discriminator as a weight file, for another run to start from."""
+        network = self.discriminator
+        save_network(path, "discriminator", network.config, network.state_dict())
+
+    def load_start_discriminator(self, path: Path) -> None:
+        """Loads the discriminator of another run.
+
+        Raises:
+            ConfigError: If the file holds a discriminator of other sizes.
+            DataError: If the file is missing or damaged.
+        """
+        network = load_discriminator(path)
+        if network.config != self.discriminator.config:
+            raise ConfigError(
+                f"start_discriminator: the discriminator in {path} has other sizes, "
+                f"{network.config}, than this version's, {self.discriminator.config}; remove "
+                "start_discriminator"
+            )
+        self.discriminator.load_state_dict(network.state_dict())
 
     def load_start_weights(self, path: Path) -> None:
         """Loads the weights of a weight file; optimizers and discriminator start fresh.

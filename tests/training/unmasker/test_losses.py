@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from unmask_sdk.training.nets.discriminator import FeatureDiscriminator
+from unmask_sdk.training.nets.discriminator import DiscriminatorConfig, FeatureDiscriminator
 from unmask_sdk.training.unmasker import losses
 from unmask_sdk.training.unmasker.color_augmentation import change_colors
 
@@ -78,7 +78,7 @@ def test_hinge_loss_covers_only_the_region():
 
 def test_discriminator_scores_do_not_depend_on_the_scale_of_features():
     torch.manual_seed(0)
-    discriminator = FeatureDiscriminator((4, 8)).eval()
+    discriminator = FeatureDiscriminator(DiscriminatorConfig((4, 8))).eval()
     features = [torch.rand(2, 4, 32, 24), torch.rand(2, 8, 16, 12)]
     scores = discriminator(features, 0)
     assert [s.shape for s in scores] == [(2, 1, 16, 12), (2, 1, 8, 6)]
@@ -89,7 +89,7 @@ def test_discriminator_scores_do_not_depend_on_the_scale_of_features():
 
 def test_each_scale_has_a_discriminator_of_its_own():
     torch.manual_seed(0)
-    discriminator = FeatureDiscriminator((4,)).eval()
+    discriminator = FeatureDiscriminator(DiscriminatorConfig((4,))).eval()
     features = [torch.rand(2, 4, 32, 24)]
     half, full = (discriminator(features, scale)[0] for scale in (0, 1))
     assert not torch.allclose(half, full)

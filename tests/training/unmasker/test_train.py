@@ -17,7 +17,7 @@ from unmask_sdk.training.datasets.corpora import Corpus
 from unmask_sdk.training.datasets.crop_cache import CropCache, CropCacheConfig, check_disk_space
 from unmask_sdk.training.datasets.landmark_file import read_landmarks
 from unmask_sdk.training.evaluation.efficientnet import PACKAGES
-from unmask_sdk.training.nets.checkpoint import load_network
+from unmask_sdk.training.nets.checkpoint import load_discriminator, load_network
 from unmask_sdk.training.nets.unmasker_networks import UnmaskerConfig
 from unmask_sdk.training.unmasker.config import LossWeights, Stage, TrainConfig, read_config
 from unmask_sdk.training.unmasker.train import train
@@ -312,6 +312,25 @@ def test_perceptual_and_adversarial_terms_train(faces_folder, tmp_path, vgg):
     line = json.loads((tmp_path / "metrics.jsonl").read_text().splitlines()[0])
     for term in ("adversarial", "perceptual", "critic"):
         assert np.isfinite(line[term])
+
+
+def test_a_run_starts_from_the_discriminator_of_another(faces_folder, tmp_path, vgg):
+    stage = replace(
+        config(3).stages[0], rate=1e-9, final_rate=1e-9, losses=LossWeights(adversarial=1.0)
+    )
+    settings = replace(config(3), stages=(stage,), perceptual_weights=str(vgg))
+    weights = run(settings, faces_folder, tmp_path / "a")
+    first = weights.with_name("tiny-discriminator.safetensors")
+    again = replace(settings, seed=1, start_discriminator=str(first))
+    weights = run(again, faces_folder, tmp_path / "b")
+    second = weights.with_name("tiny-discriminator.safetensors")
+    for name, tensor in load_discriminator(first).state_dict().items():
+        if name.endswith("original"):  # `_u` and `_v` are estimated anew at each step.
+            torch.testing.assert_close(
+                load_discriminator(second).state_dict()[name], tensor, rtol=2e-3, atol=1e-6
+            )
+    with pytest.raises(DataError, match="does not hold a discriminator"):
+        run(replace(again, start_discriminator=str(weights)), faces_folder, tmp_path / "c")
 
 
 def test_the_generator_does_not_follow_the_discriminator_while_it_warms_up(

@@ -26,6 +26,9 @@ def train(
     start: Annotated[
         str | None, typer.Option(help="Weight file to start from, instead of random weights.")
     ] = None,
+    start_discriminator: Annotated[
+        str | None, typer.Option(help="Discriminator to start from, of the run that gave --start.")
+    ] = None,
     teacher: Annotated[
         str | None,
         typer.Option(help="Weights of the larger unmasker that a small one is distilled from."),
@@ -61,6 +64,7 @@ def train(
         config,
         limit=limit,
         start=start,
+        start_discriminator=start_discriminator,
         teacher=teacher,
         perceptual_weights=perceptual_weights,
         identity_weights=identity_weights,
