@@ -1,0 +1,57 @@
+"""A page in a real Chromium, in which tests call the modules of `web/src` with NumPy arrays."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from web_calls import ModuleCaller
+from web_server import WebServer
+
+ROOT = Path(__file__).parents[2]
+CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
+
+
+@pytest.fixture(scope="session")
+def scratch(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that the server serves as `/scratch/`."""
+    return tmp_path_factory.mktemp("scratch")
+
+
+@pytest.fixture(scope="session")
+def web_server(scratch: Path) -> Iterator[WebServer]:
+    """Serves `web/` as `/`, `scratch` as `/scratch/` and this folder as `/tests/`."""
+    folders = {"/": ROOT / "web", "/scratch/": scratch, "/tests/": Path(__file__).parent}
+    with WebServer(folders) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Any]:
+    """A headless Chromium, a `playwright.sync_api.Browser`."""
+    path = next(filter(None, map(shutil.which, CHROMIUM)), None)
+    if path is None:
+        pytest.skip("needs Chromium")
+    api = pytest.importorskip("playwright.sync_api")
+    with api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="session")
+def page(chromium: Any, web_server: WebServer) -> Any:
+    """One page for tests that only call functions; a `playwright.sync_api.Page`."""
+    page = chromium.new_page()
+    page.goto(f"{web_server.address}/tests/blank.html")
+    return page
+
+
+@pytest.fixture(scope="session")
+def call(page: Any, web_server: WebServer) -> ModuleCaller:
+    """Calls a function of a module in the page: `call("imaging/resize.js", "resize", image, …)`."""
+    return ModuleCaller(page, web_server)
