@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+import npm_packages
 from web_calls import ModuleCaller
 from web_server import WebServer
 
@@ -24,10 +25,24 @@ def scratch(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def web_server(scratch: Path) -> Iterator[WebServer]:
-    """Serves `web/` as `/`, `scratch` as `/scratch/` and this folder as `/tests/`."""
-    folders = {"/": ROOT / "web", "/scratch/": scratch, "/tests/": Path(__file__).parent}
+    """Serves `web/` as `/`, `scratch` as `/scratch/` and this folder as `/tests/`.
+
+    The shipped model files are at `/artifacts/`.
+    """
+    folders = {
+        "/": ROOT / "web",
+        "/artifacts/": ROOT / "unmask_sdk/artifacts",
+        "/scratch/": scratch,
+        "/tests/": Path(__file__).parent,
+    }
     with WebServer(folders) as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def npm() -> None:
+    """Fills `web/node_modules` and `web/models`."""
+    npm_packages.install()
 
 
 @pytest.fixture(scope="session")

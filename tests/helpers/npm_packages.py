@@ -1,0 +1,39 @@
+"""The npm packages that the web package is tested with, and its model files."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from filelock import FileLock
+
+WEB = Path(__file__).parents[2] / "web"
+
+
+def install() -> None:
+    """Fills `web/node_modules` and `web/models` if they are not as the repository wants them."""
+    if shutil.which("npm") is None:
+        pytest.skip("needs Node.js and npm")
+    with FileLock(WEB / ".npm.lock"):
+        installed = WEB / "node_modules/.package-lock.json"
+        if not newer(installed, WEB / "package-lock.json"):
+            run_npm("ci", "--ignore-scripts", "--no-audit", "--no-fund")
+        artifacts = WEB.parent / "unmask_sdk/artifacts/manifest.json"
+        if not newer(WEB / "models/manifest.json", artifacts):
+            run_npm("run", "models")
+
+
+def run_npm(*arguments: str) -> str:
+    """Runs npm in `web/` and returns what it prints; fails the test if npm fails."""
+    done = subprocess.run(
+        ["npm", *arguments], cwd=WEB, capture_output=True, text=True, timeout=300, check=False
+    )
+    assert done.returncode == 0, f"npm {' '.join(arguments)}\n{done.stdout}\n{done.stderr}"
+    return done.stdout
+
+
+def newer(file: Path, than: Path) -> bool:
+    """Returns whether a file exists and is not older than another."""
+    return file.exists() and file.stat().st_mtime >= than.stat().st_mtime

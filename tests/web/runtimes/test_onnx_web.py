@@ -1,0 +1,74 @@
+"""Every ONNX file that is shipped computes its golden vectors in Chromium."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+
+import numpy as np
+import pytest
+
+from unmask_sdk.core.manifest import read_manifest
+from unmask_sdk.verify import compare, worst
+
+pytestmark = pytest.mark.browser
+
+MANIFEST = read_manifest()
+FILES = [artifact for artifact in MANIFEST.artifacts if artifact.file.endswith(".onnx")]
+NETWORKS = "../tests/networks.js"
+
+
+def golden(artifact):
+    with np.load(MANIFEST.golden_path(artifact)) as data:
+        return (
+            {spec.name: data[f"in_{spec.name}"] for spec in artifact.inputs},
+            {spec.name: data[f"out_{spec.name}"] for spec in artifact.outputs},
+        )
+
+
+def tensor(array):
+    return {"data": array.ravel(), "dims": list(array.shape)}
+
+
+def entry(artifact):
+    """The entry as `manifest.json` has it."""
+    return json.loads(json.dumps(asdict(artifact)))
+
+
+def test_there_are_twelve_files():
+    assert len(FILES) == 12
+
+
+@pytest.mark.parametrize("artifact", FILES, ids=lambda artifact: artifact.file)
+def test_golden_vectors(npm, call, artifact):
+    inputs, expected = golden(artifact)
+    found = call(
+        NETWORKS, "runFile", "/artifacts", entry(artifact), {k: tensor(v) for k, v in inputs.items()}
+    )
+    assert found["threads"] == 1
+    outputs = {k: t["data"].reshape(t["dims"]) for k, t in found["outputs"].items()}
+    deviation = worst(
+        (compare(name, value, outputs[name], images=len(value)), value)
+        for name, value in expected.items()
+    )
+    assert deviation.within(artifact.golden), deviation.against(artifact.golden)
+    print(artifact.file, deviation.against(artifact.golden))
+
+
+def test_a_file_that_was_changed_is_refused(call):
+    changed = entry(FILES[0]) | {"sha256": "0" * 64}
+    with pytest.raises(Exception, match=r"ArtifactError: .*was changed or damaged: .* SHA-256"):
+        call(NETWORKS, "runFile", "/artifacts", changed, {})
+
+
+def test_a_file_that_is_missing_is_reported(call):
+    absent = entry(FILES[0]) | {"file": "absent.onnx"}
+    with pytest.raises(Exception, match=r"ArtifactError: .*absent\.onnx cannot be loaded: .* 404"):
+        call(NETWORKS, "runFile", "/artifacts", absent, {})
+
+
+def test_inputs_are_checked(npm, call):
+    artifact = next(a for a in FILES if a.name == "aligner")
+    wrong = {"image": tensor(np.zeros((1, 100, 112, 3), np.uint8))}
+    with pytest.raises(Exception, match=r"takes image: uint8 \[\*, 112, 112, 3\]; got .*\[1, 100"):
+        call(NETWORKS, "runFile", "/artifacts", entry(artifact), wrong)
