@@ -42,9 +42,8 @@ def test_there_are_twelve_files():
 @pytest.mark.parametrize("artifact", FILES, ids=lambda artifact: artifact.file)
 def test_golden_vectors(npm, call, artifact):
     inputs, expected = golden(artifact)
-    found = call(
-        NETWORKS, "runFile", "/artifacts", entry(artifact), {k: tensor(v) for k, v in inputs.items()}
-    )
+    tensors = {name: tensor(value) for name, value in inputs.items()}
+    found = call(NETWORKS, "runFile", "/artifacts", entry(artifact), tensors)
     assert found["threads"] == 1
     outputs = {k: t["data"].reshape(t["dims"]) for k, t in found["outputs"].items()}
     deviation = worst(
@@ -52,7 +51,6 @@ def test_golden_vectors(npm, call, artifact):
         for name, value in expected.items()
     )
     assert deviation.within(artifact.golden), deviation.against(artifact.golden)
-    print(artifact.file, deviation.against(artifact.golden))
 
 
 def test_a_file_that_was_changed_is_refused(call):
