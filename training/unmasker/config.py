@@ -77,9 +77,9 @@ class Stage:
         again_share: Fraction of samples whose mask the averaged network removes first: what it
             leaves of the mask is still labeled mask, what it inpaints is not. Only for stages that
             train the segmentation alone.
-        discriminator_warm_up: Steps at the start in which the discriminator learns but the
-            generator does not yet follow it. A new discriminator knows nothing: what it demands
-            for the first thousands of faces takes as many more to unlearn.
+        discriminator_warm_up: Steps at the start in which the discriminator alone is trained. A
+            new discriminator knows nothing: what it demands for the first thousands of faces takes
+            as many more to unlearn, and without it the generator goes back to blur.
         losses: Loss weights.
         corpora: What this stage's batches are made of; None for the run's `corpora`.
     """
@@ -103,6 +103,11 @@ class Stage:
         check_range(self, "rate", MIN_LEARNING_RATE, 1)
         check_range(self, "final_rate hard_share background_share again_share", 0, 1)
         check_range(self, "discriminator_warm_up", 0, self.steps)
+        if self.discriminator_warm_up and not self.losses.adversarial:
+            raise ConfigError(
+                f"discriminator_warm_up is {self.discriminator_warm_up} in a stage without a "
+                "discriminator; set it to 0, or losses.adversarial above 0"
+            )
         if self.again_share and self.losses.trains_generator:
             raise ConfigError(
                 f"again_share is {self.again_share} in a stage that trains the generator too; set "

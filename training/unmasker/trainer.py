@@ -158,6 +158,8 @@ class Trainer:
         Returns:
             The loss terms by name, detached scalars.
         """
+        if self.step - self.stage_start(stage) < stage.discriminator_warm_up:
+            return self._warm_up_step(stage, batch, rng)
         weights = stage.losses
         terms: dict[str, Tensor] = {}
         _set_learning_rate(self.optimizer, self._learning_rate(stage))
@@ -182,6 +184,25 @@ class Trainer:
         self._update_ema()
         self.step += 1
         return {name: value.detach() for name, value in terms.items()}
+
+    @torch.no_grad()
+    def _warm_up_step(
+        self, stage: Stage, batch: Batch, rng: np.random.Generator
+    ) -> dict[str, Tensor]:
+        """Trains the discriminator alone; the unmasker stays as it is."""
+        hole_mask = torch.zeros_like(batch.mask)
+        with autocast(self.device):
+            if self.config.network.segmentation:
+                probability = torch.sigmoid(self._segment(batch.masked).float())
+                hole_mask = self._hole_mask(probability, batch.mask, rng)
+            generated = self._inpaint(batch.masked, hole_mask).float()
+        hole = torch.maximum(hole_mask, batch.mask) * batch.valid
+        images, targets = change_colors(torch.lerp(batch.truth, generated, hole), batch.truth, rng)
+        features = self.frozen.perceptual.compare(images, targets, hole, rng)
+        features = replace(features, hole=features.hole * batch.sharp)
+        loss = self._discriminator_step(stage, features)
+        self.step += 1
+        return {"critic": loss.detach()}
 
     def _generator_step(
         self, stage: Stage, batch: Batch, hole_mask: Tensor, rng: np.random.Generator
@@ -226,10 +247,7 @@ class Trainer:
             features = replace(features, hole=features.hole * batch.sharp[some])
             scores = self._discriminator_scores(features.generated, features.scale)
             terms["adversarial"] = losses.generator_hinge(scores, features.hole)
-        followed = weights
-        if self.step - self.stage_start(stage) < stage.discriminator_warm_up:
-            followed = replace(weights, adversarial=0.0)
-        torch.autograd.backward(generated, self._balanced_gradient(followed, terms, generated))
+        torch.autograd.backward(generated, self._balanced_gradient(weights, terms, generated))
         if weights.adversarial and features:
             terms["critic"] = self._discriminator_step(stage, features)
         return terms
@@ -288,6 +306,7 @@ class Trainer:
             scores: list[Tensor] = self._discriminate(features, scale)
         return scores
 
+    @torch.enable_grad()
     def _discriminator_step(self, stage: Stage, features: FeaturePair) -> Tensor:
         self.discriminator.requires_grad_(True)
         _set_learning_rate(self.discriminator_optimizer, 2 * self._learning_rate(stage))
@@ -309,7 +328,9 @@ class Trainer:
 
     def _learning_rate(self, stage: Stage) -> float:
         done = self.step - self.stage_start(stage)
-        warm_up = min(1.0, (done + 1) / 200)
+        # Counted from the unmasker's first step; the discriminator needs none before it.
+        first = done - stage.discriminator_warm_up
+        warm_up = 1.0 if first < 0 else min(1.0, (first + 1) / 200)
         cosine = 0.5 * (1 + np.cos(np.pi * min(1.0, done / stage.steps)))
         return float(warm_up * (stage.final_rate + (stage.rate - stage.final_rate) * cosine))
 

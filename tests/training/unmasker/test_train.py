@@ -333,21 +333,24 @@ def test_a_run_starts_from_the_discriminator_of_another(faces_folder, tmp_path, 
         run(replace(again, start_discriminator=str(weights)), faces_folder, tmp_path / "c")
 
 
-def test_the_generator_does_not_follow_the_discriminator_while_it_warms_up(
-    faces_folder, tmp_path, vgg
-):
-    def weights(out: str, **changes: object):
-        stage = replace(config(3).stages[0], **changes)
-        settings = replace(config(3), stages=(stage,), perceptual_weights=str(vgg))
-        return load_network(run(settings, faces_folder, tmp_path / out)).state_dict()
-
+def test_the_unmasker_stays_as_it_is_while_the_discriminator_warms_up(faces_folder, tmp_path, vgg):
+    start = run(config(1), faces_folder, tmp_path / "start")
     both = LossWeights(adversarial=1.0, perceptual=0.5)
-    trained = weights("both", losses=both)
-    warming_up = weights("warm-up", losses=both, discriminator_warm_up=3)
-    name = "unmasker.generator.head.1.weight"
-    assert not torch.equal(trained[name], warming_up[name])
+    stage = replace(config(3).stages[0], losses=both, discriminator_warm_up=3)
+    settings = replace(
+        config(3), stages=(stage,), start=str(start), perceptual_weights=str(vgg), validation=2
+    )
+    weights = run(settings, faces_folder, tmp_path / "warm-up")
+    before, after = (load_network(path).state_dict() for path in (start, weights))
+    for name, tensor in before.items():
+        torch.testing.assert_close(after[name], tensor, rtol=2e-3, atol=3e-5)
     checkpoint = torch.load(tmp_path / "warm-up" / "checkpoint.pt", weights_only=True)
     assert checkpoint["critic_optimiser"]["state"]
+    assert not checkpoint["optimiser"]["state"]  # codespell:ignore optimiser
+    longer = replace(settings, stages=(replace(stage, steps=6, rate=3e-3),))
+    weights = run(longer, faces_folder, tmp_path / "warm-up")
+    name = "unmasker.generator.head.1.weight"
+    assert not torch.equal(load_network(weights).state_dict()[name], after[name])
 
 
 def test_configuration_mistakes_are_reported(tmp_path):
@@ -360,6 +363,7 @@ def test_configuration_mistakes_are_reported(tmp_path):
         "name: x\nstages: [{size: 128, steps: 1, hard_share: 1.5}]": "hard_share",
         "name: x\nstages: [{size: 128, steps: 1, again_share: 0.1}]": "trains the generator too",
         "name: x\nstages: [{size: 128, steps: 1, background_share: 0.1}]": "--selfie-model",
+        "name: x\nstages: [{size: 128, steps: 1, discriminator_warm_up: 1}]": "losses.adversarial",
         "name: x\nnetwork: {segmentation: false}\n"
         "stages: [{size: 128, steps: 1, losses: {reconstruction: 0}}]": "trains nothing",
         "name: x\nstages: [{size: 128, steps: 1, losses: {reconstruction: 0, segmentation: 0}}]": (
