@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import asdict
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 
 from unmask_sdk.core.manifest import read_manifest
 from unmask_sdk.verify import compare, worst
+from web_calls import ModuleCaller
 
 pytestmark = pytest.mark.browser
 
@@ -39,11 +41,10 @@ def test_there_are_twelve_files():
     assert len(FILES) == 12
 
 
-@pytest.mark.parametrize("artifact", FILES, ids=lambda artifact: artifact.file)
-def test_golden_vectors(npm, call, artifact):
+def check_golden(call, artifact, backend):
     inputs, expected = golden(artifact)
     tensors = {name: tensor(value) for name, value in inputs.items()}
-    found = call(NETWORKS, "runFile", "/artifacts", entry(artifact), tensors)
+    found = call(NETWORKS, "runFile", "/artifacts", entry(artifact), tensors, backend)
     assert found["threads"] == 1
     outputs = {k: t["data"].reshape(t["dims"]) for k, t in found["outputs"].items()}
     deviation = worst(
@@ -53,20 +54,36 @@ def test_golden_vectors(npm, call, artifact):
     assert deviation.within(artifact.golden), deviation.against(artifact.golden)
 
 
+@pytest.mark.parametrize("artifact", FILES, ids=lambda artifact: artifact.file)
+def test_golden_vectors(npm, call, artifact):
+    check_golden(call, artifact, "wasm")
+
+
+def test_webgpu(npm, chromium, web_server):
+    """Emulated on the CPU, which takes seconds: the detector stands for all networks."""
+    arguments = ["--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader"]
+    path = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))))
+    with chromium.browser_type.launch(executable_path=path, args=arguments) as browser:
+        page = browser.new_page()
+        page.goto(f"{web_server.address}/tests/blank.html")
+        detector = next(a for a in FILES if (a.name, a.precision) == ("detector", "fp32"))
+        check_golden(ModuleCaller(page, web_server), detector, "webgpu")
+
+
 def test_a_file_that_was_changed_is_refused(call):
     changed = entry(FILES[0]) | {"sha256": "0" * 64}
     with pytest.raises(Exception, match=r"ArtifactError: .*was changed or damaged: .* SHA-256"):
-        call(NETWORKS, "runFile", "/artifacts", changed, {})
+        call(NETWORKS, "runFile", "/artifacts", changed, {}, "wasm")
 
 
 def test_a_file_that_is_missing_is_reported(call):
     absent = entry(FILES[0]) | {"file": "absent.onnx"}
     with pytest.raises(Exception, match=r"ArtifactError: .*absent\.onnx cannot be loaded: .* 404"):
-        call(NETWORKS, "runFile", "/artifacts", absent, {})
+        call(NETWORKS, "runFile", "/artifacts", absent, {}, "wasm")
 
 
 def test_inputs_are_checked(npm, call):
     artifact = next(a for a in FILES if a.name == "aligner")
     wrong = {"image": tensor(np.zeros((1, 100, 112, 3), np.uint8))}
     with pytest.raises(Exception, match=r"takes image: uint8 \[\*, 112, 112, 3\]; got .*\[1, 100"):
-        call(NETWORKS, "runFile", "/artifacts", entry(artifact), wrong)
+        call(NETWORKS, "runFile", "/artifacts", entry(artifact), wrong, "wasm")

@@ -1,7 +1,7 @@
 /**
  * Warps images by affine matrices as OpenCV 5 does: with exact places, not in steps of 1/32 pixel as
- * before. OpenCV adds and multiplies in one step where the processor can, so that one value in some
- * ten thousand differs by 1.
+ * before. As OpenCV does on processors that can, `linear` multiplies and adds with one rounding; where
+ * they cannot, one value in some ten thousand differs by 1.
  */
 
 import { hasFloats, roundHalfToEven, zerosLike } from "./raster.js";
@@ -83,8 +83,8 @@ function warpLinear(source, target, matrix, replicate) {
     const startX = fround(fround(b * y) + c);
     const startY = fround(fround(e * y) + f);
     for (let x = 0; x < target.width; x++) {
-      const placeX = fround(fround(a * x) + startX);
-      const placeY = fround(fround(d * x) + startY);
+      const placeX = fround(a * x + startX);
+      const placeY = fround(d * x + startY);
       const left = Math.floor(placeX);
       const top = Math.floor(placeY);
       const u = fround(placeX - left);
@@ -93,16 +93,16 @@ function warpLinear(source, target, matrix, replicate) {
         let place = top * row + left * channels;
         for (let k = 0; k < channels; k++, place++) {
           const below = place + row;
-          const upper = data[place] + u * (data[place + channels] - data[place]);
-          const lower = data[below] + u * (data[below + channels] - data[below]);
-          const value = fround(upper + v * (lower - upper));
+          const upper = fround(data[place] + u * (data[place + channels] - data[place]));
+          const lower = fround(data[below] + u * (data[below + channels] - data[below]));
+          const value = fround(upper + v * fround(lower - upper));
           target.data[i++] = floats ? value : roundHalfToEven(value);
         }
       } else if (replicate || (left >= -1 && top >= -1 && left < width && top < height)) {
         for (let k = 0; k < channels; k++) {
           const upper = mix(pixel(left, top, k), pixel(left + 1, top, k), u);
           const lower = mix(pixel(left, top + 1, k), pixel(left + 1, top + 1, k), u);
-          const value = fround(mix(upper, lower, v));
+          const value = mix(upper, lower, v);
           target.data[i++] = floats ? value : roundHalfToEven(value);
         }
       } else {
@@ -126,7 +126,7 @@ function warpLinear(source, target, matrix, replicate) {
  * @param {number} share Of the other.
  */
 function mix(one, other, share) {
-  return one + share * (other - one);
+  return Math.fround(one + share * Math.fround(other - one));
 }
 
 /**

@@ -1,0 +1,91 @@
+/**
+ * What all worker entries share: it owns the model and answers the calls of `index.js`, one after the
+ * other.
+ */
+
+import { RuntimeUnavailableError, UnmaskError, oneLine, packError } from "./core/errors.js";
+import { openModel } from "./core/open_model.js";
+import { packResult } from "./result.js";
+
+/** @typedef {import("./core/open_model.js").OpenOptions} OpenOptions */
+/** @typedef {import("./runtimes/onnx.js").Ort} Ort */
+
+/**
+ * A call of the page.
+ *
+ * @typedef {{ id: number, method: "open" | "unmask" | "crops", args: any[] }} Call
+ */
+
+/**
+ * Answers calls from now on.
+ *
+ * @param {(options: OpenOptions) => Promise<Ort>} importRuntime
+ */
+export function serve(importRuntime) {
+  const port = /** @type {Pick<Worker, "postMessage" | "onmessage">} */ (
+    /** @type {unknown} */ (globalThis)
+  );
+  /** @type {Awaited<ReturnType<typeof openModel>> | undefined} */
+  let opened;
+
+  /** @type {Record<Call["method"], (...args: any[]) => Promise<[unknown, Transferable[]]>>} */
+  const methods = {
+    async open(options) {
+      const ort = await importOrt(importRuntime, options);
+      opened = await openModel(ort, options, (progress) => port.postMessage({ progress }));
+      return [opened.info, []];
+    },
+    async unmask(source, options) {
+      const { unmasker, info } = current();
+      const { packed, transfer } = packResult(await unmasker.unmask(source, options), info.threads);
+      return [packed, transfer];
+    },
+    async crops(images) {
+      const { unmasked, masks } = await current().unmasker.crops(images);
+      return [{ unmasked, masks }, [unmasked.buffer, masks.buffer]];
+    },
+  };
+
+  function current() {
+    if (!opened) throw new RuntimeUnavailableError("this model is not open");
+    return opened;
+  }
+
+  /** @param {Call} call */
+  async function answer({ id, method, args }) {
+    try {
+      const [result, transfer] = await methods[method](...args);
+      port.postMessage({ id, result }, transfer);
+    } catch (error) {
+      port.postMessage({ id, error: packError(asUnmaskError(error)) });
+    }
+  }
+
+  // ONNX Runtime runs one network at a time.
+  let last = Promise.resolve();
+  port.onmessage = ({ data }) => {
+    last = last.then(() => answer(data));
+  };
+}
+
+/**
+ * @param {(options: OpenOptions) => Promise<Ort>} importRuntime
+ * @param {OpenOptions} options
+ */
+async function importOrt(importRuntime, options) {
+  try {
+    return await importRuntime(options);
+  } catch (error) {
+    throw new RuntimeUnavailableError(
+      `ONNX Runtime Web cannot be loaded from ${options.onnxruntime} (${oneLine(error)}); the option ` +
+        "onnxruntime must be the address of ort.wasm.min.mjs or ort.webgpu.min.mjs",
+      { cause: error },
+    );
+  }
+}
+
+/** @param {unknown} error */
+function asUnmaskError(error) {
+  const known = error instanceof UnmaskError || !(error instanceof RangeError);
+  return known ? error : new RuntimeUnavailableError(`not enough memory: ${oneLine(error)}`);
+}
