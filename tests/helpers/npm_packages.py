@@ -20,8 +20,8 @@ def install() -> None:
         installed = WEB / "node_modules/.package-lock.json"
         if not newer(installed, WEB / "package-lock.json"):
             run_npm("ci", "--ignore-scripts", "--no-audit", "--no-fund")
-        artifacts = WEB.parent / "unmask_sdk/artifacts/manifest.json"
-        if not newer(WEB / "models/manifest.json", artifacts):
+        sources = [WEB.parent / "unmask_sdk/artifacts/manifest.json", *WEB.glob("scripts/*.js")]
+        if not all(newer(WEB / "models/manifest.json", source) for source in sources):
             run_npm("run", "models")
 
 

@@ -1,33 +1,39 @@
-// Copies the model files that a browser uses into web/models, with a manifest of just these.
+// Writes the model files that a browser uses to web/models, with a manifest of just these.
 
 import { createHash } from "node:crypto";
 import { copyFileSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 
-const FROM = new URL("../../unmask_sdk/artifacts/", import.meta.url);
-const TO = new URL("../models/", import.meta.url);
-const LICENSE = new URL("../../LICENSE-WEIGHTS.md", import.meta.url);
-// ONNX files; those in fp16 were made for TensorRT, and ONNX Runtime opens them too. The files in
-// int8 for TensorRT are left out: they hold the same weights as the others.
-const FORMAT_OF = { fp32: "onnx", int8: "onnx", fp16: "trt" };
+import { halveWeights } from "./half_weights.js";
 
-const { schema, artifacts } = JSON.parse(readFileSync(new URL("manifest.json", FROM), "utf8"));
-const copied = artifacts
-  .filter(({ format, precision }) => FORMAT_OF[precision] === format)
-  .map(({ name, role, precision, file, sha256, bytes, inputs, outputs }) => {
-    return { name, role, precision, file, sha256, bytes, inputs, outputs };
+const ROOT = new URL("../../", import.meta.url);
+const ARTIFACTS = new URL("unmask_sdk/artifacts/", ROOT);
+const WEIGHTS = new URL("training/weights/", ROOT);
+const MODELS = new URL("../models/", import.meta.url);
+
+const { schema, artifacts } = JSON.parse(readFileSync(new URL("manifest.json", ARTIFACTS), "utf8"));
+
+rmSync(MODELS, { recursive: true, force: true });
+mkdirSync(MODELS);
+const written = artifacts
+  .filter(({ format }) => format === "onnx")
+  .map(({ name, role, precision, file, sha256, inputs, outputs }) => {
+    let content = readFileSync(new URL(file, ARTIFACTS));
+    if (digestOf(content) !== sha256) {
+      throw new Error(`${file} was changed or damaged: its SHA-256 is not that of its entry`);
+    }
+    if (precision === "fp32") {
+      content = halveWeights(content, readFileSync(new URL(`${name}.safetensors`, WEIGHTS)));
+    }
+    writeFileSync(new URL(file, MODELS), content);
+    const bytes = content.length;
+    return { name, role, precision, file, sha256: digestOf(content), bytes, inputs, outputs };
   });
-
-rmSync(TO, { recursive: true, force: true });
-mkdirSync(TO);
-for (const { file, sha256 } of copied) {
-  const found = createHash("sha256").update(readFileSync(new URL(file, FROM))).digest("hex");
-  if (found !== sha256) {
-    throw new Error(`${file} was changed or damaged: its SHA-256 is ${found}, expected ${sha256}`);
-  }
-  copyFileSync(new URL(file, FROM), new URL(file, TO));
-}
-copyFileSync(LICENSE, new URL("LICENSE-WEIGHTS.md", TO));
+copyFileSync(new URL("LICENSE-WEIGHTS.md", ROOT), new URL("LICENSE-WEIGHTS.md", MODELS));
 writeFileSync(
-  new URL("manifest.json", TO),
-  `${JSON.stringify({ schema, artifacts: copied }, null, 2)}\n`,
+  new URL("manifest.json", MODELS),
+  `${JSON.stringify({ schema, artifacts: written }, null, 2)}\n`,
 );
+
+function digestOf(content) {
+  return createHash("sha256").update(content).digest("hex");
+}

@@ -31,8 +31,8 @@ export { Result } from "./result.js";
  * @typedef {object} LoadOptions
  * @property {string} [model] `unmask-256-lite` (the default) or `unmask-256`.
  * @property {Backend} [backend] `wasm` (the default) or `webgpu`.
- * @property {"int8" | "fp16" | "fp32"} [precision] Of the unmasker: by default `int8` with `wasm`. With
- *   `webgpu` there is only `fp32`.
+ * @property {"int8" | "fp32"} [precision] Of the unmasker: by default `int8` with `wasm`. With `webgpu`
+ *   there is only `fp32`.
  * @property {number} [threads] Of `wasm`, 1 by default. More need a page that is cross-origin isolated.
  * @property {string | URL} [models] Address of a folder with the files of `models/`, if they are not
  *   where this package has them.
@@ -73,7 +73,6 @@ export async function load(options = {}) {
       model: name,
       backend,
       precision,
-      locatorPrecision: backend === "webgpu" || precision === "fp32" ? "fp32" : "fp16",
       threads,
       files: models === undefined ? MODEL_FILES : folder(models),
       wasmPaths: wasmAddresses(options.wasmPaths),

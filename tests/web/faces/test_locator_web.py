@@ -13,8 +13,6 @@ from unmask_sdk.faces.positions import locate_in_positions
 pytestmark = pytest.mark.browser
 
 LOCATING = "../tests/locating.js"
-# Pixels. The files in fp16 hold rounded weights.
-LIMITS = {"fp32": 0.01, "fp16": 0.25}
 
 
 @pytest.fixture(scope="module")
@@ -34,45 +32,43 @@ def distance(found, expected: list[Location]) -> float:
     return max(differences)
 
 
-@pytest.mark.parametrize("precision", LIMITS)
-def test_examples(npm, call, locator: Locator, precision):
+def test_examples(npm, call, locator: Locator):
     for path in EXAMPLES:
         image = read_rgb(path)
         expected = locator(image)
         assert len(expected) == 1
-        assert distance(call(LOCATING, "locate", precision, image), expected) < LIMITS[precision]
+        assert distance(call(LOCATING, "locate", image), expected) < 0.01
 
 
-@pytest.mark.parametrize("precision", LIMITS)
-def test_fifty_synthetic_photos(npm, call, locator: Locator, precision):
+def test_fifty_synthetic_photos(npm, call, locator: Locator):
     faces, farthest = 0, 0.0
     for seed in range(50):
         image = example_photo(seed)
         expected = locator(image)
         faces += len(expected)
-        farthest = max(farthest, distance(call(LOCATING, "locate", precision, image), expected))
+        farthest = max(farthest, distance(call(LOCATING, "locate", image), expected))
     assert faces >= 50
-    assert farthest < LIMITS[precision]
+    assert farthest < 0.01
 
 
 def test_given_boxes_and_followed_faces(npm, call, locator: Locator):
     image = read_rgb(EXAMPLES[0])
     (face,) = locator(image)
     box = np.add(face.box, (5.0, -4.0, -3.0, 6.0)).tolist()
-    aligned = call(LOCATING, "align", "fp32", image, box)
+    aligned = call(LOCATING, "align", image, box)
     assert distance([aligned], [locator.align(image, box)]) < 0.01
     previous = {"box": list(face.box), "points": (face.points + 7).tolist(), "score": 1.0}
     moved = Location(face.box, face.points + 7, 1.0)
-    followed = call(LOCATING, "follow", "fp32", image, [previous])
+    followed = call(LOCATING, "follow", image, [previous])
     assert distance(followed, locator.follow(image, [moved])) < 0.01
-    assert call(LOCATING, "follow", "fp32", image, []) == []
+    assert call(LOCATING, "follow", image, []) == []
 
 
 @pytest.mark.parametrize("turns", [1, 2, 3])
 def test_photos_that_lie_on_their_side(npm, call, locator: Locator, turns):
     image = np.ascontiguousarray(np.rot90(read_rgb(EXAMPLES[0]), turns))
     expected, note = locate_in_positions(image, locator)
-    found = call(LOCATING, "locateTurned", "fp32", image)
+    found = call(LOCATING, "locateTurned", image)
     # Upside down the second look of the aligner multiplies differences of the first.
     assert distance(found["faces"], expected) < 0.05
     assert found["note"] == note
@@ -83,4 +79,4 @@ def test_large_and_tiny_photos(npm, call, locator: Locator):
     large = np.repeat(np.repeat(read_rgb(EXAMPLES[0]), 5, axis=0), 7, axis=1)[:, :3000]
     for image in (large, np.zeros((1, 1, 3), np.uint8), np.zeros((3, 500, 3), np.uint8)):
         expected = locator(image)
-        assert distance(call(LOCATING, "locate", "fp32", image), expected) < 0.01
+        assert distance(call(LOCATING, "locate", image), expected) < 0.01

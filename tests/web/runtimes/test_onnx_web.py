@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import shutil
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
 
+import npm_packages
 from unmask_sdk.core.manifest import read_manifest
 from unmask_sdk.verify import compare, worst
 from web_calls import ModuleCaller
@@ -41,12 +42,16 @@ def test_there_are_twelve_files():
     assert len(FILES) == 12
 
 
-def check_golden(call, artifact, backend):
-    inputs, expected = golden(artifact)
+def run(call, artifact, inputs, folder="/artifacts", backend="wasm"):
     tensors = {name: tensor(value) for name, value in inputs.items()}
-    found = call(NETWORKS, "runFile", "/artifacts", entry(artifact), tensors, backend)
+    found = call(NETWORKS, "runFile", folder, entry(artifact), tensors, backend)
     assert found["threads"] == 1
-    outputs = {k: t["data"].reshape(t["dims"]) for k, t in found["outputs"].items()}
+    return {k: t["data"].reshape(t["dims"]) for k, t in found["outputs"].items()}
+
+
+def check_golden(call, artifact, **options):
+    inputs, expected = golden(artifact)
+    outputs = run(call, artifact, inputs, **options)
     deviation = worst(
         (compare(name, value, outputs[name], images=len(value)), value)
         for name, value in expected.items()
@@ -56,7 +61,30 @@ def check_golden(call, artifact, backend):
 
 @pytest.mark.parametrize("artifact", FILES, ids=lambda artifact: artifact.file)
 def test_golden_vectors(npm, call, artifact):
-    check_golden(call, artifact, "wasm")
+    check_golden(call, artifact)
+
+
+def web_files():
+    entries = json.loads((npm_packages.WEB / "models/manifest.json").read_text())["artifacts"]
+    by_file = {artifact.file: artifact for artifact in FILES}
+    return [
+        replace(by_file[entry["file"]], sha256=entry["sha256"], bytes=entry["bytes"])
+        for entry in entries
+    ]
+
+
+def test_files_of_the_web_package(npm, call):
+    """Those in fp32 have half the bytes; all compute the same, bit for bit."""
+    files = web_files()
+    assert len(files) == 6
+    for artifact in files:
+        original = next(a for a in FILES if a.file == artifact.file)
+        assert artifact.bytes < 0.52 * original.bytes or artifact.precision == "int8"
+        inputs, _ = golden(artifact)
+        inputs = {name: value[:1] for name, value in inputs.items()}
+        halved, whole = run(call, artifact, inputs, "/models"), run(call, original, inputs)
+        for name, value in whole.items():
+            np.testing.assert_array_equal(halved[name], value)
 
 
 def test_webgpu(npm, chromium, web_server):
@@ -66,8 +94,8 @@ def test_webgpu(npm, chromium, web_server):
     with chromium.browser_type.launch(executable_path=path, args=arguments) as browser:
         page = browser.new_page()
         page.goto(f"{web_server.address}/tests/blank.html")
-        detector = next(a for a in FILES if (a.name, a.precision) == ("detector", "fp32"))
-        check_golden(ModuleCaller(page, web_server), detector, "webgpu")
+        detector = next(a for a in web_files() if a.name == "detector")
+        check_golden(ModuleCaller(page, web_server), detector, folder="/models", backend="webgpu")
 
 
 def test_a_file_that_was_changed_is_refused(call):

@@ -21,7 +21,7 @@ export const MANIFEST_NAME = "manifest.json";
  * @typedef {object} Artifact
  * @property {string} name Of the network, such as `unmask-256`.
  * @property {"unmasker" | "detector" | "aligner"} role
- * @property {string} precision `fp32`, `fp16` or `int8`.
+ * @property {string} precision `fp32` or `int8`.
  * @property {string} file Name of the file, in the folder of the manifest.
  * @property {string} sha256 Its digest, 64 lower-case hexadecimal digits.
  * @property {number} bytes Its size.

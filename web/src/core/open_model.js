@@ -10,6 +10,9 @@ import { MANIFEST_NAME, findArtifact, readManifest } from "./manifest.js";
 /** @typedef {import("../runtimes/onnx.js").Backend} Backend */
 /** @typedef {import("../runtimes/onnx.js").Ort} Ort */
 
+// In less, eyes move by up to 0.2 px.
+const LOCATOR_PRECISION = "fp32";
+
 /**
  * What to open.
  *
@@ -17,7 +20,6 @@ import { MANIFEST_NAME, findArtifact, readManifest } from "./manifest.js";
  * @property {string} model
  * @property {Backend} backend
  * @property {string} precision Of the unmasker.
- * @property {string} locatorPrecision Of detector and aligner.
  * @property {number} threads
  * @property {Record<string, string> | string} files Addresses by name, or the folder's address.
  * @property {Ort["env"]["wasm"]["wasmPaths"]} [wasmPaths]
@@ -29,7 +31,7 @@ import { MANIFEST_NAME, findArtifact, readManifest } from "./manifest.js";
  *
  * @typedef {object} ModelInfo
  * @property {string} model Such as `unmask-256-lite`.
- * @property {string} precision `int8`, `fp16` or `fp32`.
+ * @property {string} precision `int8` or `fp32`.
  * @property {Backend} backend
  * @property {number} threads
  * @property {string} runtime Such as `onnxruntime-web 1.30.0`.
@@ -50,13 +52,13 @@ import { MANIFEST_NAME, findArtifact, readManifest } from "./manifest.js";
  * @returns {Promise<{ unmasker: Unmasker, info: ModelInfo }>}
  */
 export async function openModel(ort, options, onprogress) {
-  const { model, backend, precision, locatorPrecision, threads, wasmPaths } = options;
+  const { model, backend, precision, threads, wasmPaths } = options;
   await configure(ort, { backend, threads, wasmPaths });
   const where = addressOf(options.files, MANIFEST_NAME);
   const artifacts = readManifest(await downloadText(where), where);
   const wanted = [
-    findArtifact(artifacts, "detector", locatorPrecision),
-    findArtifact(artifacts, "aligner", locatorPrecision),
+    findArtifact(artifacts, "detector", LOCATOR_PRECISION),
+    findArtifact(artifacts, "aligner", LOCATOR_PRECISION),
     findArtifact(artifacts, model, precision),
   ];
   const total = wanted.reduce((sum, { bytes }) => sum + bytes, 0);
