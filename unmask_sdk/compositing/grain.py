@@ -22,15 +22,13 @@ import numpy as np
 
 from unmask_sdk.core.arrays import BoolArray, Float32Array, Float64Array, UInt8Array
 
+from .noise_sheet import BANDS, SHEET, noise_sheets, split_bands
 from .skin import block_means
 
 # From RGB to brightness and two hues; orthonormal, so that its transpose is its inverse.
 TO_OPPONENT = np.array(
     [[3**-0.5] * 3, [2**-0.5, 0, -(2**-0.5)], [6**-0.5, -2 * 6**-0.5, 6**-0.5]], np.float32
 )
-# Octaves, the finest first: what Gaussian blurs with a sigma of 0.8, 1.6 and 3.2 pixels remove.
-BANDS = 3
-FINEST = 0.8
 # These fractions are assumed to be flat: of the blocks of skin or of the fill, and of all blocks
 # around the eyes.
 FLATTEST, FLATTEST_OF_ALL = 0.15, 0.1
@@ -51,8 +49,6 @@ STRONGEST = np.array([8.0, 3.5, 3.5])
 # shape of the face. With 5, a small face in a photo with noise that was blurred with a sigma of 0.8
 # gets 0.74 to 0.83 of its second band; with 3 at most 0.73.
 COARSEST = np.array([1.0, 5.0, 5.0])
-# Side of the sheet of noise in pixels.
-SHEET = 256
 
 
 class GrainScale(NamedTuple):
@@ -129,7 +125,7 @@ def block_variances(image: UInt8Array, scale: GrainScale) -> Float32Array:
         scale: For the size of the face.
     """
     channels = np.asarray(cv2.transform(image.astype(np.float32), TO_OPPONENT), np.float32)
-    bands = _split_bands(channels, scale.bands)
+    bands = split_bands(channels, scale.bands)
     return np.stack([block_means(band * band, scale.block) for band in bands], -1)
 
 
@@ -183,7 +179,7 @@ def add_grain(
     for top in range(-(place[1] % SHEET), height, SHEET):
         rows = slice(max(0, top), min(top + SHEET, height))
         # One plane per channel, of the rows that are needed.
-        part = _sheets()[:, :, rows.start - top : rows.stop - top].reshape(3, BANDS, -1)
+        part = noise_sheets()[:, :, rows.start - top : rows.stop - top].reshape(3, BANDS, -1)
         planes = np.matmul(strengths[:, None], part).reshape(3, -1, SHEET)
         for left in range(-(place[0] % SHEET), width, SHEET):
             columns = slice(max(0, left), min(left + SHEET, width))
@@ -199,40 +195,15 @@ def grain_offset(crop: UInt8Array) -> tuple[int, int]:
     return digest % SHEET, digest // SHEET % SHEET
 
 
-def _split_bands(channels: Float32Array, count: int = BANDS) -> list[Float32Array]:
-    """Splits an image into its finest frequency bands (differences of Gaussians)."""
-    bands, done = [], 0.0
-    for band in range(count):
-        sigma = FINEST * 2.0**band
-        more = (sigma**2 - done**2) ** 0.5
-        side = 2 * int(np.ceil(2.5 * more)) + 1
-        blurred = cv2.GaussianBlur(channels, (side, side), more)
-        bands.append(channels - blurred)
-        channels, done = np.asarray(blurred), sigma
-    return bands
-
-
-@lru_cache(maxsize=1)
-def _sheets() -> Float32Array:
-    """Returns noise of strength 1 by channel and band, `[3, BANDS, SHEET, SHEET]`, tileable."""
-    edge = 32
-    white = np.random.default_rng(0).standard_normal((BANDS, SHEET, SHEET, 3), np.float32)
-    wide = np.pad(white, ((0, 0), (edge, edge), (edge, edge), (0, 0)), mode="wrap")
-    made = np.stack([_split_bands(w)[band] for band, w in enumerate(wide)])[
-        :, edge:-edge, edge:-edge
-    ]
-    return np.ascontiguousarray((made / made.std((1, 2), keepdims=True)).transpose(3, 0, 1, 2))
-
-
 @lru_cache(maxsize=4)
 def _leaks(block: int, share: float = FLATTEST) -> Float64Array:
     """Returns what each band (row) measures of a sheet of strength 1 (column)."""
     measured = [
         [
             float(_flattest(block_means(band * band, block).ravel(), share))
-            for band in _split_bands(sheet)
+            for band in split_bands(sheet)
         ]
-        for sheet in _sheets()[0]
+        for sheet in noise_sheets()[0]
     ]
     leaks: Float64Array = np.array(measured).T
     return leaks
