@@ -5,6 +5,8 @@
  * partly transparent, and in some browsers adds noise against fingerprinting.
  */
 
+import { crc32 } from "../core/crc32.js";
+
 const SIGNATURE = [0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a];
 const COLOR_RGB = 2;
 const COLOR_RGBA = 6;
@@ -13,10 +15,6 @@ const FILTERS = 5;
 const PAUSE_BYTES = 2 ** 20;
 // Numbers of ITU-T H.273: primaries of Display P3, transfer of sRGB, RGB, full range.
 const DISPLAY_P3 = [12, 13, 0, 1];
-const CRC_TABLE = Uint32Array.from({ length: 256 }, (_, value) => {
-  for (let bit = 0; bit < 8; bit++) value = value & 1 ? 0xedb88320 ^ (value >>> 1) : value >>> 1;
-  return value;
-});
 
 /**
  * Returns a PNG file with exactly the pixels of an image.
@@ -69,18 +67,8 @@ function chunk(name, content) {
   new DataView(head.buffer).setUint32(0, content.length);
   head.set(new TextEncoder().encode(name), 4);
   const check = new Uint8Array(4);
-  const crc = crcOf(content, crcOf(head.subarray(4), 0xffffffff)) ^ 0xffffffff;
-  new DataView(check.buffer).setUint32(0, crc >>> 0);
+  new DataView(check.buffer).setUint32(0, crc32(content, crc32(head.subarray(4))));
   return [head, content, check];
-}
-
-/**
- * @param {Uint8Array} bytes
- * @param {number} crc
- */
-function crcOf(bytes, crc) {
-  for (let i = 0; i < bytes.length; i++) crc = CRC_TABLE[(crc ^ bytes[i]) & 255] ^ (crc >>> 8);
-  return crc;
 }
 
 /**

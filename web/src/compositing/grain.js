@@ -1,0 +1,298 @@
+/**
+ * Grain: gives a fill noise of the same strength and frequencies as the photo around it.
+ *
+ * A network generates smooth images, and a crop has no more detail than its pixels. A photo has more:
+ * noise of the sensor and of compression, and the fine texture of skin. This is measured on the skin
+ * that stays visible, and what the fill lacks of it is added: never more than the flattest parts of
+ * the photo have, and only what a sensor or skin can have. `unmask_sdk/compositing/grain.py` has the
+ * reasons for each number.
+ *
+ * Noise is measured in frequency bands of one octave each and in three opponent color channels, one of
+ * brightness and two of hue. The added noise comes from a fixed sheet, at an offset that depends only
+ * on the fill, so that a photo gives the same result every time.
+ */
+
+import { crc32 } from "../core/crc32.js";
+import { toByte, transform } from "../imaging/filter.js";
+import { BANDS, SHEET, noiseSheets, splitBands } from "./noise_sheet.js";
+import { blockMeans } from "./skin.js";
+
+/** @typedef {import("../imaging/raster.js").Raster} Raster */
+
+// From RGB to brightness and two hues; orthonormal, so that its transpose is its inverse.
+const TO_OPPONENT = Float32Array.of(
+  3 ** -0.5, 3 ** -0.5, 3 ** -0.5,
+  2 ** -0.5, 0, -(2 ** -0.5),
+  6 ** -0.5, -2 * 6 ** -0.5, 6 ** -0.5,
+);
+const FROM_OPPONENT = Float32Array.from([0, 3, 6, 1, 4, 7, 2, 5, 8], (i) => TO_OPPONENT[i]);
+/**
+ * These fractions are assumed to be flat: of the blocks of skin or of the fill, and of all blocks
+ * around the eyes.
+ */
+export const FLATTEST = 0.15;
+export const FLATTEST_OF_ALL = 0.1;
+/** With fewer blocks of skin nothing is added, with more than the second number all that is missing. */
+export const FEWEST_BLOCKS = 12;
+export const ENOUGH_BLOCKS = 24;
+/** Noise is even; what exceeds this ratio of the median to the flattest blocks is taken off. */
+export const UNEVEN = 2.5;
+/** Standard deviations, of 255: weaker noise is invisible. */
+export const FAINT = 0.5;
+/** The largest standard deviations by band. */
+export const STRONGEST = [8, 3.5, 3.5];
+/** The largest variances relative to the finest band. */
+export const COARSEST = [1, 5, 5];
+
+/**
+ * How noise is measured in a face of some size.
+ *
+ * @typedef {object} GrainScale
+ * @property {number} block Side in pixels of the blocks over which noise is averaged.
+ * @property {number} bands Number of bands that are noise; coarser ones are features of the face.
+ */
+
+/**
+ * A part of a photo in which noise is measured.
+ *
+ * @typedef {object} VisiblePart
+ * @property {Raster} pixels uint8, RGB.
+ * @property {Raster} kept One channel, a value per block: above 0 where no fill touches it.
+ * @property {Raster} skin The same: above 0 for those of them that show only skin.
+ */
+
+/**
+ * Returns the scale for a face whose crop has this side in the photo, in pixels.
+ *
+ * @param {number} side
+ * @returns {GrainScale}
+ */
+export function scaleOfFace(side) {
+  return { block: side < 256 ? 4 : 8, bands: side < 160 ? 1 : side < 384 ? 2 : 3 };
+}
+
+/**
+ * Measures the noise that a fill lacks.
+ *
+ * @param {VisiblePart} photo The photo around the eyes.
+ * @param {Raster} fill uint8, RGB, at the photo's resolution.
+ * @param {Raster} filled One channel, a value per block: above 0 where it hides the photo.
+ * @param {GrainScale} scale For the size of the face.
+ * @returns {Float32Array | null} Strengths (standard deviations, of 255) `[3, BANDS]` by opponent
+ *   channel and band; `null` if the fill lacks no visible noise, or too little skin is kept to measure.
+ */
+export function missingGrain(photo, fill, filled, scale) {
+  const known = (count(photo.skin) - FEWEST_BLOCKS) / (ENOUGH_BLOCKS - FEWEST_BLOCKS);
+  if (known <= 0 || count(filled) < FEWEST_BLOCKS) return null;
+  const around = blockVariances(photo.pixels, scale);
+  const inFill = blockVariances(fill, scale);
+  const sheet = inSheet(scale.block, FLATTEST);
+  const sheetOfAll = inSheet(scale.block, FLATTEST_OF_ALL);
+  const strengths = new Float32Array(3 * BANDS);
+  for (let channel = 0; channel < 3; channel++) {
+    const lacks = [];
+    for (let band = 0; band < scale.bands; band++) {
+      const values = around[band];
+      // Noise is everywhere in a photo; what skin alone has is shine and stubble.
+      const everywhere =
+        (flattest(chosen(values, photo.kept, channel), FLATTEST_OF_ALL) * sheet[band]) / sheetOfAll[band];
+      const inPhoto = Math.min(evenPart(chosen(values, photo.skin, channel)), everywhere);
+      lacks.push(Math.max(inPhoto - flattest(chosen(inFill[band], filled, channel), FLATTEST), 0));
+    }
+    unmix(lacks, scale.block).forEach((variance, band) => {
+      const strength = Math.fround(Math.min(known, 1) * Math.sqrt(variance));
+      if (strength >= FAINT) strengths[channel * BANDS + band] = strength;
+    });
+  }
+  return strengths.some((strength) => strength > 0) ? strengths : null;
+}
+
+/**
+ * Returns variances by band, block and opponent channel.
+ *
+ * @param {Raster} image uint8, RGB.
+ * @param {GrainScale} scale For the size of the face.
+ * @returns {Raster[]} One image per band, float32, three channels, a pixel per block.
+ */
+export function blockVariances(image, { block, bands }) {
+  const channels = transform(image, TO_OPPONENT);
+  return splitBands(channels, bands).map((band) => {
+    return blockMeans({ ...channels, data: band.map((value) => value * value) }, block);
+  });
+}
+
+/**
+ * Returns an image with grain added.
+ *
+ * @param {Raster} image uint8, RGB: the fill blended into the photo.
+ * @param {Raster} opacity float32, one channel, 0..1: the share of the fill in each pixel.
+ * @param {Float32Array} strengths From `missingGrain`.
+ * @param {[number, number]} place The pixel (x, y) of the repeating sheet that is added to the first
+ *   pixel.
+ * @returns {Raster}
+ */
+export function addGrain(image, opacity, strengths, [left, top]) {
+  const sheets = noiseSheets();
+  const { width, height } = image;
+  const data = new Uint8Array(image.data.length);
+  const used = [0, 1, 2].map((channel) => {
+    return sheets[channel].map((sheet, band) => ({ sheet, strength: strengths[channel * BANDS + band] }));
+  });
+  const noise = new Float32Array(3);
+  for (let y = 0, pixel = 0, i = 0; y < height; y++) {
+    const row = modulo(top + y, SHEET) * SHEET;
+    for (let x = 0; x < width; x++, pixel++, i += 3) {
+      // Where photo and fill are mixed, the photo has some noise itself; variances add up.
+      const share = Math.sqrt(opacity.data[pixel] * (2 - opacity.data[pixel]));
+      const place = row + modulo(left + x, SHEET);
+      for (let channel = 0; channel < 3; channel++) {
+        let sum = 0;
+        for (const { sheet, strength } of used[channel]) sum += strength * sheet[place];
+        noise[channel] = sum * share;
+      }
+      for (let c = 0; c < 3; c++) {
+        const grain =
+          FROM_OPPONENT[3 * c] * noise[0] +
+          FROM_OPPONENT[3 * c + 1] * noise[1] +
+          FROM_OPPONENT[3 * c + 2] * noise[2];
+        data[i + c] = toByte(image.data[i + c] + grain);
+      }
+    }
+  }
+  return { ...image, data };
+}
+
+/**
+ * Returns where on the sheet (x, y) the grain of a crop begins: a hash of its pixels.
+ *
+ * @param {Raster} crop uint8, RGB.
+ * @returns {[number, number]}
+ */
+export function grainOffset({ data, width, height }) {
+  const bytes = [];
+  for (let y = 0; y < height; y += 8) {
+    for (let x = 0; x < width; x += 8) {
+      const i = 3 * (y * width + x);
+      bytes.push(data[i], data[i + 1], data[i + 2]);
+    }
+  }
+  const digest = crc32(Uint8Array.from(bytes));
+  return [digest % SHEET, Math.floor(digest / SHEET) % SHEET];
+}
+
+/** @param {Raster} blocks */
+function count({ data }) {
+  let above = 0;
+  for (const value of data) above += value > 0 ? 1 : 0;
+  return above;
+}
+
+/**
+ * Returns the values of one channel in some blocks, ascending.
+ *
+ * @param {Raster} values
+ * @param {Raster} blocks
+ * @param {number} channel
+ */
+function chosen({ data, channels }, blocks, channel) {
+  const found = [];
+  for (let i = 0; i < blocks.data.length; i++) {
+    if (blocks.data[i] > 0) found.push(data[i * channels + channel]);
+  }
+  return Float64Array.from(found).sort();
+}
+
+/**
+ * Returns a quantile.
+ *
+ * @param {ArrayLike<number>} ascending
+ * @param {number} share
+ */
+function flattest(ascending, share) {
+  return ascending[Math.trunc(share * ascending.length)];
+}
+
+/**
+ * Returns the flattest part of skin, less where skin is uneven: hair, wrinkles and shine.
+ *
+ * @param {ArrayLike<number>} ascending
+ */
+function evenPart(ascending) {
+  const flat = flattest(ascending, FLATTEST);
+  return flat * Math.min(1, (UNEVEN * flat) / Math.max(flattest(ascending, 0.5), 1e-9));
+}
+
+/**
+ * Returns the variances of the sheets whose sum measures nearest to the given variances.
+ *
+ * Filters overlap, so each sheet is also measured in other bands. The solution is a least-squares fit
+ * by multiplicative updates, within the limits of each band: its own measured variance, `STRONGEST`
+ * and `COARSEST`.
+ *
+ * @param {number[]} variances By band.
+ * @param {number} block
+ */
+function unmix(variances, block) {
+  const measured = leaks(block, FLATTEST);
+  const bands = variances.map((_, band) => band);
+  const target = bands.map((band) => variances[band] / measured[band][band]);
+  const share = bands.map((row) => bands.map((column) => measured[row][column] / measured[row][row]));
+  const limits = bands.map((band) => Math.min(target[band], STRONGEST[band] ** 2));
+  let mixture = limits.map((limit) => Math.max(limit, 1e-9));
+  for (let round = 0; round < 15; round++) {
+    const sums = bands.map((row) => bands.reduce((sum, k) => sum + mixture[k] * share[row][k], 0));
+    const old = mixture;
+    mixture = bands.map((band) => {
+      const wanted = bands.reduce((sum, row) => sum + target[row] * share[row][band], 0);
+      const got = bands.reduce((sum, row) => sum + sums[row] * share[row][band], 0);
+      return Math.min((old[band] * (wanted + 1e-9)) / (got + 1e-9), limits[band]);
+    });
+    const finest = mixture[0];
+    mixture = mixture.map((value, band) => Math.min(value, finest * COARSEST[band]));
+  }
+  return mixture;
+}
+
+/** @type {Map<string, number[][]>} */
+const measuredLeaks = new Map();
+
+/**
+ * Returns what each band (row) measures of a sheet of strength 1 (column).
+ *
+ * @param {number} block
+ * @param {number} share
+ */
+function leaks(block, share) {
+  const key = `${block} ${share}`;
+  let found = measuredLeaks.get(key);
+  if (!found) {
+    const columns = noiseSheets()[0].map((data) => {
+      const sheet = { data, width: SHEET, height: SHEET, channels: 1 };
+      return splitBands(sheet).map((band) => {
+        const means = blockMeans({ ...sheet, data: band.map((value) => value * value) }, block);
+        return flattest(Float64Array.from(means.data).sort(), share);
+      });
+    });
+    found = columns.map((_, row) => columns.map((column) => column[row]));
+    measuredLeaks.set(key, found);
+  }
+  return found;
+}
+
+/**
+ * Returns what each band measures of its own sheet of strength 1.
+ *
+ * @param {number} block
+ * @param {number} share
+ */
+function inSheet(block, share) {
+  return leaks(block, share).map((row, band) => row[band]);
+}
+
+/**
+ * @param {number} value
+ * @param {number} size
+ */
+function modulo(value, size) {
+  return ((value % size) + size) % size;
+}
