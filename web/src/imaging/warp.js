@@ -58,8 +58,8 @@ function invert({ 0: a, 1: b, 2: c, 3: d, 4: e, 5: f }) {
 function warpNearest({ data, width, height, channels }, target, [a, b, c, d, e, f]) {
   for (let y = 0, i = 0; y < target.height; y++) {
     for (let x = 0; x < target.width; x++) {
-      const column = Math.floor(a * x + (b * y + c) + 0.5);
-      const row = Math.floor(d * x + (e * y + f) + 0.5);
+      const column = roundHalfToEven(a * x + (b * y + c));
+      const row = roundHalfToEven(d * x + (e * y + f));
       const inside = column >= 0 && row >= 0 && column < width && row < height;
       const place = (row * width + column) * channels;
       for (let k = 0; k < channels; k++, i++) if (inside) target.data[i] = data[place + k];
