@@ -16,12 +16,16 @@ export {
 } from "./core/errors.js";
 export { Model } from "./model.js";
 export { Result } from "./result.js";
+export { Session } from "./session.js";
+export { Stream } from "./stream.js";
 
 /** @typedef {import("./core/open_model.js").ModelInfo} ModelInfo */
 /** @typedef {import("./core/open_model.js").Progress} Progress */
 /** @typedef {import("./imaging/decode.js").Source} Source */
 /** @typedef {import("./imaging/encode.js").EncodeOptions} EncodeOptions */
 /** @typedef {import("./result.js").Face} Face */
+/** @typedef {import("./stream.js").Counters} Counters */
+/** @typedef {import("./stream.js").StreamHandlers} StreamHandlers */
 /** @typedef {import("./runtimes/onnx.js").Backend} Backend */
 /** @typedef {import("./unmasker.js").UnmaskOptions} UnmaskOptions */
 

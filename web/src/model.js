@@ -1,8 +1,10 @@
 /** An opened model, as a page has it: every call goes to the worker that owns the networks. */
 
-import { RuntimeUnavailableError, unpackError } from "./core/errors.js";
+import { InvalidInputError, RuntimeUnavailableError, unpackError } from "./core/errors.js";
 import { packSource } from "./imaging/decode.js";
 import { Result } from "./result.js";
+import { Session } from "./session.js";
+import { Stream } from "./stream.js";
 
 /** @typedef {import("./core/open_model.js").ModelInfo} ModelInfo */
 /** @typedef {import("./core/open_model.js").OpenOptions} OpenOptions */
@@ -16,6 +18,7 @@ const CLOSED = "this model is closed; open another with load()";
 export class Model {
   #worker;
   #nextId = 0;
+  #nextSession = 0;
   /** @type {Map<number, { resolve: (value: any) => void, reject: (error: Error) => void }>} */
   #waiting = new Map();
   /** Why no call can be answered any more. @type {string | null} */
@@ -93,6 +96,55 @@ export class Model {
     return this.#call("crops", [images]);
   }
 
+  /**
+   * Follows the faces of one video or camera from frame to frame.
+   *
+   * @param {{ smooth?: boolean }} [options] `smooth`, true by default: whether crops and fills are
+   *   smoothed over time; otherwise each frame is unmasked by itself, and faces are numbered all the
+   *   same.
+   * @returns {Session} Call its `frame(source)` for each frame, and `close()` at the end.
+   */
+  session({ smooth = true } = {}) {
+    this.#check();
+    const number = this.#nextSession++;
+    let closed = false;
+    // An error of the worker is the error of the next frame.
+    this.#call("startSession", [number, { smooth }]).catch(() => {});
+    return new Session(
+      async (source) => {
+        if (closed) throw new RuntimeUnavailableError("this session is closed; open another");
+        const { packed, transfer } = await packSource(source);
+        return this.#call("frame", [number, packed], transfer);
+      },
+      () => {
+        if (closed) return;
+        closed = true;
+        if (this.#ended === null) this.#call("endSession", [number]).catch(() => {});
+      },
+    );
+  }
+
+  /**
+   * Unmasks what a video element shows, such as a webcam, without falling behind.
+   *
+   * Of the frames that come while another is processed, only the latest is used.
+   *
+   * @param {HTMLVideoElement} video It plays, or will; it stays as it is.
+   * @param {import("./stream.js").StreamHandlers & { smooth?: boolean, timeout?: number }} options
+   *   `onresult(result)` and `onerror(error)`; `smooth` as for `session`; `timeout`: milliseconds
+   *   without a new frame until `onerror` is called, 10,000 by default.
+   * @returns {Stream} Read its `counters`, and `close()` it at the end.
+   */
+  stream(video, { smooth = true, ...options }) {
+    if (!(video instanceof HTMLVideoElement)) {
+      throw new InvalidInputError(`video must be a <video> element, got ${video}`);
+    }
+    if (typeof options.onresult !== "function") {
+      throw new InvalidInputError("stream() needs onresult, a function that takes each result");
+    }
+    return new Stream(this.session({ smooth }), video, options);
+  }
+
   /** Releases the networks and their worker. May be called twice; calls that wait are rejected. */
   close() {
     this.#end(CLOSED);
@@ -103,7 +155,7 @@ export class Model {
   }
 
   /**
-   * @param {import("./worker.js").Call["method"]} method
+   * @param {import("./worker.js").Method} method
    * @param {unknown[]} args
    * @param {Transferable[]} [transfer]
    * @returns {Promise<any>}

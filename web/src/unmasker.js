@@ -84,8 +84,20 @@ export class Unmasker {
     }
     timer.lap("locate");
     const tasks = found.map((location) => ({ location, minScore }));
-    const faces = await unmaskFaces(this.#network, photo.pixels, tasks, timer);
+    const faces = await this.unmaskFaces(photo.pixels, tasks, timer);
     return { photo, faces, timings: timer.laps, notes };
+  }
+
+  /**
+   * Removes the masks from faces whose places are known, in place (`pipeline.js`).
+   *
+   * @param {import("./imaging/raster.js").Raster} image uint8, RGB.
+   * @param {import("./pipeline.js").FaceTask[]} tasks
+   * @param {StageTimer} timer
+   * @returns {Promise<FoundFace[]>}
+   */
+  unmaskFaces(image, tasks, timer) {
+    return unmaskFaces(this.#network, image, tasks, timer);
   }
 
   /**

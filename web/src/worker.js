@@ -6,14 +6,17 @@
 import { RuntimeUnavailableError, UnmaskError, oneLine, packError } from "./core/errors.js";
 import { openModel } from "./core/open_model.js";
 import { packResult } from "./result.js";
+import { FrameSession } from "./video/session.js";
 
 /** @typedef {import("./core/open_model.js").OpenOptions} OpenOptions */
 /** @typedef {import("./runtimes/onnx.js").Ort} Ort */
 
+/** @typedef {"open" | "unmask" | "crops" | "startSession" | "frame" | "endSession"} Method */
+
 /**
  * A call of the page.
  *
- * @typedef {{ id: number, method: "open" | "unmask" | "crops", args: any[] }} Call
+ * @typedef {{ id: number, method: Method, args: any[] }} Call
  */
 
 /**
@@ -27,8 +30,10 @@ export function serve(importRuntime) {
   );
   /** @type {Awaited<ReturnType<typeof openModel>> | undefined} */
   let opened;
+  /** By the number that the page gave. @type {Map<number, FrameSession>} */
+  const sessions = new Map();
 
-  /** @type {Record<Call["method"], (...args: any[]) => Promise<[unknown, Transferable[]]>>} */
+  /** @type {Record<Method, (...args: any[]) => Promise<[unknown, Transferable[]]>>} */
   const methods = {
     async open(options) {
       const ort = await importOrt(importRuntime, options);
@@ -39,6 +44,21 @@ export function serve(importRuntime) {
       const { unmasker, info } = current();
       const { packed, transfer } = packResult(await unmasker.unmask(source, options), info.threads);
       return [packed, transfer];
+    },
+    async startSession(number, options) {
+      sessions.set(number, new FrameSession(current().unmasker, options));
+      return [undefined, []];
+    },
+    async frame(number, source) {
+      const { info } = current();
+      const session = sessions.get(number);
+      if (!session) throw new RuntimeUnavailableError("this session is closed");
+      const { packed, transfer } = packResult(await session.frame(source), info.threads);
+      return [packed, transfer];
+    },
+    async endSession(number) {
+      sessions.delete(number);
+      return [undefined, []];
     },
     async crops(images) {
       const { unmasked, masks } = await current().unmasker.crops(images);
