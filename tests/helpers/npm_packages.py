@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from filelock import FileLock
+
+from unmask_sdk.web.models import write_models
 
 WEB = Path(__file__).parents[2] / "web"
 
@@ -22,13 +26,21 @@ def install() -> None:
             run_npm("ci", "--ignore-scripts", "--no-audit", "--no-fund")
         sources = [WEB.parent / "unmask_sdk/artifacts/manifest.json", *WEB.glob("scripts/*.js")]
         if not all(newer(WEB / "models/manifest.json", source) for source in sources):
-            run_npm("run", "models")
+            write_models(WEB / "models")
 
 
 def run_npm(*arguments: str) -> str:
     """Runs npm in `web/` and returns what it prints; fails the test if npm fails."""
+    # Scripts of `package.json` run this Python.
+    path = os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"]))
     done = subprocess.run(
-        ["npm", *arguments], cwd=WEB, capture_output=True, text=True, timeout=300, check=False
+        ["npm", *arguments],
+        cwd=WEB,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        env={**os.environ, "PATH": path},
+        check=False,
     )
     assert done.returncode == 0, f"npm {' '.join(arguments)}\n{done.stdout}\n{done.stderr}"
     return done.stdout

@@ -8,6 +8,7 @@ from unmask_sdk.cli.media.camera import camera
 from unmask_sdk.cli.media.folder import folder
 from unmask_sdk.cli.media.image import image
 from unmask_sdk.cli.media.video import video
+from unmask_sdk.cli.media.web import web
 from unmask_sdk.cli.models.bench import bench
 from unmask_sdk.cli.models.build import build
 from unmask_sdk.cli.models.cache import cache
@@ -28,6 +29,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "video": video,
     "camera": camera,
     "folder": folder,
+    "web": web,
     "doctor": doctor,
     "export": export,
     "verify": verify,

@@ -1,7 +1,7 @@
 /**
  * Reads `manifest.json`: the list of model files, with their digests.
  *
- * `scripts/copy_models.js` makes it of the Python package's manifest.
+ * `models.py` makes it of the Python package's manifest.
  */
 
 import { ArtifactError, InvalidInputError } from "./errors.js";

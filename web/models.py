@@ -1,0 +1,90 @@
+"""The model files that a browser uses: `python -m unmask_sdk.web.models FOLDER` writes them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import sys
+from dataclasses import asdict
+from importlib.metadata import PackageNotFoundError, distribution
+from pathlib import Path, PurePosixPath
+
+from unmask_sdk.core.manifest import MANIFEST_NAME, SCHEMA, Manifest, read_manifest
+from unmask_sdk.errors import ArtifactError
+
+from .half_weights import halve_weights
+
+WEIGHTS_LICENSE = "LICENSE-WEIGHTS.md"
+# The fields of an entry that do not change with the bytes.
+_FIELDS = ("name", "role", "precision", "file")
+_SPECS = ("inputs", "outputs")
+
+
+def model_files() -> dict[str, bytes]:
+    """Returns the model files, their manifest and their license, by name.
+
+    They are the ONNX files of this package; those in fp32 have half the bytes and compute the same,
+    bit for bit.
+
+    Raises:
+        ArtifactError: If a file is missing or was changed.
+    """
+    manifest = read_manifest()
+    files: dict[str, bytes] = {}
+    entries = []
+    for artifact in manifest.artifacts:
+        if artifact.format != "onnx":
+            continue
+        content = manifest.path(artifact).read_bytes()
+        if artifact.precision == "fp32":
+            content = halve_weights(content, _weights(manifest, artifact.name))
+        files[artifact.file] = content
+        fields = asdict(artifact)
+        digest = hashlib.sha256(content).hexdigest()
+        entries.append(
+            {name: fields[name] for name in _FIELDS}
+            | {"sha256": digest, "bytes": len(content)}
+            | {name: fields[name] for name in _SPECS}
+        )
+    text = json.dumps({"schema": SCHEMA, "artifacts": entries}, indent=2) + "\n"
+    license_text = license_file(WEIGHTS_LICENSE).read_bytes()
+    return {MANIFEST_NAME: text.encode(), WEIGHTS_LICENSE: license_text, **files}
+
+
+def write_models(folder: Path) -> None:
+    """Writes the model files into a folder, which is replaced."""
+    files = model_files()
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    for name, content in files.items():
+        (folder / name).write_bytes(content)
+
+
+def license_file(name: str) -> Path:
+    """Returns a license file: of the clone, or of the installed package's metadata.
+
+    Raises:
+        ArtifactError: If it is missing.
+    """
+    clone = Path(__file__).parents[1]
+    if (clone / "pyproject.toml").is_file() and (clone / name).is_file():
+        return clone / name
+    try:
+        files = distribution("unmask-sdk").files or []
+    except PackageNotFoundError:
+        files = []
+    found = next((Path(str(f.locate())) for f in files if PurePosixPath(f).name == name), None)
+    if found is None or not found.is_file():
+        raise ArtifactError(f"the license {name} is missing; reinstall unmask-sdk")
+    return found
+
+
+def _weights(manifest: Manifest, name: str) -> bytes:
+    """Returns the weight file that a network was exported from."""
+    (artifact,) = (a for a in manifest.artifacts if (a.name, a.format) == (name, "safetensors"))
+    return manifest.path(artifact).read_bytes()
+
+
+if __name__ == "__main__":
+    write_models(Path(sys.argv[1]))
