@@ -67,6 +67,37 @@ export async function closeInBetween(options, bytes) {
   return ends.map(({ status, reason }) => [status, `${reason}`, reason?.constructor.name]);
 }
 
+/** Lets the worker of a model fail while a call waits; returns how that and a later call end. */
+export async function breakWorker(options, bytes) {
+  const workers = [];
+  const { Worker } = globalThis;
+  globalThis.Worker = class extends Worker {
+    constructor(...given) {
+      super(...given);
+      workers.push(this);
+    }
+  };
+  const { model } = await loadWithProgress(options);
+  globalThis.Worker = Worker;
+  // Not a call: an exception that nothing in the worker catches.
+  workers[0].postMessage(null);
+  const ends = [];
+  for (let i = 0; i < 2; i++) {
+    ends.push(await model.unmask(new Blob([bytes])).then(() => "done", String));
+  }
+  return ends;
+}
+
+/** Unmasks a photo again and again; returns the page's memory in use after every tenth of them. */
+export async function unmaskAgain(name, bytes, times) {
+  const used = [];
+  for (let i = 1; i <= times; i++) {
+    await get(name).unmask(new Blob([bytes]));
+    if (i % Math.floor(times / 10) === 0) used.push(performance.memory.usedJSHeapSize);
+  }
+  return used;
+}
+
 function get(name) {
   return opened.get(name).model;
 }

@@ -84,11 +84,11 @@ def blend_crop(
     around = _around_eyes(image, opacity, warp, matrix * (CROP_SIZE / size), scale)
     filled = full_blocks(alpha[y, x] > 0.99, scale.block)
     strengths = missing_grain(around, fill[y, x], filled, scale)
-    offset = grain_offset(crop)
+    offset = grain_offset(around.pixels)
     for tile in tiles:
         if tile != first:
             fill, alpha = _warp_to_photo(source, opacity, warp, tile)
-        place = (offset[0] + tile[0] - region[0], offset[1] + tile[1] - region[1])
+        place = (offset[0] + tile[0], offset[1] + tile[1])
         _blend(image[tile[1] : tile[3], tile[0] : tile[2]], fill, alpha, strengths, place)
     return region
 

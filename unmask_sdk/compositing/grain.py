@@ -8,7 +8,7 @@ fill would be speckle; no grain at all is the smaller fault.
 
 Noise is measured in frequency bands of one octave each and in three opponent color channels, one
 of brightness and two of hue. The added noise comes from a fixed sheet, at an offset that depends
-only on the fill, so that a photo gives the same result every time.
+only on the photo, so that it gives the same result every time, and whatever runs the network.
 """
 
 from __future__ import annotations
@@ -189,9 +189,13 @@ def add_grain(
     return np.asarray(cv2.add(image, grain, dtype=cv2.CV_8U))
 
 
-def grain_offset(crop: UInt8Array) -> tuple[int, int]:
-    """Returns where on the sheet (x, y) the grain of a crop begins: a hash of its pixels."""
-    digest = zlib.crc32(crop[::8, ::8].tobytes())
+def grain_offset(pixels: UInt8Array) -> tuple[int, int]:
+    """Returns which place (x, y) of the sheet lies on the photo's first pixel: a hash of pixels.
+
+    Args:
+        pixels: uint8 `[H, W, 3]`, the part of the photo around the eyes.
+    """
+    digest = zlib.crc32(pixels[::8, ::8].tobytes())
     return digest % SHEET, digest // SHEET % SHEET
 
 

@@ -25,11 +25,9 @@ import { FrameSession } from "./video/session.js";
  * @param {(options: OpenOptions) => Promise<Ort>} importRuntime
  */
 export function serve(importRuntime) {
-  const port = /** @type {Pick<Worker, "postMessage" | "onmessage"> & { name: string }} */ (
+  const port = /** @type {Pick<Worker, "postMessage" | "onmessage">} */ (
     /** @type {unknown} */ (globalThis)
   );
-  // Vite puts ONNX Runtime into this worker's file, which its threads then run as well.
-  if (port.name.startsWith("em-pthread")) return;
   /** @type {Awaited<ReturnType<typeof openModel>> | undefined} */
   let opened;
   /** By the number that the page gave. @type {Map<number, FrameSession>} */
@@ -86,7 +84,8 @@ export function serve(importRuntime) {
   // ONNX Runtime runs one network at a time.
   let last = Promise.resolve();
   port.onmessage = ({ data }) => {
-    last = last.then(() => answer(data));
+    // What cannot even be answered ends the model, by the event error of its worker.
+    last = last.then(() => answer(data)).catch(reportError);
   };
 }
 

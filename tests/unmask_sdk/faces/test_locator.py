@@ -23,7 +23,7 @@ from unmask_sdk.faces.detector_postprocess import (
     nms,
     points_matrix,
 )
-from unmask_sdk.faces.locator import Locator
+from unmask_sdk.faces.locator import PLACING_STEPS, POINT_STEPS, Locator
 
 boxes_of = st.lists(
     st.tuples(*[st.floats(0, 100)] * 2, *[st.floats(1, 100)] * 2, st.floats(0, 1)), max_size=12
@@ -135,14 +135,15 @@ class StubDetector:
 
 
 class StubAligner:
-    """Always answers with the template."""
+    """Always answers with the template, off by `error` crop sides."""
 
-    def __init__(self, score: float = 0.9) -> None:
+    def __init__(self, score: float = 0.9, error: float = 0.0) -> None:
         self.score = score
+        self.error = error
 
     def run_named(self, **inputs: AnyArray) -> dict[str, AnyArray]:
         count = len(inputs["image"])
-        points = np.tile(TEMPLATE.astype(np.float32), (count, 1, 1))
+        points = np.tile((TEMPLATE + self.error).astype(np.float32), (count, 1, 1))
         return {"points": points, "score": np.full(count, self.score, np.float32)}
 
 
@@ -158,8 +159,17 @@ def test_locator_returns_boxes_and_points_in_photo_pixels():
     np.testing.assert_allclose(face.box, [59.5, 59.5, 139.5, 139.5], atol=1e-3)
     assert face.score == pytest.approx(0.9)
     side = 80 * module.BOX_MARGIN
-    np.testing.assert_allclose(face.points, (TEMPLATE - 0.5) * side + 99.5, atol=1e-3)
+    # What places the second look is rounded.
+    error = 0.5 / PLACING_STEPS + 0.5 / POINT_STEPS
+    np.testing.assert_allclose(face.points, (TEMPLATE - 0.5) * side + 99.5, atol=error)
     np.testing.assert_array_equal(face.eyes, face.points[:2])
+
+
+def test_points_are_the_same_whatever_the_last_digits_of_a_runtime():
+    photo = photo_with_dots((99, 99))
+    faces = [Locator(StubDetector(), StubAligner(error=e))(photo)[0] for e in (0, 3e-7, -3e-7)]
+    for face in faces[1:]:
+        np.testing.assert_array_equal(face.points, faces[0].points)
 
 
 def test_locator_counts_one_face_once_and_two_twice():

@@ -90,14 +90,10 @@ export function blendCrop(image, crop, mask, matrix) {
   const opaque = cropRaster(alpha, ...part);
   const filled = fullBlocks({ ...opaque, data: opaque.data.map((value) => Number(value > 0.99)) }, scale.block);
   const strengths = missingGrain(around, cropRaster(fill, ...part), filled, scale);
-  const offset = grainOffset(crop);
+  const offset = grainOffset(around.pixels);
   for (const tile of tiles) {
     if (tile !== first) ({ fill, alpha } = warpToPhoto(source, opacity, warp, tile));
-    const place = /** @type {[number, number]} */ ([
-      offset[0] + tile[0] - region[0],
-      offset[1] + tile[1] - region[1],
-    ]);
-    blend(image, tile, fill, alpha, strengths, place);
+    blend(image, tile, fill, alpha, strengths, [offset[0] + tile[0], offset[1] + tile[1]]);
   }
   return region;
 }

@@ -9,7 +9,7 @@
  *
  * Noise is measured in frequency bands of one octave each and in three opponent color channels, one of
  * brightness and two of hue. The added noise comes from a fixed sheet, at an offset that depends only
- * on the fill, so that a photo gives the same result every time.
+ * on the photo, so that it gives the same result every time, and whatever runs the network.
  */
 
 import { crc32 } from "../core/crc32.js";
@@ -163,9 +163,9 @@ export function addGrain(image, opacity, strengths, [left, top]) {
 }
 
 /**
- * Returns where on the sheet (x, y) the grain of a crop begins: a hash of its pixels.
+ * Returns which place (x, y) of the sheet lies on the photo's first pixel: a hash of pixels.
  *
- * @param {Raster} crop uint8, RGB.
+ * @param {Raster} pixels uint8, RGB: the part of the photo around the eyes.
  * @returns {[number, number]}
  */
 export function grainOffset({ data, width, height }) {

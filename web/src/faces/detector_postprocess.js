@@ -5,8 +5,7 @@
  */
 
 import { resize } from "../imaging/resize.js";
-import { createRaster } from "../imaging/raster.js";
-import { roundHalfToEven } from "../imaging/raster.js";
+import { createRaster, roundHalfToEven } from "../imaging/raster.js";
 
 /** @typedef {import("../imaging/raster.js").Raster} Raster */
 /** @typedef {import("./align.js").Matrix} Matrix */

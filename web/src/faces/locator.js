@@ -11,6 +11,7 @@
  */
 
 import { InvalidInputError } from "../core/errors.js";
+import { roundHalfToEven } from "../imaging/raster.js";
 import { invertAffineTransform, transformPoints, warpCrop } from "./align.js";
 import {
   ALIGN_SIZE,
@@ -62,6 +63,13 @@ export const MIN_FACE = 30;
 /** Two boxes with a higher intersection over union than this are one face. */
 export const MAX_OVERLAP = 0.4;
 export const MAX_FACES = 256;
+/**
+ * Runtimes differ in the last digits of what they compute. A crop that is placed by rounded numbers is
+ * the same on all of them, bit for bit; otherwise a fill differs by some 50 dB, and its grain is
+ * another. In steps per pixel: of what places the crops of the aligner, and of the points found.
+ */
+export const PLACING_STEPS = 8;
+export const POINT_STEPS = 128;
 // Crops of the aligner in one batch, which limits memory: that of WebAssembly never shrinks.
 const CHUNK = 8;
 
@@ -92,7 +100,8 @@ export class Locator {
   async locate(image) {
     const detected = await this.#detect(image);
     const best = nms(detected.boxes, detected.heats, MAX_OVERLAP).slice(0, MAX_FACES);
-    const aligned = await this.#alignBoxes(image, best.map((i) => detected.boxes[i]));
+    const placing = best.map((i) => /** @type {Box} */ (rounded(detected.boxes[i], PLACING_STEPS)));
+    const aligned = await this.#alignBoxes(image, placing);
     const faces = aligned
       .map(({ points, score }, n) => {
         const i = best[n];
@@ -139,7 +148,7 @@ export class Locator {
    *   that the face is gone. The box is moved with the points.
    */
   async follow(image, faces) {
-    const aligned = await this.#runAligner(image, faces.map((face) => pointsMatrix(face.points)));
+    const aligned = await this.#runSecondLook(image, faces);
     return aligned.map(({ points, score }, i) => {
       return { box: movedBox(faces[i], points), points, score };
     });
@@ -182,8 +191,18 @@ export class Locator {
    * @param {Box[]} boxes
    */
   async #alignBoxes(image, boxes) {
-    const first = await this.#runAligner(image, boxes.map(boxMatrix));
-    return this.#runAligner(image, first.map(({ points }) => pointsMatrix(points)));
+    return this.#runSecondLook(image, await this.#runAligner(image, boxes.map(boxMatrix)));
+  }
+
+  /**
+   * @param {Raster} image
+   * @param {{ points: Point[] }[]} faces
+   */
+  #runSecondLook(image, faces) {
+    const matrices = faces.map(({ points }) =>
+      pointsMatrix(points.map((point) => /** @type {Point} */ (rounded(point, PLACING_STEPS)))),
+    );
+    return this.#runAligner(image, matrices);
   }
 
   /**
@@ -205,7 +224,9 @@ export class Locator {
           const [x, y] = points.data.subarray(10 * i + 2 * k, 10 * i + 2 * k + 2);
           return /** @type {Point} */ ([x * ALIGN_SIZE - 0.5, y * ALIGN_SIZE - 0.5]);
         });
-        const inPhoto = transformPoints(invertAffineTransform(matrix), inCrop);
+        const inPhoto = transformPoints(invertAffineTransform(matrix), inCrop).map(
+          (point) => /** @type {Point} */ (rounded(point, POINT_STEPS)),
+        );
         found.push({ points: inPhoto, score: score.data[i] });
       });
     }
@@ -231,6 +252,16 @@ function movedBox(face, points) {
     (x1 - oldX) * growth + newX,
     (y1 - oldY) * growth + newY,
   ];
+}
+
+/**
+ * Rounds to a whole number of steps of a pixel.
+ *
+ * @param {number[]} values
+ * @param {number} steps
+ */
+function rounded(values, steps) {
+  return values.map((value) => roundHalfToEven(value * steps) / steps);
 }
 
 /**

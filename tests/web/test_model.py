@@ -1,0 +1,159 @@
+"""The public API in Chromium, with the shipped models."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from unmask_sdk.core.manifest import read_manifest
+from web_calls import Flat
+
+pytestmark = pytest.mark.browser
+
+MODELS = "../tests/models.js"
+ROOT = Path(__file__).parents[2]
+PHOTO = Flat(np.frombuffer((ROOT / "examples/surgical.jpg").read_bytes(), np.uint8))
+LITE = {"model": "unmask-256-lite"}
+
+
+@pytest.fixture(scope="module")
+def lite(npm, call):
+    """The default model; returns what it runs on."""
+    return call(MODELS, "open", "lite", LITE)
+
+
+def test_info_and_progress(lite):
+    info = lite["info"]
+    assert info.pop("runtime").startswith("onnxruntime-web 1.")
+    assert info == {
+        "model": "unmask-256-lite",
+        "precision": "int8",
+        "backend": "wasm",
+        "threads": 1,
+    }
+    last = lite["progress"][-1]
+    assert last["loaded"] == last["total"] > 2_000_000
+    loaded = [event["loaded"] for event in lite["progress"]]
+    assert loaded == sorted(loaded)
+    assert len({event["file"] for event in lite["progress"]}) == 3
+
+
+def test_models_are_those_of_the_package(npm):
+    """Each file that is shipped has its address in the code, which bundlers read."""
+    folder = ROOT / "web/models"
+    names = {file.name for file in folder.iterdir()} - {"LICENSE-WEIGHTS.md"}
+    code = (ROOT / "web/src/core/model_files.js").read_text()
+    assert names == {line.split('"')[1] for line in code.splitlines() if "new URL(" in line}
+    listed = json.loads((folder / "manifest.json").read_text())["artifacts"]
+    assert {entry["file"] for entry in listed} | {"manifest.json"} == names
+
+
+def test_crops_equal_the_golden_vectors(lite, call):
+    manifest = read_manifest()
+    artifact = next(a for a in manifest.artifacts if a.file == "unmask-256-lite-int8.onnx")
+    with np.load(manifest.golden_path(artifact)) as data:
+        images, expected = data["in_image"], data["out_unmasked"]
+    found = call(MODELS, "crops", "lite", Flat(images))
+    difference = found["unmasked"].reshape(expected.shape).astype(float) - expected
+    assert 10 * np.log10(255**2 / np.mean(difference**2)) >= artifact.golden.min_psnr_db
+    assert found["masks"].size == images.size // 3
+    empty = call(MODELS, "crops", "lite", Flat(images[:0]))
+    assert empty["unmasked"].size == empty["masks"].size == 0
+
+
+def test_crops_of_another_size_are_refused(lite, call):
+    with pytest.raises(
+        Exception, match=r"InvalidInputError: crops must be .* N \* 256 \* 256 \* 3"
+    ):
+        call(MODELS, "crops", "lite", Flat(np.zeros((1, 128, 128, 3), np.uint8)))
+
+
+def test_a_failed_call_leaves_the_model_usable(lite, call):
+    broken, empty = Flat(PHOTO.values[:3000]), Flat(PHOTO.values[:0])
+    ends = call(MODELS, "unmaskAllAtOnce", "lite", [PHOTO, broken, empty, PHOTO])
+    assert ends[1].startswith("ImageReadError: the file is cut off")
+    assert ends[2] == "ImageReadError: the file is empty (0 bytes)"
+    np.testing.assert_array_equal(ends[0]["image"], ends[3]["image"])
+    assert ends[0]["faces"]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"boxes": [[1, 2, 3, 4]], "eyes": [[[1, 2], [3, 4]]]}, "give boxes or eyes, not both"),
+        ({"boxes": [[9, 9, 5, 5]]}, r"a box must be four finite numbers .* got \[9,9,5,5\]"),
+        ({"boxes": [[1, 2, 3]]}, r"boxes must be arrays of numbers with the shape \[F, 4\]; got"),
+        ({"boxes": [[9e3, 0, 9.1e3, 50]]}, "boxes must not lie outside the .* image; got"),
+        ({"eyes": [[[1, 2], [1, 2]]]}, "eyes must be at least 1 px apart"),
+        ({"eyes": [[[1, 2], [3, float("nan")]]]}, "eyes must be two finite"),
+        ({"eyes": "left"}, r"eyes must be arrays of numbers with the shape \[F, 2, 2\]"),
+    ],
+)
+def test_bad_faces(lite, call, options, message):
+    with pytest.raises(Exception, match=f"InvalidInputError: {message}"):
+        call(MODELS, "unmaskFile", "lite", PHOTO, options)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"model": "unmask-512"}, "InvalidInputError: there is no model unmask-512; there is unm"),
+        ({"precision": "int4"}, "InvalidInputError: unmask-256-lite has no file in int4; it has"),
+        ({"backend": "webgl"}, 'InvalidInputError: backend must be "wasm" or "webgpu", got "web'),
+        ({"backend": "webgpu", "precision": "int8"}, "InvalidInputError: webgpu runs fp32 only"),
+        ({"threads": 0}, "InvalidInputError: threads must be a whole number from 1 to 64, got 0"),
+        ({"threads": 2}, "InvalidInputError: threads is 2, .*Cross-Origin-Opener-Policy: same-o"),
+        ({"models": "/absent/"}, "ArtifactError: .*/absent/manifest.json cannot be loaded: .* 404"),
+        (
+            {"models": "http://127.0.0.1:9/"},
+            r"ArtifactError: .* cannot be loaded \(.*check the net",
+        ),
+        (
+            {"onnxruntime": "/absent.mjs"},
+            "RuntimeUnavailableError: ONNX Runtime Web cannot be load",
+        ),
+        ({"wasmPaths": "/absent/"}, "RuntimeUnavailableError: .* does not open .* wasmPaths"),
+        ({"onnxruntime": None}, "RuntimeUnavailableError: the worker of this model failed: "),
+        ({"backend": "webgpu"}, "RuntimeUnavailableError: .*WebGPU.* use backend: .wasm"),
+    ],
+)
+def test_bad_options(npm, call, options, message):
+    with pytest.raises(Exception, match=message):
+        call(MODELS, "openAndClose", options)
+
+
+def test_model_files_that_were_tampered_with(npm, call, scratch):
+    folder = scratch / "tampered"
+    folder.mkdir()
+    for file in (ROOT / "web/models").iterdir():
+        (folder / file.name).write_bytes(file.read_bytes())
+    file = folder / "unmask-256-lite-int8.onnx"
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.write_bytes(content)
+    with pytest.raises(Exception, match=r"ArtifactError: .*lite-int8\.onnx was changed or damaged"):
+        call(MODELS, "openAndClose", {"models": "/scratch/tampered"})
+    (folder / "manifest.json").write_text('{"schema": 2}')
+    with pytest.raises(
+        Exception, match=r"ArtifactError: .* has schema 2, this version of .* reads 1"
+    ):
+        call(MODELS, "openAndClose", {"models": "/scratch/tampered"})
+    (folder / "manifest.json").write_text("<!doctype html>")
+    with pytest.raises(Exception, match=r"ArtifactError: .*manifest\.json is not valid JSON"):
+        call(MODELS, "openAndClose", {"models": "/scratch/tampered"})
+
+
+def test_close_ends_every_call(npm, call):
+    running, waiting, late, later = call(MODELS, "closeInBetween", LITE, PHOTO)
+    for status, reason, name in (running, waiting, late, later):
+        assert status == "rejected"
+        assert reason == "RuntimeUnavailableError: this model is closed; open another with load()"
+        assert name == "RuntimeUnavailableError"
+
+
+def test_a_worker_that_fails_ends_the_model(npm, call):
+    for end in call(MODELS, "breakWorker", LITE, PHOTO):
+        assert end.startswith("RuntimeUnavailableError: the worker of this model failed: Uncaught")
