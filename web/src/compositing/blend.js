@@ -14,10 +14,11 @@ import {
   photoPxPerCropPx,
 } from "../faces/align.js";
 import { addWeighted, blendLinear, dilateByDisc, extent, gaussianBlur, rgbToGray } from "../imaging/filter.js";
-import { cropRaster, roundHalfToEven } from "../imaging/raster.js";
+import { cropRaster, mapBytes, roundHalfToEven } from "../imaging/raster.js";
 import { resize } from "../imaging/resize.js";
 import { warpAffine } from "../imaging/warp.js";
 import { addGrain, grainOffset, missingGrain, scaleOfFace } from "./grain.js";
+import { differenceOf } from "./noise_sheet.js";
 import { fullBlocks, skinBlocks } from "./skin.js";
 
 /** @typedef {import("../imaging/raster.js").Raster} Raster */
@@ -87,8 +88,8 @@ export function blendCrop(image, crop, mask, matrix) {
   const part = /** @type {Region} */ (middle.map((side, i) => side - first[i % 2]));
   const scale = scaleOfFace(size * photoPxPerCropPx(matrix));
   const around = aroundEyes(image, opacity, warp, matrix.map((value) => value * (CROP_SIZE / size)), scale);
-  const opaque = cropRaster(alpha, ...part);
-  const filled = fullBlocks({ ...opaque, data: opaque.data.map((value) => Number(value > 0.99)) }, scale.block);
+  const opaque = mapBytes(cropRaster(alpha, ...part), (value) => Number(value > 0.99));
+  const filled = fullBlocks(opaque, scale.block);
   const strengths = missingGrain(around, cropRaster(fill, ...part), filled, scale);
   const offset = grainOffset(around.pixels);
   for (const tile of tiles) {
@@ -112,8 +113,7 @@ function aroundEyes(image, opacity, warp, matrix, scale) {
   const [left, top, right, bottom] = boundingRect(center, image, WINDOW >> 1);
   const pixels = cropRaster(image, left, top, Math.max(right, left), Math.max(bottom, top));
   const covered = warpOpacity(opacity, offsetMatrix(warp, left, top), pixels.width, pixels.height);
-  const visible = { ...covered, data: covered.data.map((value) => Number(value === 0)) };
-  const kept = fullBlocks(visible, scale.block);
+  const kept = fullBlocks(mapBytes(covered, (value) => Number(value === 0)), scale.block);
   const skin = skinBlocks(pixels, kept, offsetMatrix(matrix, left, top), scale.block);
   return { pixels, kept, skin };
 }
@@ -163,8 +163,8 @@ export function blendOpacity(mask) {
   const fade = Math.max(1, roundHalfToEven(FADE * scale));
   // The blur extends inwards by half of the fade; widening by as much more keeps the mask opaque.
   const reach = 2 * roundHalfToEven(WIDEN * scale + fade / 2) + 1;
-  const clear = { ...mask, data: Float32Array.from(mask.data, (value) => Number(value >= FAINT)) };
-  const soft = gaussianBlur(dilateByDisc(clear, reach), 2 * (fade >> 1) + 1, 0);
+  const wide = dilateByDisc(mapBytes(mask, (value) => Number(value >= FAINT)), reach);
+  const soft = gaussianBlur({ ...wide, data: new Float32Array(wide.data) }, 2 * (fade >> 1) + 1, 0);
   const ramp = edgeRamp(size);
   for (let y = 0, i = 0; y < size; y++) {
     for (let x = 0; x < size; x++, i++) soft.data[i] *= Math.min(ramp[x], ramp[y]);
@@ -273,9 +273,9 @@ function sharpen(image, crop, opacity, matrix) {
   const warp = offsetMatrix(matrix, left, top).map((value, i) => (i % 3 === 2 ? value : 2 * value));
   const covered = warpOpacity(opacity, warp, width, height).data;
   const cropGray = rgbToGray(crop);
-  const gray = { ...cropGray, data: Float32Array.from(cropGray.data) };
+  const gray = { ...cropGray, data: new Float32Array(cropGray.data) };
   const soft = gaussianBlur(gray, 0, DETAIL).data;
-  const fine = { ...gray, data: gray.data.map((value, i) => value - soft[i]) };
+  const fine = { ...gray, data: differenceOf(gray.data, soft) };
   const detail = warpImage(fine, warp, width, height).data;
   const enlarged = warpImage(gray, warp, width, height).data;
   const photo = rgbToGray(view).data;

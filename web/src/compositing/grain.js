@@ -13,7 +13,7 @@
  */
 
 import { crc32 } from "../core/crc32.js";
-import { toByte, transform } from "../imaging/filter.js";
+import { transform } from "../imaging/filter.js";
 import { BANDS, SHEET, noiseSheets, splitBands } from "./noise_sheet.js";
 import { blockMeans } from "./skin.js";
 
@@ -116,9 +116,7 @@ export function missingGrain(photo, fill, filled, scale) {
  */
 export function blockVariances(image, { block, bands }) {
   const channels = transform(image, TO_OPPONENT);
-  return splitBands(channels, bands).map((band) => {
-    return blockMeans({ ...channels, data: band.map((value) => value * value) }, block);
-  });
+  return splitBands(channels, bands).map((data) => meanSquares({ ...channels, data }, block));
 }
 
 /**
@@ -129,37 +127,64 @@ export function blockVariances(image, { block, bands }) {
  * @param {Float32Array} strengths From `missingGrain`.
  * @param {[number, number]} place The pixel (x, y) of the repeating sheet that is added to the first
  *   pixel.
- * @returns {Raster}
+ * @returns {Raster & { data: Uint8Array<ArrayBuffer> }}
  */
 export function addGrain(image, opacity, strengths, [left, top]) {
-  const sheets = noiseSheets();
   const { width, height } = image;
-  const data = new Uint8Array(image.data.length);
-  const used = [0, 1, 2].map((channel) => {
-    return sheets[channel].map((sheet, band) => ({ sheet, strength: strengths[channel * BANDS + band] }));
-  });
-  const noise = new Float32Array(3);
-  for (let y = 0, pixel = 0, i = 0; y < height; y++) {
-    const row = modulo(top + y, SHEET) * SHEET;
-    for (let x = 0; x < width; x++, pixel++, i += 3) {
+  const grainy = new Uint8ClampedArray(image.data.length);
+  const shares = new Float32Array(width);
+  const noise = [0, 1, 2].map(() => new Float32Array(width));
+  for (let y = 0; y < height; y++) {
+    for (let x = 0; x < width; x++) {
+      const opaque = opacity.data[y * width + x];
       // Where photo and fill are mixed, the photo has some noise itself; variances add up.
-      const share = Math.sqrt(opacity.data[pixel] * (2 - opacity.data[pixel]));
-      const place = row + modulo(left + x, SHEET);
-      for (let channel = 0; channel < 3; channel++) {
-        let sum = 0;
-        for (const { sheet, strength } of used[channel]) sum += strength * sheet[place];
-        noise[channel] = sum * share;
-      }
-      for (let c = 0; c < 3; c++) {
-        const grain =
-          FROM_OPPONENT[3 * c] * noise[0] +
-          FROM_OPPONENT[3 * c + 1] * noise[1] +
-          FROM_OPPONENT[3 * c + 2] * noise[2];
-        data[i + c] = toByte(image.data[i + c] + grain);
-      }
+      shares[x] = Math.sqrt(opaque * (2 - opaque));
     }
+    noise.forEach((row, channel) => {
+      row.fill(0);
+      addSheets(row, noiseSheets()[channel], strengths.subarray(channel * BANDS), left, top + y);
+      for (let x = 0; x < width; x++) row[x] *= shares[x];
+    });
+    addToRow(image.data, noise, grainy, 3 * y * width);
   }
-  return { ...image, data };
+  return { ...image, data: new Uint8Array(grainy.buffer) };
+}
+
+/**
+ * @param {Float32Array} row
+ * @param {Float32Array[]} sheets By band.
+ * @param {Float32Array} strengths By band.
+ * @param {number} left
+ * @param {number} top
+ */
+function addSheets(row, sheets, strengths, left, top) {
+  sheets.forEach((sheet, band) => {
+    const strength = strengths[band];
+    if (!strength) return;
+    // SHEET is a power of two.
+    const start = (top & (SHEET - 1)) * SHEET;
+    for (let x = 0; x < row.length; x++) row[x] += strength * sheet[start + ((left + x) & (SHEET - 1))];
+  });
+}
+
+/**
+ * Adds noise, turned from opponent channels to RGB, to a row of an image.
+ *
+ * @param {ArrayLike<number>} data
+ * @param {Float32Array[]} noise By opponent channel.
+ * @param {Uint8ClampedArray} grainy Rounds, halves to the even neighbor, and clips.
+ * @param {number} start Of the row.
+ */
+function addToRow(data, [light, first, second], grainy, start) {
+  const [a, b, c, d, e, f, g, h, k] = FROM_OPPONENT;
+  for (let x = 0, i = start; x < light.length; x++, i += 3) {
+    const p = light[x];
+    const q = first[x];
+    const r = second[x];
+    grainy[i] = data[i] + a * p + b * q + c * r;
+    grainy[i + 1] = data[i + 1] + d * p + e * q + f * r;
+    grainy[i + 2] = data[i + 2] + g * p + h * q + k * r;
+  }
 }
 
 /**
@@ -178,6 +203,16 @@ export function grainOffset({ data, width, height }) {
   }
   const digest = crc32(Uint8Array.from(bytes));
   return [digest % SHEET, Math.floor(digest / SHEET) % SHEET];
+}
+
+/**
+ * @param {Raster} values float32.
+ * @param {number} block
+ */
+function meanSquares(values, block) {
+  const data = new Float32Array(values.data.length);
+  for (let i = 0; i < data.length; i++) data[i] = values.data[i] * values.data[i];
+  return blockMeans({ ...values, data }, block);
 }
 
 /** @param {Raster} blocks */
@@ -253,8 +288,8 @@ function unmix(variances, block) {
   return mixture;
 }
 
-/** @type {Map<string, number[][]>} */
-const measuredLeaks = new Map();
+/** @type {Map<number, Float32Array[][]>} */
+const measuredSheets = new Map();
 
 /**
  * Returns what each band (row) measures of a sheet of strength 1 (column).
@@ -263,20 +298,18 @@ const measuredLeaks = new Map();
  * @param {number} share
  */
 function leaks(block, share) {
-  const key = `${block} ${share}`;
-  let found = measuredLeaks.get(key);
-  if (!found) {
-    const columns = noiseSheets()[0].map((data) => {
+  let columns = measuredSheets.get(block);
+  if (!columns) {
+    columns = noiseSheets()[0].map((data) => {
       const sheet = { data, width: SHEET, height: SHEET, channels: 1 };
       return splitBands(sheet).map((band) => {
-        const means = blockMeans({ ...sheet, data: band.map((value) => value * value) }, block);
-        return flattest(Float64Array.from(means.data).sort(), share);
+        return Float32Array.from(meanSquares({ ...sheet, data: band }, block).data).sort();
       });
     });
-    found = columns.map((_, row) => columns.map((column) => column[row]));
-    measuredLeaks.set(key, found);
+    measuredSheets.set(block, columns);
   }
-  return found;
+  const measured = columns;
+  return measured.map((_, row) => measured.map((column) => flattest(column[row], share)));
 }
 
 /**
@@ -287,12 +320,4 @@ function leaks(block, share) {
  */
 function inSheet(block, share) {
   return leaks(block, share).map((row, band) => row[band]);
-}
-
-/**
- * @param {number} value
- * @param {number} size
- */
-function modulo(value, size) {
-  return ((value % size) + size) % size;
 }

@@ -42,12 +42,21 @@ export function splitBands(image, count = BANDS) {
     const sigma = FINEST * 2 ** band;
     const more = Math.sqrt(sigma ** 2 - done ** 2);
     const blurred = gaussianBlur(image, 2 * Math.ceil(2.5 * more) + 1, more);
-    const { data } = image;
-    bands.push(Float32Array.from(data, (value, i) => value - blurred.data[i]));
+    bands.push(differenceOf(image.data, blurred.data));
     image = blurred;
     done = sigma;
   }
   return bands;
+}
+
+/**
+ * @param {ArrayLike<number>} one
+ * @param {ArrayLike<number>} other
+ */
+export function differenceOf(one, other) {
+  const difference = new Float32Array(one.length);
+  for (let i = 0; i < one.length; i++) difference[i] = one[i] - other[i];
+  return difference;
 }
 
 function makeSheets() {
@@ -58,8 +67,11 @@ function makeSheets() {
     const data = splitBands(tiled(whiteNoise(band)), band + 1)[band];
     const inner = cropRaster({ data, width: side, height: side, channels: 3 }, EDGE, EDGE, side - EDGE, side - EDGE);
     for (let channel = 0; channel < 3; channel++) {
-      const plane = Float32Array.from({ length: SHEET * SHEET }, (_, i) => inner.data[3 * i + channel]);
-      made[channel].push(plane.map(divideBy(deviation(plane))));
+      const plane = new Float32Array(SHEET * SHEET);
+      for (let i = 0; i < plane.length; i++) plane[i] = inner.data[3 * i + channel];
+      const strength = deviation(plane);
+      for (let i = 0; i < plane.length; i++) plane[i] /= strength;
+      made[channel].push(plane);
     }
   }
   return made;
@@ -119,11 +131,10 @@ function tiled(sheet) {
 
 /** @param {Float32Array} values */
 function deviation(values) {
-  const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
-  return Math.sqrt(values.reduce((sum, value) => sum + (value - mean) ** 2, 0) / values.length);
-}
-
-/** @param {number} divisor */
-function divideBy(divisor) {
-  return (/** @type {number} */ value) => value / divisor;
+  let sum = 0;
+  for (const value of values) sum += value;
+  const mean = sum / values.length;
+  let squares = 0;
+  for (const value of values) squares += (value - mean) ** 2;
+  return Math.sqrt(squares / values.length);
 }

@@ -102,7 +102,7 @@ export function fullBlocks(where, block) {
   const rows = Math.floor(where.height / block);
   const full = createRaster(columns, rows, 1);
   if (Math.min(columns, rows) <= 2) return full;
-  const shares = blockMeans({ ...where, data: Float32Array.from(where.data) }, block).data;
+  const shares = blockMeans({ ...where, data: new Float32Array(where.data) }, block).data;
   for (let y = 1; y < rows - 1; y++) {
     for (let x = 1; x < columns - 1; x++) {
       full.data[y * columns + x] = Number(shares[y * columns + x] > 0.999);

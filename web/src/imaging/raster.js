@@ -44,6 +44,16 @@ export function hasFloats({ data }) {
 }
 
 /**
+ * Returns where the values of an image are written; bytes are rounded there as OpenCV does it, halves
+ * to the even neighbor, and clipped.
+ *
+ * @param {Raster} image Bytes in a buffer of their own, or floats.
+ */
+export function rounding({ data }) {
+  return data instanceof Float32Array ? data : new Uint8ClampedArray(data.buffer);
+}
+
+/**
  * Returns a copy of a part of an image.
  *
  * @param {Raster} image
@@ -62,6 +72,19 @@ export function cropRaster(image, x0, y0, x1, y1) {
     cut.set(data.subarray(start, start + row), (y - y0) * row);
   }
   return { data: cut, width: x1 - x0, height: y1 - y0, channels };
+}
+
+/**
+ * Returns an image of bytes made from the values of another.
+ *
+ * @param {Raster} image
+ * @param {(value: number) => number} change Returns a whole number, 0..255.
+ * @returns {Raster & { data: Uint8Array<ArrayBuffer> }}
+ */
+export function mapBytes(image, change) {
+  const data = new Uint8Array(image.data.length);
+  for (let i = 0; i < data.length; i++) data[i] = change(image.data[i]);
+  return { ...image, data };
 }
 
 /**

@@ -1,6 +1,6 @@
 /** Resizes images as OpenCV 5 does, bit for bit. */
 
-import { hasFloats, roundHalfToEven, zerosLike } from "./raster.js";
+import { hasFloats, roundHalfToEven, rounding, zerosLike } from "./raster.js";
 
 /** @typedef {import("./raster.js").Raster} Raster */
 
@@ -24,11 +24,13 @@ export function resize(image, width, height, interpolation) {
   const channels = image.channels;
   const data = zerosLike(image, width * height * channels);
   const resized = { data, width, height, channels };
-  const factors = [image.width / width, image.height / height];
+  const across = image.width / width;
+  const down = image.height / height;
   if (interpolation === "linear") resizeLinear(image, resized);
-  else if (!factors.every(Number.isInteger)) averageParts(image, resized);
-  else if (factors.every((factor) => factor === 2) && !hasFloats(image)) halve(image, resized);
-  else averageWhole(image, resized, factors[0], factors[1]);
+  else if (!Number.isInteger(across) || !Number.isInteger(down)) averageParts(image, resized);
+  else if (hasFloats(image)) averageFloats(image, resized, across, down);
+  else if (across === 2 && down === 2) halve(image, resized);
+  else averageBytes(image, resized, across, down);
   return resized;
 }
 
@@ -42,17 +44,20 @@ function resizeLinear({ data, width, height, channels }, target) {
   const length = target.width * channels;
   let upper = { at: -1, values: new Int32Array(length) };
   let lower = { at: -1, values: new Int32Array(length) };
+  const output = target.data;
 
   /** @param {{ at: number, values: Int32Array }} row @param {number} y */
   function interpolate(row, y) {
+    const { low, high, lowWeight, highWeight } = columns;
+    const values = row.values;
     const base = y * width;
-    for (let x = 0, i = 0; x < target.width; x++) {
-      const left = (base + columns.low[x]) * channels;
-      const right = (base + columns.high[x]) * channels;
-      const lowWeight = columns.lowWeight[x];
-      const highWeight = columns.highWeight[x];
-      for (let c = 0; c < channels; c++) {
-        row.values[i++] = data[left + c] * lowWeight + data[right + c] * highWeight;
+    for (let x = 0, i = 0; x < low.length; x++) {
+      let left = (base + low[x]) * channels;
+      let right = (base + high[x]) * channels;
+      const near = lowWeight[x];
+      const far = highWeight[x];
+      for (let c = 0; c < channels; c++, left++, right++) {
+        values[i++] = (data[left] * near + data[right] * far) >> 4;
       }
     }
     row.at = y;
@@ -65,10 +70,10 @@ function resizeLinear({ data, width, height, channels }, target) {
     if (lower.at !== rows.high[y]) interpolate(lower, rows.high[y]);
     const lowWeight = rows.lowWeight[y];
     const highWeight = rows.highWeight[y];
+    const above = upper.values;
+    const below = lower.values;
     for (let x = 0; x < length; x++) {
-      const low = (lowWeight * (upper.values[x] >> 4)) >> 16;
-      const high = (highWeight * (lower.values[x] >> 4)) >> 16;
-      target.data[i++] = (low + high + 2) >> 2;
+      output[i++] = (((lowWeight * above[x]) >> 16) + ((highWeight * below[x]) >> 16) + 2) >> 2;
     }
   }
 }
@@ -109,37 +114,73 @@ function linearWeights(size, count, snap) {
  */
 function halve({ data, width, channels }, target) {
   const row = width * channels;
+  const output = target.data;
   for (let y = 0, i = 0; y < target.height; y++) {
     let place = 2 * y * row;
-    for (let x = 0; x < target.width; x++) {
+    for (let x = 0; x < target.width; x++, place += channels) {
       for (let c = 0; c < channels; c++, place++) {
         const right = place + channels;
-        target.data[i++] = (data[place] + data[right] + data[place + row] + data[right + row] + 2) >> 2;
+        output[i++] = (data[place] + data[right] + data[place + row] + data[right + row] + 2) >> 2;
       }
-      place += channels;
     }
   }
 }
 
 /**
+ * @param {Raster} source Bytes.
+ * @param {Raster} target
+ * @param {number} across A whole number.
+ * @param {number} down A whole number.
+ */
+function averageBytes({ data, width, channels }, target, across, down) {
+  const output = rounding(target);
+  const share = Math.fround(1 / (across * down));
+  const length = target.width * channels;
+  const sums = new Int32Array(length);
+  for (let y = 0; y < target.height; y++) {
+    sums.fill(0);
+    for (let row = y * down; row < (y + 1) * down; row++) {
+      let place = row * width * channels;
+      for (let i = 0; i < length; i += channels) {
+        for (let n = 0; n < across; n++) {
+          for (let c = 0; c < channels; c++, place++) sums[i + c] += data[place];
+        }
+      }
+    }
+    for (let i = 0, start = y * length; i < length; i++) output[start + i] = Math.fround(sums[i] * share);
+  }
+}
+
+/**
+ * Averages floats in the order in which OpenCV does: four are added to each other first.
+ *
  * @param {Raster} source
  * @param {Raster} target
  * @param {number} across A whole number.
  * @param {number} down A whole number.
  */
-function averageWhole(source, target, across, down) {
-  const { data, width, channels } = source;
-  const round = hasFloats(source) ? Math.fround : roundHalfToEven;
+function averageFloats({ data, width, channels }, target, across, down) {
+  const output = target.data;
   const share = Math.fround(1 / (across * down));
+  const count = across * down;
+  const offsets = Int32Array.from({ length: count }, (_, n) => {
+    return (Math.floor(n / across) * width + (n % across)) * channels;
+  });
+  const fours = count - (count % 4);
   for (let y = 0, i = 0; y < target.height; y++) {
     for (let x = 0; x < target.width; x++) {
+      const corner = (y * down * width + x * across) * channels;
       for (let c = 0; c < channels; c++) {
+        const place = corner + c;
         let sum = 0;
-        for (let row = 0; row < down; row++) {
-          let place = ((y * down + row) * width + x * across) * channels + c;
-          for (let column = 0; column < across; column++, place += channels) sum += data[place];
+        let n = 0;
+        for (; n < fours; n += 4) {
+          const two = Math.fround(data[place + offsets[n]] + data[place + offsets[n + 1]]);
+          const three = Math.fround(two + data[place + offsets[n + 2]]);
+          sum = Math.fround(sum + Math.fround(three + data[place + offsets[n + 3]]));
         }
-        target.data[i++] = round(Math.fround(sum * share));
+        for (; n < count; n++) sum = Math.fround(sum + data[place + offsets[n]]);
+        output[i++] = sum * share;
       }
     }
   }
@@ -149,37 +190,58 @@ function averageWhole(source, target, across, down) {
  * @param {Raster} source
  * @param {Raster} target
  */
-function averageParts(source, target) {
-  const { data, width, channels } = source;
-  const round = hasFloats(source) ? Math.fround : roundHalfToEven;
+function averageParts({ data, width, height, channels }, target) {
+  const output = rounding(target);
   const columns = partsOfMeans(width, target.width);
-  const rows = partsOfMeans(source.height, target.height);
+  const rows = partsOfMeans(height, target.height);
   const length = target.width * channels;
   const sums = new Float32Array(length);
+  const row = new Float32Array(length);
   for (let y = 0; y < target.height; y++) {
     sums.fill(0);
     for (let r = rows.start[y]; r < rows.start[y + 1]; r++) {
-      const base = rows.place[r] * width;
-      for (let x = 0, i = 0; x < target.width; x++) {
-        for (let c = 0; c < channels; c++) {
-          let sum = 0;
-          for (let k = columns.start[x]; k < columns.start[x + 1]; k++) {
-            const value = data[(base + columns.place[k]) * channels + c];
-            sum = Math.fround(sum + Math.fround(value * columns.weight[k]));
-          }
-          sums[i++] += Math.fround(rows.weight[r] * sum);
-        }
-      }
+      row.fill(0);
+      addColumns(data, rows.place[r] * width * channels, channels, columns, row);
+      const weight = rows.weight[r];
+      for (let i = 0; i < length; i++) sums[i] += Math.fround(weight * row[i]);
     }
-    for (let i = 0; i < length; i++) target.data[y * length + i] = round(sums[i]);
+    for (let i = 0, start = y * length; i < length; i++) output[start + i] = sums[i];
   }
 }
 
 /**
- * Returns which pixels along a side make each mean, and their weights.
+ * Adds the weighted columns of a row to their means.
  *
+ * @param {ArrayLike<number>} data
+ * @param {number} start Of the row.
+ * @param {number} channels
+ * @param {Parts} columns
+ * @param {Float32Array} means
+ */
+function addColumns(data, start, channels, { place, weight, start: starts }, means) {
+  for (let x = 0; x < starts.length - 1; x++) {
+    for (let n = starts[x]; n < starts[x + 1]; n++) {
+      const share = weight[n];
+      let i = x * channels;
+      let at = start + place[n] * channels;
+      for (let c = 0; c < channels; c++, i++, at++) means[i] += Math.fround(share * data[at]);
+    }
+  }
+}
+
+/**
+ * Which pixels along a side make each mean, and their weights.
+ *
+ * @typedef {object} Parts
+ * @property {Int32Array} place
+ * @property {Float32Array} weight
+ * @property {Int32Array} start Of each mean in the other two, and their length.
+ */
+
+/**
  * @param {number} size
  * @param {number} count
+ * @returns {Parts}
  */
 function partsOfMeans(size, count) {
   const scale = size / count;
@@ -206,5 +268,9 @@ function partsOfMeans(size, count) {
     }
     start.push(place.length);
   }
-  return { place, weight: Float32Array.from(weight), start };
+  return {
+    place: Int32Array.from(place),
+    weight: Float32Array.from(weight),
+    start: Int32Array.from(start),
+  };
 }

@@ -4,7 +4,7 @@
  * they cannot, one value in some ten thousand differs by 1.
  */
 
-import { hasFloats, roundHalfToEven, zerosLike } from "./raster.js";
+import { roundHalfToEven, rounding, zerosLike } from "./raster.js";
 
 /** @typedef {import("./raster.js").Raster} Raster */
 
@@ -76,7 +76,7 @@ function warpNearest({ data, width, height, channels }, target, [a, b, c, d, e, 
 function warpLinear(source, target, matrix, replicate) {
   const { data, width, height, channels } = source;
   const fround = Math.fround;
-  const floats = hasFloats(source);
+  const output = rounding(target);
   const [a, b, c, d, e, f] = matrix.map(fround);
   const row = width * channels;
   for (let y = 0, i = 0; y < target.height; y++) {
@@ -93,17 +93,15 @@ function warpLinear(source, target, matrix, replicate) {
         let place = top * row + left * channels;
         for (let k = 0; k < channels; k++, place++) {
           const below = place + row;
-          const upper = fround(data[place] + u * (data[place + channels] - data[place]));
-          const lower = fround(data[below] + u * (data[below + channels] - data[below]));
-          const value = fround(upper + v * fround(lower - upper));
-          target.data[i++] = floats ? value : roundHalfToEven(value);
+          const upper = mix(data[place], data[place + channels], u);
+          const lower = mix(data[below], data[below + channels], u);
+          output[i++] = mix(upper, lower, v);
         }
       } else if (replicate || (left >= -1 && top >= -1 && left < width && top < height)) {
         for (let k = 0; k < channels; k++) {
           const upper = mix(pixel(left, top, k), pixel(left + 1, top, k), u);
           const lower = mix(pixel(left, top + 1, k), pixel(left + 1, top + 1, k), u);
-          const value = mix(upper, lower, v);
-          target.data[i++] = floats ? value : roundHalfToEven(value);
+          output[i++] = mix(upper, lower, v);
         }
       } else {
         i += channels;
@@ -134,52 +132,66 @@ function mix(one, other, share) {
  * @param {Raster} target
  * @param {number[]} matrix From the target to the source.
  */
-function warpCubic(source, target, [a, b, c, d, e, f]) {
-  const { data, width, height, channels } = source;
-  const floats = hasFloats(source);
-  const across = new Float64Array(4);
-  const down = new Float64Array(4);
-  const columns = new Int32Array(4);
-  const rows = new Int32Array(4);
+function warpCubic({ data, width, height, channels }, target, [a, b, c, d, e, f]) {
+  const output = rounding(target);
+  const row = width * channels;
   for (let y = 0, i = 0; y < target.height; y++) {
     for (let x = 0; x < target.width; x++) {
       const placeX = a * x + (b * y + c);
       const placeY = d * x + (e * y + f);
       const left = Math.floor(placeX);
       const top = Math.floor(placeY);
-      cubicWeights(placeX - left, across);
-      cubicWeights(placeY - top, down);
-      for (let n = 0; n < 4; n++) {
-        columns[n] = Math.min(Math.max(left - 1 + n, 0), width - 1) * channels;
-        rows[n] = Math.min(Math.max(top - 1 + n, 0), height - 1) * width * channels;
-      }
-      for (let k = 0; k < channels; k++) {
-        let value = 0;
-        for (let n = 0; n < 4; n++) {
-          const base = rows[n] + k;
-          value +=
-            down[n] *
-            (across[0] * data[base + columns[0]] +
-              across[1] * data[base + columns[1]] +
-              across[2] * data[base + columns[2]] +
-              across[3] * data[base + columns[3]]);
-        }
-        target.data[i++] = floats ? value : Math.min(Math.max(roundHalfToEven(value), 0), 255);
+      const u = placeX - left;
+      const v = placeY - top;
+      const u0 = outerWeight(u);
+      const u1 = innerWeight(u);
+      const u2 = innerWeight(1 - u);
+      const u3 = 1 - u0 - u1 - u2;
+      const v0 = outerWeight(v);
+      const v1 = innerWeight(v);
+      const v2 = innerWeight(1 - v);
+      const v3 = 1 - v0 - v1 - v2;
+      const x0 = clip(left - 1, width) * channels;
+      const x1 = clip(left, width) * channels;
+      const x2 = clip(left + 1, width) * channels;
+      const x3 = clip(left + 2, width) * channels;
+      let y0 = clip(top - 1, height) * row;
+      let y1 = clip(top, height) * row;
+      let y2 = clip(top + 1, height) * row;
+      let y3 = clip(top + 2, height) * row;
+      for (let k = 0; k < channels; k++, y0++, y1++, y2++, y3++) {
+        output[i++] =
+          v0 * (u0 * data[y0 + x0] + u1 * data[y0 + x1] + u2 * data[y0 + x2] + u3 * data[y0 + x3]) +
+          v1 * (u0 * data[y1 + x0] + u1 * data[y1 + x1] + u2 * data[y1 + x2] + u3 * data[y1 + x3]) +
+          v2 * (u0 * data[y2 + x0] + u1 * data[y2 + x1] + u2 * data[y2 + x2] + u3 * data[y2 + x3]) +
+          v3 * (u0 * data[y3 + x0] + u1 * data[y3 + x1] + u2 * data[y3 + x2] + u3 * data[y3 + x3]);
       }
     }
   }
 }
 
 /**
- * Writes the weights of four neighbors.
+ * Returns the weight of a neighbor more than a pixel away.
  *
- * @param {number} t Place between the second and the third, 0..1.
- * @param {Float64Array} weights
+ * @param {number} t Its distance less 1, 0..1.
  */
-function cubicWeights(t, weights) {
-  const s = 1 - t;
-  weights[0] = ((SLOPE * (t + 1) - 5 * SLOPE) * (t + 1) + 8 * SLOPE) * (t + 1) - 4 * SLOPE;
-  weights[1] = ((SLOPE + 2) * t - (SLOPE + 3)) * t * t + 1;
-  weights[2] = ((SLOPE + 2) * s - (SLOPE + 3)) * s * s + 1;
-  weights[3] = 1 - weights[0] - weights[1] - weights[2];
+function outerWeight(t) {
+  return ((SLOPE * (t + 1) - 5 * SLOPE) * (t + 1) + 8 * SLOPE) * (t + 1) - 4 * SLOPE;
+}
+
+/**
+ * Returns the weight of a neighbor at most a pixel away.
+ *
+ * @param {number} t Its distance, 0..1.
+ */
+function innerWeight(t) {
+  return ((SLOPE + 2) * t - (SLOPE + 3)) * t * t + 1;
+}
+
+/**
+ * @param {number} index
+ * @param {number} size
+ */
+function clip(index, size) {
+  return index < 0 ? 0 : index < size ? index : size - 1;
 }
