@@ -132,13 +132,18 @@ function mix(one, other, share) {
  * @param {Raster} target
  * @param {number[]} matrix From the target to the source.
  */
-function warpCubic({ data, width, height, channels }, target, [a, b, c, d, e, f]) {
+function warpCubic({ data, width, height, channels }, target, matrix) {
+  const fround = Math.fround;
+  const [a, b, c, d, e, f] = matrix.map(fround);
   const output = rounding(target);
   const row = width * channels;
   for (let y = 0, i = 0; y < target.height; y++) {
+    const startX = fround(fround(b * y) + c);
+    const startY = fround(fround(e * y) + f);
     for (let x = 0; x < target.width; x++) {
-      const placeX = a * x + (b * y + c);
-      const placeY = d * x + (e * y + f);
+      // Unlike `linear`, with a rounding after each step.
+      const placeX = fround(fround(a * x) + startX);
+      const placeY = fround(fround(d * x) + startY);
       const left = Math.floor(placeX);
       const top = Math.floor(placeY);
       const u = placeX - left;
