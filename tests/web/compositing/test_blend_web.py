@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import cv2
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from unmask_sdk.compositing import grain, noise_sheet, skin
 from unmask_sdk.compositing.blend import blend_coverage, blend_crop, blend_opacity
@@ -13,6 +17,7 @@ from unmask_sdk.faces.align import crop_matrix, warp_crop
 
 pytestmark = pytest.mark.browser
 
+EXAMPLES = Path(__file__).parents[3] / "examples"
 EYES = np.array([[203.5, 102.2], [247.0, 104.6]])
 
 
@@ -42,15 +47,44 @@ def _face(photo, scale, noise, rng):
 def test_photos_are_the_same(call, astronaut, scale, noise, shape):
     photo, _ = astronaut
     image, crop, matrix = _face(photo, scale, noise, np.random.default_rng(0))
-    mask = _mask(shape)
+    _check_blending(call, image, crop, _mask(shape), matrix)
+
+
+def _check_blending(call, image, crop, mask, matrix):
     expected = image.copy()
     blend_crop(expected, crop, mask, matrix)
     arguments = (image, crop, mask, matrix.ravel())
     blended = call.changed("compositing/blend.js", "blendCrop", *arguments)[0]
     filled = blend_coverage(image, [(crop, mask, matrix)]) > 0
     np.testing.assert_array_equal(blended[~filled], image[~filled])
+    if not filled.any():
+        return
     difference = blended[filled].astype(np.float64) - expected[filled]
     assert 10 * np.log10(255**2 / max(np.square(difference).mean(), 1e-9)) >= 60
+
+
+@settings(
+    max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    name=st.sampled_from(["surgical", "cloth", "n95", "dark"]),
+    size=st.floats(0.3, 2),
+    noise=st.sampled_from([0, 3, 8, 15]),
+    center=st.tuples(st.floats(0, 1), st.floats(0, 1)),
+    distance=st.floats(0.03, 0.5),
+    roll=st.floats(-0.8, 0.8),
+    shape=st.sampled_from(["mask", "scarf"]),
+)
+def test_any_face_in_a_photo(call, name, size, noise, center, distance, roll, shape):
+    photo = cv2.imread(str(EXAMPLES / f"{name}.jpg"))[..., ::-1]
+    image = cv2.resize(photo, None, fx=size, fy=size, interpolation=cv2.INTER_AREA)
+    rng = np.random.default_rng(0)
+    image = np.clip(image + rng.normal(0, noise, image.shape), 0, 255).astype(np.uint8)
+    middle = np.array(center) * image.shape[1::-1]
+    half = np.array([np.cos(roll), np.sin(roll)]) * max(distance * image.shape[1], 6) / 2
+    matrix = crop_matrix([middle - half, middle + half])
+    crop = cv2.GaussianBlur(warp_crop(image, matrix), (0, 0), 1.5)
+    _check_blending(call, image, crop, _mask(shape), matrix)
 
 
 @pytest.mark.parametrize("where", [(-5000.0, 0.0), (-180.0, -60.0), (420.0, 380.0)])
