@@ -29,13 +29,13 @@ def install() -> None:
             write_models(WEB / "models")
 
 
-def run_npm(*arguments: str) -> str:
-    """Runs npm in `web/` and returns what it prints; fails the test if npm fails."""
+def run_npm(*arguments: str, folder: Path = WEB) -> str:
+    """Runs npm in a folder and returns what it prints; fails the test if npm fails."""
     # Scripts of `package.json` run this Python.
     path = os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"]))
     done = subprocess.run(
         ["npm", *arguments],
-        cwd=WEB,
+        cwd=folder,
         capture_output=True,
         text=True,
         timeout=300,

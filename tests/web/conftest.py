@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 
 import npm_packages
+import packed_package
+import unmask_page
 from web_calls import ModuleCaller
 from web_server import WebServer
 
@@ -43,6 +45,24 @@ def web_server(scratch: Path) -> Iterator[WebServer]:
 def npm() -> None:
     """Fills `web/node_modules` and `web/models`."""
     npm_packages.install()
+
+
+@pytest.fixture(scope="session")
+def packed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The package's `.tgz` file, as it is published."""
+    return packed_package.pack(tmp_path_factory.mktemp("packed"))
+
+
+@pytest.fixture(scope="session")
+def photo_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the photo of `expected`."""
+    return tmp_path_factory.mktemp("photo")
+
+
+@pytest.fixture(scope="session")
+def expected(photo_folder: Path) -> unmask_page.Expected:
+    """What the Python package makes of a photo with one masked face."""
+    return unmask_page.expect(ROOT / "examples/cloth.jpg", photo_folder)
 
 
 @pytest.fixture(scope="session")
