@@ -24,7 +24,7 @@ def install() -> None:
         installed = WEB / "node_modules/.package-lock.json"
         if not newer(installed, WEB / "package-lock.json"):
             run_npm("ci", "--ignore-scripts", "--no-audit", "--no-fund")
-        sources = [WEB.parent / "unmask_sdk/artifacts/manifest.json", *WEB.glob("scripts/*.js")]
+        sources = [WEB.parent / "unmask_sdk/artifacts/manifest.json", *WEB.glob("*.py")]
         if not all(newer(WEB / "models/manifest.json", source) for source in sources):
             write_models(WEB / "models")
 

@@ -128,13 +128,13 @@ export function packResult({ photo, faces, timings, notes }, threads) {
  * @returns {Rgba}
  */
 function toRgba({ data, width, height }, alpha) {
-  const rgba = new Uint8ClampedArray(4 * width * height);
-  for (let source = 0, target = 0; target < rgba.length; source += 3, target += 4) {
-    rgba[target] = data[source];
-    rgba[target + 1] = data[source + 1];
-    rgba[target + 2] = data[source + 2];
-    rgba[target + 3] = alpha ? alpha[target >> 2] : 255;
+  const values = new Uint32Array(width * height);
+  for (let source = 0, target = 0; target < values.length; source += 3, target++) {
+    const opacity = alpha ? alpha[target] : 255;
+    values[target] =
+      data[source] | (data[source + 1] << 8) | (data[source + 2] << 16) | (opacity << 24);
   }
+  const rgba = new Uint8ClampedArray(values.buffer);
   return { data: rgba, width, height };
 }
 

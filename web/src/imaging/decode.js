@@ -166,7 +166,7 @@ function fromImageData(image) {
   }
   checkSize("the ImageData", width, height);
   const pixels = createRaster(width, height, 3);
-  const alpha = new Uint8Array(width * height);
+  const alpha = new Uint8Array(width * height).fill(255);
   const opaque = unpack(data, width, pixels, alpha, 0, 0);
   return { pixels, alpha: opaque ? null : alpha, colorSpace: image.colorSpace ?? "srgb", notes: [] };
 }
@@ -185,7 +185,7 @@ async function fromBitmap(bitmap, name) {
     const height = frame ? bitmap.displayHeight : bitmap.height;
     checkSize(name, width, height);
     const pixels = createRaster(width, height, 3);
-    const alpha = new Uint8Array(width * height);
+    const alpha = new Uint8Array(width * height).fill(255);
     /** @type {string[]} */
     const notes = [];
     let opaque = true;
@@ -255,25 +255,31 @@ async function restoreColors(bitmap, pixels, alpha) {
  * @param {Uint8ClampedArray | Uint8Array} rgba
  * @param {number} columns
  * @param {Raster} pixels
- * @param {Uint8Array} alpha
+ * @param {Uint8Array} alpha Opaque so far.
  * @param {number} x
  * @param {number} y
  * @returns {boolean} Whether all of it is opaque.
  */
 function unpack(rgba, columns, pixels, alpha, x, y) {
   const { data, width } = pixels;
-  let all = 255;
-  for (let source = 0, row = y; source < rgba.length; row++) {
-    let place = row * width + x;
-    for (const end = source + 4 * columns; source < end; source += 4, place++) {
-      data[3 * place] = rgba[source];
-      data[3 * place + 1] = rgba[source + 1];
-      data[3 * place + 2] = rgba[source + 2];
-      alpha[place] = rgba[source + 3];
-      all &= rgba[source + 3];
+  // Four bytes at a time, the first of them lowest: browsers run on such processors only.
+  const values = new Uint32Array(rgba.buffer, rgba.byteOffset, rgba.length / 4);
+  let all = 0xff000000;
+  for (let source = 0, row = y; source < values.length; row++) {
+    let target = 3 * (row * width + x);
+    for (const end = source + columns; source < end; source++, target += 3) {
+      const value = values[source];
+      data[target] = value;
+      data[target + 1] = value >> 8;
+      data[target + 2] = value >> 16;
+      all &= value;
     }
   }
-  return all === 255;
+  if (all >>> 24 === 255) return true;
+  for (let source = 0, row = y; source < values.length; row++, source += columns) {
+    for (let i = 0; i < columns; i++) alpha[row * width + x + i] = values[source + i] >>> 24;
+  }
+  return false;
 }
 
 /**
