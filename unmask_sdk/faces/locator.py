@@ -43,8 +43,8 @@ MIN_FACE = 30.0
 MAX_OVERLAP = 0.4
 MAX_FACES = 256
 # Runtimes differ in the last digits of what they compute. A crop that is placed by rounded numbers
-# is the same on all of them, bit for bit; otherwise a fill differs by some 50 dB, and its grain is
-# another. In steps per pixel: of what places the crops of the aligner, and of the points found.
+# is nearly always the same on all of them, bit for bit; otherwise a fill differs by some 50 dB. In
+# steps per pixel: of what places the crops of the aligner, and of the points found.
 PLACING_STEPS = 8
 POINT_STEPS = 128
 

@@ -65,8 +65,8 @@ export const MAX_OVERLAP = 0.4;
 export const MAX_FACES = 256;
 /**
  * Runtimes differ in the last digits of what they compute. A crop that is placed by rounded numbers is
- * the same on all of them, bit for bit; otherwise a fill differs by some 50 dB, and its grain is
- * another. In steps per pixel: of what places the crops of the aligner, and of the points found.
+ * nearly always the same on all of them, bit for bit; otherwise a fill differs by some 50 dB. In steps
+ * per pixel: of what places the crops of the aligner, and of the points found.
  */
 export const PLACING_STEPS = 8;
 export const POINT_STEPS = 128;
