@@ -25,9 +25,11 @@ import { FrameSession } from "./video/session.js";
  * @param {(options: OpenOptions) => Promise<Ort>} importRuntime
  */
 export function serve(importRuntime) {
-  const port = /** @type {Pick<Worker, "postMessage" | "onmessage">} */ (
+  const port = /** @type {Pick<Worker, "postMessage" | "onmessage"> & { name: string }} */ (
     /** @type {unknown} */ (globalThis)
   );
+  // Vite puts ONNX Runtime into this worker's file, which its threads then run as well.
+  if (port.name.startsWith("em-pthread")) return;
   /** @type {Awaited<ReturnType<typeof openModel>> | undefined} */
   let opened;
   /** By the number that the page gave. @type {Map<number, FrameSession>} */
