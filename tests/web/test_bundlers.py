@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from npm_packages import run_npm
-from unmask_page import ISOLATION, LEAST_PSNR, use_page
+from unmask_page import ISOLATION, LEAST_PSNR, PHOTO, use_page
 from web_server import WebServer
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -18,12 +20,18 @@ TEMPLATES = Path(__file__).parent / "bundlers"
 BUNDLERS = {"vite": "dist", "webpack": "dist", "next": "out"}
 
 
-@pytest.mark.parametrize(("bundler", "output"), BUNDLERS.items())
-def test_photo(bundler, output, packed, tmp_path, chromium, expected, photo_folder):
-    project = tmp_path / "project"
+def install(bundler, packed, folder):
+    """Returns a copy of a template into which the package was installed."""
+    project = folder / "project"
     shutil.copytree(TEMPLATES / bundler, project)
-    install = ("install", "--ignore-scripts", "--no-audit", "--no-fund", "--prefer-offline")
-    run_npm(*install, str(packed), folder=project)
+    options = ("--ignore-scripts", "--no-audit", "--no-fund", "--prefer-offline")
+    run_npm("install", *options, str(packed), folder=project)
+    return project
+
+
+@pytest.mark.parametrize(("bundler", "output"), BUNDLERS.items())
+def test_production_build(bundler, output, packed, tmp_path, chromium, expected, photo_folder):
+    project = install(bundler, packed, tmp_path)
     run_npm("run", "build", folder=project)
     for headers, threads in (({}, 1), (ISOLATION, 2)):
         with (
@@ -37,3 +45,22 @@ def test_photo(bundler, output, packed, tmp_path, chromium, expected, photo_fold
         assert not problems
         assert text == f"1 faces, {threads} threads"
         assert expected.psnr(image) >= LEAST_PSNR
+
+
+def test_development_server_of_vite(packed, tmp_path, chromium, expected, photo_folder):
+    project = install("vite", packed, tmp_path)
+    vite = ["node", "node_modules/vite/bin/vite.js", "--host", "127.0.0.1", "--port", "0"]
+    with (
+        subprocess.Popen(vite, cwd=project, stdout=subprocess.PIPE, text=True) as process,
+        chromium.new_page() as page,
+    ):
+        try:
+            address = next(filter(None, map(re.compile(r"http://\S+/").search, process.stdout)))[0]
+            page.goto(address)
+            page.wait_for_selector("input:enabled")
+            page.set_input_files("input", photo_folder / PHOTO)
+            page.wait_for_selector("output:not(:empty)")
+            # The template's settings isolate the page.
+            assert page.inner_text("output") == "1 faces, 2 threads"
+        finally:
+            process.kill()
