@@ -66,14 +66,20 @@ def expected(photo_folder: Path) -> unmask_page.Expected:
 
 
 @pytest.fixture(scope="session")
-def chromium() -> Iterator[Any]:
-    """A headless Chromium, a `playwright.sync_api.Browser`."""
+def chromium_path() -> str:
+    """Path of Chromium's program."""
     path = next(filter(None, map(shutil.which, CHROMIUM)), None)
     if path is None:
         pytest.skip("needs Chromium")
+    return path
+
+
+@pytest.fixture(scope="session")
+def chromium(chromium_path: str) -> Iterator[Any]:
+    """A headless Chromium, a `playwright.sync_api.Browser`."""
     api = pytest.importorskip("playwright.sync_api")
     with api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path)
+        browser = playwright.chromium.launch(executable_path=chromium_path)
         yield browser
         browser.close()
 

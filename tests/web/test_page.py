@@ -171,7 +171,7 @@ def test_the_other_model_is_chosen_by_keyboard(opened):
     page.focus("[name=model]:checked")
     page.keyboard.press("ArrowRight")
     wait_for_result(page, REMOVED)
-    assert any(url.endswith("unmask-256-int8.onnx") for url in requests)
+    assert any(url.endswith("unmask-256-lite-int8.onnx") for url in requests)
     assert (pixels(page, "#after") != before).any()
 
 

@@ -113,10 +113,10 @@ def test_without_a_server_the_page_still_works(context):
         page.reload()
         wait_for_result(page, REMOVED)
         # The other model was never loaded.
-        page.check("[name=model][value=unmask-256]", force=True)
-        page.wait_for_selector("#stage[aria-busy=false]", timeout=TIMEOUT)
-        assert "unmask-256-int8.onnx cannot be loaded" in page.inner_text("#error-text")
         page.check("[name=model][value=unmask-256-lite]", force=True)
+        page.wait_for_selector("#stage[aria-busy=false]", timeout=TIMEOUT)
+        assert "unmask-256-lite-int8.onnx cannot be loaded" in page.inner_text("#error-text")
+        page.check("[name=model][value=unmask-256]", force=True)
         wait_for_result(page, REMOVED)
 
 
@@ -172,16 +172,16 @@ def change(folder, path, addition):
 
 def test_a_changed_model_file_is_refused_and_the_page_goes_on(context, built, tmp_path):
     folder = shutil.copytree(built, tmp_path / "site")
-    model = folder / "models/unmask-256-int8.onnx"
+    model = folder / "models/unmask-256-lite-int8.onnx"
     content = bytearray(model.read_bytes())
     content[5000] ^= 1
     model.write_bytes(content)
     with plain_host(folder) as address:
         page = open_page(context, address)
-        page.check("[name=model][value=unmask-256]", force=True)
-        page.wait_for_selector("#error:not([hidden])", timeout=TIMEOUT)
-        assert "unmask-256-int8.onnx was changed or damaged" in page.inner_text("#error-text")
         page.check("[name=model][value=unmask-256-lite]", force=True)
+        page.wait_for_selector("#error:not([hidden])", timeout=TIMEOUT)
+        assert "unmask-256-lite-int8.onnx was changed or damaged" in page.inner_text("#error-text")
+        page.check("[name=model][value=unmask-256]", force=True)
         wait_for_result(page, REMOVED)
 
 

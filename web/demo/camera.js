@@ -1,5 +1,6 @@
 /** The camera, live: the newest frame without masks. */
 
+import { SourceError } from "./src/index.js";
 import { count } from "./compare.js";
 import { element, showStatus } from "./messages.js";
 
@@ -65,14 +66,17 @@ export class Camera {
    */
   constructor(model, media, onend) {
     this.#media = media;
-    this.#stream = model.stream(video, {
-      smooth: true,
-      onresult: (result) => this.#show(result),
-      onerror: onend,
-    });
     for (const track of media.getTracks()) {
       track.addEventListener("ended", () => onend(new Error("it was disconnected or switched off")));
     }
+    this.#stream = model.stream(video, {
+      smooth: true,
+      onresult: (result) => this.#show(result),
+      onerror: (error) => {
+        // A hidden page gets no frames.
+        if (!(document.hidden && error instanceof SourceError)) onend(error);
+      },
+    });
   }
 
   /** Returns the present frame, as the camera delivered it. */
