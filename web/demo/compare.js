@@ -38,7 +38,6 @@ export async function showResult(photo, result, removed) {
     resizeWidth: Math.max(1, Math.round(result.width * scale)),
     resizeHeight: Math.max(1, Math.round(result.height * scale)),
     resizeQuality: "high",
-    colorSpaceConversion: "none", // As the result has them.
   };
   const bitmaps = [await createImageBitmap(photo, options), await createImageBitmap(result, options)];
   draw(before, bitmaps[0]);
