@@ -120,23 +120,21 @@ def _jpeg(photo: UInt8Array) -> bytes:
 
 def downloaded_megabytes(site: Site, model: str) -> float:
     """Returns the bytes of what a visitor loads, each file compressed with Brotli, in MB."""
-    wanted = [
-        path
-        for path in site
-        if not path.endswith((".onnx", ".md", "LICENSE")) or _is_loaded(path, model)
-    ]
-    return sum(_brotli_size(site[path].read()) for path in wanted) / 1e6
+    loaded = [path for path in site if _is_loaded(path, model)]
+    return sum(_brotli_size(site[path].read()) for path in loaded) / 1e6
+
+
+def _is_loaded(path: str, model: str) -> bool:
+    if path.endswith(".onnx"):
+        name, precision = Path(path).stem.rsplit("-", 1)
+        return precision == "int8" if name == model else name not in MOST_MEGABYTES
+    return not path.endswith((".md", "LICENSE"))
 
 
 def _brotli_size(content: bytes) -> int:
     code = "console.log(zlib.brotliCompressSync(fs.readFileSync(0)).length)"
     done = subprocess.run(["node", "-e", code], input=content, capture_output=True, check=True)
     return int(done.stdout)
-
-
-def _is_loaded(path: str, model: str) -> bool:
-    names = (f"{model}-int8.onnx", "detector-fp16.onnx", "aligner-fp16.onnx")
-    return path.removeprefix("models/") in names
 
 
 def compare(page: Any, model: unmask_sdk.Unmasker, name: str, photo: bytes, rounds: int) -> float:
