@@ -42,7 +42,9 @@ export function unmaskPixels(name, data, width, height, options) {
 export async function unmaskToFile(name, bytes, options) {
   const result = await get(name).unmask(new Blob([bytes]));
   const blob = await result.toBlob(options);
-  return { type: blob.type, content: new Uint8Array(await blob.arrayBuffer()) };
+  await result.toBlob(options);
+  const content = new Uint8Array(await blob.arrayBuffer());
+  return { type: blob.type, content, notes: result.notes };
 }
 
 export function crops(name, images) {

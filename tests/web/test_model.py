@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from unmask_sdk.core.manifest import read_manifest
 from web_calls import Flat
@@ -157,3 +159,18 @@ def test_close_ends_every_call(npm, call):
 def test_a_worker_that_fails_ends_the_model(npm, call):
     for end in call(MODELS, "breakWorker", LITE, PHOTO):
         assert end.startswith("RuntimeUnavailableError: the worker of this model failed: Uncaught")
+
+
+@pytest.mark.parametrize("type_", ["image/jpeg", "image/png"])
+def test_notes_report_what_a_file_cannot_hold(lite, call, type_):
+    photo = Image.open(ROOT / "examples/surgical.jpg").convert("RGBA").resize((160, 160))
+    photo.putpixel((0, 0), (1, 2, 3, 0))
+    exif = Image.Exif()
+    exif[0x010F] = "a camera"
+    content = BytesIO()
+    photo.save(content, "PNG", exif=exif)
+    file = Flat(np.frombuffer(content.getvalue(), np.uint8))
+    notes = call(MODELS, "unmaskToFile", "lite", file, {"type": type_})["notes"]
+    assert notes[0].startswith("the photo's metadata (EXIF, XMP, IPTC, comments) were not kept")
+    assert len(notes) == (2 if type_ == "image/jpeg" else 1)
+    assert notes[1:] in ([], ["JPEG has no transparency: the image was composited on white"])

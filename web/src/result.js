@@ -1,6 +1,7 @@
 /** The result for a photo or frame. */
 
 import { encodeImage } from "./imaging/encode.js";
+import { isOpaque } from "./imaging/png.js";
 
 /** @typedef {import("./faces/align.js").Matrix} Matrix */
 /** @typedef {import("./faces/align.js").Point} Point */
@@ -45,12 +46,19 @@ import { encodeImage } from "./imaging/encode.js";
  * @property {(Omit<Face, "crop" | "original"> & { crop: Rgba, original: Rgba })[]} faces
  * @property {Record<string, number>} timings
  * @property {string[]} notes
+ * @property {boolean} metadata Whether the source is a file with metadata.
  */
+
+const NO_METADATA = "the photo's metadata (EXIF, XMP, IPTC, comments) were not kept in the new file";
+const NO_TRANSPARENCY = "JPEG has no transparency: the image was composited on white";
 
 /** A photo with the masks removed. */
 export class Result {
+  #metadata;
+
   /** @param {PackedResult} packed */
-  constructor({ image, colorSpace, faces, timings, notes }) {
+  constructor({ image, colorSpace, faces, timings, notes, metadata }) {
+    this.#metadata = metadata;
     /**
      * Upright. Outside the masks and the seam around them it equals the source bit for bit.
      *
@@ -75,7 +83,8 @@ export class Result {
      */
     this.timings = timings;
     /**
-     * Sentences about what could not be kept or was not processed.
+     * Sentences about what could not be kept or was not processed. `toBlob` adds what its file
+     * cannot hold.
      *
      * @readonly
      */
@@ -90,8 +99,17 @@ export class Result {
    *   0..1.
    * @returns {Promise<Blob>}
    */
-  toBlob(options = {}) {
-    return encodeImage(this.image, { ...options, generated: this.faces.some((face) => face.masked) });
+  async toBlob(options = {}) {
+    const generated = this.faces.some((face) => face.masked);
+    const blob = await encodeImage(this.image, { ...options, generated });
+    if (this.#metadata) this.#note(NO_METADATA);
+    if (blob.type === "image/jpeg" && !isOpaque(this.image.data)) this.#note(NO_TRANSPARENCY);
+    return blob;
+  }
+
+  /** @param {string} note */
+  #note(note) {
+    if (!this.notes.includes(note)) this.notes.push(note);
   }
 }
 
@@ -115,6 +133,7 @@ export function packResult({ photo, faces, timings, notes }, threads) {
       faces: packedFaces,
       timings: { ...timings, threads },
       notes,
+      metadata: photo.metadata,
     },
     transfer: [image, ...packedFaces.flatMap(({ crop, original }) => [crop, original])].map(
       ({ data }) => data.buffer,

@@ -36,6 +36,7 @@ import { Unpremultiplied } from "./unpremultiplied.js";
  *   opaque.
  * @property {PredefinedColorSpace} colorSpace
  * @property {string[]} notes What of the source could not be kept.
+ * @property {boolean} metadata Whether the source is a file with metadata, which no result has.
  */
 
 /** 12,000 x 12,000: the largest decoded image, of any aspect ratio. */
@@ -152,7 +153,7 @@ async function fromBlob(blob, name) {
   if (header && header.bits > 8) photo.notes.push(`${header.bits} bits per channel were reduced to 8`);
   const { colorSpace, note } = await readColorSpace(file);
   if (note) photo.notes.push(note);
-  return { ...photo, colorSpace };
+  return { ...photo, colorSpace, metadata: header?.metadata ?? false };
 }
 
 /**
@@ -168,7 +169,8 @@ function fromImageData(image) {
   const pixels = createRaster(width, height, 3);
   const alpha = new Uint8Array(width * height).fill(255);
   const opaque = unpack(data, width, pixels, alpha, 0, 0);
-  return { pixels, alpha: opaque ? null : alpha, colorSpace: image.colorSpace ?? "srgb", notes: [] };
+  const colorSpace = image.colorSpace ?? "srgb";
+  return { pixels, alpha: opaque ? null : alpha, colorSpace, notes: [], metadata: false };
 }
 
 /**
@@ -193,7 +195,8 @@ async function fromBitmap(bitmap, name) {
       opaque = unpack(tile.data, tile.width, pixels, alpha, x, y) && opaque;
     }
     if (!opaque && !frame) notes.push(...(await restoreColors(bitmap, pixels, alpha)));
-    return { pixels, alpha: opaque ? null : alpha, colorSpace: "srgb", notes };
+    const seen = opaque ? null : alpha;
+    return { pixels, alpha: seen, colorSpace: "srgb", notes, metadata: false };
   } finally {
     bitmap.close();
   }

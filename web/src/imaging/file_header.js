@@ -10,9 +10,14 @@
  * @property {number} frames More than 1 in an animation.
  * @property {number} bits Per channel.
  * @property {boolean} complete Whether the file has its end.
+ * @property {boolean} metadata Whether it has EXIF, XMP, IPTC, a comment or other texts.
  */
 
 const VIDEO_BRANDS = ["isom", "iso2", "iso4", "iso5", "iso6", "mp41", "mp42", "avc1", "M4V ", "qt  "];
+
+// Markers of EXIF or XMP, of IPTC, and of a comment.
+const JPEG_METADATA = [0xe1, 0xed, 0xfe];
+const PNG_METADATA = ["eXIf", "tEXt", "zTXt", "iTXt"];
 
 /**
  * Returns what a file's bytes say, or `null` if it is none of JPEG, PNG, WebP, GIF and BMP.
@@ -87,7 +92,9 @@ class Bytes {
  * @returns {FileHeader}
  */
 function readJpeg(bytes) {
-  const header = { format: "JPEG", width: 0, height: 0, frames: 1, bits: 8, complete: false };
+  const header = {
+    format: "JPEG", width: 0, height: 0, frames: 1, bits: 8, complete: false, metadata: false,
+  };
   let at = 2;
   while (at < bytes.length) {
     // Any number of 0xff may come before a marker.
@@ -99,6 +106,7 @@ function readJpeg(bytes) {
       header.height = bytes.u16(at + 5);
       header.width = bytes.u16(at + 7);
     }
+    header.metadata ||= JPEG_METADATA.includes(marker);
     if (bytes.u8(at) !== 0xff || marker === 0xda || marker === 0xd9) break;
     at += 2 + bytes.u16(at + 2);
   }
@@ -114,7 +122,9 @@ function readJpeg(bytes) {
  * @returns {FileHeader}
  */
 function readPng(bytes) {
-  const header = { format: "PNG", width: 0, height: 0, frames: 1, bits: 8, complete: false };
+  const header = {
+    format: "PNG", width: 0, height: 0, frames: 1, bits: 8, complete: false, metadata: false,
+  };
   let at = 8;
   while (at + 12 <= bytes.length) {
     const type = bytes.text(at + 4, 4);
@@ -123,6 +133,7 @@ function readPng(bytes) {
       header.height = bytes.u32(at + 12);
       header.bits = bytes.u8(at + 16);
     }
+    header.metadata ||= PNG_METADATA.includes(type);
     if (type === "acTL") header.frames = bytes.u32(at + 8);
     header.complete = type === "IEND";
     if (header.complete) break;
@@ -137,7 +148,9 @@ function readPng(bytes) {
  */
 function readWebp(bytes) {
   const complete = bytes.length >= 8 + bytes.little(4, 4);
-  const header = { format: "WebP", width: 0, height: 0, frames: 1, bits: 8, complete };
+  const header = {
+    format: "WebP", width: 0, height: 0, frames: 1, bits: 8, complete, metadata: false,
+  };
   const type = bytes.text(12, 4);
   if (type === "VP8 ") {
     header.width = bytes.little(26, 2) & 0x3fff;
@@ -148,6 +161,7 @@ function readWebp(bytes) {
   } else if (type === "VP8X") {
     header.width = 1 + bytes.little(24, 3);
     header.height = 1 + bytes.little(27, 3);
+    header.metadata = (bytes.u8(20) & 0x0c) !== 0;
     if (bytes.u8(20) & 0x02) header.frames = countWebpFrames(bytes);
   }
   return header;
@@ -168,7 +182,9 @@ function countWebpFrames(bytes) {
  */
 function readGif(bytes) {
   const [width, height] = [bytes.little(6, 2), bytes.little(8, 2)];
-  const header = { format: "GIF", width, height, frames: 0, bits: 8, complete: false };
+  const header = {
+    format: "GIF", width, height, frames: 0, bits: 8, complete: false, metadata: false,
+  };
   const skipBlocks = (/** @type {number} */ at) => {
     while (bytes.u8(at)) at += 1 + bytes.u8(at);
     return at + 1;
@@ -184,6 +200,7 @@ function readGif(bytes) {
       // Whether the data of the last image ended before the file did.
       header.complete = at <= bytes.length;
     } else if (kind === 0x21) {
+      header.metadata ||= bytes.u8(at + 1) === 0xfe;
       at = skipBlocks(at + 2);
     } else {
       break;
@@ -201,5 +218,5 @@ function readBmp(bytes) {
   // Negative if the rows are stored from the top.
   const height = Math.abs(bytes.little(22, 4) | 0);
   const complete = bytes.length >= bytes.little(2, 4);
-  return { format: "BMP", width, height, frames: 1, bits: 8, complete };
+  return { format: "BMP", width, height, frames: 1, bits: 8, complete, metadata: false };
 }
