@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from fractions import Fraction
 from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from unmask_sdk.core.atomic_write import PartialFile
+from unmask_sdk.core.scheduling import kept_scheduling
 from unmask_sdk.errors import VideoWriteError
 
 from .copies import holds, needs_tee, other_endings, tee_name
@@ -70,6 +72,7 @@ class VideoWriter:
                 self.notes.append("chapters were left out: not supported with this sound")
         # The least time of the next packet of each copied stream, in its time base.
         self._least: dict[int, int] = {}
+        self._opened = False
         try:
             self._file: OutputContainer = av.open(
                 target, "w", format=name, container_options=form.options
@@ -194,7 +197,10 @@ class VideoWriter:
         import av
 
         try:
-            packets = self._video.encode(frame)
+            # The first frame opens the encoder.
+            with nullcontext() if self._opened else kept_scheduling():
+                packets = self._video.encode(frame)
+            self._opened = True
         except av.FFmpegError as error:
             raise VideoWriteError(
                 f"cannot encode {self._path}: {error.strerror}; choose another codec"
