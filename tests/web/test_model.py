@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
+import shutil
+import subprocess
 from io import BytesIO
 from pathlib import Path
 
@@ -12,6 +15,7 @@ from PIL import Image
 
 from unmask_sdk.core.manifest import read_manifest
 from web_calls import Flat
+from web_server import WebServer
 
 pytestmark = pytest.mark.browser
 
@@ -174,3 +178,101 @@ def test_notes_report_what_a_file_cannot_hold(lite, call, type_):
     assert notes[0].startswith("the photo's metadata (EXIF, XMP, IPTC, comments) were not kept")
     assert len(notes) == (2 if type_ == "image/jpeg" else 1)
     assert notes[1:] in ([], ["JPEG has no transparency: the image was composited on white"])
+
+
+@pytest.mark.parametrize(
+    ("code", "message"),
+    [
+        ("load(null)", r"the options of load\(\) must be an object such as { model: … }, got null"),
+        ("load('unmask-256')", r'the options of load\(\) must .* { model: "unmask-256" }, got "un'),
+        ("load({ device: 'gpu' })", r'load\(\) has no option "device"; its options are model, ba'),
+        ("load({ model: null })", "model must be a string; got null"),
+        ("load({ backend: 'toString' })", 'backend must be "wasm" or "webgpu", got "toString"'),
+        ("load({ onprogress: 1 })", "onprogress must be a function; got 1"),
+        ("load({ threads: Symbol('2') })", r"threads must be a whole .*, got Symbol\(2\)"),
+        ("load({ models: 'http://:bad' })", 'models must be an address .*, got "http://:bad"'),
+        ("load({ onnxruntime: null })", "onnxruntime must be an address .*, got null"),
+        ("load({ wasmPaths: null })", "the options of wasmPaths must be an object .*, got null"),
+        ("load({ wasmPaths: 5 })", "the options of wasmPaths must be an object .*, got 5"),
+        ("load({ wasmPaths: { js: '/' } })", 'wasmPaths has no option "js"; its options are wasm,'),
+        ("load({ wasmPaths: { mjs: 5 } })", r"wasmPaths\.mjs must be an address .*, got 5"),
+        ("model.unmask(blob, null)", r"the options of unmask\(\) must .* { boxes: … }, got null"),
+        ("model.unmask(blob, { box: [] })", r'unmask\(\) has no option "box"; .* boxes, eyes'),
+        ("model.unmask(blob, { boxes: () => 1 })", "boxes must be arrays of .*; got a function"),
+        ("model.unmask(blob, { boxes: [[() => 1]] })", r"boxes must be .*; got \[\[a function\]\]"),
+        ("model.crops(() => 1)", "crops must be a Uint8Array .*; got a function"),
+        ("model.session(null)", r"the options of session\(\) must .* { smooth: … }, got null"),
+        ("model.session({ smoth: true })", r'session\(\) has no option "smoth"; .* are smooth'),
+        ("model.session({ smooth: 'no' })", 'smooth must be true or false; got "no"'),
+        ("model.stream()", "video must be a <video> element, got undefined"),
+        (
+            "model.stream(video)",
+            r"the options of stream\(\) must .* { onresult: … }, got undefined",
+        ),
+        ("model.stream(video, {})", r"stream\(\) needs onresult"),
+        ("model.stream(video, { onResult() {} })", r'stream\(\) has no option "onResult"; its opt'),
+        (
+            "model.stream(video, { onresult() {}, timeout: -1 })",
+            "timeout must be a positive number",
+        ),
+        (
+            "model.stream(video, { onresult() {}, timeout: 2 ** 31 })",
+            "timeout must be .*; got 2147",
+        ),
+        ("result.toBlob('image/png')", r'the options of toBlob\(\) must .* { type: "image/png" }'),
+        ("result.toBlob(null)", r"the options of toBlob\(\) must be an object .*, got null"),
+        (
+            "result.toBlob({ format: 'png' })",
+            r'toBlob\(\) has no option "format"; .* type, quality',
+        ),
+        ("frame.close(); await model.unmask(frame)", "the VideoFrame is closed or was transferred"),
+        ("bitmap.close(); await model.unmask(bitmap)", "the ImageBitmap is closed or was transf"),
+        (
+            "const call = model.unmask(bitmap); bitmap.close(); await call",
+            "the ImageBitmap is closed or was transferred; keep it until the call has ended",
+        ),
+        (
+            "const { data } = image; structuredClone(0, { transfer: [data.buffer] });"
+            "await model.unmask(image)",
+            "the pixels of the ImageData were transferred",
+        ),
+        (
+            "const { data } = image; structuredClone(0, { transfer: [data.buffer] });"
+            "await model.crops(data)",
+            "an argument cannot be sent to the worker .*detached.*; its arrays must not be transf",
+        ),
+    ],
+)
+def test_mistakes(npm, call, code, message):
+    if not code.count("await"):
+        code = f"await {code}"
+    assert re.match(f"InvalidInputError: {message}", call("../tests/mistakes.js", "run", code))
+
+
+def test_a_canvas_without_a_context(npm, call):
+    empty = call("../tests/mistakes.js", "run", "await model.unmask(new OffscreenCanvas(8, 8))")
+    assert empty.startswith(
+        "ImageReadError: the OffscreenCanvas has no image that can be read; get"
+    )
+
+
+def test_pictures_of_another_origin(npm, call):
+    with WebServer({"/": ROOT / "examples"}) as elsewhere:
+        address = f"{elsewhere.address}/surgical.jpg"
+        ends = call("../tests/mistakes.js", "unmaskFromElsewhere", address)
+    assert len(ends) == 4
+    for end in ends:
+        assert re.match('ImageReadError: .* another origin .* crossorigin="anonymous" .* Blob', end)
+
+
+def test_load_outside_a_browser():
+    """A server that renders a page imports the module, and must not open a model."""
+    if shutil.which("node") is None:
+        pytest.skip("needs Node.js")
+    code = (
+        f"import {{ load }} from {json.dumps((ROOT / 'web/src/index.js').as_uri())}; await load()"
+    )
+    done = subprocess.run(
+        ["node", "--input-type=module", "--eval", code], capture_output=True, text=True, check=False
+    )
+    assert "RuntimeUnavailableError: load() needs a browser, and here is no Worker" in done.stderr

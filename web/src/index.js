@@ -1,7 +1,8 @@
 /** Removes face masks from photos, on the user's own device. */
 
-import { InvalidInputError } from "./core/errors.js";
+import { InvalidInputError, RuntimeUnavailableError, oneLine } from "./core/errors.js";
 import { MODEL_FILES } from "./core/model_files.js";
+import { checkOptions, show } from "./core/validate.js";
 import { Model } from "./model.js";
 
 export {
@@ -29,6 +30,8 @@ export { Stream } from "./stream.js";
 /** @typedef {import("./runtimes/onnx.js").Backend} Backend */
 /** @typedef {import("./unmasker.js").UnmaskOptions} UnmaskOptions */
 
+/** @typedef {{ wasm?: string | URL, mjs?: string | URL }} WasmPaths */
+
 /**
  * What to load, and how it runs. Every choice works or is an error: nothing falls back.
  *
@@ -40,8 +43,8 @@ export { Stream } from "./stream.js";
  * @property {number} [threads] Of `wasm`, 1 by default. More need a page that is cross-origin isolated.
  * @property {string | URL} [models] Address of a folder with the files of `models/`, if they are not
  *   where this package has them.
- * @property {string | { wasm?: string | URL, mjs?: string | URL }} [wasmPaths] Where ONNX Runtime Web
- *   finds its `.wasm` and `.mjs` files: `env.wasm.wasmPaths` of onnxruntime-web.
+ * @property {string | URL | WasmPaths} [wasmPaths] Where ONNX Runtime Web finds its `.wasm` and `.mjs`
+ *   files: `env.wasm.wasmPaths` of onnxruntime-web.
  * @property {string | URL} [onnxruntime] In a page without a bundler: address of `ort.wasm.min.mjs`, or
  *   of `ort.webgpu.min.mjs` for `webgpu`.
  * @property {(progress: Progress) => void} [onprogress] Called while model files are loaded.
@@ -49,18 +52,39 @@ export { Stream } from "./stream.js";
 
 // Each is a worker; no device has more cores, and browsers crash before they have many more.
 const MAX_THREADS = 64;
+/** @type {Record<keyof LoadOptions, import("./core/validate.js").Kind>} */
+const LOAD_OPTIONS = {
+  model: "a string",
+  backend: null,
+  precision: "a string",
+  threads: null,
+  models: null,
+  wasmPaths: null,
+  onnxruntime: null,
+  onprogress: "a function",
+};
+/** @type {Record<keyof WasmPaths, null>} */
+const WASM_PATHS = { wasm: null, mjs: null };
 const PRECISIONS = { wasm: "int8", webgpu: "fp32" };
 
 /**
- * Opens a model in a worker.
+ * Opens a model in a worker. Only in a browser: a page that a server renders calls it once it is
+ * shown, such as in an effect.
  *
  * @param {LoadOptions} [options]
  * @returns {Promise<Model>}
  */
 export async function load(options = {}) {
+  if (typeof Worker === "undefined") {
+    throw new RuntimeUnavailableError(
+      "load() needs a browser, and here is no Worker; call it in the page, not in Node.js or while " +
+        "a server renders, such as from an event handler or an effect (useEffect, onMounted)",
+    );
+  }
+  checkOptions("load()", options, LOAD_OPTIONS);
   const { model: name = "unmask-256-lite", backend = "wasm", threads = 1, models } = options;
-  if (!(backend in PRECISIONS)) {
-    throw new InvalidInputError(`backend must be "wasm" or "webgpu", got ${JSON.stringify(backend)}`);
+  if (typeof backend !== "string" || !Object.hasOwn(PRECISIONS, backend)) {
+    throw new InvalidInputError(`backend must be "wasm" or "webgpu", got ${show(backend)}`);
   }
   const { precision = PRECISIONS[backend], onnxruntime, onprogress = () => {} } = options;
   if (backend === "webgpu" && precision !== "fp32") {
@@ -68,20 +92,22 @@ export async function load(options = {}) {
   }
   if (!Number.isInteger(threads) || threads < 1 || threads > MAX_THREADS) {
     throw new InvalidInputError(
-      `threads must be a whole number from 1 to ${MAX_THREADS}, got ${threads}`,
+      `threads must be a whole number from 1 to ${MAX_THREADS}, got ${show(threads)}`,
     );
   }
-  const model = new Model(startWorker(backend, onnxruntime), onprogress);
+  const bundled = onnxruntime === undefined;
+  const opening = {
+    model: name,
+    backend,
+    precision,
+    threads,
+    files: models === undefined ? MODEL_FILES : folder(models),
+    wasmPaths: wasmAddresses(options.wasmPaths),
+    onnxruntime: bundled ? "onnxruntime-web" : absolute("onnxruntime", onnxruntime),
+  };
+  const model = new Model(startWorker(backend, bundled), onprogress);
   try {
-    await model.open({
-      model: name,
-      backend,
-      precision,
-      threads,
-      files: models === undefined ? MODEL_FILES : folder(models),
-      wasmPaths: wasmAddresses(options.wasmPaths),
-      onnxruntime: onnxruntime === undefined ? "onnxruntime-web" : absolute(onnxruntime),
-    });
+    await model.open(opening);
   } catch (error) {
     model.close();
     throw error;
@@ -91,10 +117,28 @@ export async function load(options = {}) {
 
 /**
  * @param {Backend} backend
- * @param {string | URL} [onnxruntime]
+ * @param {boolean} bundled
+ * @returns {Worker}
  */
-function startWorker(backend, onnxruntime) {
-  if (onnxruntime !== undefined) {
+function startWorker(backend, bundled) {
+  try {
+    return createWorker(backend, bundled);
+  } catch (error) {
+    throw new RuntimeUnavailableError(
+      `the worker of this model cannot be started (${oneLine(error)}); serve the files of ` +
+        "@unmask-sdk/web from the page's own origin, and allow them in worker-src of its " +
+        "Content-Security-Policy",
+      { cause: error },
+    );
+  }
+}
+
+/**
+ * @param {Backend} backend
+ * @param {boolean} bundled
+ */
+function createWorker(backend, bundled) {
+  if (!bundled) {
     const entry = new URL(/* @vite-ignore */ /* webpackIgnore: true */ "./worker_plain.js", import.meta.url);
     // A policy in a <meta> element binds a worker only if it is made from a blob.
     const code = new Blob([`import ${JSON.stringify(entry.href)};`], { type: "text/javascript" });
@@ -108,24 +152,35 @@ function startWorker(backend, onnxruntime) {
 
 /** @param {LoadOptions["wasmPaths"]} paths */
 function wasmAddresses(paths) {
-  if (paths === undefined || typeof paths === "string") return paths && absolute(paths);
+  if (paths === undefined) return undefined;
+  if (typeof paths === "string" || paths instanceof URL) return absolute("wasmPaths", paths);
+  checkOptions("wasmPaths", paths, WASM_PATHS);
+  const { wasm, mjs } = paths;
   return {
-    ...(paths.wasm && { wasm: absolute(paths.wasm) }),
-    ...(paths.mjs && { mjs: absolute(paths.mjs) }),
+    ...(wasm !== undefined && { wasm: absolute("wasmPaths.wasm", wasm) }),
+    ...(mjs !== undefined && { mjs: absolute("wasmPaths.mjs", mjs) }),
   };
 }
 
 /**
  * Returns an address that means the same in the worker.
  *
+ * @param {string} option Its name, for errors.
  * @param {string | URL} address
  */
-function absolute(address) {
-  return new URL(address, globalThis.document?.baseURI ?? location.href).href;
+function absolute(option, address) {
+  try {
+    if (typeof address === "string" || address instanceof URL) {
+      return new URL(address, globalThis.document?.baseURI ?? location.href).href;
+    }
+  } catch {
+    // The address is not valid either.
+  }
+  throw new InvalidInputError(`${option} must be an address (a string or URL), got ${show(address)}`);
 }
 
 /** @param {string | URL} address */
 function folder(address) {
-  const found = absolute(address);
+  const found = absolute("models", address);
   return found.endsWith("/") ? found : `${found}/`;
 }

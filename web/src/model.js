@@ -1,17 +1,26 @@
 /** An opened model, as a page has it: every call goes to the worker that owns the networks. */
 
 import { InvalidInputError, RuntimeUnavailableError, unpackError } from "./core/errors.js";
-import { packSource } from "./imaging/decode.js";
+import { checkOptions, show } from "./core/validate.js";
+import { isA, packSource, sendError } from "./imaging/decode.js";
 import { Result } from "./result.js";
 import { Session } from "./session.js";
-import { Stream } from "./stream.js";
+import { STREAM_OPTIONS, Stream } from "./stream.js";
 
 /** @typedef {import("./core/open_model.js").ModelInfo} ModelInfo */
 /** @typedef {import("./core/open_model.js").OpenOptions} OpenOptions */
 /** @typedef {import("./core/open_model.js").Progress} Progress */
 /** @typedef {import("./imaging/decode.js").Source} Source */
 /** @typedef {import("./unmasker.js").UnmaskOptions} UnmaskOptions */
+/** @typedef {import("./core/validate.js").Kind} Kind */
 
+/** @type {Record<keyof UnmaskOptions, Kind>} */
+const UNMASK_OPTIONS = {
+  boxes: "arrays of numbers with the shape [F, 4]",
+  eyes: "arrays of numbers with the shape [F, 2, 2]",
+};
+/** @type {Record<"smooth", Kind>} */
+const SESSION_OPTIONS = { smooth: "true or false" };
 const CLOSED = "this model is closed; open another with load()";
 
 /** Removes the masks from photos. `load()` makes one. */
@@ -23,6 +32,8 @@ export class Model {
   #waiting = new Map();
   /** Why no call can be answered any more. @type {string | null} */
   #ended = null;
+  /** Aborted at the end, with the error. */
+  #life = new AbortController();
   /** @type {ModelInfo | null} */
   #info = null;
 
@@ -77,8 +88,10 @@ export class Model {
    * @param {UnmaskOptions} [options]
    * @returns {Promise<Result>} If no face was found it has no faces, and the photo unchanged.
    */
-  async unmask(source, { boxes, eyes } = {}) {
+  async unmask(source, options = {}) {
     this.#check();
+    checkOptions("unmask()", options, UNMASK_OPTIONS);
+    const { boxes, eyes } = options;
     const { packed, transfer } = await packSource(source);
     return new Result(await this.#call("unmask", [packed, { boxes, eyes }], transfer));
   }
@@ -93,6 +106,12 @@ export class Model {
    *   unchanged.
    */
   async crops(images) {
+    // What is no array may be what cannot be sent; the worker checks the size.
+    if (!ArrayBuffer.isView(images)) {
+      throw new InvalidInputError(
+        `crops must be a Uint8Array of RGB values, N * 256 * 256 * 3; got ${show(images)}`,
+      );
+    }
     return this.#call("crops", [images]);
   }
 
@@ -104,8 +123,10 @@ export class Model {
    *   same.
    * @returns {Session} Call its `frame(source)` for each frame, and `close()` at the end.
    */
-  session({ smooth = true } = {}) {
+  session(options = {}) {
     this.#check();
+    checkOptions("session()", options, SESSION_OPTIONS);
+    const { smooth = true } = options;
     const number = this.#nextSession++;
     let closed = false;
     // An error of the worker is the error of the next frame.
@@ -130,22 +151,27 @@ export class Model {
    * Of the frames that come while another is processed, only the latest is used.
    *
    * @param {HTMLVideoElement} video It plays, or will; it stays as it is.
-   * @param {import("./stream.js").StreamHandlers & { smooth?: boolean, timeout?: number }} options
-   *   `onresult(result)` and `onerror(error)`; `smooth` as for `session`; `timeout`: milliseconds
-   *   without a new frame until `onerror` is called, 10,000 by default.
+   * @param {import("./stream.js").StreamOptions} options `onresult(result)` and `onerror(error)`;
+   *   `smooth` as for `session`; `timeout`: milliseconds without a new frame until `onerror` is
+   *   called, 10,000 by default.
    * @returns {Stream} Read its `counters`, and `close()` it at the end.
    */
-  stream(video, { smooth = true, ...options }) {
-    if (!(video instanceof HTMLVideoElement)) {
-      throw new InvalidInputError(`video must be a <video> element, got ${video}`);
+  stream(video, options) {
+    if (!isA(video, "HTMLVideoElement")) {
+      throw new InvalidInputError(`video must be a <video> element, got ${show(video)}`);
     }
-    if (typeof options.onresult !== "function") {
+    checkOptions("stream()", options, STREAM_OPTIONS);
+    if (options.onresult === undefined) {
       throw new InvalidInputError("stream() needs onresult, a function that takes each result");
     }
-    return new Stream(this.session({ smooth }), video, options);
+    const session = this.session({ smooth: options.smooth });
+    return new Stream(session, video, options, this.#life.signal);
   }
 
-  /** Releases the networks and their worker. May be called twice; calls that wait are rejected. */
+  /**
+   * Releases the networks and their worker. May be called twice. Calls that wait are rejected, and
+   * streams end with an error.
+   */
   close() {
     this.#end(CLOSED);
   }
@@ -164,7 +190,11 @@ export class Model {
     return new Promise((resolve, reject) => {
       this.#check();
       const id = this.#nextId++;
-      this.#worker.postMessage({ id, method, args }, transfer);
+      try {
+        this.#worker.postMessage({ id, method, args }, transfer);
+      } catch (error) {
+        throw sendError(error, args);
+      }
       this.#waiting.set(id, { resolve, reject });
     });
   }
@@ -176,5 +206,6 @@ export class Model {
     this.#worker.terminate();
     for (const { reject } of this.#waiting.values()) reject(new RuntimeUnavailableError(reason));
     this.#waiting.clear();
+    this.#life.abort(new RuntimeUnavailableError(reason));
   }
 }

@@ -1,5 +1,6 @@
 /** The result for a photo or frame. */
 
+import { checkOptions } from "./core/validate.js";
 import { encodeImage } from "./imaging/encode.js";
 import { isOpaque } from "./imaging/png.js";
 
@@ -49,6 +50,8 @@ import { isOpaque } from "./imaging/png.js";
  * @property {boolean} metadata Whether the source is a file with metadata.
  */
 
+/** @type {Record<keyof EncodeOptions, null>} */
+const FILE_OPTIONS = { type: null, quality: null };
 const NO_METADATA = "the photo's metadata (EXIF, XMP, IPTC, comments) were not kept in the new file";
 const NO_TRANSPARENCY = "JPEG has no transparency: the image was composited on white";
 
@@ -100,6 +103,7 @@ export class Result {
    * @returns {Promise<Blob>}
    */
   async toBlob(options = {}) {
+    checkOptions("toBlob()", options, FILE_OPTIONS);
     const generated = this.faces.some((face) => face.masked);
     const blob = await encodeImage(this.image, { ...options, generated });
     if (this.#metadata) this.#note(NO_METADATA);

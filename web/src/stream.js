@@ -1,6 +1,6 @@
 /** Live frames in, results out, without falling behind. */
 
-import { SourceError } from "./core/errors.js";
+import { RuntimeUnavailableError, SourceError } from "./core/errors.js";
 
 /** @typedef {import("./result.js").Result} Result */
 /** @typedef {import("./session.js").Session} Session */
@@ -8,11 +8,28 @@ import { SourceError } from "./core/errors.js";
 /**
  * What a stream calls.
  *
+ * What the functions themselves throw is an uncaught error of the page, and the stream goes on.
+ *
  * @typedef {object} StreamHandlers
  * @property {(result: Result) => void} onresult Called with each result, in order.
  * @property {(error: Error) => void} [onerror] Called if a frame fails, or none arrives; a
- *   `SourceError` if the source has ended or delivers nothing. By default errors are logged.
+ *   `SourceError` if the source has ended or delivers nothing. A `RuntimeUnavailableError`, such as
+ *   after `model.close()`, ends the stream. By default errors are logged.
  */
+
+/**
+ * How to stream.
+ *
+ * @typedef {StreamHandlers & { smooth?: boolean, timeout?: number }} StreamOptions
+ */
+
+/** @type {Record<keyof StreamOptions, import("./core/validate.js").Kind>} */
+export const STREAM_OPTIONS = {
+  onresult: "a function",
+  onerror: "a function",
+  smooth: "true or false",
+  timeout: "a positive number of milliseconds (at most 2147483647)",
+};
 
 /**
  * Counts of the frames of a stream.
@@ -41,21 +58,26 @@ export class Stream {
   #closed = false;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #timer;
+  #signal;
   #onended = () => this.#ended();
+  #onabort = () => this.#failForGood(this.#signal.reason);
 
   /**
    * Use `model.stream()`.
    *
    * @param {Session} session Closed with the stream.
    * @param {HTMLVideoElement} video
-   * @param {StreamHandlers & { timeout?: number }} options `timeout`: milliseconds without a frame
-   *   until `onerror` is called, 10,000 by default; the stream goes on.
+   * @param {StreamOptions} options `timeout`: milliseconds without a frame until `onerror` is
+   *   called, 10,000 by default; the stream goes on.
+   * @param {AbortSignal} signal Aborted when the model ends.
    */
-  constructor(session, video, { onresult, onerror = console.error, timeout = 10_000 }) {
+  constructor(session, video, { onresult, onerror = console.error, timeout = 10_000 }, signal) {
     this.#session = session;
     this.#video = video;
     this.#handlers = { onresult, onerror };
     this.#timeout = timeout;
+    this.#signal = signal;
+    signal.addEventListener("abort", this.#onabort);
     video.addEventListener("ended", this.#onended);
     this.#tracks().forEach((track) => track.addEventListener("ended", this.#onended));
     this.#next();
@@ -73,6 +95,7 @@ export class Stream {
     clearTimeout(this.#timer);
     this.#counters.dropped += Number(this.#waiting);
     this.#waiting = false;
+    this.#signal.removeEventListener("abort", this.#onabort);
     this.#video.removeEventListener("ended", this.#onended);
     this.#tracks().forEach((track) => track.removeEventListener("ended", this.#onended));
     this.#session.close();
@@ -117,31 +140,52 @@ export class Stream {
         const result = await this.#session.frame(this.#video);
         if (this.#closed) break;
         this.#counters.done += 1;
-        this.#handlers.onresult(result);
+        callHandler(this.#handlers.onresult, result);
       } catch (error) {
-        this.#fail(/** @type {Error} */ (error));
+        if (error instanceof RuntimeUnavailableError) this.#failForGood(error);
+        else this.#fail(/** @type {Error} */ (error));
       }
     }
     this.#busy = false;
   }
 
   #ended() {
-    this.#fail(
+    this.#failForGood(
       new SourceError(
         "the video has ended: its file is over, or its camera was disconnected, switched off or " +
           "taken by another program; start a new stream",
       ),
     );
-    this.close();
   }
 
   /** @param {Error} error */
   #fail(error) {
-    if (!this.#closed) this.#handlers.onerror(error);
+    if (!this.#closed) callHandler(this.#handlers.onerror, error);
+  }
+
+  /** @param {Error} error */
+  #failForGood(error) {
+    this.#fail(error);
+    this.close();
   }
 
   #tracks() {
     const source = this.#video.srcObject;
     return source instanceof MediaStream ? source.getVideoTracks() : [];
+  }
+}
+
+/**
+ * Calls a function of the page; what it throws is the page's error, not one of the frame.
+ *
+ * @template Value
+ * @param {(value: Value) => void} handler
+ * @param {Value} value
+ */
+function callHandler(handler, value) {
+  try {
+    handler(value);
+  } catch (error) {
+    reportError(error);
   }
 }

@@ -73,6 +73,45 @@ export async function streamCanvas(options, { data, width, height }, seconds) {
   return { ...seen, counters };
 }
 
+/** Closes the model of a stream, whose handlers throw; returns what is thrown and reported. */
+export async function closeModelOfStream(options, moving) {
+  const model = await load({ onnxruntime: ONNXRUNTIME, ...options });
+  const canvas = document.createElement("canvas");
+  const context = canvas.getContext("2d");
+  const drawing = setInterval(() => context.fillRect(Math.random() * 99, 0, 9, 9), 33);
+  const video = document.createElement("video");
+  Object.assign(video, { muted: true, srcObject: canvas.captureStream(30) });
+  document.body.append(video);
+  await video.play();
+  const seen = { thrown: [], errors: [] };
+  const onuncaught = (event) => {
+    event.preventDefault();
+    seen.thrown.push(event.message);
+  };
+  window.addEventListener("error", onuncaught);
+  const stream = model.stream(video, {
+    onresult: () => {
+      throw new Error("of the page");
+    },
+    onerror: (error) => {
+      seen.errors.push(`${error}`);
+      throw new Error("of the page, too");
+    },
+  });
+  while (stream.counters.done < 3) await new Promise((resolve) => setTimeout(resolve, 50));
+  if (!moving) {
+    clearInterval(drawing);
+    await new Promise((resolve) => setTimeout(resolve, 500));
+  }
+  model.close();
+  const { received } = stream.counters;
+  await new Promise((resolve) => setTimeout(resolve, 500));
+  clearInterval(drawing);
+  window.removeEventListener("error", onuncaught);
+  video.remove();
+  return { ...seen, done: stream.counters.done, later: stream.counters.received - received };
+}
+
 const models = new Map();
 
 async function opened(options) {

@@ -65,3 +65,17 @@ def test_live_frames_never_queue_up(npm, call, photo):
     stalled, ended = found["errors"]
     assert stalled.startswith("SourceError: the video showed no new frame for 1.5 seconds; check")
     assert ended.startswith("SourceError: the video has ended: its file is over, or its camera was")
+
+
+@pytest.mark.parametrize("moving", [True, False])
+def test_a_stream_ends_with_its_model(npm, call, moving):
+    found = call(SEQUENCES, "closeModelOfStream", MODEL, moving)
+    assert found["errors"] == [
+        "RuntimeUnavailableError: this model is closed; open another with load()"
+    ]
+    assert found["later"] == 0
+    # What the handlers throw is the page's own, and the stream goes on.
+    *of_results, of_error = found["thrown"]
+    assert of_results == ["Uncaught Error: of the page"] * found["done"]
+    assert of_error == "Uncaught Error: of the page, too"
+    assert found["done"] >= 3

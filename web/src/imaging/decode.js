@@ -41,6 +41,8 @@ import { Unpremultiplied } from "./unpremultiplied.js";
 
 /** 12,000 x 12,000: the largest decoded image, of any aspect ratio. */
 export const MAX_PIXELS = 144_000_000;
+const CLOSED_BITMAP =
+  "the ImageBitmap is closed or was transferred; keep it until the call has ended";
 const READABLE = "JPEG, PNG, WebP, GIF, BMP or AVIF";
 
 // Large images are read in parts: browsers limit the sides and the area of a canvas.
@@ -69,14 +71,18 @@ export async function packSource(source) {
     const name = /** @type {Partial<File>} */ (source).name || "the file";
     return { packed: { kind: "blob", blob: source, name }, transfer: [] };
   }
-  if (isA(source, "ImageData")) return { packed: { kind: "pixels", image: source }, transfer: [] };
+  if (isA(source, "ImageData")) {
+    // Chromium lets a worker fail on it.
+    if (!source.data.length) throw new InvalidInputError("the pixels of the ImageData were transferred");
+    return { packed: { kind: "pixels", image: source }, transfer: [] };
+  }
   if (isA(source, "VideoFrame")) {
-    const frame = /** @type {VideoFrame} */ (source).clone();
+    const frame = cloneFrame(source);
     return { packed: { kind: "bitmap", bitmap: frame }, transfer: [frame] };
   }
   // A copy, which the structured clone makes: the caller keeps the bitmap.
   if (isA(source, "ImageBitmap")) {
-    if (!source.width) throw new InvalidInputError("the ImageBitmap is closed or was transferred");
+    if (!source.width) throw new InvalidInputError(CLOSED_BITMAP);
     return { packed: { kind: "bitmap", bitmap: source }, transfer: [] };
   }
   checkElement(source);
@@ -86,9 +92,49 @@ export async function packSource(source) {
     bitmap = await createImageBitmap(source, EXACT);
     return { packed: { kind: "bitmap", bitmap }, transfer: [bitmap] };
   } catch (error) {
-    throw new ImageReadError(`the element has no image that can be read: ${oneLine(error)}`, {
-      cause: error,
-    });
+    const problem = isA(source, "OffscreenCanvas")
+      ? "the OffscreenCanvas has no image that can be read; get a context of it and draw first"
+      : "the element has no image that can be read";
+    throw new ImageReadError(`${problem}: ${oneLine(error)}`, { cause: error });
+  }
+}
+
+/**
+ * Returns the error for arguments that cannot be sent to a worker.
+ *
+ * @param {unknown} error Why.
+ * @param {any[]} args Of them a source is a `PackedSource`.
+ * @returns {Error}
+ */
+export function sendError(error, args) {
+  const bitmap = args.find((arg) => arg?.kind === "bitmap")?.bitmap;
+  if (!bitmap) {
+    return new InvalidInputError(
+      `an argument cannot be sent to the worker of this model (${oneLine(error)}); its arrays ` +
+        "must not be transferred before the call has ended",
+      { cause: error },
+    );
+  }
+  if (bitmap.width === 0) return new InvalidInputError(CLOSED_BITMAP, { cause: error });
+  // Browsers do not let a page ask whether a bitmap is of another origin.
+  return new ImageReadError(
+    "the image is, or was drawn from, a file of another origin that the page may not read; load " +
+      'it with crossorigin="anonymous" on its element from a server that sends CORS headers ' +
+      `(Access-Control-Allow-Origin), or pass the file's Blob (${oneLine(error)})`,
+    { cause: error },
+  );
+}
+
+/** @param {VideoFrame} frame */
+function cloneFrame(frame) {
+  try {
+    return frame.clone();
+  } catch (error) {
+    throw new InvalidInputError(
+      `the VideoFrame is closed or was transferred; keep it until the call has ended ` +
+        `(${oneLine(error)})`,
+      { cause: error },
+    );
   }
 }
 
@@ -332,7 +378,7 @@ function checkElement(source) {
  * @param {Name} name
  * @returns {value is InstanceType<(typeof globalThis)[Name]>}
  */
-function isA(value, name) {
+export function isA(value, name) {
   const type = /** @type {any} */ (globalThis)[name];
   return type !== undefined && value instanceof type;
 }
