@@ -58,5 +58,6 @@ def test_warps_as_opencv(call, interpolation, border, dtype, inverse, matrix, se
     if dtype == np.float32:
         assert difference.max() < 0.05
     else:
-        assert difference.max() <= (0 if interpolation == "nearest" else 1)
+        # Of two nearest pixels, rounding may choose another one.
+        assert interpolation == "nearest" or difference.max() <= 1
         assert (difference > 0).mean() <= 2e-3

@@ -55,11 +55,15 @@ function invert({ 0: a, 1: b, 2: c, 3: d, 4: e, 5: f }) {
  * @param {Raster} target
  * @param {number[]} matrix From the target to the source.
  */
-function warpNearest({ data, width, height, channels }, target, [a, b, c, d, e, f]) {
+function warpNearest({ data, width, height, channels }, target, matrix) {
+  const fround = Math.fround;
+  const [a, b, c, d, e, f] = matrix.map(fround);
   for (let y = 0, i = 0; y < target.height; y++) {
+    const startX = fround(fround(b * y) + c);
+    const startY = fround(fround(e * y) + f);
     for (let x = 0; x < target.width; x++) {
-      const column = roundHalfToEven(a * x + (b * y + c));
-      const row = roundHalfToEven(d * x + (e * y + f));
+      const column = roundHalfToEven(fround(a * x + startX));
+      const row = roundHalfToEven(fround(d * x + startY));
       const inside = column >= 0 && row >= 0 && column < width && row < height;
       const place = (row * width + column) * channels;
       for (let k = 0; k < channels; k++, i++) if (inside) target.data[i] = data[place + k];
