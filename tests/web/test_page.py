@@ -180,7 +180,7 @@ def test_times_are_shown(page):
     text = page.inner_text("#times")
     for stage in ("Read the photo", "Find faces", "Find eyes", "Paint under", "Threads"):
         assert stage in text
-    assert page.inner_text("#total").endswith(" ms")
+    assert page.inner_text("#total").endswith((" ms", " s"))
     page.click("summary")
 
 
@@ -218,6 +218,9 @@ def test_what_is_wrong_is_shown_and_the_page_goes_on(page, name, content, messag
     assert message in text
     assert page.get_attribute("#error", "role") == "alert"
     np.testing.assert_array_equal(pixels(page, "#after"), shown)
+    assert page.inner_text("#status") == "The previous result is still shown."
+    # On one line.
+    assert page.locator("#dismiss").bounding_box()["height"] < 44
     page.click("#dismiss")
     assert page.is_hidden("#error")
     page.set_input_files("#file", EXAMPLES / "surgical.jpg")
@@ -231,11 +234,65 @@ def test_a_photo_without_a_face(page):
     page.set_input_files(
         "#file", {"name": "gray.png", "mimeType": "image/png", "buffer": file.getvalue()}
     )
-    wait_for_result(page, "No face was found.")
+    wait_for_result(page, "No face was found: the photo is unchanged.")
     assert page.is_hidden("#save-png")
     assert "must roughly look at the camera" in page.inner_text("#notes")
+    # It is said once, and there is nothing to compare.
+    assert page.inner_text(".panel").lower().count("no face") == 1
+    assert page.is_hidden("#found-title")
+    for part in ("#split", ".divider", ".tag-before", ".tag-after", "#after"):
+        assert page.is_hidden(part)
     page.set_input_files("#file", EXAMPLES / "surgical.jpg")
     wait_for_result(page, REMOVED)
+
+
+def test_a_photo_like_a_line_has_room_for_the_tags(page):
+    file = io.BytesIO()
+    Image.new("RGB", (30_000, 100), "gray").save(file, "PNG")
+    page.set_input_files(
+        "#file", {"name": "line.png", "mimeType": "image/png", "buffer": file.getvalue()}
+    )
+    wait_for_result(page, "No face was found: the photo is unchanged.")
+    assert page.locator("#compare").bounding_box()["height"] >= 120
+    page.set_input_files("#file", EXAMPLES / "surgical.jpg")
+    wait_for_result(page, REMOVED)
+
+
+def test_long_times_are_in_seconds(page):
+    page.evaluate(
+        """async () => {
+            const { showReport } = await import("./report.js");
+            const timings = { decode: 999.4, run: 11_700.6, threads: 1 };
+            showReport({ faces: [], timings, notes: [] });
+        }"""
+    )
+    assert page.inner_text("#total") == "12.7 s"
+    page.click("summary")
+    text = page.inner_text("#times")
+    assert "999.4 ms" in text
+    assert "11.7 s" in text
+    page.click("summary")
+    page.set_input_files("#file", EXAMPLES / "surgical.jpg")
+    wait_for_result(page, REMOVED)
+
+
+@pytest.mark.parametrize("delay", [0, 400, 1500])
+def test_a_model_is_chosen_while_the_page_loads(chromium, address, delay):
+    context = chromium.new_context()
+    page = context.new_page()
+    page.goto(address, wait_until="commit")
+    page.wait_for_selector("#stage", state="attached")
+    page.wait_for_timeout(delay)
+    page.check("[name=model][value=unmask-256-lite]", force=True)
+    page.wait_for_selector(f"#status:text-is('{REMOVED}')", timeout=TIMEOUT)
+    wait_for_result(page, REMOVED)
+    assert page.is_checked("[value=unmask-256-lite]")
+    assert page.is_visible("#after")
+    lite = pixels(page, "#after")
+    page.check("[name=model][value=unmask-256]", force=True)
+    wait_for_result(page, REMOVED)
+    assert (pixels(page, "#after") != lite).any()
+    context.close()
 
 
 def test_every_control_has_a_name_and_is_reached_by_tab(page):
@@ -265,6 +322,10 @@ def test_no_width_scrolls_sideways(page, width, scheme):
     page.emulate_media(color_scheme=scheme)
     page.set_viewport_size({"width": width, "height": 800})
     assert page.evaluate("document.documentElement.scrollWidth") <= width
+    # The badge is on one line, with its dot whole.
+    assert page.locator("#offline").bounding_box()["height"] < 40
+    dot = page.locator(".dot").bounding_box()
+    assert (dot["width"], dot["height"]) == (8, 8)
     ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
     light = sum(map(int, ground.strip("rgb()").split(","))) > 3 * 128
     assert light == (scheme == "light")

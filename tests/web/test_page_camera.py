@@ -91,14 +91,44 @@ def test_a_camera_that_is_taken_away(page):
     wait_for_result(page, "1 face found, 1 mask removed.")
 
 
+def test_a_bad_file_does_not_stop_the_camera(page, tmp_path):
+    start(page)
+    assert page.is_hidden("#hint")
+    bad = tmp_path / "notes.png"
+    bad.write_text("This is no image.", encoding="utf-8")
+    page.set_input_files("#file", bad)
+    page.wait_for_selector("#error:not([hidden])", timeout=TIMEOUT)
+    assert "notes.png" in page.inner_text("#error-text")
+    page.wait_for_selector(LIVE, timeout=TIMEOUT)
+    assert tracks(page) == ["live"]
+    assert page.is_visible("#live-view")
+    for part in ("#compare", "#result"):
+        assert page.is_hidden(part)
+    page.set_input_files("#file", EXAMPLE)
+    page.wait_for_selector("#compare", timeout=TIMEOUT)
+    wait_for_result(page, "1 face found, 1 mask removed.")
+    assert tracks(page) == []
+    for part in ("#result", "#hint"):
+        assert page.is_visible(part)
+
+
 def test_the_model_is_changed_while_the_camera_is_on(page):
     start(page)
+    page.evaluate("window.stream = document.querySelector('#video').srcObject")
     page.check("[name=model][value=unmask-256-lite]", force=True)
-    page.wait_for_selector("#live-view", state="hidden", timeout=TIMEOUT)
-    page.wait_for_selector("#live-view", timeout=TIMEOUT)
+    # The camera stays on until the model is there, and starts anew.
+    page.evaluate(
+        """async () => {
+            while ([null, window.stream].includes(document.querySelector("#video").srcObject)) {
+                await new Promise((resolve) => setTimeout(resolve, 50));
+            }
+        }"""
+    )
+    page.wait_for_selector("#stage[aria-busy=false]", timeout=TIMEOUT)
     page.wait_for_selector(LIVE, timeout=TIMEOUT)
     assert tracks(page) == ["live"]
     assert page.is_hidden("#error")
+    assert page.is_checked("[value=unmask-256-lite]")
 
 
 def test_a_camera_that_is_not_allowed(chromium, address):

@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
@@ -115,8 +116,15 @@ def test_without_a_server_the_page_still_works(context):
         # The other model was never loaded.
         page.check("[name=model][value=unmask-256-lite]", force=True)
         page.wait_for_selector("#stage[aria-busy=false]", timeout=TIMEOUT)
-        assert "unmask-256-lite-int8.onnx cannot be loaded" in page.inner_text("#error-text")
-        page.check("[name=model][value=unmask-256]", force=True)
+        assert page.inner_text("#error-text") == (
+            "The lite model cannot be used: the lite model has not been downloaded yet, and there "
+            "is no network. The full model stays chosen."
+        )
+        assert page.is_checked("[name=model][value=unmask-256]")
+        with page.expect_download() as download:
+            page.click("#save-png")
+        assert download.value.suggested_filename == "example-unmasked.png"
+        page.set_input_files("#file", Path(__file__).parents[2] / "examples/cloth.jpg")
         wait_for_result(page, REMOVED)
 
 
@@ -181,7 +189,8 @@ def test_a_changed_model_file_is_refused_and_the_page_goes_on(context, built, tm
         page.check("[name=model][value=unmask-256-lite]", force=True)
         page.wait_for_selector("#error:not([hidden])", timeout=TIMEOUT)
         assert "unmask-256-lite-int8.onnx was changed or damaged" in page.inner_text("#error-text")
-        page.check("[name=model][value=unmask-256]", force=True)
+        assert page.is_checked("[name=model][value=unmask-256]")
+        page.set_input_files("#file", Path(__file__).parents[2] / "examples/cloth.jpg")
         wait_for_result(page, REMOVED)
 
 

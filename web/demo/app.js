@@ -1,12 +1,12 @@
 /** The page: a photo or the camera, the model, and what becomes of them. */
 
-import { RuntimeUnavailableError, load } from "./src/index.js";
+import { ArtifactError, RuntimeUnavailableError, load } from "./src/index.js";
 import { Camera } from "./camera.js";
 import { count, showPhoto, showResult } from "./compare.js";
 import { element, hideError, hideProgress, showError, showProgress, showStatus } from "./messages.js";
-import { keepOffline, startOffline } from "./offline.js";
+import { hasNetwork, keepOffline, startOffline } from "./offline.js";
 import { takePhotos } from "./photos.js";
-import { hideReport, showReport } from "./report.js";
+import { showReport } from "./report.js";
 
 /** @typedef {import("../src/index.js").Model} Model */
 /** @typedef {import("../src/index.js").Result} Result */
@@ -16,35 +16,62 @@ const RUNTIME = "onnxruntime/ort.wasm.min.mjs";
 const LOCATOR = ["models/detector-fp32.onnx", "models/aligner-fp32.onnx", "models/manifest.json"];
 const EXAMPLE = "example.jpg";
 
-/** @type {Promise<Model> | null} */
-let model = null;
+/** Those that are open or being opened, by name. @type {Map<string, Promise<Model>>} */
+const models = new Map();
 /** @type {Camera | null} */
 let camera = null;
-/** @type {{ source: Blob | ImageBitmap, name: string } | null} */
-let photo = null;
-/** @type {Result | null} */
-let result = null;
+/** What is shown, and saved. @type {{ source: Blob | ImageBitmap, name: string, result: Result } | null} */
+let shown = null;
 // Of the newest task; what an older one finds is not shown any more.
 let task = 0;
+/** Does the task that is under way once more. @type {(() => Promise<void>) | null} */
+let pending = null;
+
+const choices = /** @type {NodeListOf<HTMLInputElement>} */ (document.querySelectorAll("[name=model]"));
 
 function chosenModel() {
-  const chosen = /** @type {HTMLInputElement} */ (document.querySelector("[name=model]:checked"));
-  return chosen.value;
+  return /** @type {HTMLInputElement} */ ([...choices].find((choice) => choice.checked)).value;
 }
 
+/** @param {string} name */
+function shortName(name) {
+  return name.endsWith("-lite") ? "lite" : "full";
+}
+
+/**
+ * Opens the chosen model. If that fails, another that is open is chosen again.
+ *
+ * @returns {Promise<Model>}
+ */
 function openModel() {
-  if (model) return model;
-  const opening = loadModel(chosenModel());
-  model = opening;
-  opening.catch(() => {
-    if (model === opening) model = null; // The next task tries again.
+  const name = chosenModel();
+  const known = models.get(name);
+  if (known) return known;
+  const opening = loadModel(name).catch((error) => {
+    if (models.get(name) === opening) models.delete(name);
+    const [other] = models.keys();
+    if (!other || chosenModel() !== name) throw error;
+    for (const choice of choices) choice.checked = choice.value === other;
+    throw new Error(`${error.message}. The ${shortName(other)} model stays chosen.`);
   });
+  models.set(name, opening);
   return opening;
 }
 
-function closeModel() {
-  model?.then((opened) => opened.close()).catch(() => {});
-  model = null;
+/** @param {string} name */
+function closeModel(name) {
+  models
+    .get(name)
+    ?.then((opened) => opened.close())
+    .catch(() => {});
+  models.delete(name);
+}
+
+/** Closes the models that are not chosen any more. */
+function closeOtherModels() {
+  for (const name of [...models.keys()]) {
+    if (name !== chosenModel()) closeModel(name);
+  }
 }
 
 /**
@@ -54,7 +81,7 @@ function closeModel() {
 async function loadModel(name) {
   showStatus("Getting ready …");
   showProgress(null);
-  const opened = await load({
+  const opening = load({
     model: name,
     onnxruntime: RUNTIME,
     onprogress: ({ loaded, total }) => {
@@ -67,6 +94,11 @@ async function loadModel(name) {
       );
     },
   });
+  const opened = await opening.catch(async (error) => {
+    if (!(error instanceof ArtifactError) || (await hasNetwork())) throw error;
+    const model = `the ${shortName(name)} model`;
+    throw new Error(`${model} has not been downloaded yet, and there is no network`);
+  });
   const { precision } = opened.info;
   keepOffline([...LOCATOR, `models/${name}-${precision}.onnx`]).catch(console.warn);
   return opened;
@@ -76,24 +108,27 @@ async function loadModel(name) {
  * Does one thing at the user's wish; what it throws is shown, and the page goes on.
  *
  * @param {string} failure What to say if it does not work.
+ * @param {() => Promise<void>} again Does the same once more, with another model.
  * @param {(current: () => boolean) => Promise<void>} work Its argument returns whether nothing newer
  *   was asked for.
+ * @returns {Promise<"done" | "failed" | "replaced">}
  */
-async function run(failure, work) {
+async function run(failure, again, work) {
   const mine = ++task;
   const current = () => mine === task;
-  hideError();
+  pending = again;
   element("stage").setAttribute("aria-busy", "true");
   element("busy").hidden = false;
   try {
     await work(current);
+    return current() ? "done" : "replaced";
   } catch (error) {
-    if (error instanceof RuntimeUnavailableError) closeModel(); // The next task opens another.
-    if (!current()) return;
-    showError(failure, error);
-    showStatus("Ready for a photo.");
+    if (!current()) return "replaced";
+    fail(failure, error);
+    return "failed";
   } finally {
     if (current()) {
+      pending = null;
       element("stage").setAttribute("aria-busy", "false");
       element("busy").hidden = true;
       hideProgress();
@@ -102,31 +137,47 @@ async function run(failure, work) {
 }
 
 /**
+ * Shows an error, and what the page shows in spite of it.
+ *
+ * @param {string} failure
+ * @param {unknown} error
+ */
+function fail(failure, error) {
+  // The next task opens another.
+  if (error instanceof RuntimeUnavailableError) closeModel(chosenModel());
+  showError(failure, error);
+  if (camera) showStatus("Live");
+  else showStatus(shown ? "The previous result is still shown." : "Ready for a photo.");
+}
+
+/**
  * @param {Blob | ImageBitmap} source
  * @param {string} name
  */
 async function unmask(source, name) {
-  closeCamera();
-  await run("This photo cannot be used", async (current) => {
+  const again = () => unmask(source, name);
+  await run("This photo cannot be used", again, async (current) => {
     const opened = await openModel();
     if (!current()) return;
     showStatus("Looking for faces …");
     showProgress(null);
-    const found = await opened.unmask(source);
+    const result = await opened.unmask(source);
     if (!current()) return;
-    await showResult(source, found.image, found.faces.filter((face) => face.masked).length);
-    photo = { source, name };
-    result = found;
-    showStatus(showReport(found));
+    const removed = result.faces.filter((face) => face.masked).length;
+    if (!(await showResult(source, result.image, removed, current))) return;
+    shown = { source, name, result };
+    closeCamera();
+    closeOtherModels();
+    showStatus(showReport(result));
   });
 }
 
 /** @param {"png" | "jpeg"} format */
 async function save(format) {
-  const [saved, name] = [result, photo?.name];
-  if (!saved || !name) return;
+  if (!shown) return;
+  const { result, name } = shown;
   try {
-    const blob = await saved.toBlob({ type: `image/${format}` });
+    const blob = await result.toBlob({ type: `image/${format}` });
     const link = document.createElement("a");
     link.href = URL.createObjectURL(blob);
     link.download = `${name}-unmasked.${format === "jpeg" ? "jpg" : format}`;
@@ -138,20 +189,21 @@ async function save(format) {
 }
 
 async function openCamera() {
-  await run("The camera cannot be used", async (current) => {
+  await run("The camera cannot be used", openCamera, async (current) => {
     const opened = await openModel();
+    if (!current()) return;
+    closeCamera();
+    closeOtherModels();
     const found = await Camera.open(opened, (error) => {
       if (camera !== found) return;
       closeCamera();
-      showError("The camera stopped", error);
-      showStatus("Ready for a photo.");
+      fail("The camera stopped", error);
     });
     if (!current()) {
       found.close();
       return;
     }
     camera = found;
-    hideReport();
     showLive(true);
     showStatus("Live");
     element("snap").focus();
@@ -167,30 +219,64 @@ function closeCamera() {
 /** @param {boolean} live */
 function showLive(live) {
   for (const id of ["live", "snap", "stop"]) element(id).hidden = !live;
-  for (const id of ["compare", "choose", "camera"]) element(id).hidden = live;
+  for (const id of ["compare", "choose", "camera", "hint"]) element(id).hidden = live;
+  element("result").hidden = live || !shown;
 }
 
 async function snap() {
   if (!camera) return;
-  const frame = await camera.snap();
-  await unmask(frame, "camera");
-  element("choose").focus();
+  hideError();
+  try {
+    await unmask(await camera.snap(), "camera");
+  } catch (error) {
+    fail("No photo can be taken", error);
+  }
+  if (!camera) element("choose").focus();
+}
+
+async function changeModel() {
+  hideError();
+  const interrupted = pending;
+  const again = interrupted ?? (camera ? openCamera : redoShown());
+  if (!again) return; // The example is not begun: it will take the chosen model.
+  const failure = `The ${shortName(chosenModel())} model cannot be used`;
+  const outcome = await run(failure, again, async () => {
+    await openModel();
+  });
+  if (outcome === "done" || (outcome === "failed" && interrupted)) await again();
+}
+
+function redoShown() {
+  if (!shown) return null;
+  const { source, name } = shown;
+  return () => unmask(source, name);
 }
 
 async function showExample() {
-  const example = await (await fetch(EXAMPLE)).blob();
-  await showPhoto(example);
-  await startOffline();
-  // Not if the user was quicker.
-  if (task === 0) await unmask(example, "example");
+  try {
+    const example = await (await fetch(EXAMPLE)).blob();
+    await showPhoto(example);
+    await startOffline();
+    // Not if the user was quicker.
+    if (task === 0) await unmask(example, "example");
+  } catch (error) {
+    if (task > 0) return;
+    element("stage").setAttribute("aria-busy", "false");
+    hideProgress();
+    fail("The example cannot be shown", error);
+  }
 }
 
 takePhotos((files) => {
+  hideError();
   unmask(files[0], files[0].name.replace(/\.\w+$/, "") || "photo").then(() => {
     if (files.length > 1) showStatus(`Only the first of ${count(files.length, "photo")} was taken.`);
   });
 });
-element("camera").addEventListener("click", openCamera);
+element("camera").addEventListener("click", () => {
+  hideError();
+  openCamera();
+});
 element("snap").addEventListener("click", snap);
 element("stop").addEventListener("click", () => {
   closeCamera();
@@ -199,14 +285,6 @@ element("stop").addEventListener("click", () => {
 });
 element("save-png").addEventListener("click", () => save("png"));
 element("save-jpeg").addEventListener("click", () => save("jpeg"));
-for (const choice of document.querySelectorAll("[name=model]")) {
-  choice.addEventListener("change", () => {
-    const live = camera !== null;
-    closeCamera();
-    closeModel();
-    if (live) openCamera();
-    else if (photo) unmask(photo.source, photo.name);
-  });
-}
+for (const choice of choices) choice.addEventListener("change", changeModel);
 
 await showExample();

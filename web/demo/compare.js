@@ -19,19 +19,19 @@ export async function showPhoto(photo) {
   const bitmap = await createImageBitmap(photo);
   for (const canvas of [before, after]) draw(canvas, bitmap);
   bitmap.close();
-  frame.classList.add("single");
-  split.disabled = true;
-  before.setAttribute("aria-label", "The photo");
+  showSingle("The photo");
 }
 
 /**
- * Shows a photo and its result.
+ * Shows a photo and its result; one picture if nothing was changed.
  *
  * @param {ImageBitmapSource} photo
  * @param {ImageData} result
  * @param {number} removed How many masks were removed.
+ * @param {() => boolean} current Returns whether nothing newer is to be shown.
+ * @returns {Promise<boolean>} Whether it is shown.
  */
-export async function showResult(photo, result, removed) {
+export async function showResult(photo, result, removed, current) {
   const scale = Math.min(1, MAX_SIDE / Math.max(result.width, result.height));
   /** @type {ImageBitmapOptions} */
   const options = {
@@ -40,14 +40,30 @@ export async function showResult(photo, result, removed) {
     resizeQuality: "high",
   };
   const bitmaps = [await createImageBitmap(photo, options), await createImageBitmap(result, options)];
-  draw(before, bitmaps[0]);
-  draw(after, bitmaps[1]);
+  const wanted = current();
+  if (wanted) {
+    draw(before, bitmaps[0]);
+    draw(after, bitmaps[1]);
+  }
   for (const bitmap of bitmaps) bitmap.close();
+  if (!wanted) return false;
+  if (!removed) {
+    showSingle("The photo, unchanged");
+    return true;
+  }
   frame.classList.remove("single");
   split.disabled = false;
   before.setAttribute("aria-label", "The photo before");
   after.setAttribute("aria-label", `The photo after: ${count(removed, "mask")} removed`);
   moveTo(50);
+  return true;
+}
+
+/** @param {string} label */
+function showSingle(label) {
+  frame.classList.add("single");
+  split.disabled = true;
+  before.setAttribute("aria-label", label);
 }
 
 /**

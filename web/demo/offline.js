@@ -43,6 +43,14 @@ export async function keepOffline(paths) {
   }
 }
 
+/** Returns whether the page's host can be reached. The service worker answers no HEAD request. */
+export function hasNetwork() {
+  return fetch("index.html", { method: "HEAD", cache: "no-store" }).then(
+    () => true,
+    () => false,
+  );
+}
+
 /** @param {ServiceWorkerContainer} container */
 function controlled(container) {
   return new Promise((resolve) => {

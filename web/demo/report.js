@@ -24,29 +24,35 @@ const MAX_SHOWN = 24;
  */
 export function showReport({ faces, timings, notes }) {
   const removed = faces.filter((face) => face.masked).length;
+  for (const id of ["found-title", "faces"]) element(id).hidden = !faces.length;
   element("faces").replaceChildren(...faces.slice(0, MAX_SHOWN).map(faceItem));
   const lines = [...notes];
   if (faces.length > MAX_SHOWN) lines.unshift(`and ${count(faces.length - MAX_SHOWN, "more face")}`);
-  if (!faces.length) lines.unshift("No face: it must roughly look at the camera.");
+  if (!faces.length) lines.unshift("A face must roughly look at the camera.");
   element("notes").replaceChildren(...lines.map((line) => withText("li", line)));
   element("notes").hidden = !lines.length;
   for (const id of ["save", "invented"]) element(id).hidden = !removed;
 
   const stages = Object.entries(STAGES).filter(([stage]) => stage in timings);
   const total = stages.reduce((sum, [stage]) => sum + timings[stage], 0);
-  element("total").textContent = `${Math.round(total)} ms`;
+  element("total").textContent = time(total, 0);
   element("times").replaceChildren(
-    ...stages.flatMap(([stage, name]) => pair(name, `${timings[stage].toFixed(1)} ms`)),
+    ...stages.flatMap(([stage, name]) => pair(name, time(timings[stage], 1))),
     ...pair("Threads", String(timings.threads)),
   );
   element("result").hidden = false;
-  if (!faces.length) return "No face was found.";
+  if (!faces.length) return "No face was found: the photo is unchanged.";
+  if (!removed) return `${count(faces.length, "face")} found, no mask: the photo is unchanged.`;
   return `${count(faces.length, "face")} found, ${count(removed, "mask")} removed.`;
 }
 
-/** Removes the report. */
-export function hideReport() {
-  element("result").hidden = true;
+/**
+ * @param {number} milliseconds
+ * @param {number} digits Of milliseconds, after the point.
+ */
+function time(milliseconds, digits) {
+  const text = milliseconds.toFixed(digits);
+  return Number(text) < 1000 ? `${text} ms` : `${(milliseconds / 1000).toFixed(1)} s`;
 }
 
 /** @param {Result["faces"][number]} face */
