@@ -6,6 +6,7 @@ import errno
 import mimetypes
 import os
 import re
+import sys
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -67,6 +68,11 @@ class SiteServer(ThreadingHTTPServer):
                 f"cannot serve on port {port}: {reason}; choose another with --port, or any that "
                 "is free with --port 0"
             ) from error
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Prints nothing for visitors who leave, or whose connection this server's end closes."""
+        if not isinstance(sys.exc_info()[1], OSError | ValueError):
+            super().handle_error(request, client_address)
 
     @property
     def address(self) -> str:

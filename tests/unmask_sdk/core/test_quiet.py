@@ -123,6 +123,7 @@ def test_litert_prints_nothing(capfd: pytest.CaptureFixture[str]) -> None:
 
 def test_av1_encoder_prints_nothing(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     av = pytest.importorskip("av")
+    from unmask_sdk.core.scheduling import kept_scheduling
     from unmask_sdk.video.encoders import CONTAINERS, choose_encoder
     from unmask_sdk.video.pixel_formats import pixel_format_of
 
@@ -132,6 +133,7 @@ def test_av1_encoder_prints_nothing(tmp_path: Path, capfd: pytest.CaptureFixture
     with av.open(str(tmp_path / "a.webm"), "w") as file:
         stream = file.add_stream(chosen.name, rate=25, options=chosen.options)
         stream.width, stream.height, stream.pix_fmt = 64, 64, "yuv420p10le"
-        file.mux(stream.encode(av.VideoFrame(64, 64, "yuv420p10le")))
+        with kept_scheduling():
+            file.mux(stream.encode(av.VideoFrame(64, 64, "yuv420p10le")))
         file.mux(stream.encode())
     assert capfd.readouterr().err == ""
