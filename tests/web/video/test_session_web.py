@@ -61,9 +61,11 @@ def test_live_frames_never_queue_up(npm, call, photo):
     # What was neither dropped nor done is in work, or the only one that waits.
     assert 0 <= counters["received"] - counters["dropped"] - counters["done"] <= 2
     assert all(faces == [[0, True]] for faces in found["tracks"])
-    assert counters["stalls"] == 1
-    stalled, ended = found["errors"]
-    assert stalled.startswith("SourceError: the video showed no new frame for 1.5 seconds; check")
+    # A busy machine may stall more than once.
+    *stalled, ended = found["errors"]
+    assert len(stalled) == counters["stalls"] >= 1
+    for error in stalled:
+        assert error.startswith("SourceError: the video showed no new frame for 1.5 seconds; check")
     assert ended.startswith("SourceError: the video has ended: its file is over, or its camera was")
 
 
