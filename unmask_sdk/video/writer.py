@@ -72,7 +72,6 @@ class VideoWriter:
                 self.notes.append("chapters were left out: not supported with this sound")
         # The least time of the next packet of each copied stream, in its time base.
         self._least: dict[int, int] = {}
-        self._opened = False
         try:
             self._file: OutputContainer = av.open(
                 target, "w", format=name, container_options=form.options
@@ -198,9 +197,8 @@ class VideoWriter:
 
         try:
             # The first frame opens the encoder.
-            with nullcontext() if self._opened else kept_scheduling():
+            with nullcontext() if self._video.codec_context.is_open else kept_scheduling():
                 packets = self._video.encode(frame)
-            self._opened = True
         except av.FFmpegError as error:
             raise VideoWriteError(
                 f"cannot encode {self._path}: {error.strerror}; choose another codec"

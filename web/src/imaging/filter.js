@@ -200,8 +200,9 @@ function wholeWeights(kernel) {
  *
  * @param {number} size
  * @param {number} reach
+ * @returns {Int32Array}
  */
-function mirroredIndices(size, reach) {
+export function mirroredIndices(size, reach) {
   return Int32Array.from({ length: size + 2 * reach }, (_, i) => {
     let index = i - reach;
     while (index < 0 || index >= size) {

@@ -4,16 +4,7 @@
  * A map is a `Float32Array` of `side * side` values, row by row.
  */
 
-/**
- * Returns the index of a neighbor beyond an edge: mirrored, without repeating the edge itself.
- *
- * @param {number} index
- * @param {number} side
- */
-function mirrored(index, side) {
-  if (index < 0) return -index;
-  return index < side ? index : 2 * side - 2 - index;
-}
+import { mirroredIndices } from "../imaging/filter.js";
 
 /**
  * Returns means over squares; beyond the edges the map is mirrored.
@@ -25,19 +16,20 @@ function mirrored(index, side) {
  */
 export function blurMap(map, side, window) {
   const reach = window >> 1;
+  const mirrored = mirroredIndices(side, reach);
   const rows = new Float64Array(side * side);
   const blurred = new Float32Array(side * side);
   for (let y = 0; y < side; y++) {
     for (let x = 0; x < side; x++) {
       let sum = 0;
-      for (let d = -reach; d <= reach; d++) sum += map[y * side + mirrored(x + d, side)];
+      for (let d = 0; d < window; d++) sum += map[y * side + mirrored[x + d]];
       rows[y * side + x] = sum;
     }
   }
   for (let y = 0; y < side; y++) {
     for (let x = 0; x < side; x++) {
       let sum = 0;
-      for (let d = -reach; d <= reach; d++) sum += rows[mirrored(y + d, side) * side + x];
+      for (let d = 0; d < window; d++) sum += rows[mirrored[y + d] * side + x];
       blurred[y * side + x] = sum / (window * window);
     }
   }
