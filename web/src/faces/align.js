@@ -9,7 +9,7 @@
 import { InvalidInputError } from "../core/errors.js";
 import { cropRaster } from "../imaging/raster.js";
 import { resize } from "../imaging/resize.js";
-import { warpAffine } from "../imaging/warp.js";
+import { invertAffineTransform, warpAffine } from "../imaging/warp.js";
 
 /** @typedef {import("../imaging/raster.js").Raster} Raster */
 /** @typedef {[number, number]} Point */
@@ -81,19 +81,6 @@ export function transformPoints([a, b, c, d, e, f], points) {
  */
 export function photoPxPerCropPx(matrix) {
   return 1 / Math.hypot(matrix[0], matrix[3]);
-}
-
-/**
- * Returns the inverse of an affine transform, as OpenCV calculates it.
- *
- * @param {Matrix} matrix
- * @returns {Matrix}
- */
-export function invertAffineTransform([a, b, c, d, e, f]) {
-  const determinant = a * e - b * d;
-  const scale = determinant === 0 ? 0 : 1 / determinant;
-  const [a11, a22, a12, a21] = [e * scale, a * scale, -b * scale, -d * scale];
-  return Float64Array.of(a11, a12, -a11 * c - a12 * f, a21, a22, -a21 * c - a22 * f);
 }
 
 /**

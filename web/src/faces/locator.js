@@ -12,7 +12,8 @@
 
 import { InvalidInputError } from "../core/errors.js";
 import { roundHalfToEven } from "../imaging/raster.js";
-import { invertAffineTransform, transformPoints, warpCrop } from "./align.js";
+import { invertAffineTransform } from "../imaging/warp.js";
+import { transformPoints, warpCrop } from "./align.js";
 import {
   ALIGN_SIZE,
   BORDER,

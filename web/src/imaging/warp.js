@@ -33,7 +33,7 @@ const SLOPE = -0.75;
  * @returns {Raster}
  */
 export function warpAffine(image, matrix, width, height, { interpolation, border, inverse = false }) {
-  const toImage = inverse ? Array.from(matrix) : invert(matrix);
+  const toImage = Array.from(inverse ? matrix : invertAffineTransform(matrix));
   const data = zerosLike(image, width * height * image.channels);
   const warped = { data, width, height, channels: image.channels };
   if (interpolation === "nearest") warpNearest(image, warped, toImage);
@@ -42,12 +42,17 @@ export function warpAffine(image, matrix, width, height, { interpolation, border
   return warped;
 }
 
-/** @param {ArrayLike<number>} matrix */
-function invert({ 0: a, 1: b, 2: c, 3: d, 4: e, 5: f }) {
+/**
+ * Returns the inverse of an affine transform, as OpenCV calculates it.
+ *
+ * @param {ArrayLike<number>} matrix `[2, 3]`, row by row.
+ * @returns {Float64Array}
+ */
+export function invertAffineTransform({ 0: a, 1: b, 2: c, 3: d, 4: e, 5: f }) {
   const determinant = a * e - b * d;
-  const factor = determinant === 0 ? 0 : 1 / determinant;
-  const [ia, ib, id, ie] = [e * factor, -b * factor, -d * factor, a * factor];
-  return [ia, ib, -ia * c - ib * f, id, ie, -id * c - ie * f];
+  const scale = determinant === 0 ? 0 : 1 / determinant;
+  const [a11, a22, a12, a21] = [e * scale, a * scale, -b * scale, -d * scale];
+  return Float64Array.of(a11, a12, -a11 * c - a12 * f, a21, a22, -a21 * c - a22 * f);
 }
 
 /**

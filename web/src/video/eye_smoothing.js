@@ -7,8 +7,9 @@
  * the crop follows a moving head without delay, and the locator's noise is averaged out.
  */
 
-import { cropMatrix, invertAffineTransform, transformPoints, warpCrop } from "../faces/align.js";
+import { cropMatrix, transformPoints, warpCrop } from "../faces/align.js";
 import { rgbToGray } from "../imaging/filter.js";
+import { invertAffineTransform } from "../imaging/warp.js";
 import { SIDE, cropMotion } from "./crop_motion.js";
 
 /** @typedef {import("../faces/align.js").Point} Point */
