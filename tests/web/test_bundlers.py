@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -50,8 +51,12 @@ def test_production_build(bundler, output, packed, tmp_path, chromium, expected,
 def test_development_server_of_vite(packed, tmp_path, chromium, expected, photo_folder):
     project = install("vite", packed, tmp_path)
     vite = ["node", "node_modules/vite/bin/vite.js", "--host", "127.0.0.1", "--port", "0"]
+    # Where CI is set, Vite colors even a piped address.
+    plain = {**os.environ, "NO_COLOR": "1"}
     with (
-        subprocess.Popen(vite, cwd=project, stdout=subprocess.PIPE, text=True) as process,
+        subprocess.Popen(
+            vite, cwd=project, stdout=subprocess.PIPE, text=True, env=plain
+        ) as process,
         chromium.new_page() as page,
     ):
         try:
