@@ -224,13 +224,15 @@ class _VideoJob:
         batch = [self._pixels.prepare(frame) for frame in self.waiting[:count]]
         del self.waiting[:count]
         images = [self._pixels.rgb(frame) for frame in batch]
-        for frame, image, result in zip(batch, images, self._session.batch(images), strict=True):
+        times = [float((frame.pts or 0) * (frame.time_base or Fraction(0))) for frame in batch]
+        results = self._session.batch(images, times)
+        for frame, image, moment, result in zip(batch, images, times, results, strict=True):
             self._pixels.write(frame, image, result)
             self._file.encode(frame)
             self.frames += 1
             self.masked += any(face.masked for face in result.faces)
             self.faces.update(face.track for face in result.faces)
-            self.time = float((frame.pts or 0) * (frame.time_base or Fraction(0)))
+            self.time = moment
 
 
 def _player_notes(first: av.VideoFrame, pixels: PixelFormat, encoder: Encoder) -> list[str]:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
+from itertools import repeat
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -26,14 +29,16 @@ class Session:
     """Unmasks the frames of one video, camera or stream, in their order.
 
     A face keeps its number (`Face.track`) from frame to frame. Its crop and its fill are held
-    still while the face is still, and follow without delay when it moves.
+    still while the face is still, and follow without delay when it moves. The detector looks for
+    new faces about five times a second, and wherever the scene changes; between those frames the
+    known faces are followed.
 
     Threads: use a session from one thread at a time; many sessions may share one model.
 
     Args:
         model: The model; the session does not close it.
-        smooth: Whether crops and fills are smoothed over time; otherwise each frame is unmasked by
-            itself, and faces are numbered all the same.
+        smooth: Whether faces are followed, and crops and fills smoothed over time; otherwise each
+            frame is unmasked by itself, and faces are numbered all the same.
 
     Raises:
         InvalidInputError: If `model` is not an `Unmasker`.
@@ -47,31 +52,42 @@ class Session:
         self._smooth = smooth
         self._tracker = Tracker(model.locator, smooth=smooth)
 
-    def __call__(self, frame: UInt8Array) -> Result:
-        """Unmasks the next frame, uint8 `[H, W, 3]` RGB; it is not changed."""
-        return self.batch([frame])[0]
+    def __call__(self, frame: UInt8Array, time: float | None = None) -> Result:
+        """Unmasks the next frame.
 
-    def batch(self, frames: Iterable[UInt8Array]) -> list[Result]:
+        Args:
+            frame: uint8 `[H, W, 3]` RGB. It is not changed.
+            time: As in `batch`.
+        """
+        return self.batch([frame], None if time is None else [time])[0]
+
+    def batch(
+        self, frames: Iterable[UInt8Array], times: Iterable[float] | None = None
+    ) -> list[Result]:
         """Unmasks the next frames; the faces of all of them go through the network together.
 
         Args:
             frames: uint8 `[H, W, 3]` RGB each. They are not changed.
+            times: The time of each frame in seconds, from any zero: they decide when the detector
+                looks for new faces. None for 30 frames per second.
 
         Returns:
             A result for each frame, faces in the order in which they first appeared. In
             `timings`, the time of `run` is shared equally among the frames.
 
         Raises:
-            InvalidInputError: If a frame is not such an array.
+            InvalidInputError: If a frame is not such an array, or the times are not one finite
+                number for each frame.
             RuntimeUnavailableError: If the model is closed, or its engine fails.
         """
         check_frames(frames, "a list of images")
         frames = list(frames)
+        moments = repeat(None, len(frames)) if times is None else _checked(times, len(frames))
         timers = [StageTimer() for _ in frames]
         tasks: list[list[FaceTask]] = []
-        for frame, timer in zip(frames, timers, strict=True):
+        for frame, time, timer in zip(frames, moments, timers, strict=True):
             timer.start()
-            tasks.append([self._task(track) for track in self._tracker.update(frame)])
+            tasks.append([self._task(track) for track in self._tracker.update(frame, time)])
             timer.lap("locate")
         done = unmask_faces(self._model, frames, tasks, timers)
         return [
@@ -88,3 +104,14 @@ class Session:
             smooth=track.fill_smoother.update if self._smooth else None,
             track=track.number,
         )
+
+
+def _checked(times: Iterable[float], count: int) -> list[float]:
+    times = list(times)
+    numbers = all(isinstance(time, Real) and math.isfinite(time) for time in times)
+    if len(times) != count or not numbers:
+        raise InvalidInputError(
+            f"times must be one finite number of seconds for each of the {count} frames; "
+            f"got {times}"
+        )
+    return times

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 import weakref
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -116,7 +117,7 @@ class Stream(Closable, Iterator[Result]):
                 f"the source delivered no frame for {self._timeout:g} seconds; check the source, "
                 "or wait longer with timeout="
             ) from None
-        result = self._session(read_photo(frame, self._channels).pixels)
+        result = self._session(read_photo(frame, self._channels).pixels, time.monotonic())
         self._done += 1
         return result
 

@@ -118,10 +118,10 @@ export class Model {
   /**
    * Follows the faces of one video or camera from frame to frame.
    *
-   * @param {{ smooth?: boolean }} [options] `smooth`, true by default: whether crops and fills are
-   *   smoothed over time; otherwise each frame is unmasked by itself, and faces are numbered all the
-   *   same.
-   * @returns {Session} Call its `frame(source)` for each frame, and `close()` at the end.
+   * @param {{ smooth?: boolean }} [options] `smooth`, true by default: whether faces are followed,
+   *   and crops and fills smoothed over time; otherwise each frame is unmasked by itself, and faces
+   *   are numbered all the same.
+   * @returns {Session} Call its `frame(source, time)` for each frame, and `close()` at the end.
    */
   session(options = {}) {
     this.#check();
@@ -132,10 +132,10 @@ export class Model {
     // An error of the worker is the error of the next frame.
     this.#call("startSession", [number, { smooth }]).catch(() => {});
     return new Session(
-      async (source) => {
+      async (source, time) => {
         if (closed) throw new RuntimeUnavailableError("this session is closed; open another");
         const { packed, transfer } = await packSource(source);
-        return this.#call("frame", [number, packed], transfer);
+        return this.#call("frame", [number, packed, time], transfer);
       },
       () => {
         if (closed) return;

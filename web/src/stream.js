@@ -137,7 +137,7 @@ export class Stream {
     while (this.#waiting && !this.#closed) {
       this.#waiting = false;
       try {
-        const result = await this.#session.frame(this.#video);
+        const result = await this.#session.frame(this.#video, performance.now() / 1000);
         if (this.#closed) break;
         this.#counters.done += 1;
         callHandler(this.#handlers.onresult, result);

@@ -51,11 +51,11 @@ export function serve(importRuntime) {
       sessions.set(number, new FrameSession(current().unmasker, options));
       return [undefined, []];
     },
-    async frame(number, source) {
+    async frame(number, source, time) {
       const { info } = current();
       const session = sessions.get(number);
       if (!session) throw new RuntimeUnavailableError("this session is closed");
-      const { packed, transfer } = packResult(await session.frame(source), info.threads);
+      const { packed, transfer } = packResult(await session.frame(source, time), info.threads);
       return [packed, transfer];
     },
     async endSession(number) {

@@ -13,7 +13,7 @@ from unmask_sdk.errors import InvalidInputError, RuntimeUnavailableError
 from unmask_sdk.faces.align import transform_points
 from unmask_sdk.video.eye_smoothing import CORRECTION, LandmarkSmoother
 from unmask_sdk.video.fill_smoothing import STILL_WEIGHT, FillSmoother
-from unmask_sdk.video.tracking import MAX_MISSED, Tracker
+from unmask_sdk.video.tracking import DETECTION_INTERVAL, FRAME_TIME, MAX_MISSED, Tracker
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
 EYES = np.array([[250.0, 95.0], [310.0, 98.0]])
@@ -127,7 +127,10 @@ def test_faces_keep_their_numbers():
         np.testing.assert_allclose(left.eyes[:, 0], start[:, 0] + 15 * step, atol=1)
     # One face leaves; when it returns, it is a new face.
     assert tracker.update(frame(70)) == [left]
-    assert [track.number for track in tracker.update(frame(70, 370))] == [left.number, 2]
+    returned = [
+        tracker.update(frame(70, 370)) for _ in range(round(DETECTION_INTERVAL / FRAME_TIME))
+    ]
+    assert [track.number for track in returned[-1]] == [left.number, 2]
     assert tracker.update(frame()) == []
 
 
@@ -138,7 +141,9 @@ def test_face_that_the_detector_misses_is_followed(painted_model, walk):
     # Smaller than the detector reports it.
     small = walk((201, 200), distance=10)
     assert painted_model.locator(small) == []
-    followed = [tracker.update(small) for _ in range(MAX_MISSED + 1)]
+    # At each of these times the detector looks.
+    times = [(i + 1) * DETECTION_INTERVAL for i in range(MAX_MISSED + 1)]
+    followed = [tracker.update(small, time) for time in times]
     assert [len(tracks) for tracks in followed] == [1] * MAX_MISSED + [0]
     (track,) = followed[0]
     assert track is seen
@@ -177,6 +182,11 @@ def test_session_without_faces_and_with_wrong_frames(painted_model, backdrop, pa
         session(backdrop.astype(np.float32))
     with pytest.raises(InvalidInputError, match="frames must be a list of images; got NoneType"):
         session.batch(None)
+    for times in ([], [0.0, 1.0], [float("nan")], ["0"]):
+        with pytest.raises(
+            InvalidInputError, match="one finite number of seconds for each of the 1"
+        ):
+            session.batch([backdrop], times)
     closed = load("onnx", artifacts=painted_artifacts)
     closed.close()
     with pytest.raises(RuntimeUnavailableError, match="closed"):

@@ -56,6 +56,32 @@ export function cropMotion(before, after) {
 }
 
 /**
+ * Returns how alike the faces of two crops are, whatever their light: 1 if they are the same.
+ *
+ * @param {Uint8Array} one `SIDE * SIDE` gray values.
+ * @param {Uint8Array} other
+ */
+export function correlation(one, other) {
+  let [count, a, b, aa, bb, ab] = [0, 0, 0, 0, 0, 0];
+  for (let row = 0; row < SIDE; row++) {
+    for (let column = 0; column < SIDE; column++) {
+      const x = (column - CENTER[0]) / AXES[0];
+      const y = (row - CENTER[1]) / AXES[1];
+      if (x * x + y * y > 1) continue;
+      const [p, q] = [one[row * SIDE + column], other[row * SIDE + column]];
+      count += 1;
+      a += p;
+      b += q;
+      aa += p * p;
+      bb += q * q;
+      ab += p * q;
+    }
+  }
+  const product = Math.sqrt((aa - (a * a) / count) * (bb - (b * b) / count));
+  return product > 0 ? (ab - (a * b) / count) / product : 0;
+}
+
+/**
  * Fits the motion at one level of the pyramids.
  *
  * @param {Float32Array} before

@@ -10,7 +10,7 @@
 import { cropMatrix, transformPoints, warpCrop } from "../faces/align.js";
 import { rgbToGray } from "../imaging/filter.js";
 import { invertAffineTransform } from "../imaging/warp.js";
-import { SIDE, cropMotion } from "./crop_motion.js";
+import { SIDE, correlation, cropMotion } from "./crop_motion.js";
 
 /** @typedef {import("../faces/align.js").Point} Point */
 /** @typedef {import("../imaging/raster.js").Raster} Raster */
@@ -21,6 +21,9 @@ export const CORRECTION = 0.1;
 // `NEAR` and `FAR` the fraction increases.
 const NEAR = 0.05;
 const FAR = 0.15;
+
+// Least correlation of a face's crop with its last one (see the package for Python).
+const SAME_FACE = 0.9;
 
 /** Smooths the eye points of one face over the frames. */
 export class LandmarkSmoother {
@@ -39,8 +42,7 @@ export class LandmarkSmoother {
    * @returns {Point[]} The smoothed eye points, for `cropMatrix`.
    */
   update(image, eyes) {
-    const matrix = cropMatrix(eyes, SIDE);
-    const crop = /** @type {Uint8Array} */ (rgbToGray(warpCrop(image, matrix, SIDE)).data);
+    const { crop, matrix } = grayCrop(image, eyes);
     let smooth = copied(eyes);
     if (this._seen !== null && this._eyes !== null) {
       const motion = cropMotion(this._seen.crop, crop);
@@ -54,6 +56,27 @@ export class LandmarkSmoother {
     this._eyes = smooth;
     return copied(smooth);
   }
+
+  /**
+   * Returns whether a face shows what this one showed last, in whatever light.
+   *
+   * @param {Raster} image uint8 RGB.
+   * @param {Point[]} eyes Two points (x, y) in pixels, from the locator.
+   */
+  recognizes(image, eyes) {
+    if (this._seen === null) return false;
+    return correlation(this._seen.crop, grayCrop(image, eyes).crop) >= SAME_FACE;
+  }
+}
+
+/**
+ * @param {Raster} image
+ * @param {Point[]} eyes
+ */
+function grayCrop(image, eyes) {
+  const matrix = cropMatrix(eyes, SIDE);
+  const crop = /** @type {Uint8Array} */ (rgbToGray(warpCrop(image, matrix, SIDE)).data);
+  return { crop, matrix };
 }
 
 /**

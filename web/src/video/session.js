@@ -17,8 +17,9 @@ export class FrameSession {
 
   /**
    * @param {Unmasker} unmasker
-   * @param {{ smooth?: boolean }} [options] `smooth`: whether crops and fills are smoothed over time;
-   *   otherwise each frame is unmasked by itself, and faces are numbered all the same.
+   * @param {{ smooth?: boolean }} [options] `smooth`: whether faces are followed, and crops and
+   *   fills smoothed over time; otherwise each frame is unmasked by itself, and faces are numbered
+   *   all the same.
    */
   constructor(unmasker, { smooth = true } = {}) {
     this.#unmasker = unmasker;
@@ -30,13 +31,14 @@ export class FrameSession {
    * Unmasks the next frame.
    *
    * @param {PackedSource} source
+   * @param {number} [time] In seconds, from any zero; by default a thirtieth after the last frame.
    * @returns {Promise<Unmasked>} Its faces in the order in which they first appeared.
    */
-  async frame(source) {
+  async frame(source, time) {
     const timer = new StageTimer();
     const photo = await readPhoto(source);
     timer.lap("decode");
-    const tracks = await this.#tracker.update(photo.pixels);
+    const tracks = await this.#tracker.update(photo.pixels, time);
     timer.lap("locate");
     const tasks = tracks.map((track) => this.#task(track));
     const faces = await this.#unmasker.unmaskFaces(photo.pixels, tasks, timer);

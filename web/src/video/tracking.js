@@ -1,18 +1,35 @@
-/** Tracks faces from frame to frame. */
+/**
+ * Tracks faces from frame to frame.
+ *
+ * The detector looks for faces a few times a second. Between those frames the aligner alone follows
+ * each face from where it is expected, which costs a fifth. The detector looks at once where the
+ * scene changes, and where following a face is in doubt.
+ */
 
 import { LandmarkSmoother } from "./eye_smoothing.js";
 import { FillSmoother } from "./fill_smoothing.js";
 
 /** @typedef {import("../imaging/raster.js").Raster} Raster */
+/** @typedef {import("../faces/align.js").Point} Point */
 /** @typedef {import("../faces/locator.js").Location} Location */
 /** @typedef {import("../faces/locator.js").Locator} Locator */
 
+/** Longest time in seconds between two frames in which the detector looks for faces. */
+export const DETECTION_INTERVAL = 0.2;
+// Assumed time between frames that come without a time, in seconds.
+const FRAME_TIME = 1 / 30;
 /**
  * Faces of consecutive frames are the same if they are at most this many eye distances apart, and
  * neither is larger than the other by more than this factor.
  */
 export const MAX_STEP = 1.5;
 export const MAX_GROWTH = 1.6;
+// Between detections a face is followed with at least this score of the aligner; below it the
+// detector looks.
+const MIN_SURE = 0.8;
+// The aligner is exact where a face is at most this many eye distances from where it is expected;
+// farther away, it looks again.
+const FAR = 0.1;
 /**
  * A face that the detector misses is followed by the aligner, with at least this score, for at most
  * this many consecutive frames.
@@ -21,6 +38,10 @@ export const MIN_FOLLOWED = 0.6;
 export const MAX_MISSED = 15;
 // Two faces closer than this many eye distances are the same face.
 const SAME = 0.7;
+// The scene changes where a sample of about this many columns and rows differs by at least this
+// much, of 255, on average.
+const SAMPLES = 48;
+const SCENE_CHANGE = 25;
 
 /** One face over the frames. */
 export class Track {
@@ -33,7 +54,9 @@ export class Track {
     this.location = location;
     /** The (smoothed) eye points for the crop. */
     this.eyes = location.points.slice(0, 2);
-    /** Consecutive frames in which the detector did not find it. */
+    /** Motion of the eyes in pixels per second. @type {Point} */
+    this.velocity = [0, 0];
+    /** Consecutive frames in which the detector looked and did not find it. */
     this.missed = 0;
     this.landmarkSmoother = new LandmarkSmoother();
     this.fillSmoother = new FillSmoother();
@@ -44,8 +67,9 @@ export class Track {
 export class Tracker {
   /**
    * @param {Locator} locator Finds the faces.
-   * @param {{ smooth?: boolean }} [options] `smooth`: whether the eye points are smoothed;
-   *     otherwise the locator's points are used.
+   * @param {{ smooth?: boolean }} [options] `smooth`: whether faces are followed and their eye
+   *     points smoothed; otherwise the detector looks at every frame, and the locator's points are
+   *     used.
    */
   constructor(locator, { smooth = true } = {}) {
     this._locator = locator;
@@ -53,18 +77,112 @@ export class Tracker {
     /** @type {Track[]} */
     this._tracks = [];
     this._count = 0;
+    this._time = -Infinity;
+    this._detected = -Infinity;
+    /** @type {{ width: number, height: number, data: Uint8Array } | null} */
+    this._sample = null;
   }
 
   /**
    * Finds the faces of the next frame.
    *
    * @param {Raster} image uint8 RGB.
+   * @param {number} [time] Its time in seconds, from any zero; by default a thirtieth after the last.
    * @returns {Promise<Track[]>} Its faces, in the order of appearance. The same `Track` objects are
    *     updated and returned for every frame.
    */
-  async update(image) {
+  async update(image, time) {
+    const passed = time === undefined ? FRAME_TIME : time - this._time;
+    this._time = Number.isFinite(this._time) ? this._time + passed : (time ?? 0);
+    const cut = this._sceneChanged(image);
+    if (!Number.isFinite(passed) || passed < 0 || cut) this._detected = -Infinity;
+    const known = this._tracks.map((track) => ({ track, center: center(track.eyes) }));
+    let seen = this._detectionIsDue() ? null : await this._followed(image, passed);
+    if (seen === null) {
+      seen = await this._detect(image, cut);
+      this._detected = this._time;
+    }
+    for (const track of seen) {
+      const eyes = track.location.points.slice(0, 2);
+      track.eyes = this._smooth ? track.landmarkSmoother.update(image, eyes) : eyes;
+    }
+    for (const { track, center: before } of known) {
+      const [x, y] = center(track.eyes);
+      const seconds = Math.max(passed, 1e-3);
+      track.velocity = [(x - before[0]) / seconds, (y - before[1]) / seconds];
+    }
+    this._tracks = seen.sort((one, other) => one.number - other.number);
+    return [...this._tracks];
+  }
+
+  /** Whether the detector has to look at this frame. */
+  _detectionIsDue() {
+    const doubtful = this._tracks.some((track) => track.missed > 0);
+    // A frame's time may be rounded.
+    const waited = this._time - this._detected >= DETECTION_INTERVAL - 1e-3;
+    return !this._smooth || doubtful || waited;
+  }
+
+  /**
+   * Compares a frame with the last one, by a sample of its pixels.
+   *
+   * @param {Raster} image
+   */
+  _sceneChanged(image) {
+    const last = this._sample;
+    const sample = sampled(image);
+    this._sample = sample;
+    if (last === null || last.width !== sample.width || last.height !== sample.height) return true;
+    let sum = 0;
+    sample.data.forEach((value, i) => (sum += Math.abs(value - last.data[i])));
+    return sum >= SCENE_CHANGE * sample.data.length;
+  }
+
+  /**
+   * Follows all faces with the aligner alone; `null` if one of them is in doubt.
+   *
+   * @param {Raster} image
+   * @param {number} passed Seconds since the last frame.
+   */
+  async _followed(image, passed) {
+    const expected = this._tracks.map(({ location, velocity }) => {
+      const shift = /** @type {Point} */ ([velocity[0] * passed, velocity[1] * passed]);
+      return shifted(location, shift);
+    });
+    let found = await this._locator.follow(image, expected);
+    if (found.some((location, i) => step(expected[i], location) > FAR)) {
+      found = await this._locator.follow(image, found);
+    }
+    const doubtful = found.some(
+      (location, i) =>
+        location.score < MIN_SURE ||
+        step(this._tracks[i].location, location) > MAX_STEP ||
+        found.slice(0, i).some((other) => step(location, other) <= SAME),
+    );
+    if (doubtful) return null;
+    this._tracks.forEach((track, i) => {
+      // The detector's part of the score is that of its last look.
+      track.location = { ...found[i], score: track.location.score };
+    });
+    return [...this._tracks];
+  }
+
+  /**
+   * Finds all faces with the detector; faces that it misses are followed for a while.
+   *
+   * @param {Raster} image
+   * @param {boolean} cut Whether the scene changed.
+   */
+  async _detect(image, cut) {
     const found = await this._locator.locate(image);
     const pairs = match(this._tracks.map((track) => track.location), found);
+    if (cut) {
+      // Another person may be where one was before.
+      for (const [index, partner] of pairs) {
+        const eyes = found[partner].points.slice(0, 2);
+        if (!this._tracks[index].landmarkSmoother.recognizes(image, eyes)) pairs.delete(index);
+      }
+    }
     const seen = [];
     this._tracks.forEach((track, index) => {
       const partner = pairs.get(index);
@@ -74,18 +192,15 @@ export class Tracker {
         seen.push(track);
       }
     });
-    const lost = this._tracks.filter((track, index) => !pairs.has(index) && track.missed < MAX_MISSED);
-    seen.push(...(await this._followed(image, lost, found)));
+    if (!cut) {
+      const lost = this._tracks.filter((track, i) => !pairs.has(i) && track.missed < MAX_MISSED);
+      seen.push(...(await this._followedThoughMissed(image, lost, found)));
+    }
     const known = new Set(pairs.values());
     found.forEach((location, index) => {
       if (!known.has(index)) seen.push(new Track(this._count++, location));
     });
-    for (const track of seen) {
-      const eyes = track.location.points.slice(0, 2);
-      track.eyes = this._smooth ? track.landmarkSmoother.update(image, eyes) : eyes;
-    }
-    this._tracks = seen.sort((one, other) => one.number - other.number);
-    return [...this._tracks];
+    return seen;
   }
 
   /**
@@ -95,7 +210,7 @@ export class Tracker {
    * @param {Track[]} lost
    * @param {Location[]} found
    */
-  async _followed(image, lost, found) {
+  async _followedThoughMissed(image, lost, found) {
     const taken = [...found];
     const kept = [];
     const locations = await this._locator.follow(image, lost.map((track) => track.location));
@@ -114,6 +229,44 @@ export class Tracker {
     }
     return kept;
   }
+}
+
+/**
+ * Returns a sample of an image's pixels.
+ *
+ * @param {Raster} image
+ */
+function sampled({ data, width, height }) {
+  const [right, down] = [width, height].map((side) => Math.max(1, Math.floor(side / SAMPLES)));
+  const rows = [];
+  for (let y = down >> 1; y < height; y += down) {
+    for (let x = right >> 1; x < width; x += right) {
+      const i = 3 * (y * width + x);
+      rows.push(data[i], data[i + 1], data[i + 2]);
+    }
+  }
+  return { width, height, data: Uint8Array.from(rows) };
+}
+
+/**
+ * @param {Location} face
+ * @param {Point} shift
+ * @returns {Location}
+ */
+function shifted({ box: [x0, y0, x1, y1], points, score }, [x, y]) {
+  return {
+    box: [x0 + x, y0 + y, x1 + x, y1 + y],
+    points: points.map(([px, py]) => [px + x, py + y]),
+    score,
+  };
+}
+
+/**
+ * @param {Point[]} eyes
+ * @returns {Point}
+ */
+function center([left, right]) {
+  return [(left[0] + right[0]) / 2, (left[1] + right[1]) / 2];
 }
 
 /**
