@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from unmask_sdk.doctor import Kept, device, diagnose
-from unmask_sdk.loading.limits import milliseconds
+from unmask_sdk.loading.limits import timing_of
 from unmask_sdk.loading.load import open_runtime
 from unmask_sdk.runtimes.engines.cache import EngineCache
 from unmask_sdk.runtimes.engines.key import EngineKey
@@ -59,7 +59,7 @@ def test_what_is_kept_is_counted(
 ) -> None:
     monkeypatch.setenv("UNMASK_CACHE", str(tmp_path))
     with open_runtime(runtime="onnx", artifacts=tiny_artifacts) as opened:
-        milliseconds(opened)
+        timing_of(opened)
     EngineCache().get(
         EngineKey("net", "0" * 64, "fp16", "TensorRT 10.3.0", "8.7", "Orin", "L4T", ((1,),)),
         lambda: bytes(10_000_000),

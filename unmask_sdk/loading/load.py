@@ -43,9 +43,10 @@ def load(
         model: Name of the unmasker; None takes `unmask-256`, or the only one in the folder.
         device: `cpu`, `cuda`, or Core ML's `all`, `gpu` or `ane`; None takes the runtime's default.
         threads: Threads for one run, 1 to 1024; None leaves it to the engine.
-        max_ms: Milliseconds that the unmasker may take for one face on this device: measured the
-            first time, then cached. Precisions and runtimes are tried in order until one keeps
-            the limits.
+        max_ms: Milliseconds that the unmasker may take for one face on this device when other
+            programs do not keep it busy: measured the first time, then cached, and measured again
+            before a miss is an error. Precisions and runtimes are tried in order until one keeps
+            the limits; `model.selection` has the times, and when they were measured.
         min_psnr: PSNR in dB to the reference that the artifact's certificate must show.
         artifacts: Folder that holds a `manifest.json`, as `unmask export` writes. Networks that
             it lacks, and all of them by default, come from the package.

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import json
 import math
+import os
+import subprocess
+import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +17,7 @@ import pytest
 import unmask_sdk
 from unmask_sdk.core.manifest import Parity, read_manifest
 from unmask_sdk.errors import InvalidInputError, RuntimeUnavailableError
-from unmask_sdk.loading.limits import Limits, milliseconds, psnr_of
+from unmask_sdk.loading.limits import Limits, Timing, Verdict, psnr_of, timing_of
 from unmask_sdk.loading.load import open_runtime
 
 pytest.importorskip("onnxruntime")
@@ -27,20 +31,24 @@ def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_time_is_measured_once_and_remembered(painted_artifacts: Path, own_cache: Path) -> None:
     with open_runtime(runtime="onnx", artifacts=painted_artifacts) as opened:
-        first = milliseconds(opened)
+        first = timing_of(opened)
         (file,) = own_cache.iterdir()
         note = json.loads(file.read_text())
-        assert first == note["ms"] > 0
+        assert first == Timing(note["ms"], note["measured"])
+        assert first.ms > 0
         file.write_text(json.dumps({**note, "ms": 123.0}))
-        assert milliseconds(opened) == 123.0
+        assert timing_of(opened).ms == 123.0
         file.write_text("{")
-        assert milliseconds(opened) != 123.0
+        assert timing_of(opened).ms != 123.0
+        # What an earlier version stored has no date.
+        file.write_text('{"ms": 123.0}')
+        assert timing_of(opened).ms != 123.0
 
 
 def test_another_thread_count_is_measured_anew(painted_artifacts: Path, own_cache: Path) -> None:
     for threads in (1, 2):
         with open_runtime(runtime="onnx", threads=threads, artifacts=painted_artifacts) as opened:
-            milliseconds(opened)
+            timing_of(opened)
     assert len(list(own_cache.iterdir())) == 2
 
 
@@ -49,7 +57,7 @@ def test_a_cache_that_cannot_be_written_is_no_hindrance(
 ) -> None:
     (tmp_path / "cache").write_text("in the way")
     with open_runtime(runtime="onnx", artifacts=painted_artifacts) as opened:
-        assert milliseconds(opened) > 0
+        assert timing_of(opened).ms > 0
 
 
 def test_generous_limits_take_what_auto_takes(painted_artifacts: Path) -> None:
@@ -60,9 +68,78 @@ def test_generous_limits_take_what_auto_takes(painted_artifacts: Path) -> None:
 def test_limits_that_nothing_keeps_say_what_was_measured(painted_artifacts: Path) -> None:
     with pytest.raises(
         RuntimeUnavailableError,
-        match=r"keeps the limits\. Considered:(\n.*)*\n  onnx: .* ms here.*relax",
+        match=r"keeps the limits\. Considered:(\n.*)*\n  onnx: .* here: .*, measured just now ",
     ):
         unmask_sdk.load(max_ms=1e-6, artifacts=painted_artifacts)
+
+
+def put_into_cache(folder: Path, ms: float, hours_ago: float) -> None:
+    """Changes the one measurement that the cache has."""
+    (file,) = folder.iterdir()
+    note = json.loads(file.read_text())
+    file.write_text(json.dumps({**note, "ms": ms, "measured": time.time() - 3600 * hours_ago}))
+
+
+def test_cached_miss_is_measured_again(painted_artifacts: Path, own_cache: Path) -> None:
+    wanted = {"max_ms": 1e5, "artifacts": painted_artifacts}
+    unmask_sdk.load("onnx", "fp32", **wanted).close()
+    put_into_cache(own_cache, ms=1e6, hours_ago=1)
+    with unmask_sdk.load("onnx", "fp32", **wanted) as model:
+        assert model.selection[-1].reason.endswith(" ms, measured just now")
+    (file,) = own_cache.iterdir()
+    assert json.loads(file.read_text())["ms"] < 1e5
+
+
+def test_age_of_what_is_believed_is_reported(painted_artifacts: Path, own_cache: Path) -> None:
+    wanted = {"max_ms": 1e5, "artifacts": painted_artifacts}
+    unmask_sdk.load("onnx", "fp32", **wanted).close()
+    put_into_cache(own_cache, ms=1.5, hours_ago=50)
+    with unmask_sdk.load("onnx", "fp32", **wanted) as model:
+        assert model.selection[-1].reason.endswith(", a face takes 1.5 ms, measured 2 days ago")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "age"),
+    [(-5, "just now"), (59, "just now"), (61, "1 minute ago"), (7300, "2 hours ago")],
+)
+def test_ages(seconds: float, age: str) -> None:
+    assert Timing(1.0, time.time() - seconds).age == age
+
+
+def test_far_miss_is_measured_twice_and_a_near_one_three_times() -> None:
+    limits = Limits(max_ms=10)
+    assert limits.may_keep(Verdict("", Timing(100, 0)), fresh=False)
+    assert not limits.may_keep(Verdict("", Timing(100, 0)), fresh=True)
+    assert limits.may_keep(Verdict("", Timing(15, 0)), fresh=True)
+    assert not limits.may_keep(Verdict("its certificate"), fresh=False)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has CPU time for each thread")
+@pytest.mark.parametrize("threads", [1, None])
+def test_busy_core_changes_little(
+    threads: int | None, own_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Four programs that keep the one core busy: what is loaded alone is loaded among them."""
+    cores = os.sched_getaffinity(0)
+    # Processes that start inherit it, and with it the engine's number of threads.
+    os.sched_setaffinity(0, {min(cores)})
+    burners = []
+    try:
+        wanted = {"model": "unmask-256-lite", "threads": threads}
+        unmask_sdk.load("onnx", "fp32", max_ms=1e5, **wanted).close()
+        (file,) = own_cache.iterdir()
+        alone = json.loads(file.read_text())["ms"]
+        burners = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(4)]
+        for attempt in range(3):
+            monkeypatch.setenv("UNMASK_CACHE", str(own_cache.parent / str(attempt)))
+            start = time.perf_counter()
+            unmask_sdk.load("onnx", "fp32", max_ms=1.5 * alone, **wanted).close()
+            assert time.perf_counter() - start < 60
+    finally:
+        os.sched_setaffinity(0, cores)
+        for burner in burners:
+            burner.kill()
+            burner.wait()
 
 
 def test_quality_is_the_certificate(painted_artifacts: Path) -> None:
