@@ -1,6 +1,6 @@
 """A clip with ground truth: synthetic faces that move, with masks and without.
 
-The faces are those of `examples/`, each a blend of two generated portraits; the model removes
+The faces are those of `examples/`, each a blend of three generated portraits; the model removes
 their masks, then each gets another, drawn mask. The masked and the bare clip have the same motion,
 light and noise, so that the bare one changes from frame to frame as a perfect result would.
 

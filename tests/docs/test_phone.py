@@ -39,7 +39,8 @@ def test_result_is_close_to_the_package(name: str, names: dict[str, Any]) -> Non
     mine = names["unmask"](photo, left, right)
     assert not (mine != photo)[result.generated == 0].any()
     error = (mine.astype(float) - result.image)[result.generated == 255]
-    assert 10 * np.log10(255**2 / np.square(error).mean()) > 45
+    # It adds no grain; the package adds up to 2.0 of 255 (standard deviation) to these photos.
+    assert 10 * np.log10(255**2 / np.square(error).mean()) > 41
 
 
 def test_face_without_mask_is_unchanged(names: dict[str, Any]) -> None:

@@ -47,7 +47,7 @@ def test_example_runs(name: str, arguments: list[str], words: str, tmp_path: Pat
         ("own_runtime.py", ["gone.jpg"], "gone.jpg does not exist"),
         (
             "make_faces.py",
-            ["gone", "--mesh", "gone.tflite", "--selfie-model", "gone.tflite", "-o", "."],
+            ["gone", "--mesh", "gone.tflite", "-o", "."],
             "no mesh model at gone.tflite",
         ),
     ],

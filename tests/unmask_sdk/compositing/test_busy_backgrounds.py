@@ -17,10 +17,10 @@ from unmask_sdk.faces.align import crop_matrix
 EXAMPLES = Path(__file__).parents[3] / "examples"
 # The eyes in the example images, from the locator.
 EYES = {
-    "cloth": ((203.3, 226.0), (308.7, 227.5)),
-    "dark": ((202.3, 227.2), (307.3, 227.1)),
-    "n95": ((200.6, 228.2), (309.9, 228.5)),
-    "surgical": ((203.2, 229.4), (309.1, 229.4)),
+    "cloth": ((202.9, 226.7), (308.3, 227.3)),
+    "dark": ((202.6, 204.3), (308.9, 203.6)),
+    "n95": ((203.4, 228.9), (309.6, 228.5)),
+    "surgical": ((202.5, 220.3), (311.3, 220.2)),
 }
 HEIGHT, WIDTH = 240, 280
 CENTER = np.array([140.0, 100.0])
