@@ -14,7 +14,11 @@ from unmask_sdk.runtimes.base import Runtime
 if TYPE_CHECKING:
     import torch
 
+    from .metadata import Metadata
     from .roles import Role
+
+# A file; for formats that are folders, the files by their paths in it.
+Content = bytes | Mapping[str, bytes]
 
 
 @dataclass(frozen=True)
@@ -51,7 +55,7 @@ class Converted:
             another format's, and a folder with both formats holds it once.
     """
 
-    content: bytes | Mapping[str, bytes]
+    content: Content
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
     tools: tuple[str, ...]
@@ -69,6 +73,10 @@ class FormatModule(Protocol):
         Raises:
             ExportError: If the converter fails.
         """
+        ...
+
+    def write_metadata(self, content: Content, metadata: Metadata) -> Content:
+        """Returns the file with its metadata, where programs that read the format look for it."""
         ...
 
     def open_converted(self, path: Path, artifact: Artifact) -> Runtime[Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import platform
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -20,7 +20,8 @@ from unmask_sdk.errors import ConfigError, ExportError
 
 from . import manifest
 from .formats import CALIBRATED, EXPORTERS, ExportFormat
-from .job import Converted, FormatModule, Job
+from .job import Content, Converted, FormatModule, Job
+from .metadata import metadata_of
 from .precision_check import check_precision
 from .quiet_converters import quiet_converters
 from .weight_files import check_exist, packaged_weights, with_precision
@@ -246,7 +247,8 @@ class Exporter:
             golden=replace(golden, min_psnr_db=role.min_psnr_db.get(self.precision)),
         )
         progress(f"{name}: comparing with torch")
-        files = _files_by_path(converted.content, path)
+        content = module.write_metadata(converted.content, metadata_of(entry))
+        files = _files_by_path(content, path)
         with scratch_folder("unmask-export-") as scratch:
             for inner, data in files.items():
                 target = scratch / inner
@@ -266,7 +268,7 @@ def _read(files: Sequence[Path]) -> list[Network]:
     return [(file, load_network(file).eval()) for file in files]
 
 
-def _files_by_path(content: bytes | Mapping[str, bytes], path: str) -> dict[str, bytes]:
+def _files_by_path(content: Content, path: str) -> dict[str, bytes]:
     """Returns the files of an artifact by their paths next to the manifest."""
     if isinstance(content, bytes):
         return {path: content}

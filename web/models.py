@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
 import sys
@@ -10,22 +9,18 @@ from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path, PurePosixPath
 
-from unmask_sdk.core.manifest import MANIFEST_NAME, SCHEMA, Manifest, read_manifest
+from unmask_sdk.core.manifest import MANIFEST_NAME, SCHEMA, read_manifest
 from unmask_sdk.errors import ArtifactError
 
-from .half_weights import halve_weights
-
 WEIGHTS_LICENSE = "LICENSE-WEIGHTS.md"
-# The fields of an entry that do not change with the bytes.
-_FIELDS = ("name", "role", "precision", "file")
-_SPECS = ("inputs", "outputs")
+# The fields of an entry that the web package reads.
+_FIELDS = ("name", "role", "precision", "file", "sha256", "bytes", "inputs", "outputs")
 
 
 def model_files() -> dict[str, bytes]:
     """Returns the model files, their manifest and their license, by name.
 
-    They are the ONNX files of this package; those in fp32 have half the bytes and compute the same,
-    bit for bit.
+    They are the ONNX files of this package.
 
     Raises:
         ArtifactError: If a file is missing or was changed.
@@ -36,17 +31,9 @@ def model_files() -> dict[str, bytes]:
     for artifact in manifest.artifacts:
         if artifact.format != "onnx":
             continue
-        content = manifest.path(artifact).read_bytes()
-        if artifact.precision == "fp32":
-            content = halve_weights(content, _weights(manifest, artifact.name))
-        files[artifact.file] = content
+        files[artifact.file] = manifest.path(artifact).read_bytes()
         fields = asdict(artifact)
-        digest = hashlib.sha256(content).hexdigest()
-        entries.append(
-            {name: fields[name] for name in _FIELDS}
-            | {"sha256": digest, "bytes": len(content)}
-            | {name: fields[name] for name in _SPECS}
-        )
+        entries.append({name: fields[name] for name in _FIELDS})
     text = json.dumps({"schema": SCHEMA, "artifacts": entries}, indent=2) + "\n"
     license_text = license_file(WEIGHTS_LICENSE).read_bytes()
     return {MANIFEST_NAME: text.encode(), WEIGHTS_LICENSE: license_text, **files}
@@ -78,12 +65,6 @@ def license_file(name: str) -> Path:
     if found is None or not found.is_file():
         raise ArtifactError(f"the license {name} is missing; reinstall unmask-sdk")
     return found
-
-
-def _weights(manifest: Manifest, name: str) -> bytes:
-    """Returns the weight file that a network was exported from."""
-    (artifact,) = (a for a in manifest.artifacts if (a.name, a.format) == (name, "safetensors"))
-    return manifest.path(artifact).read_bytes()
 
 
 if __name__ == "__main__":

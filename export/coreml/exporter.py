@@ -23,7 +23,8 @@ from unmask_sdk.core.arrays import UInt8Array
 from unmask_sdk.core.manifest import Artifact, TensorSpec
 from unmask_sdk.core.scratch_folder import scratch_folder
 from unmask_sdk.errors import ExportError
-from unmask_sdk.export.job import Converted, Job
+from unmask_sdk.export.job import Content, Converted, Job
+from unmask_sdk.export.metadata import AUTHOR, Metadata
 from unmask_sdk.export.onnx.exporter import float_graph
 from unmask_sdk.export.onnx.folding import fold_batch_norms
 from unmask_sdk.export.quiet_converters import quiet_converters
@@ -36,6 +37,9 @@ from .precision import is_inside, quantize_program, weights_by_precision
 TOOLS = ("torch", "coremltools")
 QUANTIZED = ("w8", "w8a8")
 
+# Places in a package.
+_MODEL = "Data/com.apple.CoreML/model.mlmodel"
+_WEIGHTS = "Data/com.apple.CoreML/weights/weight.bin"
 _TARGET = ct.target.iOS17
 # What coremltools raises for a network that it cannot convert.
 _CONVERT_ERRORS = (
@@ -88,6 +92,25 @@ def convert(job: Job) -> Converted:
     )
     content, counts = _package(program)
     return Converted(content, inputs, outputs, TOOLS, counts, digest)
+
+
+def write_metadata(content: Content, metadata: Metadata) -> Mapping[str, bytes]:
+    """Returns the package with the metadata that Xcode shows; see `job.FormatModule`."""
+    assert isinstance(content, Mapping)
+    spec = ct.proto.Model_pb2.Model.FromString(content[_MODEL])
+    description = spec.description
+    description.metadata.shortDescription = metadata.summary()
+    description.metadata.author = AUTHOR
+    description.metadata.license = metadata.license
+    description.metadata.versionString = metadata.version
+    description.metadata.userDefined.update(metadata.fields())
+    for features, texts in (
+        (description.input, metadata.inputs),
+        (description.output, metadata.outputs),
+    ):
+        for feature in features:
+            feature.shortDescription = texts[feature.name]
+    return _files(spec, content[_WEIGHTS])
 
 
 def open_converted(path: Path, artifact: Artifact) -> MilRuntime:
@@ -171,16 +194,13 @@ def _package(program: Any) -> tuple[Mapping[str, bytes], Mapping[str, int]]:
         counts = weights_by_precision(function)
         # Date and tool versions. Our manifest has the versions, and no date.
         spec.description.ClearField("metadata")
-        weights = (path / "Data/com.apple.CoreML/weights/weight.bin").read_bytes()
-    files = {
-        "com.apple.CoreML/model.mlmodel": spec.SerializeToString(deterministic=True),
-        "com.apple.CoreML/weights/weight.bin": weights,
-    }
-    package = {
-        "Manifest.json": _contents(files["com.apple.CoreML/model.mlmodel"]),
-        **{f"Data/{name}": content for name, content in files.items()},
-    }
-    return package, counts
+        weights = (path / _WEIGHTS).read_bytes()
+    return _files(spec, weights), counts
+
+
+def _files(spec: Any, weights: bytes) -> Mapping[str, bytes]:
+    model = spec.SerializeToString(deterministic=True)
+    return {"Manifest.json": _contents(model), _MODEL: model, _WEIGHTS: weights}
 
 
 def _contents(model: bytes) -> bytes:

@@ -1,6 +1,7 @@
 """ONNX in fp32, fp16 or int8: one self-contained file for any batch size.
 
-Exporting the same weights again gives the same bytes.
+Exporting the same weights again gives the same bytes. Files in fp32 store 16-bit weights
+(`half_weights`), and compute in fp32.
 """
 
 from __future__ import annotations
@@ -14,13 +15,15 @@ import torch
 from unmask_sdk.calibration.plan import plan_for
 from unmask_sdk.core.manifest import Artifact, TensorSpec
 from unmask_sdk.errors import ExportError
-from unmask_sdk.export.job import Converted, Job
+from unmask_sdk.export.job import Content, Converted, Job
+from unmask_sdk.export.metadata import Metadata
 from unmask_sdk.export.parity_check import sample_inputs
 from unmask_sdk.export.precision_check import check_precision
 from unmask_sdk.export.quiet_converters import quiet_converters
 from unmask_sdk.export.roles import DETECTOR_STEP, role_of
 from unmask_sdk.runtimes.onnx import OnnxRuntime
 
+from .half_weights import halve_weights
 from .pad_channels import pad_channels
 from .precision import conv_work_by_precision, to_precision
 from .quantize import FloatGraph, quantize_by_plan
@@ -38,14 +41,40 @@ def convert(job: Job) -> Converted:
     """Converts a network; see `job.FormatModule`."""
     size = job.role.size(job.network)
     inputs, outputs = job.role.inputs(size), job.role.outputs(size)
+    digest = None
     if job.precision != "int8":
-        model, digest = to_onnx(job.network, inputs, outputs, job.precision), None
+        content = to_onnx(job.network, inputs, outputs, job.precision)
     else:
         images, plan = job.calibration.load(), plan_for(job.network, job.calibration)
         float_model = to_onnx(pad_channels(job.network), inputs, outputs)
-        model, digest = quantize_by_plan(float_model, images.at(size), plan), images.sha256
-    counts = conv_work_by_precision(onnx.load_from_string(model))
-    return Converted(model, inputs, outputs, TOOLS, counts, digest)
+        content, digest = quantize_by_plan(float_model, images.at(size), plan), images.sha256
+    model = onnx.load_from_string(content)
+    if job.precision == "fp32":
+        halve_weights(model, job.network)
+        onnx.checker.check_model(model, full_check=True)
+        content = to_bytes(model)
+    counts = conv_work_by_precision(model)
+    return Converted(content, inputs, outputs, TOOLS, counts, digest)
+
+
+def write_metadata(content: Content, metadata: Metadata) -> bytes:
+    """Returns the file with `metadata_props` and descriptions; see `job.FormatModule`."""
+    assert isinstance(content, bytes)
+    model = onnx.load_from_string(content)
+    model.doc_string = metadata.summary()
+    onnx.helper.set_model_props(model, metadata.fields())
+    for values, texts in (
+        (model.graph.input, metadata.inputs),
+        (model.graph.output, metadata.outputs),
+    ):
+        for value in values:
+            value.doc_string = texts[value.name]
+    return to_bytes(model)
+
+
+def to_bytes(model: onnx.ModelProto) -> bytes:
+    """Returns the bytes of a file, the same for the same graph."""
+    return bytes(model.SerializeToString(deterministic=True))
 
 
 def open_converted(path: Path, artifact: Artifact) -> OnnxRuntime:
@@ -101,8 +130,7 @@ def to_onnx(
     if opsets != {"": OPSET}:
         raise ExportError(f"asked for opset {OPSET}, got {opsets}")
     check_precision(conv_work_by_precision(model), precision)
-    data: bytes = model.SerializeToString(deterministic=True)
-    return data
+    return to_bytes(model)
 
 
 def float_graph(network: torch.nn.Module) -> FloatGraph:

@@ -109,30 +109,45 @@ def conv_work(model: onnx.ModelProto) -> dict[str, int]:
         value.name: [dim.dim_value for dim in value.type.tensor_type.shape.dim]
         for value in (*graph.value_info, *graph.output)
     }
-    sources = {node.output[0]: node.input[0] for node in graph.node if node.input}
-    sizes = {tensor.name: tensor.dims for tensor in graph.initializer}
+    stored = _stored_weights(model)
     found = {}
     for node in graph.node:
         if node.op_type == "Conv":
-            weights = sizes[node.input[1] if node.input[1] in sizes else sources[node.input[1]]]
+            weights = stored[node.input[1]].dims
             found[node.output[0]] = math.prod(shapes[node.output[0]]) * math.prod(weights[1:])
     return found
 
 
+def _stored_weights(model: onnx.ModelProto) -> dict[str, onnx.TensorProto]:
+    """Returns the stored numbers of constants by name, also of those that nodes compute from them.
+
+    Those nodes dequantize, cast and scale; see `half_weights`.
+    """
+    stored = {tensor.name: tensor for tensor in model.graph.initializer}
+    for node in model.graph.node:
+        computed = node.op_type in ("Cast", "DequantizeLinear", "Mul")
+        if computed and all(name in stored for name in node.input):
+            stored[node.output[0]] = stored[node.input[0]]
+    return stored
+
+
 def _layer_precisions(model: onnx.ModelProto) -> Mapping[str, str]:
     """Returns the precision of each node with stored weights, by the name of its first output."""
-    stored = {tensor.name: tensor.data_type for tensor in model.graph.initializer}
-    quantized = {
-        node.output[0]: node.input[0]
-        for node in model.graph.node
-        if node.op_type == "DequantizeLinear"
+    stored = _stored_weights(model)
+    quantized = {n.output[0] for n in model.graph.node if n.op_type == "DequantizeLinear"}
+    cast = {
+        n.output[0]: n.attribute[0].i
+        for n in model.graph.node
+        if n.op_type == "Cast" and n.input[0] in stored
     }
+    scaled = {n.output[0]: n.input[0] for n in model.graph.node if n.op_type == "Mul"}
     layers = {}
     for node in model.graph.node:
         activations, weights = (*node.input, "", "")[:2]
-        kind = stored.get(quantized.get(weights, weights))
-        if node.op_type not in WEIGHTED or kind is None:
+        if node.op_type not in WEIGHTED or weights not in stored:
             continue
+        # Weights that are stored in another type are computed with in the one they are cast to.
+        kind = cast.get(scaled.get(weights, weights), stored[weights].data_type)
         if kind in _INT8 and activations in quantized:
             layers[node.output[0]] = "int8"
         else:

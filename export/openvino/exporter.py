@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import math
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -19,7 +20,8 @@ from unmask_sdk.calibration.plan import plan_for
 from unmask_sdk.core.manifest import Artifact
 from unmask_sdk.core.scratch_folder import scratch_folder
 from unmask_sdk.errors import ExportError
-from unmask_sdk.export.job import Converted, Job
+from unmask_sdk.export.job import Content, Converted, Job
+from unmask_sdk.export.metadata import Metadata
 from unmask_sdk.export.onnx.exporter import TOOLS, to_onnx
 from unmask_sdk.export.onnx.precision import conv_work_by_precision
 from unmask_sdk.export.onnx.quantize import OPENVINO, quantize_by_plan
@@ -27,6 +29,8 @@ from unmask_sdk.export.precision_check import check_precision
 from unmask_sdk.runtimes.base import one_line
 from unmask_sdk.runtimes.openvino import MODEL, OpenVINORuntime
 
+# The part of `rt_info` with our metadata: `model.get_rt_info(["unmask_sdk", "license"])`.
+RT_INFO = "unmask_sdk"
 _NAMES = {"f32": "fp32", "f16": "fp16", "i8": "int8"}
 
 
@@ -56,6 +60,19 @@ def convert(job: Job) -> Converted:
             raise ExportError(f"OpenVINO could not convert: {one_line(error)}") from error
         files = {file.name: file.read_bytes() for file in (path, path.with_suffix(".bin"))}
     return Converted(files, inputs, outputs, (*TOOLS, "openvino"), counts, digest)
+
+
+def write_metadata(content: Content, metadata: Metadata) -> Mapping[str, bytes]:
+    """Returns the folder with the metadata as the model's `rt_info`; see `job.FormatModule`."""
+    assert isinstance(content, Mapping)
+    root = ElementTree.fromstring(content[MODEL])
+    info = root.find("rt_info")
+    if info is None:
+        info = ElementTree.SubElement(root, "rt_info")
+    own = ElementTree.SubElement(info, RT_INFO)
+    for key, text in metadata.fields().items():
+        ElementTree.SubElement(own, key, value=text)
+    return {**content, MODEL: ElementTree.tostring(root)}
 
 
 def open_converted(path: Path, artifact: Artifact) -> OpenVINORuntime:

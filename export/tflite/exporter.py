@@ -16,13 +16,15 @@ from torch import Tensor, nn
 from unmask_sdk.calibration.plan import convolutions, plan_for
 from unmask_sdk.core.manifest import Artifact, TensorSpec
 from unmask_sdk.errors import ExportError
-from unmask_sdk.export.job import Converted, Job
+from unmask_sdk.export.job import Content, Converted, Job
+from unmask_sdk.export.metadata import Metadata
 from unmask_sdk.export.parity_check import run_reference, sample_inputs
 from unmask_sdk.export.quiet_converters import quiet_converters
 from unmask_sdk.faces.tiled_detector import TILE
 from unmask_sdk.runtimes.tflite import TFLiteRuntime
 
 from .channels_last import channels_last
+from .metadata import with_metadata
 from .precision import conv_work_by_precision, with_short_names
 from .quantize import quantize_by_plan, to_fp16, to_fp32
 
@@ -46,6 +48,12 @@ def convert(job: Job) -> Converted:
         content, digest = quantize_by_plan(content, images.at(size), plan), images.sha256
     counts = conv_work_by_precision(content)
     return Converted(content, inputs, outputs, TOOLS, counts, digest)
+
+
+def write_metadata(content: Content, metadata: Metadata) -> bytes:
+    """Returns the file with its metadata; see `job.FormatModule`."""
+    assert isinstance(content, bytes)
+    return with_metadata(content, metadata)
 
 
 def open_converted(path: Path, artifact: Artifact) -> TFLiteRuntime:

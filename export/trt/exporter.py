@@ -17,9 +17,11 @@ import onnx
 from unmask_sdk.calibration.plan import plan_for
 from unmask_sdk.core.manifest import Artifact
 from unmask_sdk.errors import ExportError, MissingDependencyError
-from unmask_sdk.export.job import Converted, Job
+from unmask_sdk.export.job import Content, Converted, Job
+from unmask_sdk.export.metadata import Metadata
 from unmask_sdk.export.onnx.exporter import TOOLS, to_onnx
 from unmask_sdk.export.onnx.exporter import convert as convert_onnx
+from unmask_sdk.export.onnx.exporter import write_metadata as write_onnx_metadata
 from unmask_sdk.export.onnx.precision import conv_work_by_precision, int8_share, parts_to_precision
 from unmask_sdk.export.onnx.quantize import TENSORRT, quantize_by_plan
 from unmask_sdk.runtimes.engines.build import build
@@ -54,6 +56,11 @@ def convert(job: Job) -> Converted:
     model = quantize_by_plan(float_model, images.at(size), plan, TENSORRT)
     counts = conv_work_by_precision(onnx.load_from_string(model))
     return Converted(model, inputs, outputs, TOOLS, counts, images.sha256)
+
+
+def write_metadata(content: Content, metadata: Metadata) -> bytes:
+    """Returns the file with its metadata, as of the format `onnx`; see `job.FormatModule`."""
+    return write_onnx_metadata(content, metadata)
 
 
 def open_converted(path: Path, artifact: Artifact) -> OnnxRuntime:

@@ -47,13 +47,13 @@ def run(folder: Path, runtimes: tuple[str, ...] = (), **options: object) -> list
 
 
 def weight(graph: object, layer: str) -> tuple[object, np.ndarray]:
-    tensor = next(x for x in graph.initializer if x.name == f"{layer}.weight")
+    tensor = next(x for x in graph.initializer if x.name == f"{layer}.weight_half")
     return tensor, onnx.numpy_helper.to_array(tensor)
 
 
 def off_by_two_percent(graph: object) -> None:
     tensor, value = weight(graph, LAYER)
-    tensor.CopyFrom(onnx.numpy_helper.from_array(value * np.float32(1.02), tensor.name))
+    tensor.CopyFrom(onnx.numpy_helper.from_array(value * np.float16(1.02), tensor.name))
 
 
 def transposed(graph: object) -> None:

@@ -19,6 +19,7 @@ pytest.importorskip("coremltools")
 pytest.importorskip("onnxscript")
 from unmask_sdk.export.coreml.mil_interpreter import MilRuntime, read
 from unmask_sdk.export.coreml.precision import quantize_program, weights_by_precision
+from unmask_sdk.export.metadata import metadata_of
 from unmask_sdk.export.precision_check import precision_of
 from unmask_sdk.faces.tiled_detector import TILE
 
@@ -136,8 +137,6 @@ def test_exporting_twice_gives_the_same_bytes(
 
 def test_package_has_no_trace_of_the_machine(tiny_packages: Path) -> None:
     for package in tiny_packages.glob("*.mlpackage"):
-        spec, _ = read(package)
-        assert not spec.description.HasField("metadata")
         for file in package.rglob("*"):
             if file.is_file():
                 content = file.read_bytes()
@@ -146,6 +145,21 @@ def test_package_has_no_trace_of_the_machine(tiny_packages: Path) -> None:
         contents = json.loads((package / "Manifest.json").read_text())
         items = contents["itemInfoEntries"]
         assert items[contents["rootModelIdentifier"]]["name"] == "model.mlmodel"
+
+
+def test_package_has_its_metadata(tiny_packages: Path) -> None:
+    artifacts = [a for a in read_manifest(tiny_packages).artifacts if a.format == "coreml"]
+    assert len(artifacts) == 6
+    for artifact in artifacts:
+        description = read(tiny_packages / artifact.file)[0].description
+        expected = metadata_of(artifact)
+        found = description.metadata
+        assert dict(found.userDefined) == expected.fields()
+        assert found.shortDescription == expected.summary()
+        assert (found.author, found.versionString) == ("unmask-sdk", expected.version)
+        assert found.license == expected.license
+        ends = {f.name: f.shortDescription for f in (*description.input, *description.output)}
+        assert ends == {**expected.inputs, **expected.outputs}
 
 
 def test_opening_a_package_does_not_change_it(tiny_packages: Path) -> None:

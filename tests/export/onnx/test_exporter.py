@@ -9,9 +9,12 @@ import pytest
 
 from unmask_sdk.core.manifest import read_manifest, sha256_of
 from unmask_sdk.errors import ConfigError, DataError, ExportError, InvalidInputError
+from unmask_sdk.export.metadata import metadata_of
 from unmask_sdk.export.run_export import export
 
 onnx = pytest.importorskip("onnx")
+pytest.importorskip("onnxruntime")
+from unmask_sdk.runtimes.onnx_session import open_session  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -73,11 +76,22 @@ def test_golden_vectors_have_masked_pixels(tiny_artifacts: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["unmasker-fp32", "detector-fp32", "aligner-fp32"])
-def test_file_has_no_metadata_and_no_path(tiny_artifacts: Path, name: str) -> None:
+def test_file_has_its_metadata(tiny_artifacts: Path, name: str) -> None:
+    (artifact,) = (a for a in read_manifest(tiny_artifacts).artifacts if a.file == f"{name}.onnx")
+    file = tiny_artifacts / artifact.file
+    found, expected = open_session(file).get_modelmeta(), metadata_of(artifact)
+    assert found.custom_metadata_map == expected.fields()
+    assert found.description == expected.summary()
+    graph = onnx.load(file).graph
+    texts = {value.name: value.doc_string for value in (*graph.input, *graph.output)}
+    assert texts == {**expected.inputs, **expected.outputs}
+
+
+@pytest.mark.parametrize("name", ["unmasker-fp32", "detector-fp32", "aligner-fp32"])
+def test_file_has_no_trace_of_the_machine(tiny_artifacts: Path, name: str) -> None:
     file = tiny_artifacts / f"{name}.onnx"
     model = onnx.load(file)
     assert {entry.version for entry in model.opset_import} == {20}
-    assert not model.metadata_props
     assert not any(node.doc_string or node.metadata_props for node in model.graph.node)
     assert not any(tensor.external_data for tensor in model.graph.initializer)
     content = file.read_bytes()

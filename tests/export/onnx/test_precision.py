@@ -34,12 +34,9 @@ def both(
     return folder
 
 
-def test_fp16_is_listed_with_fp32_and_is_smaller(both: Path) -> None:
+def test_fp16_is_listed_with_fp32(both: Path) -> None:
     manifest = read_manifest(both)
-    sizes = {(a.role, a.precision): a.bytes for a in manifest.artifacts if a.format == "onnx"}
-    assert len(sizes) == 6
-    for role in ("detector", "aligner"):
-        assert sizes[role, "fp16"] < 0.75 * sizes[role, "fp32"]
+    assert len([a for a in manifest.artifacts if a.format == "onnx"]) == 6
     for artifact in manifest.artifacts:
         lossy = artifact.precision == "fp16"
         assert (artifact.golden.min_psnr_db is not None) == lossy
@@ -89,12 +86,11 @@ def test_wrong_precision_is_an_error(both: Path) -> None:
     with pytest.raises(ExportError, match="asked for fp32, the exported file is fp16"):
         check_precision(conv_work_by_precision(model), "fp32")
     mixed = onnx.load(both / "unmasker-fp32.onnx")
-    half = next(t for t in model.graph.initializer if t.data_type == onnx.TensorProto.FLOAT16)
-    node = next(n for n in mixed.graph.node if n.op_type == "Conv")
-    old = next(t for t in mixed.graph.initializer if t.name == node.input[1])
-    values = onnx.numpy_helper.to_array(old).astype(np.float16)
-    old.CopyFrom(onnx.numpy_helper.from_array(values, old.name))
-    assert half.data_type == old.data_type
+    makers = {name: node for node in mixed.graph.node for name in node.output}
+    made = next(makers[n.input[1]] for n in mixed.graph.node if n.op_type == "Conv")
+    # The cast to fp32 of the first convolution's weights, behind their scale.
+    cast = made if made.op_type == "Cast" else makers[made.input[0]]
+    cast.attribute[0].i = onnx.TensorProto.FLOAT16
     with pytest.raises(ExportError, match="mixed"):
         precision_of(conv_work_by_precision(mixed))
 

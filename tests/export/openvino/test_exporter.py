@@ -19,7 +19,8 @@ from unmask_sdk.verify import verify
 
 pytest.importorskip("openvino")
 pytest.importorskip("onnxscript")
-from unmask_sdk.export.openvino.exporter import weights_by_precision
+from unmask_sdk.export.metadata import metadata_of
+from unmask_sdk.export.openvino.exporter import RT_INFO, weights_by_precision
 from unmask_sdk.export.precision_check import precision_of
 
 pytestmark = pytest.mark.engine
@@ -85,6 +86,18 @@ def test_exporting_twice_gives_the_same_bytes_and_no_path(
         content = file.read_bytes()
         for word in (b"site-packages", str(Path.home()).encode(), b".py", b"/tmp", b".onnx"):
             assert word not in content, (file, word)
+
+
+def test_folder_has_its_metadata(folder: Path) -> None:
+    import openvino as ov
+
+    artifacts = [a for a in read_manifest(folder).artifacts if a.format == "openvino"]
+    assert len(artifacts) == 4
+    for artifact in artifacts:
+        model = ov.Core().read_model(folder / artifact.file / "model.xml")
+        expected = metadata_of(artifact).fields()
+        found = {key: model.get_rt_info([RT_INFO, key]).astype(str) for key in expected}
+        assert found == expected
 
 
 def test_the_entry_keeps_open_dimensions(folder: Path) -> None:

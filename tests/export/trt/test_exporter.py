@@ -23,10 +23,16 @@ pytest.importorskip("torch")
 
 from unmask_sdk.calibration.calibration_set import read_images  # noqa: E402
 from unmask_sdk.calibration.plan import read_plan  # noqa: E402
+from unmask_sdk.export.metadata import metadata_of  # noqa: E402
 from unmask_sdk.export.onnx.precision import conv_work, conv_work_by_precision, int8_share  # noqa: E402
 from unmask_sdk.export.onnx.quantize import TENSORRT, FloatGraph  # noqa: E402
 from unmask_sdk.export.precision_check import precision_of  # noqa: E402
-from unmask_sdk.export.trt.exporter import UnoptimizedOnnxRuntime, check_engines, convert  # noqa: E402
+from unmask_sdk.export.trt.exporter import (  # noqa: E402
+    UnoptimizedOnnxRuntime,
+    check_engines,
+    convert,
+    write_metadata,
+)
 from unmask_sdk.export.trt.precision import share_by_type, unexpected_messages  # noqa: E402
 from unmask_sdk.runtimes.engines.library import Library, find_library  # noqa: E402
 
@@ -81,8 +87,17 @@ def test_exporting_twice_gives_the_same_bytes(tiny_trt: Path, tiny_weights: list
     from unmask_sdk.training.nets.checkpoint import load_network
 
     network = load_network(tiny_weights[0]).eval()
+    path, entry = _entry(tiny_trt, "int8")
     content = convert(Job(network, role_of(network), "int8")).content
-    assert content == _entry(tiny_trt, "int8")[0].read_bytes()
+    assert write_metadata(content, metadata_of(entry)) == path.read_bytes()
+
+
+@pytest.mark.parametrize("precision", ["fp16", "int8"])
+def test_file_has_its_metadata(tiny_trt: Path, precision: str) -> None:
+    path, entry = _entry(tiny_trt, precision)
+    found = {prop.key: prop.value for prop in onnx.load(path).metadata_props}
+    assert found == metadata_of(entry).fields()
+    assert (found["precision"], found["output_is_generated"]) == (precision, "yes")
 
 
 def test_int8_is_symmetric_and_fused(tiny_trt: Path) -> None:
