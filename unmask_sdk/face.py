@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -39,6 +40,17 @@ class Face:
     original: UInt8Array
     matrix: Float64Array
     track: int | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns all but the pixels as plain data that `json.dumps` takes."""
+        return {
+            "box": [float(value) for value in self.box],
+            "eyes": self.eyes.tolist(),
+            "confidence": float(self.confidence),
+            "masked": bool(self.masked),
+            "matrix": self.matrix.tolist(),
+            "track": self.track,
+        }
 
     def _repr_png_(self) -> bytes:
         """Returns what a notebook shows: the crop before and after."""

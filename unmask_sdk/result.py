@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
+
+from PIL import Image, ImageShow
 
 from .compositing.blend import blend_coverage
 from .core.arrays import UInt8Array
 from .core.validate import as_path
-from .errors import InvalidInputError
+from .errors import InvalidInputError, MissingDependencyError
 from .face import Face
 from .imaging.decode import Extras
 from .imaging.encode import OUTPUT_FORMATS, encode_image, losses, write_image
@@ -104,6 +107,34 @@ class Result:
         )
         self._note_losses(f".{format.removeprefix('.')}", strip)
         return content
+
+    def show(self) -> None:
+        """Opens the image in the viewer of this device, as Pillow's `Image.show` does.
+
+        The viewer gets a temporary file and the call returns at once. A notebook shows a result
+        that is the last line of a cell by itself.
+
+        Raises:
+            MissingDependencyError: If Pillow finds no viewer.
+        """
+        if not ImageShow.show(Image.fromarray(self.image)):
+            raise MissingDependencyError(
+                "Pillow finds no program here that shows images (on Linux: xdg-open, display, gm "
+                "or eog); install one, or use result.save('unmasked.png')"
+            )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns all but the pixels as plain data that `json.dumps` takes.
+
+        `size` is [width, height]; `faces` holds `Face.to_dict()` of each face.
+        """
+        height, width = self.image.shape[:2]
+        return {
+            "size": [width, height],
+            "faces": [face.to_dict() for face in self.faces],
+            "timings": {stage: float(taken) for stage, taken in self.timings.items()},
+            "notes": list(self.notes),
+        }
 
     def _note_losses(self, suffix: str, strip: bool) -> None:
         form = OUTPUT_FORMATS[suffix.lower()]

@@ -2,24 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from os import PathLike
 from threading import Event
-from typing import Any
+from typing import Any, overload
 
 import numpy.typing as npt
 
-from .errors import InvalidInputError
+from .errors import InvalidInputError, UnmaskError
 from .faces.given_faces import MIN_BOX_SCORE, faces_from_boxes, faces_from_eyes
 from .faces.locator import MAX_FACES, Location, Locator
 from .faces.positions import locate_in_positions
-from .imaging.decode import Channels, Source, read_photo
+from .imaging.decode import Channels, Source, check_source, read_photo
 from .pipeline import FaceTask, OpenedModel, StageTimer, unmask_faces
 from .result import Result
 from .runtimes.base import Runtime
 from .runtimes.candidate import Candidate
 from .video.file import Progress, VideoReport, unmask_video
 from .video.stream import Stream
+
+
+@contextmanager
+def _named(index: int) -> Iterator[None]:
+    """Adds the index of a photo in a list to the message of an error."""
+    try:
+        yield
+    except UnmaskError as error:
+        error.args = (f"photo [{index}] of the list: {error}",)
+        raise
 
 
 class Unmasker(OpenedModel):
@@ -39,6 +50,16 @@ class Unmasker(OpenedModel):
         super().__init__(runtime, locator)
         self.selection = tuple(selection)
 
+    @overload
+    def __call__(
+        self,
+        image: list[Any] | tuple[Any, ...],
+        *,
+        channels: Channels = "rgb",
+        only: Callable[[Location], bool] | None = None,
+    ) -> list[Result]: ...
+
+    @overload
     def __call__(
         self,
         image: Source,
@@ -47,8 +68,18 @@ class Unmasker(OpenedModel):
         boxes: npt.ArrayLike | None = None,
         eyes: npt.ArrayLike | None = None,
         only: Callable[[Location], bool] | None = None,
-    ) -> Result:
-        """Removes the masks from all faces of a photo.
+    ) -> Result: ...
+
+    def __call__(
+        self,
+        image: Source | list[Any] | tuple[Any, ...],
+        *,
+        channels: Channels = "rgb",
+        boxes: npt.ArrayLike | None = None,
+        eyes: npt.ArrayLike | None = None,
+        only: Callable[[Location], bool] | None = None,
+    ) -> Result | list[Result]:
+        """Removes the masks from all faces of a photo, or of each photo of a list.
 
         A face whose mask covers less than `pipeline.MIN_MASK_SHARE` of its crop counts as not
         masked and is left unchanged, bit for bit; so is a given box that seems to contain no face
@@ -61,7 +92,11 @@ class Unmasker(OpenedModel):
         Args:
             image: Path, the bytes of a file (bytes, bytearray, memoryview), an open binary file,
                 Pillow image, or uint8 array `[H, W]`, `[H, W, 1]`, `[H, W, 3]` or `[H, W, 4]` of
-                any size. It is not changed; an open file is read to its end.
+                any size. It is not changed; an open file is read to its end. Or a list or tuple
+                of these: they are processed one after the other, and `channels` and `only` hold
+                for all. An item that can be no photo is refused before the first is processed; an
+                item that cannot be read ends the call, and the error names its index. All results
+                are kept in memory: for many photos call the model for each, or use `unmask folder`.
             channels: Order of an array's color channels: `rgb`, or `bgr` as in OpenCV.
             boxes: `[F, 4]`, (x0, y0, x1, y1) in pixels around each face from forehead to chin, used
                 instead of detection. For faces rolled by up to 45 degrees; for others give the
@@ -74,7 +109,8 @@ class Unmasker(OpenedModel):
                 cost nothing, and are not among the result's faces.
 
         Returns:
-            The result. If no face was found it has no faces, and the photo unchanged.
+            The result; for a list a list of results, in its order. If no face was found a result
+            has no faces, and the photo unchanged.
 
         Raises:
             ImageReadError: If a file is not a complete image of at most 144 million pixels.
@@ -86,6 +122,30 @@ class Unmasker(OpenedModel):
                 "only must be a function of a located face, such as "
                 f"only=lambda face: face.confidence > 0.7; got {only!r}"
             )
+        if not isinstance(image, list | tuple):
+            return self._process(image, channels, boxes, eyes, only)
+        if boxes is not None or eyes is not None:
+            raise InvalidInputError(
+                "boxes and eyes are of one photo; with them call the model for each photo"
+            )
+        for index, item in enumerate(image):
+            with _named(index):
+                check_source(item)
+        results = []
+        for index, item in enumerate(image):
+            with _named(index):
+                results.append(self._process(item, channels, None, None, only))
+        return results
+
+    def _process(
+        self,
+        image: Source,
+        channels: Channels,
+        boxes: npt.ArrayLike | None,
+        eyes: npt.ArrayLike | None,
+        only: Callable[[Location], bool] | None,
+    ) -> Result:
+        """Removes the masks from one photo."""
         locator = self.locator
         timer = StageTimer()
         photo = read_photo(image, channels)

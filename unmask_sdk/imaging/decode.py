@@ -125,10 +125,24 @@ def read_photo(source: Source, channels: Channels = "rgb") -> Photo:
         InvalidInputError: If `source` is of another type, or an array of another dtype or shape.
     """
     check_channels(channels)
+    check_source(source)
     if isinstance(source, np.ndarray):
         return _from_array(source, channels)
     with logged_pillow_warnings():
         return _read_file(source)
+
+
+def check_source(source: object) -> None:
+    """Raises `InvalidInputError` for what can be no photo; reads no file."""
+    if isinstance(source, np.ndarray):
+        _check_array(source)
+    elif not isinstance(
+        source, Image.Image | bytes | bytearray | memoryview | str | os.PathLike
+    ) and not callable(getattr(source, "read", None)):
+        raise InvalidInputError(
+            "image must be a path, the bytes of a file, an open file, a Pillow image or a uint8 "
+            f"NumPy array; got {type(source).__name__}"
+        )
 
 
 def _read_file(source: str | os.PathLike[str] | Buffer | IO[bytes] | Image.Image) -> Photo:
@@ -138,14 +152,7 @@ def _read_file(source: str | os.PathLike[str] | Buffer | IO[bytes] | Image.Image
         return _from_bytes(source, "the bytes given")
     if isinstance(source, str | os.PathLike):
         return _from_file(os.fspath(source))
-    if callable(getattr(source, "read", None)):
-        return _from_stream(source)
-    several = isinstance(source, list | tuple)
-    advice = "; call the model for each, or use `unmask folder`" if several else ""
-    raise InvalidInputError(
-        "image must be a path, the bytes of a file, an open file, a Pillow image or a uint8 NumPy "
-        f"array; got {type(source).__name__}{advice}"
-    )
+    return _from_stream(source)
 
 
 def check_channels(channels: Channels) -> None:
@@ -177,9 +184,7 @@ def is_stripped(path: str | os.PathLike[str]) -> bool:
         return False
 
 
-def _from_array(array: AnyArray, channels: Channels) -> Photo:
-    # `np.matrix` and other subclasses become a plain array.
-    array = np.asarray(array)
+def _check_array(array: AnyArray) -> None:
     shape = list(array.shape)
     if array.dtype != np.uint8:
         raise InvalidInputError(
@@ -192,6 +197,11 @@ def _from_array(array: AnyArray, channels: Channels) -> Photo:
         )
     if 0 in array.shape:
         raise InvalidInputError(f"image has no pixels: its shape is {shape}")
+
+
+def _from_array(array: AnyArray, channels: Channels) -> Photo:
+    # `np.matrix` and other subclasses become a plain array.
+    array = np.asarray(array)
     layers = array[..., None] if array.ndim == 2 else array
     if layers.shape[2] == 1:
         return Photo(np.repeat(layers, 3, axis=2), Extras(), owned=True)
