@@ -130,7 +130,7 @@ class PixelFormat:
             # Align to chroma samples.
             x0, y0, x1, y1 = x0 - x0 % 2, y0 - y0 % 2, x1 + x1 % 2, y1 + y1 % 2
             after = np.ascontiguousarray(result.image[y0:y1, x0:x1])
-            changed = (after != before[y0:y1, x0:x1]).any(2)
+            changed = _difference(after, before[y0:y1, x0:x1])
             if not changed.any():
                 continue
             patch = VideoFrame.from_ndarray(after, "rgb24").reformat(
@@ -143,9 +143,13 @@ class PixelFormat:
             for target, source in zip(planes(frame), planes(patch), strict=True):
                 # 1 or 2: the number of pixels per sample of this plane.
                 high, wide = after.shape[0] // source.shape[0], after.shape[1] // source.shape[1]
-                where = changed.reshape(source.shape[0], high, source.shape[1], wide).any((1, 3))
+                where = changed
+                if wide == 2:
+                    where = np.maximum(where[:, ::2], where[:, 1::2])
+                if high == 2:
+                    where = np.maximum(where[::2], where[1::2])
                 view = target[y0 // high :, x0 // wide :][: source.shape[0], : source.shape[1]]
-                view[where] = source[where]
+                np.copyto(view, source, where=where > 0)
 
 
 def pixel_format_of(
@@ -216,6 +220,15 @@ def planes(frame: av.VideoFrame) -> Planes:
         rows = np.frombuffer(plane, kind).reshape(plane.height, plane.line_size // kind.itemsize)  # type: ignore[call-overload]
         views.append(rows[:, : plane.width])
     return views
+
+
+def _difference(one: UInt8Array, other: UInt8Array) -> UInt8Array:
+    """Returns uint8 `[H, W]`, the largest difference of each pixel's channels."""
+    import cv2
+
+    # Five times as fast as reductions by NumPy.
+    red, green, blue = cv2.split(cv2.absdiff(one, other))
+    return np.asarray(cv2.max(cv2.max(red, green), blue), np.uint8)
 
 
 def _plain(name: str) -> str:
