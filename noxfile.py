@@ -6,6 +6,7 @@ twice, neither here nor in CI. What follows `--` goes to the tool of the session
 
 from __future__ import annotations
 
+import glob
 import os
 
 import nox
@@ -18,6 +19,8 @@ nox.options.sessions = ["lint", "imports", "deps", "types", "fast"]
 FAST = "not (slow or engine or gpu or mac or browser)"
 # What `requires-python` and the classifiers promise.
 PYTHONS = ("3.10", "3.11", "3.12", "3.13", "3.14")
+# Wheel and source distribution.
+DISTRIBUTIONS = "build/dist"
 # The lowest versions have wheels for the lowest Python only.
 LOWEST = "build/lowest"
 
@@ -100,6 +103,26 @@ def lowest(session: nox.Session) -> None:
     session.run(
         python, "-m", "pytest", "-q", "-n", "2", "-m", FAST, *session.posargs, external=True
     )
+
+
+@nox.session
+def package(session: nox.Session) -> None:
+    """Wheel and source distribution in build/dist: metadata, and an install without a network."""
+    session.run("uv", "build", "-q", "--clear", "-o", DISTRIBUTIONS, external=True)
+    source, wheel = sorted(glob.glob(f"{DISTRIBUTIONS}/unmask_sdk-*"), reverse=True)
+    session.run("uv", "tool", "run", "twine", "check", "--strict", source, wheel, external=True)
+    index, fresh = f"{DISTRIBUTIONS}/index", f"{DISTRIBUTIONS}/fresh"
+    session.run("python", "-m", "pip", "download", "-q", "-d", index, f"{wheel}[cpu]")
+    session.run("uv", "venv", "--clear", "--seed", "-q", fresh, external=True)
+    pip, unmask = f"{fresh}/bin/pip", f"{fresh}/bin/unmask"
+    session.run(
+        pip, "install", "-q", "--no-index", "--find-links", index, "unmask-sdk[cpu]", external=True
+    )
+    session.run(pip, "check", external=True)
+    session.run(
+        unmask, "image", "examples/surgical.jpg", "-o", f"{DISTRIBUTIONS}/unmasked.jpg",
+        external=True,
+    )  # fmt: skip
 
 
 @nox.session
