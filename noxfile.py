@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import glob
 import os
+import sys
 
 import nox
 
@@ -16,13 +17,15 @@ nox.options.default_venv_backend = "none"
 nox.options.sessions = ["lint", "imports", "deps", "types", "fast"]
 
 # The fast tier: no training or export, no heavy engine, and no special machine.
-FAST = "not (slow or engine or gpu or mac or browser)"
+FAST = "not (slow or engine or gpu or mac or browser or serving)"
 # What `requires-python` and the classifiers promise.
 PYTHONS = ("3.10", "3.11", "3.12", "3.13", "3.14")
 # Wheel and source distribution.
 DISTRIBUTIONS = "build/dist"
 # The lowest versions have wheels for the lowest Python only.
 LOWEST = "build/lowest"
+# Triton's client and server need older NumPy and protobuf than the development environment has.
+SERVING = "build/serving"
 
 
 @nox.session
@@ -121,6 +124,24 @@ def package(session: nox.Session) -> None:
     session.run(pip, "check", external=True)
     session.run(
         unmask, "image", "examples/surgical.jpg", "-o", f"{DISTRIBUTIONS}/unmasked.jpg",
+        external=True,
+    )  # fmt: skip
+
+
+@nox.session
+def serving(session: nox.Session) -> None:
+    """Tests with the server of Triton and with Ray Serve, in build/serving."""
+    python = f"{SERVING}/bin/python"
+    version = f"{sys.version_info.major}.{sys.version_info.minor}"
+    session.run(
+        "uv", "venv", "--clear", "--seed", "-q", "--python", version, SERVING, external=True
+    )
+    session.run(
+        "uv", "pip", "install", "-q", "--python", python, "-e", ".[cpu]",
+        "-r", "tests/serving/requirements.txt", external=True,
+    )  # fmt: skip
+    session.run(
+        python, "-m", "pytest", "-q", "-m", "serving", "tests/serving", *session.posargs,
         external=True,
     )  # fmt: skip
 

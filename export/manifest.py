@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack, suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from unmask_sdk.core.atomic_write import PartialFile
 from unmask_sdk.core.manifest import (
     MANIFEST_NAME,
     SCHEMA,
@@ -18,6 +16,8 @@ from unmask_sdk.core.manifest import (
     resolve_inside,
 )
 from unmask_sdk.errors import ArtifactError, ExportError
+
+from .write_files import write_files, writing_to
 
 
 def check(folder: Path) -> None:
@@ -67,10 +67,7 @@ def merge(folder: Path, new: Sequence[Artifact]) -> tuple[Artifact, ...]:
 
 
 def write(folder: Path, artifacts: Sequence[Artifact], files: Mapping[str, bytes]) -> None:
-    """Writes the files, then the manifest that lists them.
-
-    Every file is written under a temporary name first and moved in at the end, the manifest last:
-    an export that is interrupted leaves the old files or the new ones, never a partial one.
+    """Writes the files, then the manifest that lists them; all of them or none.
 
     Args:
         folder: Folder to write to; created if missing.
@@ -81,31 +78,19 @@ def write(folder: Path, artifacts: Sequence[Artifact], files: Mapping[str, bytes
         ExportError: If the folder cannot be written to.
         ArtifactError: If a path leads out of the folder.
     """
+    write_files(folder, {**files, MANIFEST_NAME: manifest_content(artifacts)})
+    with writing_to(folder):
+        _clear_folders(folder, artifacts, files)
+
+
+def manifest_content(artifacts: Sequence[Artifact]) -> bytes:
+    """Returns the content of a `manifest.json` that lists artifacts."""
     text = json.dumps(
         {"schema": SCHEMA, "artifacts": [asdict(artifact) for artifact in artifacts]},
         indent=2,
         ensure_ascii=False,
     )
-    contents = {**files, MANIFEST_NAME: f"{text}\n".encode()}
-    try:
-        with ExitStack() as undo:
-            _make(folder, undo)
-            new = []
-            for name, content in contents.items():
-                target = resolve_inside(folder, name)
-                _make(target.parent, undo)
-                file = PartialFile(target)
-                undo.callback(file.discard)
-                file.write(content)
-                new.append(file)
-            for file in new:
-                file.commit()
-        _clear_folders(folder, artifacts, files)
-    except OSError as error:
-        raise ExportError(
-            f"cannot write to {folder}: {error.strerror}; make room there, or choose another "
-            "folder with --out"
-        ) from error
+    return f"{text}\n".encode()
 
 
 def _clear_folders(folder: Path, artifacts: Sequence[Artifact], files: Mapping[str, bytes]) -> None:
@@ -115,19 +100,6 @@ def _clear_folders(folder: Path, artifacts: Sequence[Artifact], files: Mapping[s
         if new:
             for file in set(list_files(resolve_inside(folder, place))) - new:
                 file.unlink()
-
-
-def _make(folder: Path, undo: ExitStack) -> None:
-    """Creates a folder and its parents; `undo` removes the new ones that are still empty."""
-    for place in reversed((folder, *folder.parents)):
-        if not place.is_dir():
-            place.mkdir(exist_ok=True)
-            undo.callback(_remove_if_empty, place)
-
-
-def _remove_if_empty(folder: Path) -> None:
-    with suppress(OSError):
-        folder.rmdir()
 
 
 def _key(artifact: Artifact) -> tuple[str, str, str]:

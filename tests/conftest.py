@@ -29,7 +29,7 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 # process, and forks among other threads can hang.
 sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
 # Marks of the tests that the fast tier leaves out, and marks that fixtures bring.
-TIERS = ("slow", "engine", "gpu", "mac", "browser")
+TIERS = ("slow", "engine", "gpu", "mac", "browser", "serving")
 FAST = f"not ({' or '.join(TIERS)})"
 # Exports take half a minute each; `library` is TensorRT-RTX, which builds engines.
 MARK_OF_FIXTURE = {

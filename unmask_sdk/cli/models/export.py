@@ -15,7 +15,11 @@ if TYPE_CHECKING:
 
 def export(
     format: Annotated[
-        str, typer.Argument(help="onnx, trt, coreml, openvino, tflite; or all, in all precisions.")
+        str,
+        typer.Argument(
+            help="onnx, trt, coreml, openvino, tflite; all, in all precisions; or triton, a model "
+            "repository for the Triton server."
+        ),
     ],
     weights: Annotated[
         list[Path] | None,
@@ -31,19 +35,49 @@ def export(
         Path | None,
         typer.Option(help="For int8: a set from unmask calibrate; the package's own by default."),
     ] = None,
+    backend: Annotated[
+        str | None,
+        typer.Option(
+            help="For triton: what runs the networks there; onnxruntime (the default), tensorrt, "
+            "or python, this package in Triton's Python backend."
+        ),
+    ] = None,
+    model: Annotated[
+        str | None, typer.Option(help="For triton: the unmasker; unmask-256 by default.")
+    ] = None,
+    artifacts: Annotated[
+        Path | None,
+        typer.Option(help="For triton: folder with a manifest.json; the package's own by default."),
+    ] = None,
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder to write to.")] = Path(
         "artifacts"
     ),
 ) -> None:
-    """Export networks: convert, compare with the reference, write files and manifest.json."""
+    """Export networks: convert, compare with the reference, write files and manifest.json.
+
+    triton converts nothing: it puts model files that exist into a model repository, with a model
+    of whole photos that calls them.
+    """
     from rich.console import Console
     from rich.markup import escape
 
     from unmask_sdk.errors import ConfigError
+
+    console = Console()
+    if format == "triton":
+        if weights or calibration:
+            raise ConfigError(
+                "triton takes model files, no --weights or --calibration; convert weights with "
+                "`unmask export onnx -o DIR` (or trt), and give --artifacts DIR"
+            )
+        _triton(console, out, backend, precision, model, artifacts)
+        return
+    # They import converters, which a model repository does not need.
     from unmask_sdk.export.formats import EXPORTERS
     from unmask_sdk.export.run_export import export as run
 
-    console = Console()
+    if backend or model or artifacts:
+        raise ConfigError("--backend, --model and --artifacts belong to `unmask export triton`")
     if format == "all":
         if precision is not None:
             raise ConfigError("all also means every precision; leave --precision out")
@@ -51,7 +85,7 @@ def export(
         return
     exporter = EXPORTERS.get(format)
     with console.status("checking") as status:
-        artifacts = run(
+        made = run(
             format,
             weights or [],
             out,
@@ -60,7 +94,7 @@ def export(
             calibration=calibration,
             progress=lambda step: status.update(escape(step)),
         )
-    for artifact in artifacts:
+    for artifact in made:
         _show(console, artifact)
 
 
@@ -82,6 +116,33 @@ def _all(console: Console, weights: list[Path], calibration: Path | None, out: P
         made = export_all(weights, out, calibration=calibration, progress=tell)
     console.print(Markdown(table(made)))
     console.print(f"the same faces processed by all of them: {escape(str(out / SUMMARY_IMAGE))}")
+
+
+def _triton(
+    console: Console,
+    out: Path,
+    backend: str | None,
+    precision: str | None,
+    model: str | None,
+    artifacts: Path | None,
+) -> None:
+    from unmask_sdk.core.output_paths import check_writable_folder
+    from unmask_sdk.export.triton.repository import PLAN_SCRIPT, export_repository
+    from unmask_sdk.serving.networks import PHOTO_MODEL, model_name
+
+    check_writable_folder(out, "--out")
+    networks = export_repository(
+        out,
+        backend=backend or "onnxruntime",
+        precision=precision or "auto",
+        model=model,
+        artifacts=artifacts,
+    )
+    shown = ", ".join(f"{model_name(a)} ({a.precision})" for a in networks)
+    lines = [f"{out}: {PHOTO_MODEL}, {shown}"]
+    if backend == "tensorrt":
+        lines.append(f"build the plans where they are served: sh {out / PLAN_SCRIPT}")
+    console.print("\n".join(lines), soft_wrap=True, markup=False, highlight=False)
 
 
 def _show(console: Console, artifact: Artifact) -> None:
