@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 
+import ray
 from ray import serve
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
@@ -49,6 +50,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--port", type=int, default=8000)
     arguments = parser.parse_args()
+    # A cluster of this machine alone.
+    ray.init(address="local", include_dashboard=False)
     serve.start(http_options={"host": "127.0.0.1", "port": arguments.port})
     serve.run(app, blocking=True)
 
