@@ -14,7 +14,6 @@ from unmask_sdk.core.opencv import check_opencv
 from unmask_sdk.errors import ImageReadError, ImageWriteError, InvalidInputError, UnmaskError
 
 from .numpy_check import check_numpy
-from .report import report
 from .triton_runtime import TritonRuntime
 
 # Parameters of a request, as `Result.encode` takes them.
@@ -61,7 +60,7 @@ class TritonPythonModel:
             return _failure(error, triton.TritonError.UNAVAILABLE)
         outputs = [
             triton.Tensor("image", np.frombuffer(image, np.uint8)),
-            triton.Tensor("result", np.array([report(result).encode()], np.object_)),
+            triton.Tensor("result", np.array([json.dumps(result.to_dict()).encode()], np.object_)),
         ]
         return triton.InferenceResponse(outputs)
 
