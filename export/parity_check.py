@@ -13,8 +13,8 @@ from unmask_sdk.core.arrays import AnyArray, UInt8Array
 from unmask_sdk.core.manifest import Parity, TensorSpec
 from unmask_sdk.core.sample_images import draw_masked_faces
 from unmask_sdk.errors import ExportError
+from unmask_sdk.golden_vectors import compare, worst
 from unmask_sdk.runtimes.base import Runtime
-from unmask_sdk.verify import compare, worst
 
 # Golden vectors are shipped, so they are few; parity is measured on other images.
 GOLDEN_IMAGES = 3

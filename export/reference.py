@@ -73,7 +73,7 @@ def make_golden(
         network: The reference network, in evaluation mode, on the CPU.
         name: File name of the vectors, without `.npz`.
         role: The network's role; gives the tolerance.
-        inputs: The graph's inputs; open dimensions take sizes of `verify.OPEN_SIZES`.
+        inputs: The graph's inputs; open dimensions take sizes of `parity_check.OPEN_SIZES`.
     """
     vectors = golden_vectors(network, inputs, role.outputs(role.size(network)))
     file, digest = f"golden/{name}.npz", hashlib.sha256(vectors).hexdigest()

@@ -29,7 +29,8 @@ class Role:
         size: Returns the side of a network's square input in pixels; `None` if it takes any
             height and width.
         outputs: Returns the outputs for such a size; their first dimension is the batch.
-        tolerance: Largest error of the golden vectors in fp32; see `unmask_sdk.verify.error_of`.
+        tolerance: Largest error of the golden vectors in fp32; see
+            `unmask_sdk.golden_vectors.error_of`.
         min_psnr_db: Lowest PSNR of the golden vectors, for precisions whose rounding lets single
             values be off by more than the tolerance.
     """

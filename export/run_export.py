@@ -88,7 +88,7 @@ class Exporter:
        can be exported in the precision (`check_networks`).
     5. Convert each network (`FormatModule.convert`).
     6. Check the precision of the finished file, counted from the file (`precision_check`).
-    7. Verify: make golden vectors, open the file and compare it with torch (`verify.measure`).
+    7. Verify: make golden vectors, open the file and compare it with torch (`parity_check`).
     8. Write all files, the manifest last (`manifest.write`).
 
     Attributes:

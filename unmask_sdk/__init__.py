@@ -37,11 +37,13 @@ from .errors import (
 if TYPE_CHECKING:
     from .face import Face
     from .faces.locator import Location
+    from .golden_vectors import Check
     from .loading.load import load
     from .result import Result
     from .runtimes.base import RuntimeInfo
     from .runtimes.candidate import Candidate
     from .unmasker import Unmasker
+    from .verification import VerifyReport, verify
     from .video.camera import Camera
     from .video.file import Progress, VideoInterrupted, VideoReport
     from .video.session import Session
@@ -63,6 +65,7 @@ __all__ = [
     "ArtifactError",
     "Camera",
     "Candidate",
+    "Check",
     "ConfigError",
     "DataError",
     "DeviceMismatchError",
@@ -85,17 +88,20 @@ __all__ = [
     "UnmaskError",
     "Unmasker",
     "VerificationError",
+    "VerifyReport",
     "VideoInterrupted",
     "VideoReadError",
     "VideoReport",
     "VideoWriteError",
     "__version__",
     "load",
+    "verify",
 ]
 
 _LAZY = {
     "Camera": "video.camera",
     "Candidate": "runtimes.candidate",
+    "Check": "golden_vectors",
     "Face": "face",
     "Location": "faces.locator",
     "Progress": "video.file",
@@ -104,9 +110,11 @@ _LAZY = {
     "Session": "video.session",
     "Stream": "video.stream",
     "Unmasker": "unmasker",
+    "VerifyReport": "verification",
     "VideoInterrupted": "video.file",
     "VideoReport": "video.file",
     "load": "loading.load",
+    "verify": "verification",
 }
 
 

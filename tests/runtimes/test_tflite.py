@@ -18,9 +18,9 @@ from unmask_sdk.core.manifest import Artifact, read_manifest
 from unmask_sdk.core.sample_images import draw_masked_faces
 from unmask_sdk.errors import ArtifactError, MissingDependencyError, RuntimeUnavailableError
 from unmask_sdk.faces.tiled_detector import TILE
+from unmask_sdk.golden_vectors import iter_checks
 from unmask_sdk.loading.load import open_runtime
 from unmask_sdk.runtimes.registry import find_runtime, why_unavailable
-from unmask_sdk.verify import verify
 
 pytest.importorskip("ai_edge_litert")
 pytest.importorskip("litert_torch")
@@ -62,7 +62,7 @@ def test_detector_takes_one_size(tiny_artifacts: Path) -> None:
 
 
 def test_verify_covers_it(tiny_artifacts: Path) -> None:
-    checks = {(c.role, c.format): c.ok for c in verify(tiny_artifacts, "tflite", threads=1)}
+    checks = {(c.role, c.format): c.ok for c in iter_checks(tiny_artifacts, "tflite", threads=1)}
     assert checks == dict.fromkeys(
         [(role, "tflite") for role in ("aligner", "detector", "unmasker")], True
     )

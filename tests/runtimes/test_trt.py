@@ -17,11 +17,11 @@ from unmask_sdk.core.optional_deps import missing_packages
 from unmask_sdk.core.sample_images import draw_masked_faces
 from unmask_sdk.doctor import diagnose
 from unmask_sdk.errors import InvalidInputError, RuntimeUnavailableError
+from unmask_sdk.golden_vectors import iter_checks
 from unmask_sdk.loading.load import open_runtime
 from unmask_sdk.runtimes.engines.profiles import PROFILES
 from unmask_sdk.runtimes.nvidia import driver_problem, driver_version, find_gpu
 from unmask_sdk.runtimes.registry import find_runtime, runtime_class, why_unavailable
-from unmask_sdk.verify import verify
 
 JETSON = "# R36 (release), REVISION: 4.3, GCID: 38968081, BOARD: generic, EABI: aarch64, DATE: …"
 KERNEL = "NVRM version: NVIDIA UNIX x86_64 Kernel Module  580.65.06  Sun Jul 27 07:14:49 UTC 2025"
@@ -119,7 +119,7 @@ def test_on_a_gpu_it_agrees_and_threads_do_not_mix(
     trouble = why_unavailable(find_runtime("trt"))
     if trouble is not None:
         pytest.skip(f"needs CUDA: {trouble.reason}")
-    assert all(check.ok for check in verify(tiny_trt, "trt"))
+    assert all(check.ok for check in iter_checks(tiny_trt, "trt"))
     # 19 is more than twice what the engine takes at once.
     images = draw_masked_faces(19, TINY, TINY)
     with open_runtime(runtime="trt", artifacts=tiny_trt) as opened:

@@ -12,6 +12,7 @@ NAMES = (
     unmask_sdk.ArtifactError,
     unmask_sdk.Camera,
     unmask_sdk.Candidate,
+    unmask_sdk.Check,
     unmask_sdk.ConfigError,
     unmask_sdk.DataError,
     unmask_sdk.DeviceMismatchError,
@@ -34,12 +35,14 @@ NAMES = (
     unmask_sdk.UnmaskError,
     unmask_sdk.Unmasker,
     unmask_sdk.VerificationError,
+    unmask_sdk.VerifyReport,
     unmask_sdk.VideoInterrupted,
     unmask_sdk.VideoReadError,
     unmask_sdk.VideoReport,
     unmask_sdk.VideoWriteError,
     unmask_sdk.__version__,
     unmask_sdk.load,
+    unmask_sdk.verify,
 )
 
 
@@ -50,6 +53,17 @@ def process(path: str) -> unmask_sdk.Result:
         faces: tuple[unmask_sdk.Face, ...] = tuple(result.faces)
         session: unmask_sdk.Session = unmask_sdk.Session(model)
         return session(result.image) if faces else result
+
+
+def results(photos: list[str]) -> list[unmask_sdk.Result]:
+    """A list in, a list out."""
+    return unmask_sdk.load()(photos)
+
+
+def checks() -> tuple[unmask_sdk.Check, ...]:
+    """What golden vectors showed."""
+    report: unmask_sdk.VerifyReport = unmask_sdk.verify("unmask-256", runtime="onnx")
+    return report.wrong
 
 
 def mistakes() -> None:

@@ -54,7 +54,7 @@ class Golden:
     Attributes:
         file: An npz with the arrays `in_NAME` and `out_NAME`, relative to the manifest.
         sha256: Its digest.
-        tolerance: Largest error allowed; see `unmask_sdk.verify.error_of` for its unit.
+        tolerance: Largest error allowed; see `unmask_sdk.golden_vectors.error_of` for its unit.
         min_psnr_db: For low precisions, where single pixels may differ by more: the lowest PSNR
             allowed for any output, instead of `tolerance`. `None` where `tolerance` applies.
     """

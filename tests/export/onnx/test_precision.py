@@ -11,8 +11,8 @@ import pytest
 from unmask_sdk.core.manifest import Golden, read_manifest
 from unmask_sdk.errors import ExportError, InvalidInputError
 from unmask_sdk.export.run_export import export
+from unmask_sdk.golden_vectors import Deviation, iter_checks
 from unmask_sdk.loading.load import open_runtime
-from unmask_sdk.verify import Deviation, verify
 
 onnx = pytest.importorskip("onnx")
 torch = pytest.importorskip("torch")
@@ -54,7 +54,7 @@ def test_export_of_other_weights_drops_their_old_artifacts(
     other.parent.mkdir()
     save_network(other, "aligner", network.config, network.state_dict())
     export("onnx", [other], own_artifacts, precision="fp16")
-    checks = {(c.role, c.runtime, c.precision): c.ok for c in verify(own_artifacts)}
+    checks = {(c.role, c.runtime, c.precision): c.ok for c in iter_checks(own_artifacts)}
     assert False not in checks.values()
     assert checks["aligner", "onnx", "fp16"]
     assert ("aligner", "onnx", "fp16") in checks
@@ -111,7 +111,7 @@ def test_network_is_copied_once_and_not_changed() -> None:
 
 
 def test_fp16_verifies_and_keeps_pixels_outside_the_mask(both: Path) -> None:
-    checks = [c for c in verify(both, "onnx") if c.precision == "fp16"]
+    checks = [c for c in iter_checks(both, "onnx") if c.precision == "fp16"]
     assert len(checks) == 3
     for check in checks:
         assert check.ok, check

@@ -12,8 +12,8 @@ import pytest
 from unmask_sdk.core.manifest import Artifact, read_manifest
 from unmask_sdk.errors import ConfigError, DataError, ExportError
 from unmask_sdk.export.run_export import export
+from unmask_sdk.golden_vectors import iter_checks
 from unmask_sdk.loading.load import open_runtime
-from unmask_sdk.verify import verify
 
 onnx = pytest.importorskip("onnx")
 pytest.importorskip("torch")
@@ -86,7 +86,7 @@ def test_exporting_twice_gives_the_same_bytes(int8_folder: Path, network: nn.Mod
 @pytest.mark.parametrize("runtime", ["onnx", "openvino"])
 def test_int8_verifies_and_keeps_pixels_outside_the_mask(int8_folder: Path, runtime: str) -> None:
     pytest.importorskip({"onnx": "onnxruntime"}.get(runtime, runtime))
-    checks = [c for c in verify(int8_folder, runtime) if c.precision == "int8"]
+    checks = [c for c in iter_checks(int8_folder, runtime) if c.precision == "int8"]
     assert [c.ok for c in checks] == [True], checks
     images = read_images().at(SIZE)[:5]
     with open_runtime("unmasker", runtime, "int8", artifacts=int8_folder) as opened:

@@ -14,8 +14,8 @@ from unmask_sdk.core.manifest import read_manifest, sha256_of
 from unmask_sdk.core.sample_images import draw_masked_faces
 from unmask_sdk.errors import ExportError
 from unmask_sdk.export.run_export import export
+from unmask_sdk.golden_vectors import iter_checks
 from unmask_sdk.loading.load import open_runtime
-from unmask_sdk.verify import verify
 
 pytest.importorskip("openvino")
 pytest.importorskip("onnxscript")
@@ -36,7 +36,7 @@ def folder(tiny_weights: list[Path], tmp_path_factory: pytest.TempPathFactory) -
 
 
 def test_every_file_verifies(folder: Path) -> None:
-    checks = [check for check in verify(folder, "openvino") if check.format == "openvino"]
+    checks = [check for check in iter_checks(folder, "openvino") if check.format == "openvino"]
     assert {(c.role, c.precision) for c in checks} == {
         ("unmasker", "fp16"),
         ("unmasker", "int8"),

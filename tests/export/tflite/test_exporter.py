@@ -15,8 +15,8 @@ from unmask_sdk.core.sample_images import draw_masked_faces
 from unmask_sdk.errors import ExportError
 from unmask_sdk.export.run_export import export
 from unmask_sdk.faces.tiled_detector import TILE
+from unmask_sdk.golden_vectors import iter_checks
 from unmask_sdk.loading.load import open_runtime
-from unmask_sdk.verify import verify
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("litert_torch")
@@ -144,7 +144,7 @@ def test_each_file_has_the_requested_precision(folder: Path) -> None:
 
 @pytest.mark.parametrize("precision", ["fp16", "int8"])
 def test_it_verifies_and_keeps_pixels_outside_the_mask(folder: Path, precision: str) -> None:
-    checks = [c for c in verify(folder, "tflite", threads=1) if c.precision == precision]
+    checks = [c for c in iter_checks(folder, "tflite", threads=1) if c.precision == precision]
     assert [c.ok for c in checks] == [True], checks
     images = read_images().at(TINY)[:5]
     with open_runtime("unmasker", "tflite", precision, artifacts=folder) as opened:

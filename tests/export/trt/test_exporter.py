@@ -16,7 +16,7 @@ from unmask_sdk.core.manifest import Artifact, read_manifest
 from unmask_sdk.core.sample_images import draw_masked_faces
 from unmask_sdk.errors import ConfigError, ExportError
 from unmask_sdk.export.run_export import export
-from unmask_sdk.verify import compare
+from unmask_sdk.golden_vectors import compare
 
 onnx = pytest.importorskip("onnx")
 pytest.importorskip("torch")

@@ -12,7 +12,7 @@ import pytest
 
 import npm_packages
 from unmask_sdk.core.manifest import read_manifest
-from unmask_sdk.verify import compare, worst
+from unmask_sdk.golden_vectors import compare, worst
 from web_calls import ModuleCaller
 
 pytestmark = pytest.mark.browser

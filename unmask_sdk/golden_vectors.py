@@ -162,7 +162,7 @@ def run_golden(runtime: Runtime[Any], file: Path) -> Deviation:
     )
 
 
-def verify(
+def iter_checks(
     artifacts: str | Path | None = None,
     runtime: str | None = None,
     *,

@@ -15,14 +15,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from unmask_sdk.errors import InvalidInputError, RuntimeUnavailableError, VerificationError
+from unmask_sdk.golden_vectors import compare, error_of, iter_checks
 from unmask_sdk.runtimes.registry import find_runtime, why_unavailable
-from unmask_sdk.verify import compare, error_of, verify
 
 pytest.importorskip("onnxruntime")
 
 
 def test_tiny_artifacts_verify_on_every_runtime(tiny_artifacts: Path) -> None:
-    checks = list(verify(tiny_artifacts))
+    checks = list(iter_checks(tiny_artifacts))
     # What the machine lacks, such as a GPU, is listed as not run.
     ran = [check for check in checks if check.ok is not None]
     assert {(c.role, c.runtime) for c in ran} >= {
@@ -37,16 +37,16 @@ def test_tiny_artifacts_verify_on_every_runtime(tiny_artifacts: Path) -> None:
 
 
 def test_one_runtime_only(tiny_artifacts: Path) -> None:
-    assert {check.runtime for check in verify(tiny_artifacts, "cpu")} == {"onnx"}
+    assert {check.runtime for check in iter_checks(tiny_artifacts, "cpu")} == {"onnx"}
 
 
 def test_runtime_that_cannot_run_is_an_error_if_asked_for(tiny_artifacts: Path) -> None:
     with pytest.raises(InvalidInputError):
-        list(verify(tiny_artifacts, "abacus"))
+        list(iter_checks(tiny_artifacts, "abacus"))
     if why_unavailable(find_runtime("cuda")) is None:
         pytest.skip("needs a machine without CUDA")
     with pytest.raises(RuntimeUnavailableError, match="NVIDIA"):
-        list(verify(tiny_artifacts, "cuda"))
+        list(iter_checks(tiny_artifacts, "cuda"))
 
 
 @pytest.mark.parametrize(
@@ -67,8 +67,9 @@ def test_a_broken_engine_does_not_keep_the_others_from_running(
 ) -> None:
     (tmp_path / "openvino.py").write_text(engine)
     code = (
-        "import json; from unmask_sdk.verify import verify;"
-        f"print(json.dumps([(c.runtime, c.ok, c.note) for c in verify({str(tiny_artifacts)!r})]))"
+        "import json; from unmask_sdk.golden_vectors import iter_checks;"
+        f"checks = iter_checks({str(tiny_artifacts)!r});"
+        "print(json.dumps([(c.runtime, c.ok, c.note) for c in checks]))"
     )
     done = subprocess.run(
         [sys.executable, "-c", code],
@@ -97,7 +98,7 @@ def test_wrong_answer_is_found(own_artifacts: Path) -> None:
         if entry["role"] == "unmasker":
             entry["golden"]["sha256"] = hashlib.sha256(golden.read_bytes()).hexdigest()
     manifest.write_text(json.dumps(data))
-    checks = {(c.role, c.runtime): c for c in verify(own_artifacts)}
+    checks = {(c.role, c.runtime): c for c in iter_checks(own_artifacts)}
     wrong = checks["unmasker", "onnx"]
     assert wrong.ok is False
     assert wrong.error == pytest.approx(4, abs=1)
@@ -107,7 +108,7 @@ def test_wrong_answer_is_found(own_artifacts: Path) -> None:
 def test_a_damaged_file_is_wrong_and_the_others_still_run(own_artifacts: Path) -> None:
     damaged = own_artifacts / "unmasker-fp32.onnx"
     damaged.write_bytes(damaged.read_bytes()[:-1] + b"x")
-    checks = {(c.role, c.runtime): c for c in verify(own_artifacts)}
+    checks = {(c.role, c.runtime): c for c in iter_checks(own_artifacts)}
     wrong = checks["unmasker", "onnx"]
     assert wrong.ok is False
     assert "changed or damaged" in wrong.note
