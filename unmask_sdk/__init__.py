@@ -35,6 +35,8 @@ from .errors import (
 )
 
 if TYPE_CHECKING:
+    from .benchmarks.latency.bench import Measurement
+    from .benchmarks.latency.run import BenchmarkReport, benchmark
     from .face import Face
     from .faces.locator import Location
     from .golden_vectors import Check
@@ -63,6 +65,7 @@ os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 __all__ = [
     "ArtifactError",
+    "BenchmarkReport",
     "Camera",
     "Candidate",
     "Check",
@@ -75,6 +78,7 @@ __all__ = [
     "ImageWriteError",
     "InvalidInputError",
     "Location",
+    "Measurement",
     "MissingDependencyError",
     "NoFaceError",
     "Progress",
@@ -94,16 +98,19 @@ __all__ = [
     "VideoReport",
     "VideoWriteError",
     "__version__",
+    "benchmark",
     "load",
     "verify",
 ]
 
 _LAZY = {
+    "BenchmarkReport": "benchmarks.latency.run",
     "Camera": "video.camera",
     "Candidate": "runtimes.candidate",
     "Check": "golden_vectors",
     "Face": "face",
     "Location": "faces.locator",
+    "Measurement": "benchmarks.latency.bench",
     "Progress": "video.file",
     "Result": "result",
     "RuntimeInfo": "runtimes.base",
@@ -113,6 +120,7 @@ _LAZY = {
     "VerifyReport": "verification",
     "VideoInterrupted": "video.file",
     "VideoReport": "video.file",
+    "benchmark": "benchmarks.latency.run",
     "load": "loading.load",
     "verify": "verification",
 }

@@ -29,7 +29,7 @@ from unmask_sdk.loading.limits import psnr_of
 from .energy import energy_of
 from .measure import in_turns, interleave, ratio, timed, warm_up, yardstick
 
-Progress = Callable[[str], None]
+Progress = Callable[[str], object]
 YARDSTICK = "yardstick"
 # Errors of one case that do not stop the others.
 CANNOT = (RuntimeUnavailableError, DeviceMismatchError)

@@ -30,6 +30,7 @@ def write_video(photo: Path, path: Path) -> None:
 
 def test_code_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("onnxruntime")
+    pytest.importorskip("pytest_benchmark")
     shutil.copy(ROOT / "examples" / "surgical.jpg", tmp_path / "photo.jpg")
     write_video(tmp_path / "photo.jpg", tmp_path / "in.mp4")
     monkeypatch.chdir(tmp_path)

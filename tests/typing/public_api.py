@@ -10,6 +10,7 @@ import unmask_sdk
 
 NAMES = (
     unmask_sdk.ArtifactError,
+    unmask_sdk.BenchmarkReport,
     unmask_sdk.Camera,
     unmask_sdk.Candidate,
     unmask_sdk.Check,
@@ -22,6 +23,7 @@ NAMES = (
     unmask_sdk.ImageWriteError,
     unmask_sdk.InvalidInputError,
     unmask_sdk.Location,
+    unmask_sdk.Measurement,
     unmask_sdk.MissingDependencyError,
     unmask_sdk.NoFaceError,
     unmask_sdk.Progress,
@@ -41,6 +43,7 @@ NAMES = (
     unmask_sdk.VideoReport,
     unmask_sdk.VideoWriteError,
     unmask_sdk.__version__,
+    unmask_sdk.benchmark,
     unmask_sdk.load,
     unmask_sdk.verify,
 )

@@ -9,11 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from unmask_sdk.cli.options import ArtifactsOption, ModelsOption, PrecisionsOption, RuntimesOption
-from unmask_sdk.core.cpu_count import usable_cpus
 
 if TYPE_CHECKING:
-    from unmask_sdk.benchmarks.latency.bench import Plan
-    from unmask_sdk.benchmarks.parity.cases import Case
+    from unmask_sdk.benchmarks.latency.run import BenchmarkReport
 
 
 def bench(
@@ -54,9 +52,8 @@ def bench(
     if plot is not None:
         check_command("unmask bench --plot")
     from unmask_sdk.benchmarks.latency import bench_json, bench_table
-    from unmask_sdk.benchmarks.latency.bench import GROUPS, Plan, usable
-    from unmask_sdk.benchmarks.latency.condition import condition
-    from unmask_sdk.benchmarks.parity.cases import select
+    from unmask_sdk.benchmarks.latency.bench import GROUPS
+    from unmask_sdk.benchmarks.latency.run import benchmark
     from unmask_sdk.core.output_paths import check_writable_file, make_folder
     from unmask_sdk.errors import InvalidInputError
 
@@ -73,26 +70,20 @@ def bench(
     for file, option in ((json, "--json"), (plot, "--plot")):
         if file is not None:
             check_writable_file(file, option)
-    plan = Plan(
-        rounds=rounds,
-        photos=min(rounds, Plan.photos),
-        batches=_numbers(batches, "--batches"),
-        threads=_numbers(threads, "--threads") if threads else _powers(usable_cpus()),
-    )
+    batch_sizes = _numbers(batches, "--batches")
+    thread_counts = _numbers(threads, "--threads") if threads else ()
     old = None if compare is None else bench_json.read(compare)
     quality = None if parity is None else _quality(parity)
-    found = select(artifacts, *map(_names, (runtimes, precisions, models)))
-    cases, left_out = usable(found.cases)
-    for name, reason in (*left_out, *found.left_out):
-        typer.echo(f"{name} is left out: {reason}", err=True)
-    if not cases or (runtimes and left_out):
-        raise InvalidInputError("not every case that was asked for is usable here; see above")
-
-    before = condition()
-    measured = []
-    for group in chosen:
-        measured += GROUPS[group](cases, plan, lambda step: typer.echo(step, err=True))
-    data = bench_json.to_data(measured, before, condition())
+    report = benchmark(
+        *map(_names, (runtimes, precisions, models)),
+        artifacts=artifacts,
+        groups=chosen,
+        rounds=rounds,
+        threads=thread_counts,
+        batches=batch_sizes,
+        progress=lambda step: typer.echo(step, err=True),
+    )
+    data = report.to_dict()
     _show(bench_table.tables(data))
     for file, option in ((json, "--json"), (plot, "--plot")):
         if file is not None:
@@ -102,15 +93,14 @@ def bench(
     if plot is not None:
         bench_table.plot(plot, data, quality)
     if old is not None:
-        _compare(old, data, tolerance, cases, plan)
+        _compare(old, data, tolerance, report)
 
 
 def _compare(
     old: dict[str, object],
     new: dict[str, object],
     tolerance: float,
-    cases: Sequence[Case],
-    plan: Plan,
+    report: BenchmarkReport,
 ) -> None:
     from dataclasses import replace
 
@@ -120,8 +110,8 @@ def _compare(
 
     def again(names: Sequence[str]) -> dict[str, float]:
         typer.echo(f"looks slower, measured again: {', '.join(names)}", err=True)
-        suspects = [case for case in cases if case.name in names]
-        longer = replace(plan, rounds=2 * plan.rounds, energy=False)
+        suspects = [case for case in report.cases if case.name in names]
+        longer = replace(report.plan, rounds=2 * report.plan.rounds, energy=False)
         return {
             one.case: float(one.extra["yardsticks"])
             for one in crop(suspects, longer, lambda step: None)
@@ -186,8 +176,3 @@ def _numbers(given: str, option: str) -> tuple[int, ...]:
     if not numbers or min(numbers) < 1:
         raise InvalidInputError(f"{option} takes whole numbers such as 1,2,4; got {given!r}")
     return tuple(dict.fromkeys(numbers))
-
-
-def _powers(limit: int) -> tuple[int, ...]:
-    """Returns 1, 2, 4, … and the limit."""
-    return tuple(sorted({2**k for k in range(limit.bit_length())} | {limit}))
