@@ -93,6 +93,19 @@ def blend_crop(
     return region
 
 
+def blend_plain(
+    image: UInt8Array, crop: UInt8Array, mask: UInt8Array, matrix: Float64Array
+) -> None:
+    """Blends as `blend_crop` does, but matches neither sharpness nor noise.
+
+    This is what apps without Python do, see docs/phone.md.
+    """
+    source, opacity, warp, region = _at_photo_resolution(image, crop, mask, matrix)
+    for tile in _tiles(region):
+        fill, alpha = _warp_to_photo(source, opacity, warp, tile)
+        _blend(image[tile[1] : tile[3], tile[0] : tile[2]], fill, alpha, None, (0, 0))
+
+
 def _around_eyes(
     image: UInt8Array,
     opacity: Float32Array,

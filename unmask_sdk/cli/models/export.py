@@ -17,8 +17,8 @@ def export(
     format: Annotated[
         str,
         typer.Argument(
-            help="onnx, trt, coreml, openvino, tflite; all, in all precisions; or triton, a model "
-            "repository for the Triton server."
+            help="onnx, trt, coreml, openvino, tflite; all, in all precisions; triton, a model "
+            "repository for the Triton server; or vectors, to test the code of an app."
         ),
     ],
     weights: Annotated[
@@ -52,11 +52,15 @@ def export(
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder to write to.")] = Path(
         "artifacts"
     ),
+    count: Annotated[
+        int | None, typer.Option(help="How many vectors, about 1 MB each; 100 by default.")
+    ] = None,
 ) -> None:
     """Export networks: convert, compare with the reference, write files and manifest.json.
 
     triton converts nothing: it puts model files that exist into a model repository, with a model
-    of whole photos that calls them.
+    of whole photos that calls them. vectors writes what this package computes around the networks
+    on synthetic photos (docs/phone.md).
     """
     from rich.console import Console
     from rich.markup import escape
@@ -64,6 +68,8 @@ def export(
     from unmask_sdk.errors import ConfigError
 
     console = Console()
+    if count is not None and format != "vectors":
+        raise ConfigError(f"--count belongs to `unmask export vectors`, not to {format}")
     if format == "triton":
         if weights or calibration:
             raise ConfigError(
@@ -72,12 +78,19 @@ def export(
             )
         _triton(console, out, backend, precision, model, artifacts)
         return
-    # They import converters, which a model repository does not need.
+    if backend or model or artifacts:
+        raise ConfigError("--backend, --model and --artifacts belong to `unmask export triton`")
+    if format == "vectors":
+        if weights or precision or calibration:
+            raise ConfigError(
+                "vectors need no network; leave all options but --out and --count out"
+            )
+        _vectors(console, out, 100 if count is None else count)
+        return
+    # They import converters, which the two formats above do not need.
     from unmask_sdk.export.formats import EXPORTERS
     from unmask_sdk.export.run_export import export as run
 
-    if backend or model or artifacts:
-        raise ConfigError("--backend, --model and --artifacts belong to `unmask export triton`")
     if format == "all":
         if precision is not None:
             raise ConfigError("all also means every precision; leave --precision out")
@@ -96,6 +109,15 @@ def export(
         )
     for artifact in made:
         _show(console, artifact)
+
+
+def _vectors(console: Console, out: Path, count: int) -> None:
+    from rich.markup import escape
+
+    from unmask_sdk.export.vectors import export_vectors
+
+    file = export_vectors(out, count)
+    console.print(f"{escape(str(file))}: {count} test vectors", soft_wrap=True)
 
 
 def _all(console: Console, weights: list[Path], calibration: Path | None, out: Path) -> None:
