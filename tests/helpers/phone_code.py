@@ -12,6 +12,7 @@ import pytest
 from filelock import FileLock
 
 import npm_packages
+from shared_folders import make_once
 from unmask_sdk.core.arrays import UInt8Array
 
 ROOT = Path(__file__).parents[2]
@@ -22,6 +23,8 @@ SWIFT = ROOT / "examples/ios/Unmask"
 PURE = [KOTLIN / f"{name}.kt" for name in ("Image", "Locator", "Unmasker")]
 PURE += [SWIFT / f"{name}.swift" for name in ("Pixels", "Locator", "Unmasker")]
 ARTIFACTS = ROOT / "unmask_sdk/artifacts"
+PROGRAMS = ("CheckVectors", "UnmaskPhoto")
+JAR = "programs.jar"
 
 
 class Programs:
@@ -80,15 +83,25 @@ def differences(command: list[str]) -> dict[str, tuple[int, float, float]]:
     return {name: (int(count), float(most), float(mean)) for name, count, most, mean in lines}
 
 
-def compile_kotlin(folder: Path) -> Programs:
-    """Compiles the Kotlin programs into a folder; skips the test where there is no compiler."""
-    names = ("CheckVectors", "UnmaskPhoto")
-    jar = folder / "programs.jar"
-    files = [file for file in PURE if file.suffix == ".kt"]
-    files += [TESTS / f"{name}.kt" for name in names]
-    _run([_kotlinc(), *files, "-include-runtime", "-Werror", "-d", jar])
+def programs(language: str, factory: pytest.TempPathFactory) -> Programs:
+    """Returns the compiled programs; skips the test where there is no compiler.
+
+    Args:
+        language: `kotlin` or `swift`.
+        factory: Of the session.
+    """
+    if language == "swift":
+        folder = make_once(factory, "swift", _compile_swift)
+        return Programs({name: [str(folder / name)] for name in PROGRAMS})
+    jar = make_once(factory, "kotlin", _compile_kotlin) / JAR
     java = ["java", "-cp", str(jar)]
-    return Programs({name: [*java, f"com.example.unmask.{name}Kt"] for name in names})
+    return Programs({name: [*java, f"com.example.unmask.{name}Kt"] for name in PROGRAMS})
+
+
+def _compile_kotlin(folder: Path) -> None:
+    files = [file for file in PURE if file.suffix == ".kt"]
+    files += [TESTS / f"{name}.kt" for name in PROGRAMS]
+    _run([_kotlinc(), *files, "-include-runtime", "-Werror", "-d", folder / JAR])
 
 
 def kotlin_errors(files: list[Path]) -> str:
@@ -112,16 +125,11 @@ def _kotlinc() -> Path:
     return TESTS / "node_modules/kotlin-compiler/bin/kotlinc"
 
 
-def compile_swift(folder: Path) -> Programs:
-    """Compiles the Swift programs into a folder; skips the test where there is no compiler."""
-    commands = {}
-    for name in ("CheckVectors", "UnmaskPhoto"):
+def _compile_swift(folder: Path) -> None:
+    for name in PROGRAMS:
         files = [*(file for file in PURE if file.suffix == ".swift"), TESTS / f"{name}.swift"]
-        program = folder / name
         options = ["-O", "-parse-as-library", "-warnings-as-errors", "-module-name", "Unmask"]
-        _run([_swiftc(), *options, *files, "-o", program])
-        commands[name] = [str(program)]
-    return Programs(commands)
+        _run([_swiftc(), *options, *files, "-o", folder / name])
 
 
 def parse_swift(files: list[Path]) -> None:

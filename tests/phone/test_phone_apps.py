@@ -20,11 +20,11 @@ import pytest
 import phone_code
 import unmask_sdk
 from example_photos import EXAMPLES, read_rgb
+from shared_folders import make_once
 from unmask_sdk.export.vectors import TOLERANCES, export_vectors
 
 pytestmark = [pytest.mark.slow, pytest.mark.engine]
 
-COMPILERS = {"kotlin": phone_code.compile_kotlin, "swift": phone_code.compile_swift}
 # Largest mean difference of bytes: only roundings.
 MEANS = {name: 1e-4 for name in ("canvas", "aligner_crop", "crop", "pasted", "blended")}
 
@@ -32,14 +32,14 @@ MEANS = {name: 1e-4 for name in ("canvas", "aligner_crop", "crop", "pasted", "bl
 @pytest.fixture(scope="module")
 def vectors(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with 100 vectors."""
-    return export_vectors(tmp_path_factory.mktemp("vectors"), 100).parent
+    return make_once(tmp_path_factory, "vectors", lambda folder: export_vectors(folder, 100))
 
 
-@pytest.fixture(scope="module", params=sorted(COMPILERS))
+@pytest.fixture(scope="module", params=["kotlin", "swift"])
 def programs(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> phone_code.Programs:
-    return COMPILERS[request.param](tmp_path_factory.mktemp(request.param))
+    return phone_code.programs(request.param, tmp_path_factory)
 
 
 def check(found: dict[str, tuple[int, float, float]], vectors: Path, missing: str) -> None:
