@@ -114,9 +114,9 @@ def _vector(number: int) -> dict[str, Any]:
 
     rows, columns = rng.integers(6, 20, 2).tolist()
     # In half of the vectors few values, so that neighbors are equal.
-    heat = rng.random((rows, columns)) ** 3
-    heat = (np.rint(heat * 9) / 9 if number % 2 else heat).astype(np.float32)
-    box = rng.normal(0, 0.6, (rows, columns, 4)).astype(np.float32) + np.float32([0, 0, 1, 1])
+    values = rng.random((rows, columns)) ** 3
+    heat = np.asarray(np.rint(values * 9) / 9 if number % 2 else values, np.float32)
+    box = np.asarray(rng.normal((0, 0, 1, 1), 0.6, (rows, columns, 4)), np.float32)
     boxes, heats = decode_boxes(heat, box)
     kept = nms(boxes, heats, MAX_OVERLAP)
     vector |= {"heat": heat, "box": box, "boxes": boxes, "heats": heats, "kept": kept}

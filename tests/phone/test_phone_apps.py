@@ -85,10 +85,7 @@ def test_photos(number: int, programs: phone_code.Programs, model: unmask_sdk.Un
     photo = read_rgb(EXAMPLES[number]) if number < 4 else group_photo()
     result = model(photo)
     assert len(result.faces) == (1 if number < 4 else 2)
-    mine = programs.unmask(photo)
-    assert not (mine != photo)[result.generated == 0].any()
-    error = (mine.astype(float) - result.image)[result.generated == 255]
-    assert 10 * np.log10(255**2 / np.square(error).mean()) > 45
+    phone_code.check_like_package(programs.unmask(photo), photo, result)
 
 
 def test_pure_files_import_no_platform() -> None:
