@@ -90,7 +90,7 @@ def check_like_package(mine: UInt8Array, photo: UInt8Array, result: Result) -> f
     assert not (mine != photo)[result.generated == 0].any()
     error = (mine.astype(float) - expected)[result.generated == 255]
     psnr = 10 * np.log10(255**2 / max(np.square(error).mean(), 1e-9))
-    # Rounded otherwise in one pixel, the crop would change an int8 network's outputs by 45 to 50 dB.
+    # If one pixel of the crop is rounded otherwise, int8 networks differ by 45 to 50 dB.
     assert psnr > 60
     return float(psnr)
 
