@@ -22,6 +22,8 @@ FAST = "not (slow or engine or gpu or mac or browser or serving)"
 PYTHONS = ("3.10", "3.11", "3.12", "3.13", "3.14")
 # Wheel and source distribution.
 DISTRIBUTIONS = "build/dist"
+# Ubuntu 22.04 on aarch64, as on a Jetson with JetPack 6 and on newer servers.
+ARM = "aarch64-manylinux_2_35"
 # The lowest versions have wheels for the lowest Python only.
 LOWEST = "build/lowest"
 # Triton's client and server need older NumPy and protobuf than the development environment has.
@@ -87,6 +89,11 @@ def resolve(session: nox.Session) -> None:
                 "video", "--only-binary", ":all:", "--python-version", python, *pinned,
                 "-o", os.devnull, external=True,
             )  # fmt: skip
+        session.run(
+            "uv", "pip", "compile", "-q", "pyproject.toml", "--extra", "cuda", "--only-binary",
+            ":all:", "--python-version", python, "--python-platform", ARM, "-o", os.devnull,
+            external=True,
+        )  # fmt: skip
 
 
 @nox.session

@@ -1,9 +1,10 @@
-"""Writes `docs/benchmarks.md` from the files in `docs/benchmarks/`.
+"""Writes `docs/benchmarks.md` from the files in `docs/benchmarks/`, and the sizes in the documents.
 
     python -m unmask_sdk.benchmarks.document docs
 
-`unmask bench --json`, `unmask parity --report` and `python -m unmask_sdk.benchmarks.peers --json`
-write those files. A section whose file is missing is left out.
+`unmask bench --json`, `unmask parity --report`, `python -m unmask_sdk.benchmarks.peers --json` and
+`python -m unmask_sdk.benchmarks.install_size` write those files. A section of `docs/benchmarks.md`
+whose file is missing is left out. Sizes of models and of the package are measured.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from unmask_sdk.benchmarks.peers.compare import markdown_lines
 from unmask_sdk.core.atomic_write import atomic_write
 from unmask_sdk.errors import DataError, UnmaskError
 
+from .documented_sizes import write_sizes
 from .latency import bench_json, bench_table
 
 INTRODUCTION = """\
@@ -63,7 +65,7 @@ python -m pytest benchmarks --benchmark-only    # the same from a clone, by pyte
 def main(
     docs: Annotated[Path, typer.Argument(help="The folder docs of a clone.")],
 ) -> None:
-    """Writes benchmarks.md, and the plot to the folder of its data."""
+    """Writes benchmarks.md, the plot to the folder of its data, and the sizes in the documents."""
     folder = docs / "benchmarks"
     parts = [INTRODUCTION]
     bench = bench_json.read(folder / "bench.json")
@@ -88,6 +90,7 @@ def main(
         parts.append(_parity(parity))
     parts.append(HOW_TO)
     atomic_write(docs / "benchmarks.md", "\n".join(parts).encode())
+    write_sizes(docs.resolve().parent)
 
 
 def _device(bench: bench_json.Data) -> str:

@@ -43,7 +43,7 @@ SHIPPED = (
     ("tflite", "fp16", LOCATOR),
 )
 DOCUMENTS = ("README.md", "MODEL_CARD.md", "docs/quality.md")
-BLOCKS = ("sizes", "speed", "headline", "quality")
+BLOCKS = ("sizes", "install", "speed", "headline", "quality")
 FOLDERS = ("unmask_sdk", "training/weights", "examples", "benchmarks")
 
 
@@ -117,6 +117,12 @@ def replace_blocks(text: str, blocks: Mapping[str, str], where: str) -> str:
     if count != text.count("<!-- release:"):
         raise ConfigError(f"{where}: a marker <!-- release:… --> has no end <!-- /release:… -->")
     return filled
+
+
+def marked_blocks(text: str) -> dict[str, str]:
+    """Returns the content of each block of a document, by name."""
+    pattern = r"<!-- release:(\w+) -->\n(.*?)<!-- /release:\1 -->"
+    return dict(re.findall(pattern, text, flags=re.DOTALL))
 
 
 def export_shipped(weights: Sequence[Path], folder: Path, progress: OnStep) -> tuple[Artifact, ...]:

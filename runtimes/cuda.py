@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -71,5 +72,17 @@ def check_build() -> None:
         # Both packages install into the same folder, so the other has to be removed first.
         raise RuntimeUnavailableError(
             f"ONNX Runtime {ort.__version__} is a build without CUDA (it has {', '.join(known)}); "
-            f"{pip_command('uninstall onnxruntime')}, then {install_command('cuda')}"
+            f"{pip_command('uninstall onnxruntime')}, then {how_to_install(platform.release())}"
         )
+
+
+def how_to_install(kernel: str) -> str:
+    """Returns how to install ONNX Runtime with CUDA.
+
+    Args:
+        kernel: Release of the operating system's kernel; a Jetson's is named tegra.
+    """
+    if "tegra" in kernel:
+        # PyPI's wheels have no kernels for its GPU, so the extra leaves them out.
+        return "install a build for Jetson (docs/jetson.md, ONNX Runtime with CUDA)"
+    return install_command("cuda")

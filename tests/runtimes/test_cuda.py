@@ -15,7 +15,12 @@ from unmask_sdk.runtimes.registry import find_runtime, runtime_class, why_unavai
 
 ort = pytest.importorskip("onnxruntime")
 
-from unmask_sdk.runtimes.cuda import PROVIDER, OnnxCudaRuntime, check_build  # noqa: E402
+from unmask_sdk.runtimes.cuda import (  # noqa: E402
+    PROVIDER,
+    OnnxCudaRuntime,
+    check_build,
+    how_to_install,
+)
 from unmask_sdk.runtimes.onnx import OnnxRuntime  # noqa: E402
 
 with_cuda = PROVIDER in ort.get_available_providers()
@@ -35,6 +40,13 @@ def test_a_build_without_cuda_is_named_with_what_mends_it(unmasker: tuple[Path, 
         check_build()
     with pytest.raises(RuntimeUnavailableError, match=reason):
         OnnxCudaRuntime(*unmasker, device="cuda")
+
+
+def test_jetson_is_sent_to_its_own_builds() -> None:
+    heading = how_to_install("6.8.12-tegra").rpartition(", ")[2].rstrip(")")
+    page = Path(__file__).parents[2] / "docs" / "jetson.md"
+    assert f"## {heading}\n" in page.read_text(encoding="utf-8")
+    assert how_to_install("6.8.0-45-generic") == install_command("cuda")
 
 
 class Unchecked(OnnxCudaRuntime):

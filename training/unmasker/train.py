@@ -2,7 +2,7 @@
 
 The run folder needs disk space for the crop caches of all stages, uncompressed: a face takes 131 kB
 at 128 px and 524 kB at 256 px, and half of that again for each variant beyond the first, so 10,000
-faces at 256 px with one variant take 5.2 GB (see `crop_cache.py`). It is checked before any work.
+faces at 256 px with two variants take 7.9 GB (see `crop_cache.py`). It is checked before any work.
 """
 
 from __future__ import annotations

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from packaging.requirements import Requirement as Package
 
 from unmask_sdk.core.requirements import COMMANDS, EXPORTERS, HEIC, RUNTIMES, Requirement
 from unmask_sdk.errors import MissingDependencyError
@@ -57,3 +58,37 @@ def test_every_runtime_is_in_the_table() -> None:
 def test_missing_module_is_named_with_what_needs_it() -> None:
     with pytest.raises(MissingDependencyError, match=r"^unmask fly needs no_such.*\[wings\]"):
         Requirement(("json", "no_such"), "wings").check("unmask fly")
+
+
+JETSON = {"platform_system": "Linux", "platform_machine": "aarch64"}
+JETPACK_6 = {**JETSON, "python_version": "3.10", "platform_release": "5.15.148-tegra"}
+JETPACK_7 = {**JETSON, "python_version": "3.12", "platform_release": "6.8.12-tegra"}
+ARM_SERVER = {**JETPACK_7, "platform_release": "6.11.0-1014-nvidia"}
+X86 = {"platform_system": "Linux", "platform_machine": "x86_64", "platform_release": "6.1.0-13"}
+
+
+@pytest.mark.parametrize(
+    ("extra", "device", "wanted"),
+    [
+        ("cuda", {**X86, "python_version": "3.10"}, ["onnxruntime-gpu>=1.17"]),
+        ("cuda", ARM_SERVER, ["onnxruntime-gpu>=1.29"]),
+        ("cuda", {**ARM_SERVER, "python_version": "3.10"}, []),
+        ("cuda", JETPACK_6, []),
+        ("cuda", JETPACK_7, []),
+        (
+            "cuda",
+            {"platform_system": "Windows", "platform_machine": "AMD64"},
+            ["onnxruntime-gpu>=1.17"],
+        ),
+        ("cuda", {"platform_system": "Darwin", "platform_machine": "arm64"}, []),
+        ("trt", JETPACK_6, ["cuda-python>=12.6.1"]),
+        ("trt", ARM_SERVER, ["tensorrt>=10", "cuda-python>=12.6.1"]),
+    ],
+)
+def test_extra_has_what_there_are_wheels_for(
+    extra: str, device: dict[str, str], wanted: list[str]
+) -> None:
+    """PyPI has no wheel with kernels for a Jetson, and none for aarch64 with Python 3.10."""
+    packages = [Package(line) for line in EXTRAS[extra]]
+    there = [p for p in packages if p.marker is None or p.marker.evaluate(device)]
+    assert [f"{p.name}{p.specifier}" for p in there] == wanted

@@ -42,6 +42,7 @@ def release(
     from unmask_sdk.core.requirements import check_command
 
     check_command("unmask release")
+    from unmask_sdk.benchmarks.documented_sizes import install_sizes
     from unmask_sdk.cli.media.image import image
     from unmask_sdk.core.output_paths import check_writable_folder
     from unmask_sdk.errors import DataError, InvalidInputError
@@ -129,6 +130,7 @@ def release(
             write_report(report, text, found, seen)
         blocks = {
             "sizes": sizes({kept.stem: graphs[m] for m, kept, _ in models}, made),
+            "install": install_sizes(root),
             "speed": speed,
             "quality": text,
         }

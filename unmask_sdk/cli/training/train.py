@@ -47,7 +47,8 @@ def train(
 ) -> None:
     """Train the unmasker; weights, metrics.jsonl and sample sheets go to the run folder.
 
-    The face crops are cached there first: 0.20 MB of disk per face at 128 px, 0.52 MB at 256 px.
+    The face crops are cached there first, with two masks each: 0.2 MB of disk per face at 128 px,
+    0.8 MB at 256 px.
     """
     from unmask_sdk.core.requirements import check_command
 

@@ -1,11 +1,13 @@
 # For a Jetson with JetPack 6, from the repository root. Neither built nor tested: see jetson.md.
 #
-#   docker build -f docs/jetson.Dockerfile -t unmask .
+#   docker build -f docs/jetpack-6.Dockerfile -t unmask .
 
 # Use the tag of the L4T release that the Jetson runs: `cat /etc/nv_tegra_release`.
 ARG L4T=r36.4.0
 FROM nvcr.io/nvidia/l4t-jetpack:${L4T}
 
+# JetPack sets the versions.
+# hadolint ignore=DL3008
 RUN apt-get update \
     && apt-get install -y --no-install-recommends python3-venv python3-libnvinfer \
     && rm -rf /var/lib/apt/lists/*
