@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import json
 import platform
-import shutil
 import subprocess
 import sys
 import time
@@ -43,16 +42,15 @@ class WheelSize:
 
 
 def wheel_size(root: Path) -> WheelSize:
-    """Builds the wheel of a clone from the files that git does not ignore, and measures it.
+    """Builds the wheel of a clone and measures it.
 
     Raises:
-        DataError: If git or pip fails.
+        DataError: If pip fails.
     """
     with scratch_folder("unmask-wheel-") as scratch:
-        clone = _copy(root, scratch / "clone")
         _run(
             [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation",
-             "-w", str(scratch), str(clone)],
+             "-w", str(scratch), str(root)],
         )  # fmt: skip
         (wheel,) = scratch.glob("*.whl")
         with zipfile.ZipFile(wheel) as archive:
@@ -67,14 +65,14 @@ def measure_environment(root: Path, extra: str) -> dict[str, Any]:
         `others`: bytes of everything but this package; and what was installed, where and when.
 
     Raises:
-        DataError: If git or pip fails.
+        DataError: If pip fails.
     """
     with scratch_folder("unmask-environment-") as scratch:
-        clone, folder = _copy(root, scratch / "clone"), scratch / "venv"
+        folder = scratch / "venv"
         _run([sys.executable, "-m", "venv", str(folder)])
         python = folder / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
         pip = [str(python), "-m", "pip", "install", "-q", "-c", "constraints.txt", f".[{extra}]"]
-        _run(pip, clone)
+        _run(pip, root)
         files = [file for file in folder.rglob("*") if file.is_file() and not file.is_symlink()]
         others = sum(file.stat().st_size for file in files if PACKAGE not in file.parts)
         return {
@@ -112,16 +110,6 @@ def describe(wheel: WheelSize, kept: dict[str, dict[str, Any]]) -> str:
         f"{wheel.packed / 1e6:.0f} MB; the environment,\n"
         f"with OpenCV and ONNX Runtime, is about {round(environment, -1):.0f} MB."
     )
-
-
-def _copy(root: Path, target: Path) -> Path:
-    """Copies what git knows or would add: a wheel takes files from a `build` folder too."""
-    listed = _run(["git", "ls-files", "-z", "-co", "--exclude-standard"], root)
-    for name in filter(None, listed.split("\0")):
-        if (root / name).is_file():
-            (target / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(root / name, target / name)
-    return target
 
 
 def _run(command: list[str], folder: Path | None = None) -> str:
