@@ -24,7 +24,7 @@ from example_photos import EXAMPLES
 
 pytestmark = pytest.mark.serving
 
-pytest.importorskip("ray.serve", reason="needs ray[serve]: nox -s serving", exc_type=ImportError)
+pytest.importorskip("ray.serve", reason="needs ray[serve]: nox -s serving")
 
 PROGRAM = EXAMPLES[0].parent / "ray_serve.py"
 START = 300.0

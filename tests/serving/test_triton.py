@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import io
 import json
+import re
+import shutil
 import subprocess
 import sys
 import urllib.error
@@ -170,6 +172,20 @@ def test_file_as_the_body_of_a_request(address: str, client: Any) -> None:
     assert body[header : header + size] == ask(client, content)[0]
 
 
+def test_snippet_of_the_docs(address: str, tmp_path: Path) -> None:
+    page = Path(__file__).parents[2] / "docs" / "serving.md"
+    (snippet,) = re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
+    shutil.copy(EXAMPLES[0], tmp_path / "photo.jpg")
+    command = [sys.executable, "-c", snippet.replace("localhost:8000", address)]
+    done = subprocess.run(
+        command, cwd=tmp_path, capture_output=True, text=True, check=True, timeout=120
+    )
+    assert "'masked': True" in done.stdout
+    with unmask_sdk.load("onnx") as model:
+        expected = model(EXAMPLES[0]).encode("jpg", quality=95)
+    assert (tmp_path / "unmasked.jpg").read_bytes() == expected
+
+
 def test_photos_at_the_same_time(client: Any) -> None:
     contents = [photo.read_bytes() for photo in EXAMPLES]
     alone = [ask(client, content)[0] for content in contents]
@@ -198,6 +214,31 @@ def test_requests_for_a_network_are_batched(client: Any) -> None:
         for crop, answer in zip(crops * 3, answers, strict=True):
             for name, expected in runtime.run_named(image=crop).items():
                 assert np.abs(answer.as_numpy(name).astype(int) - expected).max() <= 1
+
+
+def test_int8_of_the_lite_network(tmp_path: Path) -> None:
+    name = "unmask-256-lite"
+    export_repository(tmp_path / "models", backend="python", precision="int8", model=name)
+    content = EXAMPLES[0].read_bytes()
+    with (
+        triton_server(tmp_path / "models", tmp_path) as address,
+        client_module.InferenceServerClient(address) as client,
+    ):
+        image, _ = ask(client, content)
+    with unmask_sdk.load("onnx", "int8", model=name) as model:
+        assert np.array_equal(pixels(image), model(content).image)
+
+
+def test_missing_network_is_named(tmp_path: Path) -> None:
+    export_repository(tmp_path / "models", backend="python")
+    shutil.rmtree(tmp_path / "models" / "unmask-aligner")
+    with (
+        triton_server(tmp_path / "models", tmp_path) as address,
+        client_module.InferenceServerClient(address) as client,
+        pytest.raises(client_errors.InferenceServerException, match="unmask-aligner") as caught,
+    ):
+        ask(client, EXAMPLES[0].read_bytes())
+    assert "model unmask-aligner of this Triton server failed: " in str(caught.value)
 
 
 def _counts(client: Any) -> tuple[int, int]:
