@@ -14,12 +14,16 @@ from unmask_sdk.export.release import SHIPPED, marked_blocks, replace_blocks, si
 from unmask_sdk.training.nets.checkpoint import load_unmasker
 
 from .install_size import describe, environments, wheel_size
-from .web_size import web_table
+from .web_size import build_size, web_table
 
 # README names the rounded totals of the table in web.md: all, and with the lite model.
 DOWNLOAD = re.compile(
     r"\((\d+\.\d) MB to download with\nbrotli, (\d+\.\d) MB with the lite model\)"
 )
+# What a bundler puts into a build, in web.md.
+BUILD = re.compile(r"The build is (\d+) MB")
+# Name and size of a TFLite file, in phone.md.
+PHONE = re.compile(r"(?<=^\| )((?:or )?`([\w-]+)` \|) ([\d.]+)(?= \|)", re.MULTILINE)
 TOTAL = re.compile(r"^\| \*\*all, with `([\w-]+)`\*\* \|.*\*\*([\d.]+)\*\* \|$", re.MULTILINE)
 
 
@@ -33,10 +37,12 @@ def write_sizes(root: Path) -> None:
     blocks = {"sizes": model_sizes(root), "install": install_sizes(root)}
     for name in ("README.md", "MODEL_CARD.md"):
         _fill(root / name, blocks)
-    _fill(root / "docs" / "web.md", {"web": web_table(root)})
-    readme = root / "README.md"
-    text = readme.read_text(encoding="utf-8")
-    atomic_write(readme, DOWNLOAD.sub(download_text(root), text).encode())
+    phone = root / "docs" / "phone.md"
+    atomic_write(phone, phone_sizes(root, phone.read_text(encoding="utf-8")).encode())
+    web = root / "docs" / "web.md"
+    _fill(web, {"web": web_table(root)})
+    _substitute(web, BUILD, f"The build is {build_size(root) / 1e6:.0f} MB")
+    _substitute(root / "README.md", DOWNLOAD, download_text(root))
 
 
 def model_sizes(root: Path) -> str:
@@ -53,6 +59,13 @@ def install_sizes(root: Path) -> str:
     return describe(wheel_size(root), environments(root / "docs"))
 
 
+def phone_sizes(root: Path, text: str) -> str:
+    """Returns docs/phone.md with the sizes of the TFLite files in its table."""
+    artifacts = read_manifest(root / "unmask_sdk" / "artifacts").artifacts
+    size = {a.file: a.bytes / 1e6 for a in artifacts}
+    return PHONE.sub(lambda row: f"{row[1]} {size[f'{row[2]}.tflite']:.1f}", text)
+
+
 def download_text(root: Path) -> str:
     """Returns what the README says of a visitor's download, from the table in docs/web.md."""
     table = (root / "docs" / "web.md").read_text(encoding="utf-8")
@@ -67,6 +80,10 @@ def _place(artifact: Artifact) -> tuple[int, str]:
     order = [(format, precision) for format, precision, _ in SHIPPED]
     known = (artifact.format, artifact.precision)
     return order.index(known) if known in order else len(order), artifact.name
+
+
+def _substitute(file: Path, pattern: re.Pattern[str], text: str) -> None:
+    atomic_write(file, pattern.sub(text, file.read_text(encoding="utf-8")).encode())
 
 
 def _fill(file: Path, blocks: dict[str, str]) -> None:

@@ -15,9 +15,12 @@ from pathlib import Path
 from unmask_sdk.core.manifest import MANIFEST_NAME
 from unmask_sdk.core.scratch_folder import scratch_folder
 from unmask_sdk.errors import DataError, MissingDependencyError
+from unmask_sdk.web.models import model_files
 from unmask_sdk.web.site import Site, collect_site, find_runtime
 
 MODELS = ("unmask-256-lite", "unmask-256")
+# What a build has of onnxruntime-web, for the backends `wasm` and `webgpu`.
+_RUNTIME = ("ort-wasm-simd-threaded.wasm", "ort-wasm-simd-threaded.asyncify.wasm")
 _LOCATOR = ("models/detector-fp32.onnx", "models/aligner-fp32.onnx")
 _BROTLI = """
 const { brotliCompressSync, constants } = require("node:zlib");
@@ -40,12 +43,7 @@ def web_table(root: Path) -> str:
         MissingDependencyError: If Node.js or onnxruntime-web is missing.
         DataError: If Node.js fails.
     """
-    runtime = root / "web" / "node_modules" / "onnxruntime-web"
-    if not runtime.is_dir() or shutil.which("node") is None:
-        raise MissingDependencyError(
-            "the table of docs/web.md needs Node.js and onnxruntime-web; install them with: "
-            f"cd {root / 'web'} && npm ci --ignore-scripts"
-        )
+    runtime = _runtime(root)
     site = collect_site(find_runtime(runtime))
     version = _version(runtime)
     groups = {f"ONNX Runtime Web {version}, `wasm`": _paths(site, "onnxruntime/")}
@@ -69,6 +67,28 @@ def web_table(root: Path) -> str:
         cells = (f"{strong}{value / 1e6:.2f}{strong}" for value in (size, packed))
         lines.append(f"| {title} | {' | '.join(cells)} |")
     return "\n".join(lines)
+
+
+def build_size(root: Path) -> int:
+    """Returns the bytes that a bundler's build has of the package: all models, both backends.
+
+    Raises:
+        MissingDependencyError: If Node.js or onnxruntime-web is missing.
+    """
+    runtime = _runtime(root)
+    code = sum(file.stat().st_size for file in (root / "web" / "src").rglob("*.js"))
+    models = sum(map(len, model_files().values()))
+    return code + models + sum((runtime / "dist" / name).stat().st_size for name in _RUNTIME)
+
+
+def _runtime(root: Path) -> Path:
+    runtime = root / "web" / "node_modules" / "onnxruntime-web"
+    if not runtime.is_dir() or shutil.which("node") is None:
+        raise MissingDependencyError(
+            "the sizes in docs/web.md need Node.js and onnxruntime-web; install them with: "
+            f"cd {root / 'web'} && npm ci --ignore-scripts"
+        )
+    return runtime
 
 
 def _paths(site: Site, prefix: str) -> list[str]:

@@ -45,6 +45,15 @@ def test_model_files_have_the_sizes_of_the_table(name: str) -> None:
     assert found(r"face locator adds ([\d.]+) MB", block) == (round(sum(locator) / 1e6, 1),)
 
 
+def test_phone_files_have_the_sizes_of_the_table() -> None:
+    pytest.importorskip("torch")
+    from unmask_sdk.benchmarks.documented_sizes import PHONE, phone_sizes
+
+    text = page("phone.md")
+    assert len(PHONE.findall(text)) == 4
+    assert phone_sizes(ROOT, text) == text
+
+
 @pytest.mark.slow
 def test_readme_has_the_sizes_of_package_and_environment() -> None:
     pytest.importorskip("setuptools", "77")
@@ -89,6 +98,15 @@ def test_download_of_the_page_is_the_total_of_its_table() -> None:
     ]
     said = r"\(([\d.]+) MB to download with brotli, ([\d.]+) MB with the lite model\)"
     assert list(found(said, README)) == totals
+
+
+def test_build_has_the_size_that_the_page_names() -> None:
+    pytest.importorskip("torch")
+    from unmask_sdk.benchmarks.web_size import build_size
+
+    if not (ROOT / "web" / "node_modules" / "onnxruntime-web").is_dir():
+        pytest.skip("needs onnxruntime-web: npm ci --ignore-scripts in the folder web")
+    assert found(r"The build is (\d+) MB", page("web.md")) == (round(build_size(ROOT) / 1e6),)
 
 
 def test_training_names_the_disk_that_the_crops_need() -> None:
