@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -112,3 +113,13 @@ def test_other_swift_files_are_parsed() -> None:
     other = [file for file in phone_code.SWIFT.glob("*.swift") if file not in phone_code.PURE]
     assert len(other) == 2
     phone_code.parse_swift(other)
+
+
+def test_javascript_snippet_is_parsed(tmp_path: Path) -> None:
+    if shutil.which("node") is None:
+        pytest.skip("needs Node.js")
+    page = (phone_code.ROOT / "docs/phone.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"^```js\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
+    (tmp_path / "snippet.mjs").write_text(block)
+    command = ["node", "--check", str(tmp_path / "snippet.mjs")]
+    assert subprocess.run(command, timeout=60, check=False).returncode == 0
