@@ -15,10 +15,11 @@ from coremltools.models.compute_device import MLGPUComputeDevice, MLNeuralEngine
 from PIL import Image
 
 from unmask_sdk.core.arrays import AnyArray
+from unmask_sdk.core.error_text import one_line
 from unmask_sdk.core.manifest import TensorSpec
 from unmask_sdk.errors import RuntimeUnavailableError
 
-from .base import Runtime, RuntimeInfo, check_names, one_line
+from .base import Runtime, RuntimeInfo, check_names
 
 # By the values of `device`. Core ML assigns each operation to one of the units it may use.
 UNITS = {

@@ -8,10 +8,11 @@ from pathlib import Path
 import onnxruntime as ort
 
 from unmask_sdk.core.arrays import AnyArray
+from unmask_sdk.core.error_text import one_line
 from unmask_sdk.core.optional_deps import pip_command
 from unmask_sdk.errors import DeviceMismatchError, RuntimeUnavailableError
 
-from .base import Runtime, RuntimeInfo, check_names, one_line
+from .base import Runtime, RuntimeInfo, check_names
 from .onnx_session import CPU_PROVIDER, OPEN_ERRORS, RUN_ERRORS, open_session
 
 

@@ -11,10 +11,11 @@ from pathlib import Path
 
 from unmask_sdk.core.arrays import AnyArray
 from unmask_sdk.core.cpu_features import read_cpuinfo
+from unmask_sdk.core.error_text import one_line
 from unmask_sdk.core.optional_deps import pip_command
 from unmask_sdk.errors import DeviceMismatchError, RuntimeUnavailableError
 
-from .base import Runtime, RuntimeInfo, check_names, one_line
+from .base import Runtime, RuntimeInfo, check_names
 
 # On import, OpenVINO sends telemetry unless its telemetry package cannot be imported.
 sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]

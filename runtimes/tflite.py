@@ -15,12 +15,13 @@ import numpy as np
 
 from unmask_sdk.core.arrays import AnyArray
 from unmask_sdk.core.cpu_count import usable_cpus
+from unmask_sdk.core.error_text import one_line
 from unmask_sdk.core.manifest import Artifact
 from unmask_sdk.core.optional_deps import pip_command
 from unmask_sdk.core.quiet import logged_stderr
 from unmask_sdk.errors import ArtifactError, RuntimeUnavailableError
 
-from .base import Runtime, RuntimeInfo, check_names, one_line
+from .base import Runtime, RuntimeInfo, check_names
 
 # One engine under its new name and its old one. The new one is preferred: the last version under
 # the old name takes three times as long in fp32 and twenty times as long in int8.

@@ -8,10 +8,11 @@ from pathlib import Path
 import torch
 
 from unmask_sdk.core.arrays import AnyArray
+from unmask_sdk.core.error_text import one_line
 from unmask_sdk.errors import DeviceMismatchError, RuntimeUnavailableError
 from unmask_sdk.training.nets.checkpoint import load_network
 
-from .base import Runtime, RuntimeInfo, one_line
+from .base import Runtime, RuntimeInfo
 from .fork import pooled_before_fork
 
 

@@ -19,9 +19,10 @@ import torch
 from google.protobuf.message import DecodeError
 
 from unmask_sdk.core.arrays import AnyArray
+from unmask_sdk.core.error_text import one_line
 from unmask_sdk.errors import ArtifactError, ExportError, RuntimeUnavailableError
 from unmask_sdk.export.quiet_converters import quiet_converters
-from unmask_sdk.runtimes.base import Runtime, RuntimeInfo, check_names, one_line
+from unmask_sdk.runtimes.base import Runtime, RuntimeInfo, check_names
 
 from .mil_operations import OPERATIONS
 

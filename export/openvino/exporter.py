@@ -17,6 +17,7 @@ from xml.etree import ElementTree
 import onnx
 
 from unmask_sdk.calibration.plan import plan_for
+from unmask_sdk.core.error_text import one_line
 from unmask_sdk.core.manifest import Artifact
 from unmask_sdk.core.scratch_folder import scratch_folder
 from unmask_sdk.errors import ExportError
@@ -26,7 +27,6 @@ from unmask_sdk.export.onnx.exporter import TOOLS, to_onnx
 from unmask_sdk.export.onnx.precision import conv_work_by_precision
 from unmask_sdk.export.onnx.quantize import OPENVINO, quantize_by_plan
 from unmask_sdk.export.precision_check import check_precision
-from unmask_sdk.runtimes.base import one_line
 from unmask_sdk.runtimes.openvino import MODEL, OpenVINORuntime
 
 # The part of `rt_info` with our metadata: `model.get_rt_info(["unmask_sdk", "license"])`.

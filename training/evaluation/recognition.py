@@ -16,9 +16,9 @@ import onnx
 from google.protobuf.message import DecodeError
 
 from unmask_sdk.core.arrays import BoolArray, Float64Array, Int64Array, UInt8Array
+from unmask_sdk.core.error_text import one_line
 from unmask_sdk.errors import DataError
 from unmask_sdk.faces.align import transform_points
-from unmask_sdk.runtimes.base import one_line
 from unmask_sdk.runtimes.onnx_session import OPEN_ERRORS, open_session
 from unmask_sdk.training.datasets.crops import FaceCrop
 from unmask_sdk.training.synthesis.mesh import five_points

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from unmask_sdk.errors import MissingDependencyError
 
+from .error_text import one_line
 from .optional_deps import pip_command
 
 OWN = "opencv-python-headless"
@@ -43,8 +44,9 @@ def check_opencv() -> str:
         found: str = cv2.__version__
     # Broken installations raise whatever they find: OSError, RuntimeError, SystemError, …
     except Exception as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise MissingDependencyError(f"OpenCV does not import ({reason}); {_fix()}") from error
+        raise MissingDependencyError(
+            f"OpenCV does not import ({one_line(error)}); {_fix()}"
+        ) from error
     return found
 
 
@@ -75,7 +77,7 @@ def describe_import(error: ImportError) -> str:
     problem = opencv_problem()
     if problem is not None:
         return problem
-    message = " ".join(str(error).split())
+    message = one_line(error)
     package = (error.name or "").partition(".")[0]
     if not package or package == "unmask_sdk":
         return f"{message}; {pip_command('install --force-reinstall unmask-sdk')}"

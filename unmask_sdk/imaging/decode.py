@@ -18,6 +18,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from unmask_sdk.core.arrays import AnyArray, UInt8Array
+from unmask_sdk.core.error_text import one_line
 from unmask_sdk.core.quiet import logged_pillow_warnings
 from unmask_sdk.errors import ImageReadError, InvalidInputError
 
@@ -222,7 +223,7 @@ def _from_stream(stream: IO[bytes]) -> Photo:
     try:
         content = stream.read()
     except (OSError, ValueError) as error:  # ValueError: it is closed.
-        raise ImageReadError(f"the open file cannot be read: {_line(error)}") from error
+        raise ImageReadError(f"the open file cannot be read: {one_line(error)}") from error
     if not isinstance(content, bytes):
         raise InvalidInputError(
             f"the open file returns {type(content).__name__}, not bytes; open it with mode 'rb'"
@@ -274,7 +275,7 @@ def _decode(file: IO[bytes], name: str) -> Photo:
     except ImageReadError as error:
         raise ImageReadError(str(error) if name in str(error) else f"{name}: {error}") from None
     except _DAMAGE as error:
-        raise ImageReadError(f"{name} is cut off or damaged: {_line(error)}") from error
+        raise ImageReadError(f"{name} is cut off or damaged: {one_line(error)}") from error
     with image:
         if frames > 1:
             raise ImageReadError(
@@ -319,7 +320,7 @@ def _from_pillow(image: Image.Image, name: str) -> Photo:
     except ImageReadError as error:
         raise ImageReadError(f"{name}: {error}") from None
     except _DAMAGE as error:
-        raise ImageReadError(f"{name} is cut off or damaged: {_line(error)}") from error
+        raise ImageReadError(f"{name} is cut off or damaged: {one_line(error)}") from error
     except MemoryError:
         raise ImageReadError(f"{name} is {width}x{height}: not enough memory for it") from None
     try:
@@ -361,7 +362,3 @@ def _unknown(file: IO[bytes]) -> str:
 
 def _too_many() -> str:
     return f"more than the {MAX_PIXELS // 1_000_000} million pixels that are allowed"
-
-
-def _line(error: BaseException) -> str:
-    return " ".join(str(error).split()) or type(error).__name__

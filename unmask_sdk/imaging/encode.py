@@ -14,6 +14,7 @@ from PIL import Image
 
 from unmask_sdk.core.arrays import UInt8Array
 from unmask_sdk.core.atomic_write import atomic_write
+from unmask_sdk.core.error_text import one_line
 from unmask_sdk.core.output_paths import why_not_writable
 from unmask_sdk.core.quiet import logged_pillow_warnings
 from unmask_sdk.core.validate import check_integer
@@ -294,7 +295,7 @@ def _replace(path: Path, content: bytes | Callable[[BinaryIO], object]) -> None:
     try:
         atomic_write(path, content)
     except OSError as error:
-        reason = error.strerror or " ".join(str(error).split())
+        reason = error.strerror or one_line(error)
         raise ImageWriteError(f"cannot write {path}: {reason}") from error
     except ValueError as error:
         raise ImageWriteError(

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from unmask_sdk.cli.streams import binary_stdin, binary_stdout
+from unmask_sdk.core.error_text import one_line
 from unmask_sdk.errors import ImageWriteError, NoFaceError, UnmaskError
 
 from .targets import PIPE
@@ -116,7 +117,7 @@ def attempt(
     try:
         return unmask_file(model, source, target, options), None
     except (UnmaskError, OSError, MemoryError) as error:
-        message, name = " ".join(str(error).split()) or type(error).__name__, _name(source)
+        message, name = one_line(error), _name(source)
         return None, message if name in message else f"{name}: {message}"
 
 
