@@ -123,7 +123,9 @@ def compare_all(
         bisection = None
         if layers:
             file = weights or reference_file(case)
-            bisection = bisect(case, file, pictures.masked[:1], thresholds)
+            # The picture with the most to see of the layers' errors.
+            k = int((expected.masks > 0).sum((1, 2)).argmax())
+            bisection = bisect(case, file, pictures.masked[k : k + 1], thresholds)
             if bisection.first is not None:
                 misses.append(f"layer {bisection.first.layer} diverges first")
         worst = worst_first(expected, answers)[:SHOWN]

@@ -95,14 +95,17 @@ def layers_told(verdict: Verdict) -> str:
         return found.note if found else "not looked at"
     unseen = f"; without a partner: {', '.join(found.unseen)}" if found.unseen else ""
     if found.first is not None:
+        first, limit = found.first, found.limit
         return (
-            f"{found.first.layer} ({found.first.tensor}) is the first beyond {found.tolerance:g}: "
-            f"off by {found.first.error:.2%} of its size{unseen}"
+            f"{first.layer} ({first.tensor}) is the first beyond the limit: it alone is off by "
+            f"{first.error:.2%} of its size, which changes the picture by {first.picture:.2g} of "
+            f"255 ({limit.picture:g} allowed) and the mask by {first.mask:.2g} ({limit.mask:g} "
+            f"allowed){unseen}"
         )
-    largest = max(found.errors, key=lambda e: e.error)
+    largest = max(found.errors, key=lambda e: e.picture)
     return (
-        f"all {len(found.errors)} within {found.tolerance:g}, the largest {largest.error:.2g} at "
-        f"{largest.layer}{unseen}"
+        f"each of {len(found.errors)} alone changes the picture by at most {largest.picture:.2g} "
+        f"of 255 ({found.limit.picture:g} allowed), most at {largest.layer}{unseen}"
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -11,6 +12,30 @@ from unmask_sdk.core.arrays import UInt8Array
 from unmask_sdk.training.nets.checkpoint import load_network
 
 from .tap import Tap
+
+# Gets a layer's name and output, and returns what takes the output's place; None keeps it.
+OnOutput = Callable[[str, Tensor], Tensor | None]
+
+
+def watch(network: nn.Module, on_output: OnOutput) -> None:
+    """Calls a function with the output of each convolution, after its batch norm if it has one.
+
+    Args:
+        network: The network, which keeps the hooks.
+        on_output: What is called. The next module may work in place, so a tensor that it keeps or
+            returns must be a copy.
+    """
+    last = ""
+    watched: dict[str, nn.Module] = {}
+    for name, module in network.named_modules():
+        if isinstance(module, nn.Conv2d):
+            last = name
+            watched[last] = module
+        elif isinstance(module, nn.BatchNorm2d):
+            # Exporters fold it into the convolution before it.
+            watched[last] = module
+    for name, module in watched.items():
+        module.register_forward_hook(lambda _, inputs, output, name=name: on_output(name, output))
 
 
 def record(path: Path, image: UInt8Array) -> list[Tap]:
@@ -23,20 +48,10 @@ def record(path: Path, image: UInt8Array) -> list[Tap]:
     network = load_network(path)
     taps: list[Tap] = []
 
-    # The next module may work in place, so outputs are copied.
-    def keep(name: str, output: Tensor) -> Tap:
-        return Tap(name, output.detach().float().clone().numpy())
+    def keep(name: str, output: Tensor) -> None:
+        taps.append(Tap(name, output.detach().float().clone().numpy()))
 
-    for name, module in network.named_modules():
-        if isinstance(module, nn.Conv2d):
-            module.register_forward_hook(
-                lambda _, inputs, output, name=name: taps.append(keep(name, output))
-            )
-        elif isinstance(module, nn.BatchNorm2d):
-            # Exporters fold it into the convolution that ran just before.
-            module.register_forward_hook(
-                lambda _, inputs, output: taps.append(keep(taps.pop().name, output))
-            )
+    watch(network, keep)
     with torch.inference_mode():
         network(torch.from_numpy(image))
     return taps

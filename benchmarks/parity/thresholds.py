@@ -1,4 +1,18 @@
-"""Limits on the distance of a runtime from the reference, by precision: `thresholds.json`."""
+"""Limits on the distance of a runtime from the reference, by precision: `thresholds.json`.
+
+Those of `layers` are for the effect of one layer alone (`effects.py`), as a root mean square over
+the hole, of 255. They follow from what a whole file may lose:
+
+- **fp32**: no pixel may differ by more than rounding does. The networks have about 100 layers, and
+  a hundred times 0.005 is half a step of 255. Layers of the files of run 11 change 0.00002.
+- **fp16**: 50 dB over the picture are 0.8 of 255, and 1.6 if the hole is a quarter of it.
+- **int8**: a hole PSNR of 20 dB is an error of 25.5 of 255. 0.2 dB less is an error of 26.1, and as
+  errors add in squares, 5.5 are allowed. Of the mask, an IoU of 0.99 allows one pixel in 100 of the
+  hole to be wrong by 255: 25.
+
+In fp16 and int8 one layer may use a third of that, so a ninth of its square. Layers of the int8
+files of run 11 change the picture by up to 0.6, and the mask by up to 2.2.
+"""
 
 from __future__ import annotations
 
@@ -12,21 +26,41 @@ from .distances import Measures
 
 
 @dataclass(frozen=True)
+class LayerLimit:
+    """What the error of one layer may do, as root mean squares over the hole, of 255.
+
+    Attributes:
+        picture: Largest change of the picture.
+        mask: Largest change of the mask.
+    """
+
+    picture: float
+    mask: float
+
+    def allows(self, picture: float, mask: float) -> bool:
+        """Returns whether both are within the limit; a NaN is not."""
+        return picture <= self.picture and mask <= self.mask
+
+
+@dataclass(frozen=True)
 class Thresholds:
     """The limits.
 
     Attributes:
         limits: By precision, and `all`: measure to `{"at_most": x}` or `{"at_least": x}`.
-        layers: By precision, the largest error of a layer's output over its own size (both root
-            mean squares).
+        layers: By precision, what one layer may do.
     """
 
     limits: dict[str, dict[str, dict[str, float]]]
-    layers: dict[str, float]
+    layers: dict[str, LayerLimit]
 
     def of(self, precision: str) -> dict[str, dict[str, float]]:
         """Returns the limits of a precision; one that the file does not list has those of `all`."""
         return {**self.limits["all"], **self.limits.get(precision, {})}
+
+    def of_layer(self, precision: str) -> LayerLimit:
+        """Returns what one layer may do; a precision that the file does not list is as int8."""
+        return self.layers.get(precision, self.layers["int8"])
 
     def misses(self, precision: str, measures: Measures) -> list[str]:
         """Returns a message for each limit exceeded. Measures that were not taken are skipped."""
@@ -51,4 +85,5 @@ def read_thresholds() -> Thresholds:
     """Reads the file that the package ships."""
     text = resources.files(__package__).joinpath("thresholds.json").read_text(encoding="utf-8")
     data: dict[str, Any] = json.loads(text)
-    return Thresholds({k: v for k, v in data.items() if k != "layers"}, data["layers"])
+    layers = {precision: LayerLimit(**limit) for precision, limit in data.pop("layers").items()}
+    return Thresholds(data, layers)

@@ -19,24 +19,52 @@ def plant(own_artifacts: Path) -> Callable[[Plant], Path]:
 
     The manifest is made to agree, so that nothing but the outputs can tell.
     """
-    onnx = pytest.importorskip("onnx")
+    pytest.importorskip("onnx")
+    return lambda fault: _change(own_artifacts, "unmasker-fp32.onnx", fault)
+
+
+@pytest.fixture
+def plant_in_int8(tmp_path: Path) -> Callable[[Plant], Path]:
+    """The same with the shipped int8 ONNX file of the lite unmasker."""
+    pytest.importorskip("onnx")
+    from unmask_sdk.core.manifest import read_manifest
+    from unmask_sdk.export import manifest
+
+    shipped = read_manifest()
+    chosen = [
+        a
+        for a in shipped.find(role="unmasker", formats=("onnx", "safetensors"))
+        if a.name == "unmask-256-lite" and (a.format, a.precision) != ("onnx", "fp32")
+    ]
+    folder = tmp_path / "int8"
+    for artifact in chosen:
+        for name, source in (
+            (artifact.file, shipped.path(artifact)),
+            (artifact.golden.file, shipped.golden_path(artifact)),
+        ):
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(source, folder / name)
+    manifest.write(folder, chosen, {})
+    return lambda fault: _change(folder, "unmask-256-lite-int8.onnx", fault)
+
+
+def _change(folder: Path, name: str, fault: Plant) -> Path:
+    """Changes an ONNX file and its entry in the manifest."""
+    import onnx
+
     from unmask_sdk.core.manifest import read_manifest, sha256_of
     from unmask_sdk.export import manifest
 
-    def change(fault: Plant) -> Path:
-        file = own_artifacts / "unmasker-fp32.onnx"
-        model = onnx.load(file)
-        fault(model.graph)
-        onnx.save(model, file)
-        size, digest = file.stat().st_size, sha256_of(file)
-        entries = [
-            replace(a, sha256=digest, bytes=size) if a.file == file.name else a
-            for a in read_manifest(own_artifacts).artifacts
-        ]
-        manifest.write(own_artifacts, entries, {})
-        return own_artifacts
-
-    return change
+    model = onnx.load(folder / name)
+    fault(model.graph)
+    onnx.save(model, folder / name)
+    size, digest = (folder / name).stat().st_size, sha256_of(folder / name)
+    entries = [
+        replace(a, sha256=digest, bytes=size) if a.file == name else a
+        for a in read_manifest(folder).artifacts
+    ]
+    manifest.write(folder, entries, {})
+    return folder
 
 
 @pytest.fixture(scope="session")

@@ -6,6 +6,7 @@ import json
 import math
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -37,7 +38,11 @@ EXPORTED = [
     for e in EXPORTERS.values()
     if e.name in layers.TAPS and e.name != "onnx" and not missing_packages(e.requires)
 ]
-LAYER = "unmasker.generator.down2.1.0"
+# A layer of the tiny network that changes its picture: deeper ones, random, hardly do.
+LAYER = "unmasker.generator.down1.0"
+# Of the shipped lite network: an attention gate, and a convolution that every pixel passes.
+GATE = "unmasker.generator.blocks.0.where"
+TRUNK = "unmasker.generator.down2.1.0"
 
 
 def run(folder: Path, runtimes: tuple[str, ...] = (), **options: object) -> list[parity.Verdict]:
@@ -68,6 +73,24 @@ def bgr(graph: object) -> None:
     order = onnx.numpy_helper.from_array(np.array([2, 1, 0]), "order")
     graph.initializer.append(order)
     graph.node.insert(0, onnx.helper.make_node("Gather", ["image", "order"], ["bgr"], axis=3))
+
+
+def enlarged(layer: str, factor: float) -> Callable[[object], None]:
+    """Returns a fault: the weights of a convolution, in float or in int8, times a factor."""
+
+    def change(graph: object) -> None:
+        made_by = {name: node for node in graph.node for name in node.output}
+        tensors = {tensor.name: tensor for tensor in graph.initializer}
+        (node,) = (
+            n for n in graph.node if n.op_type == "Conv" and any(layer in x for x in n.input)
+        )
+        name = node.input[1]
+        # The weights, or the scale that they are multiplied with.
+        tensor = tensors[name if name in tensors else made_by[name].input[1]]
+        value = onnx.numpy_helper.to_array(tensor) * np.float32(factor)
+        tensor.CopyFrom(onnx.numpy_helper.from_array(value, tensor.name))
+
+    return change
 
 
 def test_every_artifact_is_near_the_reference_layer_by_layer(every_unmasker: Path) -> None:
@@ -106,6 +129,32 @@ def test_a_planted_fault_is_named(plant, fault, layer: str, runtime: str) -> Non
         assert verdict.measures["changed_outside"] > 0
 
 
+@pytest.mark.parametrize("runtime", ["onnx", "openvino"])
+def test_a_layer_is_judged_by_what_its_error_does_to_the_picture(
+    plant_in_int8, runtime: str
+) -> None:
+    """Both are off by 16 % of their size; that of the attention gate cannot be seen."""
+    pytest.importorskip(runtime if runtime == "openvino" else "onnxruntime")
+    (verdict,) = run(plant_in_int8(enlarged(GATE, 1.16)), (runtime,), layers=True)
+    assert verdict.bisection is not None
+    errors = {e.layer: e for e in verdict.bisection.errors}
+    assert errors[GATE].error > 0.15
+    assert verdict.bisection.first is None
+    assert verdict.ok, verdict.misses
+
+    (verdict,) = run(plant_in_int8(enlarged(TRUNK, 1.16)), (runtime,), layers=True)
+    assert verdict.bisection is not None
+    assert verdict.bisection.first is not None
+    assert verdict.bisection.first.layer == TRUNK
+    # The errors of the layers after it are their own.
+    beyond = [
+        e.layer
+        for e in verdict.bisection.errors
+        if not verdict.bisection.limit.allows(e.picture, e.mask)
+    ]
+    assert beyond == [TRUNK]
+
+
 @pytest.mark.parametrize("format", EXPORTED)
 def test_a_fault_in_the_weights_is_named_in_formats_that_are_exported(
     format: str, tiny_weights: list[Path], tmp_path: Path
@@ -138,14 +187,39 @@ def test_layers_pair_whatever_their_order_and_fused_activation() -> None:
     values = [rng.normal(size=(1, 4, 8, 8)).astype(np.float32) for _ in range(5)]
     expected = [layers.Tap(f"layer {k}", value) for k, value in enumerate(values)]
     mixed = [layers.Tap(f"x{k}", np.maximum(values[k], 0)) for k in (3, 0, 4, 2, 1)]
-    found = layers.compare(expected, mixed, 1e-6)
-    assert found.first is None
-    assert [e.tensor for e in found.errors] == ["x0", "x1", "x2", "x3", "x4"]
-    assert layers.compare(expected, mixed[1:], 1e-6).unseen == ("layer 3",)
+    found = layers.pair(expected, mixed)
+    assert [p.tensor for p in found] == ["x0", "x1", "x2", "x3", "x4"]
+    assert all(p.substitute.rectified for p in found)
+    assert [p.layer for p in layers.pair(expected, mixed[1:])] == [
+        f"layer {k}" for k in (0, 1, 2, 4)
+    ]
     broken = [*mixed[:4], layers.Tap("x1", np.full_like(values[1], np.nan))]
-    first = layers.compare(expected, broken, 1e-6).first
-    assert first is not None
-    assert first.layer == "layer 1"
+    assert [p.tensor for p in layers.pair(expected, broken)] == ["x0", "x1", "x2", "x3", "x4"]
+
+
+def test_channels_of_a_pixel_shuffle_are_put_in_the_order_of_torch() -> None:
+    value = np.random.default_rng(0).normal(size=(1, 12, 4, 4)).astype(np.float32)
+    innermost = value.reshape(1, 3, 4, 4, 4).transpose(0, 2, 1, 3, 4).reshape(value.shape)
+    (found,) = layers.pair([layers.Tap("head", value)], [layers.Tap("x", innermost)])
+    np.testing.assert_array_equal(found.substitute.value, value)
+
+
+def not_a_number(graph: object) -> None:
+    tensor, value = weight(graph, LAYER)
+    tensor.CopyFrom(onnx.numpy_helper.from_array(value * np.float16("nan"), tensor.name))
+
+
+def test_a_layer_that_is_not_a_number_is_named(plant) -> None:
+    (verdict,) = run(plant(not_a_number), ("onnx",), layers=True)
+    assert verdict.bisection is not None
+    assert verdict.bisection.first is not None
+    assert verdict.bisection.first.layer == LAYER
+
+
+def test_the_reference_itself_is_off_by_nothing(tiny_artifacts: Path) -> None:
+    (verdict,) = run(tiny_artifacts, ("torch",), layers=True)
+    assert verdict.bisection is not None
+    assert {(e.error, e.picture, e.mask) for e in verdict.bisection.errors} == {(0.0, 0.0, 0.0)}
 
 
 def test_measures_are_those_of_simple_pictures() -> None:

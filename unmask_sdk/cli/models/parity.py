@@ -44,7 +44,7 @@ def parity(
         Path | None, typer.Option(help="Weight file to compare with; the manifest's by default.")
     ] = None,
     layers: Annotated[
-        bool, typer.Option(help="Name the first layer that differs from the reference's.")
+        bool, typer.Option(help="Name the first layer whose error changes the picture too much.")
     ] = False,
     proofs: Annotated[
         bool,
