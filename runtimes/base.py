@@ -25,9 +25,15 @@ import numpy as np
 
 from unmask_sdk.core.arrays import AnyArray, UInt8Array
 from unmask_sdk.core.closable import Closable
+from unmask_sdk.core.error_text import one_line, one_line_with_type
 from unmask_sdk.core.manifest import Artifact, TensorSpec
 from unmask_sdk.core.validate import check_integer
-from unmask_sdk.errors import ArtifactError, InvalidInputError, RuntimeUnavailableError
+from unmask_sdk.errors import (
+    ArtifactError,
+    InvalidInputError,
+    RuntimeUnavailableError,
+    UnmaskError,
+)
 
 from .fork import give_up_after_fork, never_free
 
@@ -90,7 +96,7 @@ class Runtime(Closable, ABC, Generic[Handle]):
         self._gives = tuple(map(_any_batch, artifact.outputs))
         # Each run gets the handle as an argument, so that closing does not free it during a run.
         self._handle: Handle | None
-        self._handle, self.info = self._open(
+        self._handle, self.info = self._try_open(
             path, device, None if threads is None else int(threads)
         )
         self._inherited = False
@@ -103,6 +109,10 @@ class Runtime(Closable, ABC, Generic[Handle]):
         Returns:
             The handle for `_run`, any object but None; and what the engine runs on, as it reports
             it.
+
+        Raises:
+            RuntimeUnavailableError: If the engine cannot open the file. What is raised other than
+                an `UnmaskError` becomes one, with the exception as its cause.
         """
 
     @abstractmethod
@@ -111,6 +121,10 @@ class Runtime(Closable, ABC, Generic[Handle]):
 
         Returns:
             Fresh arrays, in the order of `artifact.outputs`.
+
+        Raises:
+            RuntimeUnavailableError: If the engine fails. What is raised other than an
+                `UnmaskError` becomes one, with the exception as its cause.
         """
 
     def run_named(self, **inputs: AnyArray | Tensor) -> dict[str, AnyArray]:
@@ -145,25 +159,79 @@ class Runtime(Closable, ABC, Generic[Handle]):
                 for s in self.artifact.outputs
             }
         if self.artifact.inputs[0].shape[0] is None:
-            outputs = self._run(handle, arrays)
+            outputs = self._try_run(handle, arrays)
         else:
             outputs = self._run_one_by_one(handle, arrays)
         for spec, output in zip(self._gives, outputs, strict=True):
             if not _fits(spec, output):
-                raise ArtifactError(
-                    f"{self.artifact.name} returned {output.dtype} {list(output.shape)} for "
-                    f"{describe(spec)}: file and manifest do not belong together; export it again"
-                )
+                raise self._misfit(spec, output)
         return {s.name: o for s, o in zip(self.artifact.outputs, outputs, strict=True)}
 
     def _run_one_by_one(self, handle: Handle, arrays: Sequence[AnyArray]) -> Sequence[AnyArray]:
         results = [
-            self._run(handle, [array[k : k + 1] for array in arrays]) for k in range(len(arrays[0]))
+            self._try_run(handle, [array[k : k + 1] for array in arrays])
+            for k in range(len(arrays[0]))
         ]
         # Concatenating a single result would copy it, which takes some percent of a run.
         if len(results) == 1:
             return results[0]
         return [np.concatenate(parts) for parts in zip(*results, strict=True)]
+
+    def _try_open(self, path: Path, device: str, threads: int | None) -> tuple[Handle, RuntimeInfo]:
+        """Calls `_open`, and checks what another package's code may get wrong."""
+        handle, info = self._open(path, device, threads)
+        if handle is None or not isinstance(info, RuntimeInfo):
+            raise RuntimeUnavailableError(
+                f"{_full_name(self)}._open returned {type(handle).__name__} and "
+                f"{type(info).__name__}, not a handle other than None and a RuntimeInfo; "
+                f"{self._whom_to_ask()}"
+            )
+        return handle, info
+
+    def _try_run(self, handle: Handle, arrays: Sequence[AnyArray]) -> Sequence[AnyArray]:
+        """Calls `_run`, and checks what another package's code may get wrong."""
+        try:
+            outputs = self._run(handle, arrays)
+        except UnmaskError:
+            raise
+        except Exception as error:
+            shapes = [list(array.shape) for array in arrays]
+            raise RuntimeUnavailableError(
+                f"{_full_name(self)} fails on {self.artifact.name} with inputs {shapes} "
+                f"({one_line_with_type(error)}); {self._whom_to_ask()}"
+            ) from error
+        wanted = len(self._gives)
+        if (
+            not isinstance(outputs, Sequence)
+            or len(outputs) != wanted
+            or not all(isinstance(output, np.ndarray) for output in outputs)
+        ):
+            raise RuntimeUnavailableError(
+                f"{_full_name(self)}._run returned {_named_types(outputs)} for "
+                f"{self.artifact.name}, not {wanted} NumPy arrays; {self._whom_to_ask()}"
+            )
+        return outputs
+
+    def _misfit(self, spec: TensorSpec, output: AnyArray) -> UnmaskError:
+        found = (
+            f"returned {output.dtype} {list(output.shape)} for {describe(spec)} of "
+            f"{self.artifact.name}"
+        )
+        if _package(self) != _package(Runtime):
+            return RuntimeUnavailableError(f"{_full_name(self)} {found}; {self._whom_to_ask()}")
+        return ArtifactError(
+            f"{_full_name(self)} {found}: file and manifest do not belong together; export it again"
+        )
+
+    def _whom_to_ask(self) -> str:
+        """Returns what fixes an error of a subclass, for its users and its authors."""
+        alone = ""
+        if _package(self) != _package(Runtime) and self.artifact.role != "unmasker":
+            alone = (
+                "; a runtime of the unmasker alone has the argument roles=('unmasker',) in its "
+                "RuntimeEntry"
+            )
+        return f"use another runtime, and report this to the authors of {_package(self)}{alone}"
 
     def run(
         self, images: UInt8Array | Tensor, *, out: tuple[UInt8Array, UInt8Array] | None = None
@@ -244,9 +312,20 @@ def check_names(
             raise ArtifactError(f"{file.name} has {kind} {list(actual)}, its entry says {expected}")
 
 
-def one_line(error: Exception) -> str:
-    """Returns an engine's error message on one line."""
-    return " ".join(str(error).split())
+def _full_name(runtime: Runtime[Any]) -> str:
+    return f"{type(runtime).__module__}.{type(runtime).__qualname__}"
+
+
+def _package(runtime: Runtime[Any] | type[Runtime[Any]]) -> str:
+    """Returns the top-level package of a runtime's class."""
+    cls = runtime if isinstance(runtime, type) else type(runtime)
+    return cls.__module__.partition(".")[0]
+
+
+def _named_types(outputs: Any) -> str:
+    if not isinstance(outputs, (list, tuple)):
+        return type(outputs).__name__
+    return f"[{', '.join(type(output).__name__ for output in outputs)}]"
 
 
 def describe(spec: TensorSpec) -> str:

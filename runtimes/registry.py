@@ -1,16 +1,19 @@
 """The known runtimes, as plain data. Only `runtime_class` imports one.
 
 Other packages add runtimes through the entry-point group `unmask_sdk.runtimes`: each entry point
-names a `RuntimeEntry`. They are used when asked for by name; `auto` never picks one.
+names a `RuntimeEntry`, whose `name` is the entry point's, in lower case and no name or alias of the
+runtimes here (docs/runtimes.md). They are used when asked for by name; `auto` never picks one.
 """
 
 from __future__ import annotations
 
 import importlib
+import inspect
 import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from unmask_sdk.core.error_text import one_line, one_line_with_type
 from unmask_sdk.core.manifest import ROLES
 from unmask_sdk.core.optional_deps import install_command, missing_message, missing_packages
 from unmask_sdk.core.requirements import RUNTIMES as NEEDS
@@ -28,6 +31,7 @@ if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
 GROUP = "unmask_sdk.runtimes"
+_REINSTALL = "upgrade or remove the package that adds it"
 
 
 @dataclass(frozen=True)
@@ -49,6 +53,10 @@ class RuntimeEntry:
         extra: Instead of `fix`, for the runtimes of this package: the extra that installs it.
         roles: Networks that it runs. `load` runs a detector or an aligner that is not among them
             on `onnx`, and reports that in `Unmasker.selection`.
+
+    Raises:
+        InvalidInputError: If a field that has several texts is no tuple of texts, formats,
+            precisions, devices, platforms or roles are empty, or a role is unknown.
     """
 
     name: str
@@ -64,10 +72,29 @@ class RuntimeEntry:
     extra: str = ""
     roles: tuple[str, ...] = ROLES
 
+    def __post_init__(self) -> None:
+        for field in ("requires", "formats", "precisions", "devices", "platforms", "roles"):
+            value: Any = getattr(self, field)
+            if not isinstance(value, tuple) or not all(isinstance(item, str) for item in value):
+                raise InvalidInputError(
+                    f"{field} of the RuntimeEntry {self.name!r} must be a tuple of texts, such as "
+                    f"('onnx',); got {value!r}"
+                )
+            if not value and field != "requires":
+                raise InvalidInputError(f"{field} of the RuntimeEntry {self.name!r} is empty")
+        unknown = [role for role in self.roles if role not in ROLES]
+        if unknown:
+            raise InvalidInputError(
+                f"the RuntimeEntry {self.name!r} has the role {unknown[0]!r}; known are "
+                f"{', '.join(ROLES)}"
+            )
+
     @property
     def how_to_fix(self) -> str:
         """Command that installs what it needs."""
-        return install_command(self.extra) if self.extra else self.fix
+        if self.extra:
+            return install_command(self.extra)
+        return self.fix or f"reinstall the package that contains {self.module}"
 
 
 @dataclass(frozen=True)
@@ -181,6 +208,8 @@ ENTRIES: tuple[RuntimeEntry, ...] = (
     ),
 )
 
+# Not a runtime: lets `load()` choose.
+AUTO = "auto"
 ALIASES = {"cpu": "onnx", "onnxruntime": "onnx", "tensorrt": "trt", "litert": "tflite"}
 
 
@@ -200,10 +229,10 @@ def find_runtime(name: str) -> RuntimeEntry:
             return entry
     others = plugin_entry_points()
     for point in others:
-        if point.name == wanted:
+        if point.name.lower() == wanted:
             return load_plugin(point)
     known = [e.name for e in ENTRIES] + list(ALIASES) + [p.name for p in others]
-    raise InvalidInputError(f"unknown runtime {name!r}; known are auto, {', '.join(known)}")
+    raise InvalidInputError(f"unknown runtime {name!r}; known are {AUTO}, {', '.join(known)}")
 
 
 def plugin_entry_points() -> tuple[EntryPoint, ...]:
@@ -218,20 +247,32 @@ def load_plugin(point: EntryPoint) -> RuntimeEntry:
     """Loads the `RuntimeEntry` that an entry point names.
 
     Raises:
-        RuntimeUnavailableError: If it does not load, or is not a `RuntimeEntry`.
+        RuntimeUnavailableError: If it does not load, is not a `RuntimeEntry`, or has another name.
     """
+    what = f"runtime {point.name!r} ({point.value})"
     try:
         entry: Any = point.load()
     # It is another package's code, which may raise anything.
     except Exception as error:
         raise RuntimeUnavailableError(
-            f"runtime {point.name!r} ({point.value}) does not load: {_reason(error)}; "
-            "reinstall or remove the package that adds it"
+            f"{what} does not load ({one_line_with_type(error)}); {_REINSTALL}"
         ) from error
     if not isinstance(entry, RuntimeEntry):
+        kind = f"the class {entry.__name__}" if isinstance(entry, type) else type(entry).__name__
         raise RuntimeUnavailableError(
-            f"runtime {point.name!r} ({point.value}) is not a RuntimeEntry but "
-            f"{type(entry).__name__}; upgrade or remove the package that adds it"
+            f"{what} is {kind}, not a RuntimeEntry; {_REINSTALL}. For its author: describe the "
+            "class with a RuntimeEntry, and name that in the entry point, such as "
+            f"{point.name} = '{point.module}:ENTRY' (docs/runtimes.md)"
+        )
+    if entry.name != point.name or entry.name != entry.name.lower():
+        raise RuntimeUnavailableError(
+            f"{what} is the RuntimeEntry {entry.name!r}; {_REINSTALL}. For its author: the entry "
+            "point and its RuntimeEntry have the same name, in lower case (docs/runtimes.md)"
+        )
+    if entry.name in (AUTO, *ALIASES, *(ours.name for ours in ENTRIES)):
+        raise RuntimeUnavailableError(
+            f"{what} has a name of unmask-sdk, which stands for its own runtime; {_REINSTALL}. "
+            "For its author: choose another name"
         )
     return entry
 
@@ -268,7 +309,8 @@ def runtime_class(entry: RuntimeEntry) -> type[Runtime[Any]]:
     """Imports a runtime's class. Call `why_unavailable` first.
 
     Raises:
-        RuntimeUnavailableError: If its engine is installed but does not import.
+        RuntimeUnavailableError: If its engine is installed but does not import, or it is not a
+            complete subclass of `Runtime`.
     """
     try:
         module = importlib.import_module(entry.module)
@@ -277,10 +319,12 @@ def runtime_class(entry: RuntimeEntry) -> type[Runtime[Any]]:
     # it was built for another NumPy, and so on.
     except Exception as error:
         raise RuntimeUnavailableError(
-            f"{entry.title} is installed but does not import ({_reason(error)}); {entry.how_to_fix}"
+            f"{entry.title} is installed but does not import ({one_line(error)}); "
+            f"{entry.how_to_fix}"
         ) from error
+    if not isinstance(cls, type) or not issubclass(cls, Runtime) or inspect.isabstract(cls):
+        raise RuntimeUnavailableError(
+            f"{entry.module}.{entry.class_name} of the runtime {entry.name!r} is not a subclass "
+            f"of unmask_sdk.runtimes.base.Runtime with _open and _run; {_REINSTALL}"
+        )
     return cls
-
-
-def _reason(error: Exception) -> str:
-    return " ".join(str(error).split()) or type(error).__name__

@@ -11,18 +11,18 @@ from pathlib import Path
 from .core.cache_dir import cache_dir
 from .core.cpu_count import usable_cpus
 from .core.cpu_features import read_cpuinfo
+from .core.error_text import one_line_with_type
 from .core.manifest import Manifest, read_manifest
 from .core.opencv import check_opencv, installed_opencvs, opencv_conflict
 from .core.sdk_version import sdk_version
 from .errors import ArtifactError, MissingDependencyError, RuntimeUnavailableError, UnmaskError
-from .loading.artifact_lookup import AUTO
 from .loading.choose import choose, why_unusable
 from .loading.limits import timings
 from .loading.open_artifact import open_role
 from .runtimes.candidate import Candidate
 from .runtimes.engines.cache import EngineCache
 from .runtimes.nvidia import find_gpu
-from .runtimes.registry import ENTRIES, RuntimeEntry, load_plugin, plugin_entry_points
+from .runtimes.registry import AUTO, ENTRIES, RuntimeEntry, load_plugin, plugin_entry_points
 
 # Instruction sets that the engines' fast paths use, as Linux names them.
 _FEATURES = (
@@ -151,7 +151,7 @@ def diagnose(artifacts: str | Path | None = None) -> Diagnosis:
             opened.close()
             auto = considered[-1]
         except Exception as error:  # noqa: BLE001
-            trouble = _reason(error)
+            trouble = one_line_with_type(error)
     opencv = _opencv()
     if not opencv.usable:
         trouble = f"{opencv.reason}; {opencv.fix}"
@@ -191,7 +191,7 @@ def _try(manifests: tuple[Manifest, ...], entry: RuntimeEntry) -> Candidate:
         with open_role(manifests, "unmasker", entry) as opened:
             info = opened.info
     except Exception as error:  # noqa: BLE001
-        return Candidate(entry.name, False, _reason(error), entry.how_to_fix)
+        return Candidate(entry.name, False, one_line_with_type(error), entry.how_to_fix)
     return Candidate(entry.name, True, f"{info.provider}, {info.precision} on {info.device}")
 
 
@@ -251,12 +251,6 @@ def _kept() -> Kept:
         return Kept("", 0, 0.0, 0, str(error))
     megabytes = round(sum(entry.bytes for entry in entries) / 1e6, 1)
     return Kept(folder, len(entries), megabytes, measured)
-
-
-def _reason(error: Exception) -> str:
-    """Returns an error as one line; one that is none of ours with its type."""
-    line = " ".join(str(error).split())
-    return str(error) if isinstance(error, UnmaskError) else f"{type(error).__name__}: {line}"
 
 
 def _board() -> str | None:

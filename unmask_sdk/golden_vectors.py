@@ -16,13 +16,24 @@ from .core.arrays import AnyArray
 from .core.manifest import Artifact, Golden, Manifest, Parity, read_manifest
 from .errors import (
     ArtifactError,
+    DeviceMismatchError,
     MissingDependencyError,
     RuntimeUnavailableError,
     VerificationError,
 )
+from .loading.choose import choose
 from .loading.open_artifact import open_artifact
 from .runtimes.base import Runtime
-from .runtimes.registry import ENTRIES, RuntimeEntry, find_runtime, why_unavailable
+from .runtimes.registry import (
+    AUTO,
+    ENTRIES,
+    RuntimeEntry,
+    find_runtime,
+    load_plugin,
+    plugin_entry_points,
+    runtime_class,
+    why_unavailable,
+)
 
 
 @dataclass(frozen=True)
@@ -30,12 +41,14 @@ class Check:
     """The result for one artifact on one runtime.
 
     Attributes:
-        artifact: Name of the network.
+        artifact: Name of the network; empty, like role, format and precision, where another
+            package's runtime does not load.
         role: Its role.
         format: Its format.
         precision: Its precision.
         runtime: Runtime that it was run on.
-        ok: Whether every output was within tolerance; None if it could not be run here.
+        ok: Whether every output was within tolerance; None if it could not be run here. False if
+            the runtime fails when it runs, or fails to open a file and was asked for.
         error: Largest error, in the unit of `error_of`; None if there is none to give.
         tolerance: Largest error allowed, unless `min_psnr_db` is given.
         psnr_db: Lowest PSNR of an output; None if it was not run, or there was no difference.
@@ -174,7 +187,8 @@ def iter_checks(
 
     Args:
         artifacts: Folder that holds a `manifest.json`; the package's own by default.
-        runtime: Checks this runtime only, which then has to be usable.
+        runtime: Checks this runtime only, which then has to be usable; `auto` is the one that
+            `load()` takes. By default all are checked, those of other packages too.
         names: Checks these only: names of networks, or of their files; all by default.
         device: `cpu`, `cuda`, or Core ML's `all`, `gpu` or `ane`; None takes each runtime's
             default.
@@ -182,27 +196,65 @@ def iter_checks(
 
     Yields:
         One record for each artifact and runtime, as each is done. A file that is missing or was
-        changed is recorded as wrong. A runtime that cannot be used is recorded as not run, unless
-        it was asked for.
+        changed is recorded as wrong, and so is one on which a runtime fails. A runtime that cannot
+        be used is recorded as not run, unless it was asked for.
 
     Raises:
         ArtifactError: If the manifest is missing or not valid, or has nothing by one of the names.
         UnmaskError: If the runtime that was asked for cannot be used.
     """
     manifest = read_manifest(artifacts)
-    entries = ENTRIES if runtime is None else (find_runtime(runtime),)
-    for artifact in _named(manifest, names):
+    chosen = _named(manifest, names)
+    if runtime is None:
+        entries = list(ENTRIES)
+        for point in plugin_entry_points():
+            try:
+                entries.append(load_plugin(point))
+            except RuntimeUnavailableError as error:
+                yield _not_loaded(point.name, str(error))
+    else:
+        entries = [_usable(runtime, manifest, chosen, device, threads)]
+    for artifact in chosen:
         for entry in entries:
             if _opens(entry, artifact):
                 try:
                     check = _check(manifest, artifact, entry, device, threads)
                 except (RuntimeUnavailableError, MissingDependencyError) as error:
-                    if runtime is not None:
-                        raise
-                    check = _record(artifact, entry, None, None, str(error))
-                except ArtifactError as error:
+                    ok = None if runtime is None else False
+                    check = _record(artifact, entry, ok, None, str(error))
+                except (ArtifactError, DeviceMismatchError) as error:
                     check = _record(artifact, entry, False, None, str(error))
                 yield check
+
+
+def _usable(
+    runtime: str,
+    manifest: Manifest,
+    artifacts: tuple[Artifact, ...],
+    device: str | None,
+    threads: int | None,
+) -> RuntimeEntry:
+    """Returns the entry of the runtime that was asked for, or raises why it cannot be used."""
+    if runtime == AUTO:
+        # The first of the unmaskers decides, as in `load()`.
+        first = min(artifacts, key=lambda artifact: artifact.role != "unmasker")
+        opened, considered = choose(
+            (manifest,),
+            AUTO,
+            AUTO,
+            role=first.role,
+            model=first.name,
+            device=device,
+            threads=threads,
+        )
+        opened.close()
+        return find_runtime(considered[-1].name)
+    entry = find_runtime(runtime)
+    problem = why_unavailable(entry, device)
+    if problem is not None:
+        raise problem.as_error()
+    runtime_class(entry)
+    return entry
 
 
 def _named(manifest: Manifest, names: Collection[str]) -> tuple[Artifact, ...]:
@@ -242,10 +294,15 @@ def _check(
     with open_artifact(manifest, artifact, entry, device=device, threads=threads) as opened:
         try:
             found = run_golden(opened, golden)
-        except VerificationError as failure:
+        except (VerificationError, RuntimeUnavailableError) as failure:
             return _record(artifact, entry, False, None, str(failure))
         note = f"{found.against(artifact.golden)}, {opened.info.provider}, {opened.info.device}"
         return _record(artifact, entry, found.within(artifact.golden), found, note)
+
+
+def _not_loaded(runtime: str, note: str) -> Check:
+    """A record of another package's runtime of which nothing is known."""
+    return Check("", "", "", "", runtime, None, None, 0.0, None, None, note)
 
 
 def _record(

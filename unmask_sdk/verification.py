@@ -55,8 +55,8 @@ class VerifyReport:
                 for check in self.wrong
             )
             raise VerificationError(
-                f"outputs differ from the reference: {names}; use another runtime, and report this "
-                "with the output of `unmask doctor --json`"
+                f"these fail, or differ from the reference: {names}; use another runtime, and "
+                "report this with the output of `unmask doctor --json`"
             )
         if not self.right:
             raise VerificationError("nothing could be run here; see `unmask doctor`")
@@ -81,7 +81,8 @@ def verify(
         models: Model files next to their `manifest.json`, folders with one, or names such as
             `unmask-256`; all by default.
         artifacts: Folder in which names are looked up; the package's own by default.
-        runtime: Checks this runtime only, which then has to be usable.
+        runtime: Checks this runtime only, which then has to be usable; `auto` is the one that
+            `load()` takes. By default all are checked, those of other packages too.
         device: `cpu`, `cuda`, or Core ML's `all`, `gpu` or `ane`; None takes each runtime's
             default.
         threads: Threads for one run; None leaves it to the engine.

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from unmask_sdk.core.manifest import Artifact, Manifest
 from unmask_sdk.errors import ArtifactError, InvalidInputError
-from unmask_sdk.runtimes.registry import Problem, RuntimeEntry
+from unmask_sdk.runtimes.registry import AUTO, Problem, RuntimeEntry
 
-AUTO = "auto"
 # Preferred if a folder holds several networks of a role.
 DEFAULTS = ("unmask-256",)
 

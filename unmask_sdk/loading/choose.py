@@ -14,6 +14,7 @@ from unmask_sdk.errors import DeviceMismatchError, InvalidInputError, RuntimeUna
 from unmask_sdk.runtimes.base import Runtime
 from unmask_sdk.runtimes.candidate import Candidate
 from unmask_sdk.runtimes.registry import (
+    AUTO,
     ENTRIES,
     Problem,
     RuntimeEntry,
@@ -21,7 +22,7 @@ from unmask_sdk.runtimes.registry import (
     why_unavailable,
 )
 
-from .artifact_lookup import AUTO, missing_artifact, pick_file, resolve_model_name, runnable_files
+from .artifact_lookup import missing_artifact, pick_file, resolve_model_name, runnable_files
 from .limits import Limits
 from .open_artifact import open_role
 

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 from unmask_sdk.core.manifest import ROLES, Artifact, Manifest, read_manifest
 from unmask_sdk.core.opencv import check_opencv
 from unmask_sdk.runtimes.base import Runtime
-from unmask_sdk.runtimes.registry import RuntimeEntry, find_runtime
+from unmask_sdk.runtimes.registry import AUTO, RuntimeEntry, find_runtime
 
-from .artifact_lookup import AUTO, find_file
+from .artifact_lookup import find_file
 from .choose import LOCATOR_FALLBACK, choose, why_unusable
 from .limits import Limits
 from .open_artifact import open_role

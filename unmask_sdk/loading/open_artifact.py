@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from unmask_sdk.core.error_text import one_line_with_type
 from unmask_sdk.core.manifest import Artifact, Manifest
-from unmask_sdk.errors import DeviceMismatchError
+from unmask_sdk.errors import DeviceMismatchError, RuntimeUnavailableError, UnmaskError
 from unmask_sdk.runtimes.base import Runtime
-from unmask_sdk.runtimes.registry import RuntimeEntry, runtime_class
+from unmask_sdk.runtimes.registry import AUTO, RuntimeEntry, runtime_class
 
-from .artifact_lookup import AUTO, find_file
+from .artifact_lookup import find_file
 
 
 def open_role(
@@ -38,11 +39,22 @@ def open_artifact(
     """Opens one artifact on one runtime.
 
     Raises:
+        RuntimeUnavailableError: If the runtime cannot open it, whatever it raises.
         DeviceMismatchError: If it opened on another device or precision than requested.
     """
     path = manifest.path(artifact)
     wanted = device or entry.devices[0]
-    opened = runtime_class(entry)(path, artifact, device=wanted, threads=threads)
+    cls = runtime_class(entry)
+    try:
+        opened = cls(path, artifact, device=wanted, threads=threads)
+    except UnmaskError:
+        raise
+    # It may be another package's code, which may raise anything.
+    except Exception as error:
+        raise RuntimeUnavailableError(
+            f"{entry.title} fails to open {path.name} ({one_line_with_type(error)}); use another "
+            f"runtime, and report this to the authors of {entry.module.partition('.')[0]}"
+        ) from error
     actual = opened.info
     if (actual.device, actual.precision) != (wanted, artifact.precision):
         opened.close()

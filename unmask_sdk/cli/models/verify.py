@@ -26,7 +26,11 @@ def verify(
     ] = None,
     artifacts: ArtifactsOption = None,
     runtime: Annotated[
-        str | None, typer.Option(help="Check only this runtime; it must then be usable.")
+        str | None,
+        typer.Option(
+            help="Check only this runtime, which must then be usable; auto is the one that load() "
+            "takes."
+        ),
     ] = None,
     device: Annotated[str | None, typer.Option(help="cpu, cuda; Core ML: all, gpu, ane.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON lines.")] = False,
@@ -54,8 +58,11 @@ def verify(
     if not as_json:
         # A missing runtime has the same reason for every file.
         for (name, reason), files in Counter((c.runtime, c.note) for c in report.not_run).items():
+            count = f", {files} file{'s' * (files > 1)}"
+            # Which files a runtime opens is not known if it does not load.
+            known = any(check.artifact for check in report.not_run if check.runtime == name)
             console.print(
-                f"[yellow]not run[/] on {name}, {files} file{'s' * (files > 1)}: {escape(reason)}",
+                f"[yellow]not run[/] on {escape(name)}{count * known}: {escape(reason)}",
                 soft_wrap=True,
             )
         console.print(
