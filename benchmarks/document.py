@@ -1,6 +1,6 @@
 """Writes `docs/benchmarks.md` from the files in `docs/benchmarks/`, and the sizes in the documents.
 
-    python -m unmask_sdk.benchmarks.document docs
+    python -m unmask_sdk.benchmarks.document docs            # --sizes: the sizes alone
 
 `unmask bench --json`, `unmask parity --report`, `python -m unmask_sdk.benchmarks.peers --json` and
 `python -m unmask_sdk.benchmarks.install_size` write those files. A section of `docs/benchmarks.md`
@@ -64,8 +64,15 @@ python -m pytest benchmarks --benchmark-only    # the same from a clone, by pyte
 
 def main(
     docs: Annotated[Path, typer.Argument(help="The folder docs of a clone.")],
+    sizes: Annotated[bool, typer.Option("--sizes", help="Write the sizes alone.")] = False,
 ) -> None:
     """Writes benchmarks.md, the plot to the folder of its data, and the sizes in the documents."""
+    if not sizes:
+        _write_page(docs)
+    write_sizes(docs.resolve().parent)
+
+
+def _write_page(docs: Path) -> None:
     folder = docs / "benchmarks"
     parts = [INTRODUCTION]
     bench = bench_json.read(folder / "bench.json")
@@ -90,7 +97,6 @@ def main(
         parts.append(_parity(parity))
     parts.append(HOW_TO)
     atomic_write(docs / "benchmarks.md", "\n".join(parts).encode())
-    write_sizes(docs.resolve().parent)
 
 
 def _device(bench: bench_json.Data) -> str:

@@ -114,6 +114,7 @@ def test_far_miss_is_measured_twice_and_a_near_one_three_times() -> None:
     assert not limits.may_keep(Verdict("its certificate"), fresh=False)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux has CPU time for each thread")
 @pytest.mark.parametrize("threads", [1, None])
 def test_busy_core_changes_little(
