@@ -21,7 +21,7 @@ from unmask_sdk.calibration.search.scoring import LIMITS, Int8Evaluator, Quality
 from unmask_sdk.calibration.search.sensitivity import promote  # noqa: E402
 from unmask_sdk.cli import main  # noqa: E402
 from unmask_sdk.export.onnx.exporter import float_graph  # noqa: E402
-from unmask_sdk.export.onnx.quantize import FloatGraph  # noqa: E402
+from unmask_sdk.training.nets.checkpoint import load_network  # noqa: E402
 
 pytestmark = pytest.mark.slow
 
@@ -88,14 +88,14 @@ def test_report_has_plots_and_plan(
 
 
 def test_layers_are_promoted_until_the_limit_holds(
-    tiny_artifacts: Path, faces_folder: Path
+    tiny_weights: list[Path], faces_folder: Path
 ) -> None:
     from unmask_sdk.calibration.ranges import find_ranges, observe
     from unmask_sdk.calibration.search.faces import held_out
     from unmask_sdk.calibration.search.sensitivity import quality_drop, sensitivity
     from unmask_sdk.training.datasets.landmark_file import read_landmarks
 
-    graph = FloatGraph((tiny_artifacts / "unmasker-fp32.onnx").read_bytes())
+    graph = float_graph(load_network(tiny_weights[0]))
     faces = read_landmarks(faces_folder / "landmarks.npz")
     evaluator = Int8Evaluator(graph.file, held_out(faces_folder, faces, 2, 64, no_progress))
     assert evaluator.quality_drop(graph.file) == QualityDrop(0.0, 0.0, 1.0, 100.0)

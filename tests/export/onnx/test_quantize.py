@@ -23,7 +23,7 @@ from unmask_sdk.calibration.calibration_set import CalibrationSet, pack_images, 
 from unmask_sdk.calibration.plan import convolutions, plan_for  # noqa: E402
 from unmask_sdk.export.job import Job  # noqa: E402
 from unmask_sdk.export.metadata import metadata_of  # noqa: E402
-from unmask_sdk.export.onnx.exporter import convert, write_metadata  # noqa: E402
+from unmask_sdk.export.onnx.exporter import convert, float_graph, write_metadata  # noqa: E402
 from unmask_sdk.export.onnx.precision import conv_work_by_precision, int8_share  # noqa: E402
 from unmask_sdk.export.onnx.quantize import FloatGraph, quantize_by_plan  # noqa: E402
 from unmask_sdk.export.precision_check import check_precision, precision_of  # noqa: E402
@@ -52,8 +52,8 @@ def network(tiny_weights: list[Path]) -> nn.Module:
 
 
 @pytest.fixture(scope="module")
-def float_file(tiny_artifacts: Path) -> bytes:
-    return (tiny_artifacts / "unmasker-fp32.onnx").read_bytes()
+def float_file(network: nn.Module) -> bytes:
+    return float_graph(network).file
 
 
 def _int8(folder: Path) -> Artifact:
