@@ -52,3 +52,29 @@ def test_golden_vectors_reach_into_the_mask_and_are_small(shipped: Manifest) -> 
 def test_manifest_names_no_place_of_the_machine_that_made_it(shipped: Manifest) -> None:
     text = (shipped.folder / MANIFEST_NAME).read_text()
     assert not [word for word in ("/home/", "/root/", "/work/", "/tmp/") if word in text]
+
+
+def test_fp32_files_store_16_bit_weights(shipped: Manifest) -> None:
+    sizes = {(a.name, a.format): a.bytes for a in shipped.artifacts if a.precision == "fp32"}
+    for (name, format), size in sizes.items():
+        if format == "onnx":
+            assert size < 1.1 * sizes[name, "safetensors"], name
+
+
+def test_files_hold_their_metadata(shipped: Manifest) -> None:
+    onnx = pytest.importorskip("onnx")
+    pytest.importorskip("flatbuffers")
+    pytest.importorskip("ai_edge_litert.schema_py_generated")
+    from unmask_sdk.export.metadata import WEIGHTS_LICENSE, metadata_of
+    from unmask_sdk.export.tflite.metadata import read_metadata
+
+    for artifact in shipped.artifacts:
+        if artifact.format == "safetensors":
+            continue
+        content = shipped.path(artifact).read_bytes()
+        if artifact.format == "tflite":
+            found = read_metadata(content)
+        else:
+            found = {p.key: p.value for p in onnx.load_from_string(content).metadata_props}
+        assert found == metadata_of(artifact).fields(), artifact.file
+        assert found["license"] == WEIGHTS_LICENSE
