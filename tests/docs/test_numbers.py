@@ -71,6 +71,17 @@ def test_readme_has_the_sizes_of_package_and_environment() -> None:
     assert environment == pytest.approx((others + wheel.installed) / 1e6, abs=7)
 
 
+@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md"])
+def test_size_of_the_development_environment(name: str) -> None:
+    from unmask_sdk.benchmarks.install_size import environments
+
+    text = (ROOT / name).read_text(encoding="utf-8")
+    gigabytes = environments(ROOT / "docs")["dev"]["others"] / 1e9
+    assert found(r"installs PyTorch and every converter[,(\s]+([\d.]+) GB", text) == (
+        round(gigabytes, 1),
+    )
+
+
 def test_download_of_the_page_is_the_total_of_its_table() -> None:
     from unmask_sdk.web.models import model_files
 
