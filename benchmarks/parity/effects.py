@@ -28,26 +28,11 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from unmask_sdk.core.arrays import Float32Array, UInt8Array
+from unmask_sdk.core.arrays import UInt8Array
 from unmask_sdk.training.nets.checkpoint import load_unmasker
 
+from .tap import HUGE, Substitute
 from .taps_torch import OnOutput, watch
-
-# Stands for differences that are not numbers.
-HUGE = 1e9
-
-
-@dataclass(frozen=True, eq=False)
-class Substitute:
-    """A layer's output in an artifact.
-
-    Attributes:
-        value: float32 `[1, C, H, W]`, the channels in the reference's order.
-        rectified: Whether the ReLU after the layer has been applied.
-    """
-
-    value: Float32Array
-    rectified: bool
 
 
 @dataclass(frozen=True)
@@ -81,7 +66,8 @@ class _Reference:
         graph = load_unmasker(weights)
         self._network = graph.unmasker
         # As the graph does it, so that the reference itself is off by nothing.
-        self._image = torch.from_numpy(image).float().permute(0, 3, 1, 2) * (1.0 / 127.5) - 1.0
+        pixels = torch.from_numpy(image).float().permute(0, 3, 1, 2).contiguous()
+        self._image = pixels * (1.0 / 127.5) - 1.0
         self._change: OnOutput = lambda layer, output: None
         # The graph's names are those of `taps_torch.record`.
         watch(graph, lambda layer, output: self._change(layer, output))

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +22,7 @@ from scipy.optimize import linear_sum_assignment
 from unmask_sdk.core.arrays import Float32Array, UInt8Array
 
 from .cases import Case
-from .effects import HUGE, Substitute, measure
-from .tap import Tap
+from .tap import HUGE, Substitute, Tap
 from .thresholds import LayerLimit, Thresholds
 
 # Channels that a pixel shuffle turns into an image of three channels at twice the size.
@@ -103,24 +102,16 @@ def bisect(case: Case, weights: Path, image: UInt8Array, thresholds: Thresholds)
     if module is None or (case.artifact.format, precision) in UNSEEN:
         what = f"{case.artifact.format} {precision} on {case.entry.name}"
         return Bisection(None, limit, note=f"the layers of {what} cannot be seen")
-    from . import taps_torch
+    # Need torch, without which all else of `unmask parity` works.
+    from . import effects, taps_torch
 
     taps: Any = importlib.import_module(module)
     found: list[Tap] = taps.record(case.manifest.path(case.artifact), image)
     expected = taps_torch.record(weights, image)
     pairs = pair(expected, found)
-    effects = measure(weights, image, {p.layer: p.substitute for p in pairs})
-    errors = tuple(
-        LayerError(
-            p.layer,
-            p.tensor,
-            effects[p.layer].error,
-            effects[p.layer].picture,
-            effects[p.layer].mask,
-        )
-        for p in pairs
-    )
-    unseen = tuple(tap.name for tap in expected if tap.name not in effects)
+    measured = effects.measure(weights, image, {p.layer: p.substitute for p in pairs})
+    errors = tuple(LayerError(p.layer, p.tensor, **asdict(measured[p.layer])) for p in pairs)
+    unseen = tuple(tap.name for tap in expected if tap.name not in measured)
     note = "" if errors else "no layer could be paired"
     first = next((e for e in errors if not limit.allows(e.picture, e.mask)), None)
     return Bisection(first, limit, errors, unseen, note)
