@@ -65,7 +65,7 @@ def export_all(
     folder: Path,
     *,
     calibration: Path | None = None,
-    progress: Callable[[str, int, int], None] = lambda step, done, total: None,
+    progress: Callable[[str, int, int], object] = lambda step, done, total: None,
 ) -> list[Exported]:
     """Exports every format in every precision; see `pipeline.export` for the errors.
 

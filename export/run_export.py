@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     Network = tuple[Path, nn.Module]
 
 # Called with a line of text as each step begins.
-OnStep = Callable[[str], None]
+OnStep = Callable[[str], object]
 
 
 def export(

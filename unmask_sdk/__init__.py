@@ -37,6 +37,8 @@ from .errors import (
 if TYPE_CHECKING:
     from .benchmarks.latency.bench import Measurement
     from .benchmarks.latency.run import BenchmarkReport, benchmark
+    from .core.manifest import Artifact
+    from .export.export_model import ExportReport, export_model
     from .face import Face
     from .faces.locator import Location
     from .golden_vectors import Check
@@ -64,6 +66,7 @@ if os.path.isfile(os.path.join(_clone, "pyproject.toml")):
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 __all__ = [
+    "Artifact",
     "ArtifactError",
     "BenchmarkReport",
     "Camera",
@@ -73,6 +76,7 @@ __all__ = [
     "DataError",
     "DeviceMismatchError",
     "ExportError",
+    "ExportReport",
     "Face",
     "ImageReadError",
     "ImageWriteError",
@@ -99,15 +103,18 @@ __all__ = [
     "VideoWriteError",
     "__version__",
     "benchmark",
+    "export_model",
     "load",
     "verify",
 ]
 
 _LAZY = {
+    "Artifact": "core.manifest",
     "BenchmarkReport": "benchmarks.latency.run",
     "Camera": "video.camera",
     "Candidate": "runtimes.candidate",
     "Check": "golden_vectors",
+    "ExportReport": "export.export_model",
     "Face": "face",
     "Location": "faces.locator",
     "Measurement": "benchmarks.latency.bench",
@@ -121,6 +128,7 @@ _LAZY = {
     "VideoInterrupted": "video.file",
     "VideoReport": "video.file",
     "benchmark": "benchmarks.latency.run",
+    "export_model": "export.export_model",
     "load": "loading.load",
     "verify": "verification",
 }

@@ -9,6 +9,7 @@ from __future__ import annotations
 import unmask_sdk
 
 NAMES = (
+    unmask_sdk.Artifact,
     unmask_sdk.ArtifactError,
     unmask_sdk.BenchmarkReport,
     unmask_sdk.Camera,
@@ -18,6 +19,7 @@ NAMES = (
     unmask_sdk.DataError,
     unmask_sdk.DeviceMismatchError,
     unmask_sdk.ExportError,
+    unmask_sdk.ExportReport,
     unmask_sdk.Face,
     unmask_sdk.ImageReadError,
     unmask_sdk.ImageWriteError,
@@ -44,6 +46,7 @@ NAMES = (
     unmask_sdk.VideoWriteError,
     unmask_sdk.__version__,
     unmask_sdk.benchmark,
+    unmask_sdk.export_model,
     unmask_sdk.load,
     unmask_sdk.verify,
 )
@@ -67,6 +70,12 @@ def checks() -> tuple[unmask_sdk.Check, ...]:
     """What golden vectors showed."""
     report: unmask_sdk.VerifyReport = unmask_sdk.verify("unmask-256", runtime="onnx")
     return report.wrong
+
+
+def sizes() -> dict[str, int]:
+    """What was exported."""
+    report: unmask_sdk.ExportReport = unmask_sdk.export_model("onnx", "fp16", out="models")
+    return {artifact.file: artifact.bytes for artifact in report.artifacts}
 
 
 def mistakes() -> None:

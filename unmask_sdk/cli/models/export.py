@@ -87,27 +87,34 @@ def export(
             )
         _vectors(console, out, 100 if count is None else count)
         return
-    # They import converters, which the two formats above do not need.
-    from unmask_sdk.export.formats import EXPORTERS
-    from unmask_sdk.export.run_export import export as run
+    # It imports converters, which the two formats above do not need.
+    from rich.markdown import Markdown
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-    if format == "all":
-        if precision is not None:
-            raise ConfigError("all also means every precision; leave --precision out")
-        _all(console, weights or [], calibration, out)
-        return
-    exporter = EXPORTERS.get(format)
-    with console.status("checking") as status:
-        made = run(
+    from unmask_sdk.export.all_formats import SUMMARY_IMAGE, table
+    from unmask_sdk.export.export_model import ALL, export_model
+
+    columns = [TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()]
+    with Progress(
+        *columns, console=console, transient=True, disable=not console.is_terminal
+    ) as progress:
+        task = progress.add_task("checking", total=None)
+        report = export_model(
             format,
-            weights or [],
-            out,
-            # The export refuses an unknown format, whatever the precision.
-            precision=precision or (exporter.precisions[0] if exporter else ""),
+            precision,
+            weights=weights or (),
+            out=out,
             calibration=calibration,
-            progress=lambda step: status.update(escape(step)),
+            progress=lambda step, done, total: progress.update(
+                task, description=escape(step), completed=done, total=total
+            ),
         )
-    for artifact in made:
+    if format == ALL:
+        console.print(Markdown(table(report.exports)))
+        place = escape(str(out / SUMMARY_IMAGE))
+        console.print(f"the same faces processed by all of them: {place}")
+        return
+    for artifact in report.artifacts:
         _show(console, artifact)
 
 
@@ -118,26 +125,6 @@ def _vectors(console: Console, out: Path, count: int) -> None:
 
     file = export_vectors(out, count)
     console.print(f"{escape(str(file))}: {count} test vectors", soft_wrap=True)
-
-
-def _all(console: Console, weights: list[Path], calibration: Path | None, out: Path) -> None:
-    from rich.markdown import Markdown
-    from rich.markup import escape
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-
-    from unmask_sdk.export.all_formats import SUMMARY_IMAGE, check_packages, export_all, table
-
-    check_packages()
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    with Progress(*columns, console=console, transient=True) as progress:
-        task = progress.add_task("checking", total=None)
-
-        def tell(step: str, done: int, total: int) -> None:
-            progress.update(task, description=escape(step), completed=done, total=total)
-
-        made = export_all(weights, out, calibration=calibration, progress=tell)
-    console.print(Markdown(table(made)))
-    console.print(f"the same faces processed by all of them: {escape(str(out / SUMMARY_IMAGE))}")
 
 
 def _triton(
