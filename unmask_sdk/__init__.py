@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import importlib
 import os
-from typing import TYPE_CHECKING, Any
 
 from .errors import (
     ArtifactError,
@@ -34,7 +33,12 @@ from .errors import (
     VideoWriteError,
 )
 
+# As type checkers understand it: importing `typing` is most of the time before `cli.main` can
+# handle Ctrl-C.
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from .benchmarks.latency.bench import Measurement
     from .benchmarks.latency.run import BenchmarkReport, benchmark
     from .core.manifest import Artifact

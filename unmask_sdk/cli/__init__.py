@@ -3,136 +3,29 @@
 from __future__ import annotations
 
 import os
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from typing import Annotated, Any, NoReturn
+import signal
 
-import typer
-from typer.core import TyperGroup
-
-from unmask_sdk.core.opencv import describe_import, opencv_problem
-from unmask_sdk.errors import InvalidInputError, UnmaskError
-
-from .signals import print_interruption, raise_on_sigterm
-from .streams import fill_closed_streams
+# `signals.INTERRUPTED`, which is not imported here: see `main`.
+_INTERRUPTED = 130
 
 
-@contextmanager
-def _interruptible() -> Iterator[None]:
-    """Turns Ctrl-C and SIGTERM into one line and an exit code."""
-    try:
-        yield
-    except KeyboardInterrupt as ended:
-        raise SystemExit(print_interruption(ended)) from None
-
-
-class _Commands(TyperGroup):
-    """The group of commands, with checks and clean-up around each of them."""
-
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        _check_words(args)
-        return super().parse_args(ctx, args)
-
-    # Typer would end these two without a message.
-    @_interruptible()
-    def make_context(self, *args: Any, **kwargs: Any) -> Any:
-        return super().make_context(*args, **kwargs)
-
-    @_interruptible()
-    def invoke(self, ctx: Any) -> Any:
-        try:
-            return super().invoke(ctx)
-        finally:
-            # Now, while an error such as a full disk can still be reported.
-            sys.stdout.flush()
-
-
-def _check_words(words: list[str]) -> None:
-    """Refuses empty arguments: as a path, they would be the current folder."""
-    for index, word in enumerate(words):
-        if not word or (word.startswith("-") and word.endswith("=")):
-            place = f"after {' '.join(words[:index])}" if index else "first"
-            raise InvalidInputError(
-                f"an argument is empty, {place}; is a shell variable not set? "
-                "for the current folder use ."
-            )
-
-
-app = typer.Typer(
-    name="unmask",
-    cls=_Commands,
-    help="Remove face masks from photos and videos, on the device.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-)
-
-
-def _show_version(wanted: bool) -> None:
-    if wanted:
-        from unmask_sdk import __version__
-
-        typer.echo(f"unmask-sdk {__version__}")
-        raise typer.Exit
-
-
-@app.callback()
-def _options(
-    version: Annotated[
-        bool,
-        typer.Option("--version", help="Show the version.", callback=_show_version, is_eager=True),
-    ] = False,
-) -> None:
-    pass
-
-
-def _register() -> None:
-    from .commands import COMMANDS
-    from .help import Command, help_of
-
-    for name, function in COMMANDS.items():
-        app.command(name, cls=Command, help=help_of(function))(function)
-
-
-@_interruptible()
 def main() -> None:
-    """Runs the command line. A failure becomes one line and exit code 1."""
-    fill_closed_streams()
-    raise_on_sigterm()
-    try:
-        _register()
-        app()
-    except UnmaskError as error:
-        _fail(str(error))
-    except OSError as error:
-        _fail(_describe(error))
-    except ImportError as error:
-        _fail(describe_import(error))
-    except Exception:
-        # The import of a broken OpenCV raises anything. Faults of ours keep their traceback.
-        problem = opencv_problem()
-        if problem is None:
-            raise
-        _fail(problem)
+    """Runs the command line. A failure becomes one line and exit code 1.
+
+    Importing the command line takes a large part of a second. Nothing has to be cleaned up then,
+    and Ctrl-C would otherwise be raised anywhere in those imports, with a traceback. So this module
+    imports nothing else.
+    """
+    handler = signal.getsignal(signal.SIGINT)
+    # Shells start background jobs with Ctrl-C ignored.
+    if handler == signal.default_int_handler:
+        signal.signal(signal.SIGINT, _quit)
+    from .app import run
+
+    signal.signal(signal.SIGINT, handler)
+    run()
 
 
-def _fail(message: str) -> NoReturn:
-    # After a hang-up there may be no terminal to print to.
-    with suppress(OSError):
-        print(f"unmask: error: {message}", file=sys.stderr)
-    raise SystemExit(1) from None
-
-
-def _describe(error: OSError) -> str:
-    """Returns what the system refused, and for which file."""
-    reason = error.strerror or str(error)
-    if error.filename is not None:
-        return f"{error.filename}: {reason}"
-    try:
-        sys.stdout.flush()
-    except OSError:
-        # Output that could not be written would fail again when Python exits.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    # Only errors while a file is being written have no file name.
-    return f"standard output, or a file being written: {reason}"
+def _quit(*_: object) -> None:
+    os.write(2, b"unmask: interrupted\n")
+    os._exit(_INTERRUPTED)

@@ -1,48 +1,59 @@
-"""The table of commands: name on the command line to function."""
+"""The table of commands: in groups as the help shows them, each imported when it is needed."""
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable
+from dataclasses import dataclass
 
-from unmask_sdk.cli.media.camera import camera
-from unmask_sdk.cli.media.folder import folder
-from unmask_sdk.cli.media.image import image
-from unmask_sdk.cli.media.video import video
-from unmask_sdk.cli.media.web import web
-from unmask_sdk.cli.models.bench import bench
-from unmask_sdk.cli.models.build import build
-from unmask_sdk.cli.models.cache import cache
-from unmask_sdk.cli.models.calibrate import calibrate
-from unmask_sdk.cli.models.doctor import doctor
-from unmask_sdk.cli.models.export import export
-from unmask_sdk.cli.models.parity import parity
-from unmask_sdk.cli.models.release import release
-from unmask_sdk.cli.models.verify import verify
-from unmask_sdk.cli.training.evaluate import evaluate
-from unmask_sdk.cli.training.evaluate_locator import evaluate_locator
-from unmask_sdk.cli.training.synth import synth
-from unmask_sdk.cli.training.train import cost, train
-from unmask_sdk.cli.training.train_locator import train_locator
 
-COMMANDS: dict[str, Callable[..., None]] = {
-    "image": image,
-    "video": video,
-    "camera": camera,
-    "folder": folder,
-    "web": web,
-    "doctor": doctor,
-    "export": export,
-    "verify": verify,
-    "build": build,
-    "cache": cache,
-    "parity": parity,
-    "bench": bench,
-    "calibrate": calibrate,
-    "synth": synth,
-    "train": train,
-    "evaluate": evaluate,
-    "cost": cost,
-    "train-locator": train_locator,
-    "evaluate-locator": evaluate_locator,
-    "release": release,
+@dataclass(frozen=True)
+class CommandEntry:
+    """A command, as plain data: nothing is imported.
+
+    Attributes:
+        module: Its module in `unmask_sdk.cli`.
+        page: Page of the documentation about it, for the end of its help.
+    """
+
+    module: str
+    page: str = "docs/commands.md"
+
+
+GROUPS: dict[str, dict[str, CommandEntry]] = {
+    "Photos and video": {
+        "image": CommandEntry("media.image"),
+        "folder": CommandEntry("media.folder"),
+        "video": CommandEntry("media.video"),
+        "camera": CommandEntry("media.camera"),
+        "web": CommandEntry("media.web", "docs/web.md"),
+    },
+    "Models": {
+        "doctor": CommandEntry("models.doctor", "docs/formats.md"),
+        "verify": CommandEntry("models.verify", "docs/formats.md"),
+        "bench": CommandEntry("models.bench", "docs/benchmarks.md"),
+        "parity": CommandEntry("models.parity", "docs/formats.md"),
+        "build": CommandEntry("models.build", "docs/jetson.md"),
+        "cache": CommandEntry("models.cache"),
+        "export": CommandEntry("models.export", "docs/formats.md"),
+        "calibrate": CommandEntry("models.calibrate", "docs/formats.md"),
+    },
+    "Training": {
+        "synth": CommandEntry("training.synth", "docs/training.md"),
+        "train": CommandEntry("training.train", "docs/training.md"),
+        "evaluate": CommandEntry("training.evaluate", "docs/training.md"),
+        "cost": CommandEntry("training.cost"),
+        "train-locator": CommandEntry("training.train_locator", "docs/training.md"),
+        "evaluate-locator": CommandEntry("training.evaluate_locator", "docs/training.md"),
+        "release": CommandEntry("models.release", "docs/training.md"),
+    },
 }
+
+COMMANDS = {name: entry for group in GROUPS.values() for name, entry in group.items()}
+
+
+def load_command(name: str) -> Callable[..., None]:
+    """Imports a command, and returns its function, which is named as its module is."""
+    module = importlib.import_module(f"unmask_sdk.cli.{COMMANDS[name].module}")
+    function: Callable[..., None] = getattr(module, name.replace("-", "_"))
+    return function

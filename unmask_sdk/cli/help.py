@@ -13,14 +13,25 @@ from typer.core import TyperCommand
 _BREAK = re.compile(r"(?<!\n)\n(?![\n ]|[-*] )")
 # Brackets and dots that some versions of Typer add to a name that already ends with dots.
 _DRESSED = re.compile(r"[{\[](.+\.\.\.)[}\]]\.\.\.")
+# Braces that some versions add to a required argument.
+_BRACED = re.compile(r"^\{(.+)\}$")
 
 
 class Command(TyperCommand):
-    """A command whose usage line shows argument names as they were given."""
+    """A command whose usage line shows argument names as they were given, and required options."""
 
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
-        """Returns the parts of the usage line."""
-        return [_DRESSED.sub(r"\1", piece) for piece in super().collect_usage_pieces(ctx)]
+        """Returns the parts of the usage line: options, arguments, options that are required."""
+        pieces = [
+            _BRACED.sub(r"\1", _DRESSED.sub(r"\1", piece))
+            for piece in super().collect_usage_pieces(ctx)
+        ]
+        required = [option for option in self.params if option.required and _is_option(option)]
+        return pieces + [f"{max(o.opts, key=len)} {str(o.name).upper()}" for o in required]
+
+
+def _is_option(parameter: Any) -> bool:
+    return bool(parameter.param_type_name == "option")
 
 
 def help_of(function: Callable[..., None]) -> str:

@@ -198,9 +198,9 @@ def test_bad_arguments_are_refused_before_any_work(
 ) -> None:
     from typer.testing import CliRunner
 
-    from unmask_sdk.cli import _register, app
+    from unmask_sdk.cli.app import app, register
 
-    _register()
+    register(["bench"])
     result = CliRunner().invoke(app, ["bench", "--artifacts", str(tiny_artifacts), *arguments])
     assert isinstance(result.exception, InvalidInputError | DataError)
     assert words in str(result.exception)

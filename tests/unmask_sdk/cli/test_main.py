@@ -15,6 +15,7 @@ CODE = (
     "from unmask_sdk.cli import main; main()"
 )
 LONG = "a" * 300
+ROOT = Path(__file__).parents[3]
 
 # One runtime, so that what it says of a device or of threads is known.
 ONNX = ("--runtime", "onnx")
@@ -25,8 +26,9 @@ def unmask(*arguments: str, **options: object) -> subprocess.CompletedProcess[st
     return subprocess.run([sys.executable, "-c", CODE, *arguments], **settings | options)  # type: ignore[call-overload,no-any-return]
 
 
-def test_version() -> None:
-    done = unmask("--version")
+@pytest.mark.parametrize("option", ["--version", "-V"])
+def test_version(option: str) -> None:
+    done = unmask(option)
     assert done.returncode == 0
     assert done.stdout == f"unmask-sdk {version('unmask-sdk')}\n"
 
@@ -60,14 +62,16 @@ class Interrupting(MetaPathFinder):
         if name == {name!r}:
             os.kill(os.getpid(), signal.SIGINT)
 
-from unmask_sdk.cli import main
 sys.meta_path.insert(0, Interrupting())
+from unmask_sdk.cli import main
 main()
 """
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX signals")
-@pytest.mark.parametrize("name", ["numpy", "rich.console"])
+@pytest.mark.parametrize(
+    "name", ["unmask_sdk.cli.app", "typer", "rich.console", "typer.rich_utils"]
+)
 def test_an_interrupt_while_it_starts_says_so(name: str) -> None:
     done = subprocess.run(
         [sys.executable, "-c", IMPORTING.format(name=name), "--help"],
@@ -76,6 +80,32 @@ def test_an_interrupt_while_it_starts_says_so(name: str) -> None:
         timeout=120,
     )
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "unmask: interrupted\n")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX signals")
+def test_an_interrupt_that_the_shell_ignores_stays_ignored() -> None:
+    code = IMPORTING.format(name="typer").replace("default_int_handler", "SIG_IGN")
+    done = subprocess.run(
+        [sys.executable, "-c", code, "--version"], capture_output=True, text=True, timeout=120
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_little_is_imported_before_interrupts_are_handled() -> None:
+    code = (
+        "import sys; before = set(sys.modules); import unmask_sdk.cli;"
+        "print(*set(sys.modules) - before)"
+    )
+    done = subprocess.run(
+        # Isolated from the environment's start-up files, which import much.
+        [sys.executable, "-S", "-c", code],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        cwd=ROOT,
+    )
+    assert done.returncode == 0, done.stderr
+    assert set(done.stdout.split()).isdisjoint({"typing", "numpy", "typer", "rich"})
 
 
 @pytest.mark.slow

@@ -21,7 +21,6 @@ from unmask_sdk.cli.options import (
 )
 from unmask_sdk.cli.signals import raise_on_sigterm
 from unmask_sdk.cli.streams import binary_stdin, binary_stdout
-from unmask_sdk.core.arrays import UInt8Array
 from unmask_sdk.core.optional_deps import pip_command
 from unmask_sdk.core.output_paths import check_writable_file, make_folder
 from unmask_sdk.errors import InvalidInputError, MissingDependencyError, SourceError
@@ -29,6 +28,7 @@ from unmask_sdk.errors import InvalidInputError, MissingDependencyError, SourceE
 from .targets import PICTURES
 
 if TYPE_CHECKING:
+    from unmask_sdk.core.arrays import UInt8Array
     from unmask_sdk.unmasker import Unmasker
 
 _TITLE = "unmask camera (q to quit)"

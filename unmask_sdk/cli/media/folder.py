@@ -6,7 +6,7 @@ import contextlib
 import os
 import threading
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -25,13 +25,9 @@ from unmask_sdk.core.cpu_count import usable_cpus
 from unmask_sdk.core.output_paths import check_writable_folder
 from unmask_sdk.errors import InvalidInputError
 
-from .batch import Work, run
-from .process_file import Options
-from .progress import BatchProgress
-from .ray_backend import run_on_ray
-from .skip_finished import FinishedResults
-from .targets import NoPicturesError, plan
-from .watch import PAUSE, SETTLE, arrivals
+if TYPE_CHECKING:
+    from .batch import Work
+    from .progress import BatchProgress
 
 
 def folder(
@@ -79,6 +75,11 @@ def folder(
     are repaired or removed. With --watch, Ctrl-C or SIGTERM stops the command once the started
     images are finished; a second one stops it immediately.
     """
+    from .batch import Work
+    from .process_file import Options
+    from .progress import BatchProgress
+    from .watch import SETTLE
+
     if watch and ray:
         raise InvalidInputError("--watch and --ray cannot be combined; leave one of them out")
     if not os.path.isdir(source):
@@ -110,6 +111,11 @@ def folder(
 
 
 def _once(report: BatchProgress, work: Work, source: Path, out: Path, ray: bool) -> None:
+    from .batch import run
+    from .ray_backend import run_on_ray
+    from .skip_finished import FinishedResults
+    from .targets import plan
+
     jobs, unread = plan([source], out)
     for line in unread:
         report.fail(line)
@@ -123,6 +129,10 @@ def _once(report: BatchProgress, work: Work, source: Path, out: Path, ray: bool)
 
 def _watch(report: BatchProgress, work: Work, source: Path, out: Path) -> None:
     """Runs until Ctrl-C, after which the images that were started finish."""
+    from .batch import run
+    from .targets import NoPicturesError, plan
+    from .watch import PAUSE, arrivals
+
     if os.path.isdir(out) and os.path.samefile(source, out):
         raise InvalidInputError(
             f"OUT {out} is IN, so results would be processed again; choose another OUT"

@@ -11,7 +11,9 @@ from unmask_sdk.errors import ConfigError
 
 
 def build(
-    runtime: Annotated[str, typer.Argument(help="Runtime whose engines to build: trt.")],
+    runtime: Annotated[
+        str, typer.Argument(metavar="RUNTIME", help="Runtime whose engines to build: trt.")
+    ],
     precision: Annotated[str, typer.Option(help="Precision of the unmasker.")] = "auto",
     model: Annotated[
         str | None, typer.Option(help="Unmasker, where a folder holds several.")

@@ -10,7 +10,9 @@ import typer
 from unmask_sdk.errors import ConfigError
 
 
-def cache(action: Annotated[str, typer.Argument(help="ls or clear.")] = "ls") -> None:
+def cache(
+    action: Annotated[str, typer.Argument(metavar="ACTION", help="ls or clear.")] = "ls",
+) -> None:
     """Show or remove what was made on this device: TensorRT engines and measured times."""
     from unmask_sdk.loading.limits import forget_timings, timings, timings_folder
     from unmask_sdk.runtimes.engines.cache import EngineCache

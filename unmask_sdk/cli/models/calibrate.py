@@ -9,7 +9,9 @@ import typer
 
 
 def calibrate(
-    faces: Annotated[Path, typer.Argument(help="Folder of images, one face each.")],
+    faces: Annotated[
+        Path, typer.Argument(metavar="FACES", help="Folder of images, one face each.")
+    ],
     out: Annotated[
         Path, typer.Option("--out", "-o", help="npz file to write, for export --calibration.")
     ],

@@ -17,8 +17,9 @@ def export(
     format: Annotated[
         str,
         typer.Argument(
+            metavar="FORMAT",
             help="onnx, trt, coreml, openvino, tflite; all, in all precisions; triton, a model "
-            "repository for the Triton server; or vectors, to test the code of an app."
+            "repository for the Triton server; or vectors, to test the code of an app.",
         ),
     ],
     weights: Annotated[

@@ -15,7 +15,9 @@ LITE = "ours, lite"
 
 
 def release(
-    faces: Annotated[Path, typer.Argument(help="Folder of face images and landmarks.npz.")],
+    faces: Annotated[
+        Path, typer.Argument(metavar="FACES", help="Folder of face images and landmarks.npz.")
+    ],
     weights: Annotated[
         Path | None, typer.Option(help="New weights of the unmasker; the clone's if left out.")
     ] = None,

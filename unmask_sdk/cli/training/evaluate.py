@@ -9,7 +9,7 @@ import typer
 
 
 def evaluate(
-    faces: Annotated[Path, typer.Argument(help="Folder of face images.")],
+    faces: Annotated[Path, typer.Argument(metavar="FACES", help="Folder of face images.")],
     landmarks: Annotated[
         Path | None, typer.Option(help="Their face meshes; default FACES/landmarks.npz.")
     ] = None,

@@ -9,7 +9,9 @@ import typer
 
 
 def synth(
-    faces: Annotated[Path, typer.Argument(help="Folder of images, one face each.")],
+    faces: Annotated[
+        Path, typer.Argument(metavar="FACES", help="Folder of images, one face each.")
+    ],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder to write to.")],
     landmarks: Annotated[
         Path | None, typer.Option(help="Their face meshes; default FACES/landmarks.npz.")

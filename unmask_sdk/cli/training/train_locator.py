@@ -9,13 +9,20 @@ import typer
 
 
 def train_locator(
-    config: Annotated[Path, typer.Argument(help="YAML, such as training/configs/locator.yaml.")],
-    faces: Annotated[Path | None, typer.Option(help="Folder of face images.")] = None,
+    config: Annotated[
+        Path, typer.Argument(metavar="CONFIG", help="YAML, such as training/configs/locator.yaml.")
+    ],
+    faces: Annotated[
+        Path | None, typer.Option(help="Folder of face images; required unless CONFIG names it.")
+    ] = None,
     landmarks: Annotated[
         Path | None,
         typer.Option(help="Their face meshes; default FACES/landmarks.npz."),
     ] = None,
-    out: Annotated[Path | None, typer.Option("-o", "--out", help="Folder to write.")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", help="Folder to write; required unless CONFIG names it."),
+    ] = None,
     only: Annotated[str | None, typer.Option(help="detector or aligner; both by default.")] = None,
     device: Annotated[str | None, typer.Option(help="cpu or cuda.")] = None,
 ) -> None:
