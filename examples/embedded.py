@@ -5,7 +5,7 @@ python examples/embedded.py examples/surgical.jpg overlay.png
 
 from __future__ import annotations
 
-import sys
+import argparse
 
 import cv2
 import numpy as np
@@ -14,9 +14,11 @@ import unmask_sdk
 
 
 def main() -> None:
-    if len(sys.argv) != 3:
-        raise SystemExit(__doc__)
-    source, target = sys.argv[1:]
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("photo", help="A photo of a masked face.")
+    parser.add_argument("overlay", help="Image to write: without the mask, and what was found.")
+    given = parser.parse_args()
+    source, target = given.photo, given.overlay
     try:
         model = unmask_sdk.load()
     except (

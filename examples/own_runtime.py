@@ -8,7 +8,7 @@ of the group `unmask_sdk.runtimes`.
 
 from __future__ import annotations
 
-import sys
+import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -41,8 +41,9 @@ class Counting(Runtime[onnxruntime.InferenceSession]):
 
 
 def main() -> None:
-    if len(sys.argv) != 2:
-        raise SystemExit(__doc__)
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("photo", help="A photo of a masked face.")
+    photo = parser.parse_args().photo
     manifest = read_manifest()
     unmaskers = manifest.find(role="unmasker", formats=("onnx",))
     artifact = next(a for a in unmaskers if a.precision == "fp32")
@@ -51,7 +52,7 @@ def main() -> None:
     locator = Locator(open_runtime("detector", "onnx"), open_runtime("aligner", "onnx"))
     with Unmasker(runtime, locator) as model:
         try:
-            print(model(sys.argv[1]))
+            print(model(photo))
         except UnmaskError as error:
             raise SystemExit(str(error)) from None
         print(f"{model}: {runtime.runs} run")

@@ -5,8 +5,8 @@ python examples/with_asyncio.py examples/*.jpg
 
 from __future__ import annotations
 
+import argparse
 import asyncio
-import sys
 from pathlib import Path
 
 import cv2
@@ -27,8 +27,10 @@ async def unmask(model: unmask_sdk.Unmasker, photo: Path, gate: asyncio.Semaphor
 
 
 async def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("photos", type=Path, nargs="+")
+    photos = parser.parse_args().photos
     gate = asyncio.Semaphore(MAX_OPEN)
-    photos = [Path(name) for name in sys.argv[1:]]
     with unmask_sdk.load(threads=1) as model:
         tasks = [unmask(model, photo, gate) for photo in photos]
         for photo, png in zip(photos, await asyncio.gather(*tasks), strict=True):

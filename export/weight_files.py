@@ -25,6 +25,25 @@ def packaged_weights() -> list[Path]:
     return files
 
 
+def weights_of(names: Sequence[str]) -> list[Path]:
+    """Returns the weight files of networks that come with the package.
+
+    Args:
+        names: Names of networks, such as `unmask-256-lite`.
+
+    Raises:
+        ConfigError: If the package holds no weights of that name, or none at all.
+    """
+    files = {file.stem: file for file in packaged_weights()} if names else {}
+    for name in names:
+        if name not in files:
+            raise ConfigError(
+                f"the package holds no weights of {name!r}; it has {', '.join(files)}; for other "
+                "networks use --weights FILE"
+            )
+    return [files[name] for name in dict.fromkeys(names)]
+
+
 def with_precision(weights: Sequence[Path], precision: str) -> list[Path]:
     """Returns the weight files whose networks can be exported in a precision; needs torch.
 

@@ -378,7 +378,9 @@ def as_array(name: str, given: Any) -> AnyArray:
 def _checked(spec: TensorSpec, given: Any) -> AnyArray:
     array = as_array(spec.name, given)
     if not _fits(spec, array):
+        single = list(array.shape) == list(spec.shape[1:])
+        fix = "; a single crop is a batch of one: crop[None]" if single else ""
         raise InvalidInputError(
-            f"the graph takes {describe(spec)}; got {array.dtype} {list(array.shape)}"
+            f"the graph takes {describe(spec)}; got {array.dtype} {list(array.shape)}{fix}"
         )
     return np.ascontiguousarray(array)

@@ -38,6 +38,17 @@ def test_example_runs(name: str, arguments: list[str], words: str, tmp_path: Pat
     assert words in done.stdout
 
 
+@pytest.mark.parametrize("name", sorted(file.name for file in EXAMPLES.glob("*.py")))
+def test_example_without_arguments_states_what_it_needs(name: str, tmp_path: Path) -> None:
+    done = run(name, [], tmp_path)
+    if done.returncode == 1 and "is not installed" in done.stderr:
+        pytest.skip(done.stderr.splitlines()[-1])
+    assert done.returncode == 2, done.stderr
+    usage, *_, last = done.stderr.splitlines()
+    assert usage.startswith(f"usage: {name}")
+    assert "the following arguments are required: " in last
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "arguments", "words"),

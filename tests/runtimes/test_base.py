@@ -37,6 +37,13 @@ def test_other_shapes_and_dtypes_are_refused(
         unmasker.run(np.zeros(shape, dtype))
 
 
+def test_a_single_crop_is_refused_with_the_fix(unmasker: AnyRuntime) -> None:
+    crop = np.zeros((64, 64, 3), np.uint8)
+    with pytest.raises(InvalidInputError, match=r"got uint8 \[64, 64, 3\]; .*: crop\[None\]$"):
+        unmasker.run(crop)
+    unmasker.run(crop[None])
+
+
 def test_detector_takes_any_multiple_of_32(tiny_artifacts: Path) -> None:
     with open_runtime("detector", "onnx", artifacts=tiny_artifacts) as detector:
         for height, width in ((32, 32), (64, 320), (256, 96)):

@@ -78,6 +78,7 @@ def camera(
     """
     from unmask_sdk.loading.load import load
 
+    _silence_opencv()
     wanted = None if size is None else parse_size(size)
     piped = source == "-"
     if piped and wanted is None:
@@ -109,6 +110,15 @@ def camera(
         except BrokenPipeError:
             # The reader of the frames has stopped. Discards what Python would still flush.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _silence_opencv() -> None:
+    """Keeps OpenCV and its FFmpeg from printing lines of their own about a camera that fails.
+
+    They read these when they are loaded. Users who set them see what they asked for.
+    """
+    os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
+    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # AV_LOG_QUIET
 
 
 def parse_size(text: str) -> tuple[int, int]:
@@ -153,7 +163,8 @@ def _recorded(model: Unmasker, source: str, smooth: bool) -> Iterator[UInt8Array
                 done += 1
                 yield image
         finally:
-            typer.echo(f"unmask: {done} frames, all shown", err=True)
+            if done:
+                typer.echo(f"unmask: {done} frames, all shown", err=True)
 
 
 def _live(
@@ -175,12 +186,13 @@ def _live(
                     typer.echo(f"unmask: {error}", err=True)
         finally:
             counters = stream.counters
-            typer.echo(
-                f"unmask: {counters.received} frames, {counters.done} shown, {counters.dropped} "
-                f"dropped; the camera stalled {camera.counters.stalls} times, failed "
-                f"{camera.counters.deaths} times",
-                err=True,
-            )
+            if camera.counters.opened:
+                typer.echo(
+                    f"unmask: {counters.received} frames, {counters.done} shown, "
+                    f"{counters.dropped} dropped; the camera stalled {camera.counters.stalls} "
+                    f"times, failed {camera.counters.deaths} times",
+                    err=True,
+                )
 
 
 class _Raw:

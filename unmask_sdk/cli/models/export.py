@@ -24,7 +24,14 @@ def export(
     ],
     weights: Annotated[
         list[Path] | None,
-        typer.Option(help="Weight file, once for each network; the package's own by default."),
+        typer.Option(help="Weight file, once for each network; instead of the package's own."),
+    ] = None,
+    model: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Network of the package, such as unmask-256-lite; may be repeated; all by default. "
+            "For triton: the unmasker; unmask-256 by default."
+        ),
     ] = None,
     precision: Annotated[
         str | None,
@@ -42,9 +49,6 @@ def export(
             help="For triton: what runs the networks there; onnxruntime (the default), tensorrt, "
             "or python, this package in Triton's Python backend."
         ),
-    ] = None,
-    model: Annotated[
-        str | None, typer.Option(help="For triton: the unmasker; unmask-256 by default.")
     ] = None,
     artifacts: Annotated[
         Path | None,
@@ -77,12 +81,16 @@ def export(
                 "triton takes model files, no --weights or --calibration; convert weights with "
                 "`unmask export onnx -o DIR` (or trt), and give --artifacts DIR"
             )
-        _triton(console, out, backend, precision, model, artifacts)
+        if len(model or []) > 1:
+            raise ConfigError(
+                f"triton takes one --model, the unmasker; got {', '.join(model or [])}"
+            )
+        _triton(console, out, backend, precision, model[0] if model else None, artifacts)
         return
-    if backend or model or artifacts:
-        raise ConfigError("--backend, --model and --artifacts belong to `unmask export triton`")
+    if backend or artifacts:
+        raise ConfigError("--backend and --artifacts belong to `unmask export triton`")
     if format == "vectors":
-        if weights or precision or calibration:
+        if weights or model or precision or calibration:
             raise ConfigError(
                 "vectors need no network; leave all options but --out and --count out"
             )
@@ -94,6 +102,7 @@ def export(
 
     from unmask_sdk.export.all_formats import SUMMARY_IMAGE, table
     from unmask_sdk.export.export_model import ALL, export_model
+    from unmask_sdk.export.weight_files import weights_of
 
     columns = [TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()]
     with Progress(
@@ -103,7 +112,7 @@ def export(
         report = export_model(
             format,
             precision,
-            weights=weights or (),
+            weights=[*(weights or ()), *weights_of(model or ())],
             out=out,
             calibration=calibration,
             progress=lambda step, done, total: progress.update(

@@ -95,12 +95,20 @@ def test_export_writes_a_folder_that_verifies(tiny_weights: list[Path], tmp_path
     assert done.stdout.count("ok aligner") == 3  # onnx, openvino, torch
 
 
+def test_export_takes_networks_of_the_package_by_name(tmp_path: Path) -> None:
+    done = unmask("export", "onnx", "--model", "aligner", "-o", tmp_path / "out")
+    assert done.returncode == 0, done.stderr
+    manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
+    assert [artifact["name"] for artifact in manifest["artifacts"]] == ["aligner"]
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
         ("export", "caffe"),
         ("export", "onnx", "--precision", "int4"),
         ("export", "onnx", "--weights", "none.safetensors"),
+        ("export", "onnx", "--model", "unmask-512"),
         ("verify", "--artifacts", "nowhere"),
     ],
 )
