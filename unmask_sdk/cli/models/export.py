@@ -29,8 +29,8 @@ def export(
     model: Annotated[
         list[str] | None,
         typer.Option(
-            help="Network of the package, such as unmask-256-lite; may be repeated; all by default. "
-            "For triton: the unmasker; unmask-256 by default."
+            help="Network of the package, such as unmask-256-lite; all by default; may be "
+            "repeated. For triton: the unmasker; unmask-256 by default."
         ),
     ] = None,
     precision: Annotated[
