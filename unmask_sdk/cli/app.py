@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -11,10 +10,11 @@ from typing import Annotated, Any, NoReturn
 import typer
 from typer.core import TyperGroup
 
-from unmask_sdk.core.opencv import describe_import, opencv_problem
-from unmask_sdk.errors import InvalidInputError, UnmaskError
+from unmask_sdk.core.opencv import opencv_problem
+from unmask_sdk.errors import InvalidInputError
 
 from .commands import COMMANDS, GROUPS, load_command
+from .failures import EXPECTED, describe_failure
 from .help import Command, help_of
 from .signals import print_interruption, raise_on_sigterm
 from .streams import fill_closed_streams
@@ -122,12 +122,8 @@ def run() -> None:
     try:
         register(sys.argv[1:])
         app()
-    except UnmaskError as error:
-        _fail(str(error))
-    except OSError as error:
-        _fail(_describe(error))
-    except ImportError as error:
-        _fail(describe_import(error))
+    except EXPECTED as error:
+        _fail(describe_failure(error))
     except Exception:
         # The import of a broken OpenCV raises anything. Faults of ours keep their traceback.
         problem = opencv_problem()
@@ -141,17 +137,3 @@ def _fail(message: str) -> NoReturn:
     with suppress(OSError):
         print(f"unmask: error: {message}", file=sys.stderr)
     raise SystemExit(1) from None
-
-
-def _describe(error: OSError) -> str:
-    """Returns what the system refused, and for which file."""
-    reason = error.strerror or str(error)
-    if error.filename is not None:
-        return f"{error.filename}: {reason}"
-    try:
-        sys.stdout.flush()
-    except OSError:
-        # Output that could not be written would fail again when Python exits.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    # Only errors while a file is being written have no file name.
-    return f"standard output, or a file being written: {reason}"

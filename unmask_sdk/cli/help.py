@@ -1,4 +1,4 @@
-"""The text that `--help` shows for a command."""
+"""The text that `--help` shows for a command, and what holds for each command."""
 
 from __future__ import annotations
 
@@ -9,6 +9,9 @@ from typing import Any
 
 from typer.core import TyperCommand
 
+from .failures import EXPECTED, describe_failure
+from .json_output import error_record, print_json
+
 # Line breaks within a paragraph: not at its end, nor before a list item or an indented line.
 _BREAK = re.compile(r"(?<!\n)\n(?![\n ]|[-*] )")
 # Brackets and dots that some versions of Typer add to a name that already ends with dots.
@@ -18,7 +21,19 @@ _BRACED = re.compile(r"^\{(.+)\}$")
 
 
 class Command(TyperCommand):
-    """A command whose usage line shows argument names as they were given, and required options."""
+    """A command whose usage line shows argument names as they were given, and required options.
+
+    With `--json`, an error that ends it is printed as JSON too.
+    """
+
+    def invoke(self, ctx: Any) -> Any:
+        """Runs the command."""
+        try:
+            return super().invoke(ctx)
+        except EXPECTED as error:
+            if ctx.params.get("as_json"):
+                print_json({"error": error_record(type(error).__name__, describe_failure(error))})
+            raise
 
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
         """Returns the parts of the usage line: options, arguments, options that are required."""

@@ -29,6 +29,15 @@ RuntimesOption = Annotated[
 PrecisionsOption = Annotated[str, typer.Option(help="Such as fp32,int8.")]
 ModelsOption = Annotated[str, typer.Option(help="Such as unmask-256.")]
 
+# Of commands that a script may read.
+QuietOption = Annotated[
+    bool, typer.Option("--quiet", "-q", help="Print errors alone; with --json, and the JSON.")
+]
+JsonOption = Annotated[
+    bool,
+    typer.Option("--json", help="Print JSON to stdout, one object a line (docs/commands.md)."),
+]
+
 # Of commands that write images.
 QualityOption = Annotated[int, typer.Option(min=1, max=100, help="Of JPEG and WebP, 1 to 100.")]
 MetadataOption = Annotated[

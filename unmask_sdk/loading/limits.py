@@ -135,17 +135,37 @@ def timings_folder() -> Path:
     return cache_dir() / "timings"
 
 
-def timings() -> list[str]:
-    """Describes the cached measurements of this device, one line each."""
+@dataclass(frozen=True)
+class CachedTiming:
+    """A cached measurement of this device.
+
+    Attributes:
+        artifact: Name of the network.
+        precision: Its precision.
+        provider: What it ran on.
+        threads: Threads for one run; None where the engine decides.
+        timing: What was measured.
+    """
+
+    artifact: str
+    precision: str
+    provider: str
+    threads: int | None
+    timing: Timing
+
+    def __str__(self) -> str:
+        threads = "" if self.threads is None else f", threads: {self.threads}"
+        return f"{self.artifact} {self.precision} on {self.provider}{threads}: {self.timing}"
+
+
+def timings() -> list[CachedTiming]:
+    """Returns the cached measurements of this device."""
     found = []
     for file in sorted(_timing_files()):
         with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
             note = json.loads(file.read_text(encoding="utf-8"))
-            threads = "" if note["threads"] is None else f", threads: {note['threads']}"
-            found.append(
-                f"{note['artifact']} {note['precision']} on {note['provider']}{threads}: "
-                f"{_timing(note)}"
-            )
+            names = (note[name] for name in ("artifact", "precision", "provider", "threads"))
+            found.append(CachedTiming(*names, _timing(note)))
     return found
 
 

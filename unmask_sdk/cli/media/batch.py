@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from unmask_sdk.errors import InvalidInputError
 
-from .process_file import Done, Options, attempt
+from .process_file import Done, Failed, Options, attempt
 from .skip_finished import FinishedResults, state_of
 from .targets import check_inside
 
@@ -74,7 +74,7 @@ class Work:
         try:
             check_inside(self.out, target)
         except InvalidInputError as error:
-            return Outcome(job, None, f"{source}: {error}")
+            return Outcome(job, None, Failed.of(error, str(source)))
         finished.forget(target)
         before = state_of(source)
         done, failure = attempt(unmasker, source, target, self.options)
@@ -95,7 +95,7 @@ class Outcome:
 
     job: Job
     done: Done | None
-    failure: str | None
+    failure: Failed | None
 
 
 def run(

@@ -13,10 +13,12 @@ import typer
 from unmask_sdk.cli.options import (
     ArtifactsOption,
     DeviceOption,
+    JsonOption,
     MetadataOption,
     ModelOption,
     PrecisionOption,
     QualityOption,
+    QuietOption,
     RuntimeOption,
     ThreadsOption,
 )
@@ -60,6 +62,8 @@ def folder(
             "model must have the same paths on all its machines.",
         ),
     ] = False,
+    quiet: QuietOption = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Remove the face masks from all photos in a folder.
 
@@ -97,7 +101,7 @@ def folder(
         workers or usable_cpus(),
         again,
     )
-    report = BatchProgress(settle=SETTLE if watch else None)
+    report = BatchProgress(settle=SETTLE if watch else None, quiet=quiet, as_json=as_json)
     # The summary is also printed after Ctrl-C or a failure of the cluster.
     try:
         if watch:
@@ -122,7 +126,8 @@ def _once(report: BatchProgress, work: Work, source: Path, out: Path, ray: bool)
     strip = work.options.strip
     finished = FinishedResults(out)
     left = [job for job in jobs if work.again or not finished.is_up_to_date(*job, strip=strip)]
-    report.counts["finished before"] = len(jobs) - len(left)
+    waiting = set(left)
+    report.add_finished(job for job in jobs if job not in waiting)
     if left:
         report.follow((run_on_ray if ray else run)(work, left), len(left))
 
@@ -142,7 +147,7 @@ def _watch(report: BatchProgress, work: Work, source: Path, out: Path) -> None:
         plan([source], out)
     end = threading.Event()
     finish_on_signal(end)
-    typer.echo(f"watching {source}; stop with Ctrl-C", err=True)
+    report.say(f"watching {source}; stop with Ctrl-C")
 
     def pause() -> bool:
         report.print_settled()

@@ -11,9 +11,21 @@ from pathlib import Path
 
 import typer
 
-from .batch import Outcome
-from .process_file import Done
+from unmask_sdk.cli.json_output import print_json
+from unmask_sdk.errors import InvalidInputError
+
+from .batch import Job, Outcome
+from .process_file import Failed
+from .records import photo_record, status_of
 from .skip_finished import FileState, state_of
+
+# What the summary calls each status.
+_KINDS = {
+    "finished_before": "finished before",
+    "no_face": "without a face",
+    "no_mask": "without a mask",
+    "unmasked": "unmasked",
+}
 
 
 @dataclass
@@ -21,15 +33,15 @@ class Failure:
     """What went wrong, and whether that still stands.
 
     Attributes:
-        line: What to print.
-        source: The image; None if it is not about one.
-        state: Its state when it failed.
+        failed: What to print.
+        job: The image and its result; None if it is not about one.
+        state: The image's state when it failed.
         due: When to print it, in the seconds of `time.monotonic`.
         printed: Whether it was printed.
     """
 
-    line: str
-    source: Path | None = None
+    failed: Failed
+    job: Job | None = None
     state: FileState | None = None
     due: float = 0.0
     printed: bool = False
@@ -37,7 +49,7 @@ class Failure:
     @property
     def outdated(self) -> bool:
         """Whether the image has changed or is gone, so that this says nothing about it."""
-        return self.source is not None and state_of(self.source) != self.state
+        return self.job is not None and state_of(self.job[0]) != self.state
 
 
 class BatchProgress:
@@ -47,14 +59,20 @@ class BatchProgress:
         settle: Prints failures as they happen, because there may be no end: those of an image that
             was written to in the last `settle` seconds after that time, if it does not change. Only
             what is wrong in the end counts. None prints them at the end.
+        quiet: Prints failures alone.
+        as_json: Prints an object for each image to stdout, in place of a line of text.
 
     Attributes:
         counts: Number of images of each kind that did not fail.
     """
 
-    def __init__(self, *, settle: float | None = None) -> None:
+    def __init__(
+        self, *, settle: float | None = None, quiet: bool = False, as_json: bool = False
+    ) -> None:
         self.counts: Counter[str] = Counter()
         self._settle = settle
+        self._quiet = quiet
+        self._as_json = as_json
         # By image, or by line where there is none.
         self._failures: dict[Path | str, Failure] = {}
 
@@ -65,7 +83,7 @@ class BatchProgress:
 
     def fail(self, line: str) -> None:
         """Counts a failure that is not about one image, and prints it now or at the end."""
-        self._failures[line] = Failure(line)
+        self._failures[line] = Failure(Failed(InvalidInputError.__name__, line))
         self.print_settled()
 
     def withdraw(self, line: str) -> None:
@@ -79,18 +97,33 @@ class BatchProgress:
         self._failures = {k: f for k, f in self._failures.items() if not f.outdated}
         self._print(f for f in self._failures.values() if f.due <= time.monotonic())
 
-    def _fail_image(self, source: Path, line: str) -> None:
+    def say(self, line: str) -> None:
+        """Prints a line for a person who is watching."""
+        if not self._quiet:
+            typer.echo(line, err=True)
+
+    def add_finished(self, jobs: Iterable[Job]) -> None:
+        """Counts images whose result was up to date before anything began."""
+        for job in jobs:
+            self._succeed(Outcome(job, None, None))
+
+    def _fail_image(self, job: Job, failed: Failed) -> None:
+        source = job[0]
         state = state_of(source)
         age = 0.0 if state is None else max(0.0, time.time() - state.mtime_ns / 1e9)
         due = time.monotonic() + max(0.0, (self._settle or 0.0) - age)
-        self._failures[source] = Failure(line, source, state, due)
+        self._failures[source] = Failure(failed, job, state, due)
         self.print_settled()
 
     def _print(self, failures: Iterable[Failure]) -> None:
         for failure in failures:
-            if not failure.printed:
-                typer.echo(f"unmask: error: {failure.line}", err=True)
-                failure.printed = True
+            if failure.printed:
+                continue
+            typer.echo(f"unmask: error: {failure.failed.message}", err=True)
+            if self._as_json:
+                source, target = failure.job or (None, None)
+                print_json(photo_record(source, target, failed=failure.failed))
+            failure.printed = True
 
     def follow(self, outcomes: Iterable[Outcome], total: int | None) -> None:
         """Shows the progress until all outcomes are there; `total` is None if it is not known."""
@@ -103,7 +136,7 @@ class BatchProgress:
             TextColumn("{task.fields[speed]}"),
             console=console,
             transient=True,
-            disable=not console.is_terminal,
+            disable=self._quiet or not console.is_terminal,
             # Only text for the same terminal has to be kept off the bar.
             redirect_stdout=sys.stdout.isatty(),
         )
@@ -118,18 +151,23 @@ class BatchProgress:
     def _count(self, outcome: Outcome) -> None:
         source = outcome.job[0]
         if outcome.failure is not None:
-            self._fail_image(source, outcome.failure)
+            self._fail_image(outcome.job, outcome.failure)
             return
         self._failures.pop(source, None)
-        self.counts[_kind(outcome.done)] += 1
-        if outcome.done is not None:
+        self._succeed(outcome)
+
+    def _succeed(self, outcome: Outcome) -> None:
+        self.counts[_KINDS[status_of(outcome.done)]] += 1
+        if self._as_json:
+            print_json(photo_record(*outcome.job, outcome.done))
+        elif outcome.done is not None and not self._quiet:
             typer.echo(f"{outcome.job[1]}: {outcome.done}")
 
     def print_summary(self) -> None:
         """Prints the failures and the number of images of each kind, if there were any."""
         if self._settle is not None:
             self._failures = {k: f for k, f in self._failures.items() if not f.outdated}
-        self._print(sorted(self._failures.values(), key=lambda failure: failure.line))
+        self._print(sorted(self._failures.values(), key=lambda failure: failure.failed.message))
         counts = [f"{kind}: {count}" for kind, count in self.counts.items() if count]
         if self.failed:
             counts.append(f"failed: {self.failed}")
@@ -138,12 +176,4 @@ class BatchProgress:
         summary = ", ".join(counts)
         if self.counts["finished before"]:
             summary += "; results finished before keep their earlier options, --again redoes them"
-        typer.echo(f"unmask: {summary}", err=True)
-
-
-def _kind(done: Done | None) -> str:
-    if done is None:
-        return "finished before"
-    if not done.faces:
-        return "without a face"
-    return "unmasked" if done.masked else "without a mask"
+        self.say(f"unmask: {summary}")

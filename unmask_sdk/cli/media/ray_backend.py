@@ -6,10 +6,11 @@ written atomically, and an existing one is up to date.
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, fields, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from unmask_sdk.core.requirements import check_command
 from unmask_sdk.errors import RuntimeUnavailableError
 
 from .batch import Job, Outcome, Work
-from .process_file import Done
+from .process_file import Done, Failed
 
 # Images that are handed out together: those that another machine repeats if one is lost.
 BLOCK = 16
@@ -60,8 +61,12 @@ def run_on_ray(work: Work, jobs: Sequence[Job]) -> Iterator[Outcome]:
         Worker, fn_constructor_args=(single,), concurrency=(1, min(processors, blocks)), num_cpus=1
     )
     for row in outcomes.iter_rows():
-        done = None if row["faces"] is None else Done(**{name: row[name] for name in _FIELDS})
-        yield Outcome((Path(row["source"]), Path(row["target"])), done, row["failure"])
+        done, failure = (json.loads(row[name]) for name in ("done", "failure"))
+        yield Outcome(
+            (Path(row["source"]), Path(row["target"])),
+            None if done is None else Done(**done),
+            None if failure is None else Failed(**failure),
+        )
 
 
 def _check_address() -> None:
@@ -82,9 +87,6 @@ def _no_cluster(error: Exception) -> str:
     return f"no Ray cluster answers at RAY_ADDRESS={place} ({' '.join(str(error).split())})"
 
 
-_FIELDS = tuple(field.name for field in fields(Done))
-
-
 class Worker:
     """A process on a machine of the cluster, with the model open."""
 
@@ -95,5 +97,9 @@ class Worker:
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
         """Processes the image of a row, and returns the row with the outcome."""
         outcome = self._work.process(self._unmasker, (Path(row["source"]), Path(row["target"])))
-        done = dict.fromkeys(_FIELDS) if outcome.done is None else asdict(outcome.done)
-        return {**row, **done, "failure": outcome.failure}
+        # As text, because columns of a table hold values of one shape.
+        return {**row, "done": _as_json(outcome.done), "failure": _as_json(outcome.failure)}
+
+
+def _as_json(value: Done | Failed | None) -> str:
+    return json.dumps(None if value is None else asdict(value))

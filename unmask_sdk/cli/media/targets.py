@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TypeAlias
 
-from unmask_sdk.core.output_paths import check_writable_file
+from unmask_sdk.core.output_paths import check_writable_file, check_writable_folder
 from unmask_sdk.errors import InvalidInputError
 
 Identity: TypeAlias = tuple[int, int]
@@ -107,6 +107,40 @@ def plan_piped(inputs: Sequence[Path], out: Path) -> tuple[list[tuple[Path, Path
         check_writable_file(out, "--out")
         _check_format(out)
     return [(inputs[0], out)], []
+
+
+def plan_in_place(
+    inputs: Sequence[Path], label: str, suffix: str | None = None, *, overwrite: bool
+) -> list[tuple[Path, Path]]:
+    """Pairs every image with a file in the same folder: `photo.jpg`, `photo.LABEL.jpg`.
+
+    Args:
+        inputs: Images; no folders.
+        label: What the name says of the result.
+        suffix: Extension of the results; by default that of each image, or `.png` where its format
+            cannot be written.
+        overwrite: Whether an existing file may be replaced.
+
+    Raises:
+        InvalidInputError: If an input is a folder, a result exists, its folder cannot be written
+            to, two images would be written to one file, or an input would be overwritten.
+    """
+    jobs = []
+    for given in inputs:
+        if os.path.isdir(given):
+            raise InvalidInputError(
+                f"{given} is a folder; name one for its results, such as --out unmasked"
+            )
+        name = _writable(Path(given.name))
+        target = given.with_name(f"{name.stem}.{label}{suffix or name.suffix}")
+        if os.path.lexists(target) and not overwrite:
+            raise InvalidInputError(
+                f"{target} exists; replace it with --overwrite, or name another file with --out"
+            )
+        check_writable_folder(target.parent, "without --out,")
+        jobs.append((given, target))
+    _check(jobs)
+    return jobs
 
 
 def check_inside(out: Path, target: Path) -> None:

@@ -12,8 +12,10 @@ import typer
 from unmask_sdk.cli.options import (
     ArtifactsOption,
     DeviceOption,
+    JsonOption,
     ModelOption,
     PrecisionOption,
+    QuietOption,
     RuntimeOption,
     ThreadsOption,
 )
@@ -54,16 +56,21 @@ def video(
         bool,
         typer.Option("--smooth/--no-smooth", help="Keep generated regions steady between frames."),
     ] = True,
+    quiet: QuietOption = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Remove the face masks from a video.
 
     Audio and subtitles are copied, frames keep their timestamps. Ctrl-C, SIGTERM or a terminal that
     closes stops early: OUT is then a valid video of the part that was done.
     """
+    from dataclasses import asdict
+
     from rich.console import Console
     from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
     from rich.progress import Progress as Bar
 
+    from unmask_sdk.cli.json_output import print_json
     from unmask_sdk.core.output_paths import check_writable_file, make_folder
     from unmask_sdk.core.requirements import check_command
     from unmask_sdk.loading.load import load
@@ -89,7 +96,7 @@ def video(
         TimeRemainingColumn(),
         console=console,
         transient=True,
-        disable=not console.is_terminal,
+        disable=quiet or not console.is_terminal,
     )
 
     def show(progress: Progress) -> None:
@@ -124,9 +131,14 @@ def video(
     if code:
         lines.insert(0, f"interrupted; {out} holds the first {report.length:.1f} s")
     for line in lines:
-        typer.echo(f"unmask: {line}", err=True)
+        if not quiet:
+            typer.echo(f"unmask: {line}", err=True)
+    if as_json:
+        print_json({"source": str(source), "output": str(out), **asdict(report), "error": None})
     if code:
         raise typer.Exit(code)
+    if quiet or as_json:
+        return
     typer.echo(
         f"{out}: {report.frames} frames, {report.masked} unmasked, {report.faces} "
         f"{'face' if report.faces == 1 else 'faces'}, {report.frames / report.seconds:.1f} "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -10,6 +11,7 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -129,6 +131,36 @@ def test_bad_arguments_are_one_line(photo, painted_artifacts, tmp_path, argument
     assert words in errors
 
 
+@pytest.mark.slow
+def test_a_tree_as_json_and_in_silence(photo, backdrop, painted_artifacts, tmp_path):
+    (tmp_path / "in").mkdir()
+    photo.save(tmp_path / "in" / "a.png")
+    Image.fromarray(backdrop).save(tmp_path / "in" / "nobody.jpg")
+    (tmp_path / "in" / "text.jpg").write_text("hello")
+
+    def found(*options: str) -> dict[str, dict[str, Any]]:
+        process = unmask(painted_artifacts, tmp_path, "in", "out", "--json", *options)
+        output, errors = process.communicate(timeout=120)
+        assert process.returncode == 1
+        assert ("failed: 1" in errors) == ("-q" not in options)
+        assert "unmask: error: in/text.jpg" in errors
+        return {record["source"]: record for record in map(json.loads, output.splitlines())}
+
+    first = found()
+    statuses = {source: record["status"] for source, record in first.items()}
+    assert statuses == {"in/a.png": "unmasked", "in/nobody.jpg": "no_face", "in/text.jpg": "failed"}
+    assert first["in/a.png"]["output"] == "out/a.png"
+    assert len(first["in/a.png"]["faces"]) == 1
+    assert first["in/nobody.jpg"]["copied"]
+    assert first["in/text.jpg"]["error"]["type"] == "ImageReadError"
+    again = found("-q")
+    assert {record["status"] for record in again.values()} == {"finished_before", "failed"}
+    assert again["in/a.png"]["output"] == "out/a.png"
+    process = unmask(painted_artifacts, tmp_path, "in", "out", "--again", "--quiet")
+    output, errors = process.communicate(timeout=120)
+    assert (output, errors.count("\n")) == ("", 1)
+
+
 def described(photo: Image.Image, path: Path, **options: object) -> None:
     tags = Image.Exif()
     tags[0x010F] = "Maker"
@@ -211,7 +243,8 @@ def test_links_lead_no_result_out_of_the_folder(photo, work, tmp_path):
     # A link that turns up later is refused as well.
     job = (tmp_path / "in" / "sub" / "a.png", tmp_path / "out" / "sub" / "a.png")
     (outcome,) = run(work, [job])
-    assert "a link in" in (outcome.failure or "")
+    assert outcome.failure is not None
+    assert "a link in" in outcome.failure.message
     assert not names(tmp_path / "elsewhere")
     # OUT itself may be a link, and links may lead to places within it.
     (tmp_path / "link").symlink_to(tmp_path / "out")
@@ -225,7 +258,7 @@ def test_malformed_files(photo, work, tmp_path):
     jobs, _ = plan([tmp_path / "in"], work.out)
     outcomes = list(run(work, jobs))
     assert sorted(outcome.job for outcome in outcomes) == sorted(jobs)
-    lines = "\n".join(f"unmask: error: {o.failure}" for o in outcomes if o.failure)
+    lines = "\n".join(f"unmask: error: {o.failure.message}" for o in outcomes if o.failure)
     assert check(tmp_path, sound, lines, 1) == []
     assert len(lines.splitlines()) > 25
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from unmask_sdk.cli.media.process_file import Options, attempt
+from unmask_sdk.cli.media.process_file import Failed, Options, attempt
 from unmask_sdk.errors import ImageReadError
 
 EYES = np.array([[250.0, 95.0], [310.0, 95.0]])
@@ -208,23 +208,24 @@ def test_pipes_that_do_not_go(piped, photo, backdrop, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("error", "line"),
+    ("error", "kind", "line"),
     [
-        (MemoryError(), "a.png: MemoryError"),
-        (OSError(5, "Input/output error"), "a.png: [Errno 5] Input/output error"),
-        (ImageReadError("a.png is\nempty"), "a.png is empty"),
+        (MemoryError(), "MemoryError", "a.png: MemoryError"),
+        (OSError(5, "Input/output error"), "OSError", "a.png: [Errno 5] Input/output error"),
+        (ImageReadError("a.png is\nempty"), "ImageReadError", "a.png is empty"),
     ],
 )
-def test_whatever_fails_is_one_pictures_failure(error, line):
+def test_whatever_fails_is_one_pictures_failure(error, kind, line):
     def fail(_):
         raise error
 
-    assert attempt(fail, Path("a.png"), Path("b.png"), Options()) == (None, line)
+    failed = Failed(kind, line)
+    assert attempt(fail, Path("a.png"), Path("b.png"), Options()) == (None, failed)
 
 
 @pytest.mark.slow
 def test_usage_errors(unmask):
-    assert unmask("in.jpg").returncode == 2
+    assert unmask().returncode == 2
     assert unmask("-o", "out").returncode == 2
 
 

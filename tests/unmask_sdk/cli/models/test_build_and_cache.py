@@ -68,8 +68,17 @@ def test_measured_times_are_shown_and_cleared(unmask, tiny_artifacts: Path) -> N
     assert shown[0].startswith("unmasker fp32 on ONNX Runtime ")
     assert ", threads: 1: " in shown[0]
     assert shown[1].startswith("1 measured times in ")
+    assert unmask("cache", "-q").stdout.splitlines() == shown[1:]
+    found = json.loads(unmask("cache", "--json").stdout)
+    assert list(found) == ["engines_folder", "engines", "timings_folder", "timings"]
+    (timing,) = found["timings"]
+    assert list(timing) == ["artifact", "precision", "provider", "threads", "ms", "measured"]
+    assert (timing["artifact"], timing["threads"]) == ("unmasker", 1)
     assert unmask("cache", "clear").stdout.startswith("1 measured times removed from ")
     assert unmask("cache", "ls").stdout.startswith("0 measured times in ")
+    cleared = json.loads(unmask("cache", "clear", "--json").stdout)
+    assert cleared == {"timings_removed": 0, "bytes_removed": 0}
+    assert unmask("cache", "clear", "-q").stdout == ""
 
 
 @pytest.mark.parametrize(

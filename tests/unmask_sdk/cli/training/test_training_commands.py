@@ -126,3 +126,15 @@ def test_cost_prints_the_budget():
     done = unmask("cost")
     assert done.returncode == 0
     assert "generator.blocks" in done.stdout
+
+
+def test_cost_as_json_and_in_short():
+    found = json.loads(unmask("cost", "--json").stdout)
+    assert list(found) == ["weights", "size", "parameters", "flop", "parts", "layers"]
+    assert found["layers"] is None
+    assert sum(part["flop"] for part in found["parts"]) == found["flop"]
+    layers = json.loads(unmask("cost", "--json", "--layers").stdout)["layers"]
+    assert sum(layer["flop"] for layer in layers) == found["flop"]
+    assert unmask("cost", "-q").stdout == (
+        f"{found['parameters']:,} parameters, {found['flop'] / 1e6:.1f} MFLOP at 256x256\n"
+    )
