@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import signal
@@ -11,7 +10,6 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -129,36 +127,6 @@ def test_bad_arguments_are_one_line(photo, painted_artifacts, tmp_path, argument
     assert process.returncode == 1
     assert errors.count("\n") == 1
     assert words in errors
-
-
-@pytest.mark.slow
-def test_a_tree_as_json_and_in_silence(photo, backdrop, painted_artifacts, tmp_path):
-    (tmp_path / "in").mkdir()
-    photo.save(tmp_path / "in" / "a.png")
-    Image.fromarray(backdrop).save(tmp_path / "in" / "nobody.jpg")
-    (tmp_path / "in" / "text.jpg").write_text("hello")
-
-    def found(*options: str) -> dict[str, dict[str, Any]]:
-        process = unmask(painted_artifacts, tmp_path, "in", "out", "--json", *options)
-        output, errors = process.communicate(timeout=120)
-        assert process.returncode == 1
-        assert ("failed: 1" in errors) == ("-q" not in options)
-        assert "unmask: error: in/text.jpg" in errors
-        return {record["source"]: record for record in map(json.loads, output.splitlines())}
-
-    first = found()
-    statuses = {source: record["status"] for source, record in first.items()}
-    assert statuses == {"in/a.png": "unmasked", "in/nobody.jpg": "no_face", "in/text.jpg": "failed"}
-    assert first["in/a.png"]["output"] == "out/a.png"
-    assert len(first["in/a.png"]["faces"]) == 1
-    assert first["in/nobody.jpg"]["copied"]
-    assert first["in/text.jpg"]["error"]["type"] == "ImageReadError"
-    again = found("-q")
-    assert {record["status"] for record in again.values()} == {"finished_before", "failed"}
-    assert again["in/a.png"]["output"] == "out/a.png"
-    process = unmask(painted_artifacts, tmp_path, "in", "out", "--again", "--quiet")
-    output, errors = process.communicate(timeout=120)
-    assert (output, errors.count("\n")) == ("", 1)
 
 
 def described(photo: Image.Image, path: Path, **options: object) -> None:

@@ -32,9 +32,9 @@ def unmask(tmp_path: Path):
         shutil.copy(EXAMPLES / name, tmp_path)
 
     def run(*arguments: object, **options: object) -> subprocess.CompletedProcess[str]:
+        words = ["image", "--runtime", "onnx", *map(str, arguments)]
         done = subprocess.run(
-            [sys.executable, "-m", "unmask_sdk", "image", *map(str, arguments)]
-            + ["--runtime", "onnx"],
+            [sys.executable, "-m", "unmask_sdk", *words],
             cwd=tmp_path,
             timeout=120,
             **{"capture_output": True, "text": True, **options},
