@@ -164,8 +164,15 @@ def timings() -> list[CachedTiming]:
     for file in sorted(_timing_files()):
         with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
             note = json.loads(file.read_text(encoding="utf-8"))
-            names = (note[name] for name in ("artifact", "precision", "provider", "threads"))
-            found.append(CachedTiming(*names, _timing(note)))
+            found.append(
+                CachedTiming(
+                    note["artifact"],
+                    note["precision"],
+                    note["provider"],
+                    note["threads"],
+                    _timing(note),
+                )
+            )
     return found
 
 
