@@ -200,3 +200,12 @@ def test_every_link_of_the_readme_becomes_absolute(description) -> None:
     assert relative_links(readme)
     assert not relative_links(description(readme, "1.0", "https://example.com/o/r"))
     assert not relative_links(description(readme, "1.0", None))
+
+
+def test_git_never_changes_line_ends_of_model_files() -> None:
+    """Their digests would no longer fit."""
+    lines = (ROOT / ".gitattributes").read_text(encoding="utf-8").splitlines()
+    binary = {line.split()[0].removeprefix("*") for line in lines if line.endswith(" binary")}
+    for folder in ("unmask_sdk/artifacts", "training/weights", "training/data", "calibration"):
+        kinds = {file.suffix for file in (ROOT / folder).rglob("*") if file.is_file()}
+        assert kinds - {".json", ".py", ".pyc"} <= binary
