@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from unmask_sdk.cli.media.batch import Outcome
+from unmask_sdk.cli.media.process_file import Failed
 from unmask_sdk.cli.media.progress import BatchProgress
 from unmask_sdk.cli.media.watch import arrivals
 
@@ -82,7 +83,8 @@ def test_what_hinders_a_watch_is_told_once_each_time_it_comes(tmp_path):
 
 
 def outcome(source: Path, failure: str | None) -> Outcome:
-    return Outcome((source, source), None, failure)
+    failed = None if failure is None else Failed("ImageReadError", failure)
+    return Outcome((source, source), None, failed)
 
 
 def test_a_failure_counts_only_if_it_stays(tmp_path, capsys, monkeypatch):
