@@ -147,7 +147,7 @@ def _first_that_keeps(
                 return opened, considered, False
             opened.close()
             considered.append(Candidate(entry.name, False, f"{found}: {verdict.missed}", _RELAX))
-            near |= limits.may_keep(verdict, fresh=fresh)
+            near |= verdict.may_keep
     return None, considered, near
 
 

@@ -26,9 +26,9 @@ ENOUGH_S = 2.0
 def measure(runtime: Runtime[Any]) -> float:
     """Returns the milliseconds of one image: the slowest of the fastest quarter of the runs.
 
-    On the CPU under Linux it is the time that the run computes. On a core that is shared with
-    three other programs, `unmask-256` takes 103 ms by the clock, and computes for the same 17 ms
-    as alone. Elsewhere it is the time by the clock.
+    On the CPU under Linux it is the time that the run computes: on a core that other programs kept
+    busy, `unmask-256` took 103 ms by the clock, 17 ms of them computing. Elsewhere it is the time
+    by the clock.
     """
     _, height, width, _ = runtime.artifact.inputs[0].shape
     image = draw_masked_faces(1, height or 256, width or 256)
