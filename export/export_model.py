@@ -15,6 +15,7 @@ from unmask_sdk.errors import ConfigError
 from .all_formats import Exported, export_all
 from .formats import EXPORTERS
 from .run_export import export
+from .weight_files import weights_of
 
 ALL = "all"
 
@@ -48,6 +49,7 @@ def export_model(
     format: str,
     precision: str | None = None,
     *,
+    models: Sequence[str] = (),
     weights: Sequence[str | os.PathLike[str]] = (),
     out: str | os.PathLike[str] = "artifacts",
     calibration: str | os.PathLike[str] | None = None,
@@ -61,8 +63,9 @@ def export_model(
     Args:
         format: `onnx`, `trt`, `coreml`, `openvino` or `tflite`; or `all`, in all precisions.
         precision: Precision to write, such as `fp16` or `int8`; None is the format's first.
-        weights: Weight files (safetensors); by default those of the package whose networks have
-            the precision.
+        models: Names of networks of the package, such as `unmask-256-lite`.
+        weights: Weight files (safetensors) of other networks. Without names and files: all networks
+            of the package that have the precision.
         out: Folder to write to. Entries of a manifest there stay, unless they are exported again.
         calibration: For precisions with 8 bits: a set from `unmask calibrate`; the package's own
             by default.
@@ -81,7 +84,7 @@ def export_model(
             is too far from PyTorch's.
     """
     tell = progress or (lambda step, done, total: None)
-    files = [Path(file) for file in weights]
+    files = [*map(Path, weights), *weights_of(models)]
     folder = Path(out)
     own = None if calibration is None else Path(calibration)
     if format == ALL:

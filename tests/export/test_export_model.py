@@ -13,15 +13,12 @@ pytest.importorskip("onnxruntime")
 
 import unmask_sdk
 from unmask_sdk.core.manifest import read_manifest
-from unmask_sdk.training import shipped_weights
-
-ALIGNER = shipped_weights("aligner")
 
 
 def test_the_report_is_what_the_folder_holds(tmp_path: Path) -> None:
     steps: list[tuple[str, int, int]] = []
     report = unmask_sdk.export_model(
-        "onnx", weights=[ALIGNER], out=tmp_path, progress=lambda *step: steps.append(step)
+        "onnx", models=["aligner"], out=tmp_path, progress=lambda *step: steps.append(step)
     )
     assert report.folder == tmp_path
     (artifact,) = (a for a in report.artifacts if a.format == "onnx")
@@ -54,3 +51,8 @@ def test_unknown_formats_and_precisions_are_refused(
 def test_missing_weights_are_named(tmp_path: Path) -> None:
     with pytest.raises(unmask_sdk.ConfigError, match=r"there is no weight file none\.safetensors"):
         unmask_sdk.export_model("onnx", weights=["none.safetensors"], out=tmp_path)
+
+
+def test_unknown_networks_are_named(tmp_path: Path) -> None:
+    with pytest.raises(unmask_sdk.ConfigError, match="the package holds no weights of 'nobody'"):
+        unmask_sdk.export_model("onnx", models=["nobody"], out=tmp_path)

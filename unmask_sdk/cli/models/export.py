@@ -102,7 +102,6 @@ def export(
 
     from unmask_sdk.export.all_formats import SUMMARY_IMAGE, table
     from unmask_sdk.export.export_model import ALL, export_model
-    from unmask_sdk.export.weight_files import weights_of
 
     columns = [TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()]
     with Progress(
@@ -112,7 +111,8 @@ def export(
         report = export_model(
             format,
             precision,
-            weights=[*(weights or ()), *weights_of(model or ())],
+            models=model or (),
+            weights=weights or (),
             out=out,
             calibration=calibration,
             progress=lambda step, done, total: progress.update(
