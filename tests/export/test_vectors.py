@@ -10,7 +10,7 @@ import pytest
 from click.testing import Result
 from typer.testing import CliRunner
 
-from unmask_sdk.cli import _register, app
+from unmask_sdk.cli.app import app, register
 from unmask_sdk.errors import ConfigError
 from unmask_sdk.export.vectors import export_vectors
 
@@ -81,5 +81,5 @@ def test_command(tmp_path: Path) -> None:
 
 
 def run_export(*arguments: str) -> Result:
-    _register()
+    register(["export"])
     return CliRunner().invoke(app, ["export", *arguments])
