@@ -68,11 +68,12 @@ def main(
 ) -> None:
     """Writes benchmarks.md, the plot to the folder of its data, and the sizes in the documents."""
     if not sizes:
-        _write_page(docs)
+        write_page(docs)
     write_sizes(docs.resolve().parent)
 
 
-def _write_page(docs: Path) -> None:
+def write_page(docs: Path) -> None:
+    """Writes benchmarks.md of a folder, and the plot to the folder of its data."""
     folder = docs / "benchmarks"
     parts = [INTRODUCTION]
     bench = bench_json.read(folder / "bench.json")
