@@ -64,11 +64,11 @@ def test_a_result_is_plain_data(painted_model, photo):
     assert data["size"] == [photo.shape[1], photo.shape[0]]
     assert data["timings"] == result.timings
     assert data["notes"] == list(result.notes)
-    (face,), (told,) = result.faces, data["faces"]
-    assert told["box"] == list(face.box)
-    assert told["masked"] is True
-    np.testing.assert_array_equal(told["eyes"], face.eyes)
-    np.testing.assert_array_equal(told["matrix"], face.matrix)
+    (face,), (described,) = result.faces, data["faces"]
+    assert described["box"] == list(face.box)
+    assert described["masked"] is True
+    np.testing.assert_array_equal(described["eyes"], face.eyes)
+    np.testing.assert_array_equal(described["matrix"], face.matrix)
 
 
 SHOW = """
