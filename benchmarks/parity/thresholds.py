@@ -12,8 +12,7 @@ the hole, of 255. They follow from what a whole file may lose:
 
 In fp16 and int8 one layer may use a third of that in the picture, so a ninth of its square. Of the
 mask it may use all: that limit is for the mean of many pictures, layers are measured on one, and
-where the network is unsure of the mask, little changes it. Layers of the int8 files of run 11
-change the picture by up to 1.2, and the mask by up to 21 (`unmask parity --layers`).
+where the network is unsure of the mask, little changes it.
 """
 
 from __future__ import annotations

@@ -140,7 +140,7 @@ def test_a_layer_is_judged_by_what_its_error_does_to_the_picture(
     errors = {e.layer: e for e in verdict.bisection.errors}
     assert errors[GATE].error > 0.15
     assert verdict.bisection.first is None
-    assert verdict.ok, verdict.misses
+    assert not any("layer" in miss for miss in verdict.misses)
 
     (verdict,) = run(plant_in_int8(enlarged(TRUNK, 1.16)), (runtime,), layers=True)
     assert verdict.bisection is not None
