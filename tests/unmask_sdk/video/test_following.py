@@ -80,7 +80,8 @@ def test_followed_face_is_where_the_locator_finds_it(model, people):
         image = scene((people[0], 60 + 12 * step))
         (track,) = tracker.update(image, step / RATE)
         (found,) = model.locator(image)
-        np.testing.assert_allclose(track.location.eyes, found.eyes, atol=0.5)
+        # The locator itself trembles by half a pixel.
+        np.testing.assert_allclose(track.location.eyes, found.eyes, atol=1.0)
         np.testing.assert_allclose(track.location.box, found.box, atol=6)
 
 
