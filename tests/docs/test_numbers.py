@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+import npm_packages
 from unmask_sdk.core.manifest import read_manifest
 
 ROOT = Path(__file__).parents[2]
@@ -115,8 +116,7 @@ def test_build_has_the_size_that_the_page_names() -> None:
     pytest.importorskip("torch")
     from unmask_sdk.benchmarks.web_size import build_size
 
-    if not (ROOT / "web" / "node_modules" / "onnxruntime-web").is_dir():
-        pytest.skip("needs onnxruntime-web: npm ci --ignore-scripts in the folder web")
+    npm_packages.install()
     assert found(r"The build is (\d+) MB", page("web.md")) == (round(build_size(ROOT) / 1e6),)
 
 
