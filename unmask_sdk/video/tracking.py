@@ -80,7 +80,9 @@ class Tracker:
         self._smooth = smooth
         self._tracks: list[Track] = []
         self._count = 0
-        self._time = self._detected = -np.inf
+        # So that a first frame without a time is at 0.
+        self._time = -FRAME_TIME
+        self._detected = -np.inf
         self._sample: AnyArray | None = None
 
     def update(self, image: UInt8Array, time: float | None = None) -> list[Track]:
@@ -94,10 +96,10 @@ class Tracker:
             Its faces, in the order of appearance. The same `Track` objects are updated and
             returned for every frame.
         """
-        passed = FRAME_TIME if time is None else time - self._time
-        self._time = self._time + passed if np.isfinite(self._time) else time or 0.0
+        now = self._time + FRAME_TIME if time is None else time
+        passed, self._time = now - self._time, now
         cut = self._scene_changed(image)
-        if not np.isfinite(passed) or passed < 0 or cut:
+        if passed < 0 or cut:
             self._detected = -np.inf
         before = [track.eyes.mean(0) for track in self._tracks]
         known = list(self._tracks)

@@ -77,7 +77,8 @@ export class Tracker {
     /** @type {Track[]} */
     this._tracks = [];
     this._count = 0;
-    this._time = -Infinity;
+    // So that a first frame without a time is at 0.
+    this._time = -FRAME_TIME;
     this._detected = -Infinity;
     /** @type {{ width: number, height: number, data: Uint8Array } | null} */
     this._sample = null;
@@ -92,10 +93,11 @@ export class Tracker {
    *     updated and returned for every frame.
    */
   async update(image, time) {
-    const passed = time === undefined ? FRAME_TIME : time - this._time;
-    this._time = Number.isFinite(this._time) ? this._time + passed : (time ?? 0);
+    const now = time ?? this._time + FRAME_TIME;
+    const passed = now - this._time;
+    this._time = now;
     const cut = this._sceneChanged(image);
-    if (!Number.isFinite(passed) || passed < 0 || cut) this._detected = -Infinity;
+    if (passed < 0 || cut) this._detected = -Infinity;
     const known = this._tracks.map((track) => ({ track, center: center(track.eyes) }));
     let seen = this._detectionIsDue() ? null : await this._followed(image, passed);
     if (seen === null) {
