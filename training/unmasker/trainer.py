@@ -319,8 +319,10 @@ class Trainer:
         return loss
 
     def _update_ema(self) -> None:
-        # Early weights are poor: the decay rises with the steps.
-        decay = min(self.config.ema, (1 + self.step) / (10 + self.step))
+        decay = self.config.ema
+        if self.config.start is None:
+            # Random weights are poor: the decay rises with the steps.
+            decay = min(decay, (1 + self.step) / (10 + self.step))
         with torch.no_grad():
             averages, current = self.ema.state_dict(), self.net.state_dict()
             pairs = [(a, current[k]) for k, a in averages.items() if a.dtype.is_floating_point]

@@ -191,6 +191,14 @@ def test_training_starts_from_given_weights(faces_folder, tmp_path):
         run(other, faces_folder, tmp_path / "c")
 
 
+def test_the_average_of_given_weights_moves_slowly_from_the_first_step(faces_folder, tmp_path):
+    start = run(config(1), faces_folder, tmp_path / "start")
+    settings = replace(config(3), ema=1.0, start=str(start))
+    weights = run(settings, faces_folder, tmp_path / "run")
+    before, after = (load_network(path).state_dict() for path in (start, weights))
+    assert all(torch.equal(before[name], after[name]) for name in before)
+
+
 def test_a_diverged_run_stops_and_keeps_the_checkpoint(faces_folder, tmp_path):
     run(config(3), faces_folder, tmp_path)
     checkpoint = tmp_path / "checkpoint.pt"
