@@ -154,13 +154,18 @@ def test_grain_begins_at_the_same_place(call, astronaut):
 def test_black_and_white(call, astronaut):
     image, _ = astronaut
     gray = np.repeat(image[:256, :256, :1], 3, 2)
-    tinted = gray.copy()
-    tinted[3, 5] = (10, 13, 10)
-    for crop in (gray, tinted, image):
-        found = call("compositing/grayscale.js", "isGrayscale", np.ascontiguousarray(crop))
-        assert found == is_grayscale(crop)
-    fill = np.ascontiguousarray(image[:256, 128:384])
+    dotted, titled, tinted = (gray.copy() for _ in range(3))
+    dotted[120:130, 120:130] = (10, 30, 10)
+    titled[:40] = (200, 30, 40)
+    tinted[..., 0] //= 2
+    cases = {"gray": gray, "dotted": dotted, "titled": titled}
+    for name, crop in {**cases, "tinted": tinted, "color": image[:256, 128:384]}.items():
+        crop = np.ascontiguousarray(crop)
+        expected = is_grayscale(crop)
+        assert call("compositing/grayscale.js", "isGrayscale", crop) == expected
+        assert expected == (name in cases)
     mask = _mask("mask")
+    fill = np.ascontiguousarray(image[:256, 128:384])
     found = call("compositing/grayscale.js", "grayscaleFill", gray, fill, mask)
     # NumPy adds the three products in an order of its own, which decides ties.
     difference = np.abs(found.astype(int) - grayscale_fill(gray, fill, mask))

@@ -4,26 +4,32 @@ import { roundHalfToEven } from "../imaging/raster.js";
 
 /** @typedef {import("../imaging/raster.js").Raster} Raster */
 
-/** A crop whose channels differ by at most this much is black and white. */
-export const MAX_CHANNEL_DIFFERENCE = 2;
+/**
+ * A face is black and white if the channels of all but a few of its pixels differ by at most this
+ * much: JPEG gives gray pixels a little color.
+ */
+export const MAX_CHANNEL_DIFFERENCE = 8;
+export const MAX_COLORED_SHARE = 0.02;
+/** The part of a crop's width and height, on each side, that is not the face: there may be text. */
+export const MARGIN = 0.2;
 /** Weights of R, G and B in luma (ITU-R BT.601). */
 export const LUMA = [0.299, 0.587, 0.114];
 
 /**
- * Returns whether a crop is black and white.
+ * Returns whether the face of a crop is black and white.
  *
  * @param {Raster} crop uint8, RGB.
  */
-export function isGrayscale({ data }) {
-  for (let i = 0; i < data.length; i += 3) {
-    if (
-      Math.abs(data[i] - data[i + 1]) > MAX_CHANNEL_DIFFERENCE ||
-      Math.abs(data[i + 1] - data[i + 2]) > MAX_CHANNEL_DIFFERENCE
-    ) {
-      return false;
+export function isGrayscale({ data, width, height }) {
+  const margin = Math.round(MARGIN * height);
+  let colored = 0;
+  for (let y = margin; y < height - margin; y++) {
+    for (let i = 3 * (y * width + margin); i < 3 * (y * width + width - margin); i += 3) {
+      const difference = Math.max(Math.abs(data[i] - data[i + 1]), Math.abs(data[i + 1] - data[i + 2]));
+      colored += Number(difference > MAX_CHANNEL_DIFFERENCE);
     }
   }
-  return true;
+  return colored <= MAX_COLORED_SHARE * (height - 2 * margin) * (width - 2 * margin);
 }
 
 /**
