@@ -47,6 +47,31 @@ def require_packages(what: str, *names: str, extra: str) -> None:
         raise MissingDependencyError(f"{missing_message(what, absent)}; {install_command(extra)}")
 
 
+def refuse_newer(what: str, package: str, major: int, *, extra: str) -> None:
+    """Raises an error if an installed package has at least a given major version.
+
+    Args:
+        what: What needs it, such as `unmask video`.
+        package: The package, by its name at pip.
+        major: The first major version that does not work.
+        extra: The extra of unmask-sdk that installs one that works.
+
+    Raises:
+        MissingDependencyError: If it is too new.
+    """
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        found = version(package)
+    except PackageNotFoundError:  # Put into the path without its metadata.
+        return
+    if int(found.partition(".")[0]) >= major:
+        raise MissingDependencyError(
+            f"{what} needs {package} below {major}, and {found} is installed; "
+            f"{install_command(extra)}"
+        )
+
+
 def pip_command(arguments: str) -> str:
     """Returns a command line for the pip of the running Python.
 

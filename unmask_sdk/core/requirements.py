@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .optional_deps import require_packages
+from .optional_deps import refuse_newer, require_packages
 
 
 @dataclass(frozen=True)
@@ -18,13 +18,16 @@ class Requirement:
     Attributes:
         modules: Names as they are imported; `a|b` where either of two is enough.
         extra: Such as `cpu`, or several separated by commas.
+        below: Packages of which a newer version is known not to work, each with the major version
+            that is the first to fail.
     """
 
     modules: tuple[str, ...]
     extra: str
+    below: tuple[tuple[str, int], ...] = ()
 
     def check(self, what: str) -> None:
-        """Raises if a module is not installed; imports none of them.
+        """Raises if a module is not installed, or too new; imports none of them.
 
         Args:
             what: What needs them, such as `unmask train`.
@@ -33,6 +36,8 @@ class Requirement:
             MissingDependencyError: Naming the missing modules and the command that installs them.
         """
         require_packages(what, *self.modules, extra=self.extra)
+        for package, major in self.below:
+            refuse_newer(what, package, major, extra=self.extra)
 
 
 _NETWORKS = ("torch", "safetensors")
@@ -59,7 +64,8 @@ EXPORTERS = {
     "tflite": Requirement((*_NETWORKS, *_TO_TFLITE), "export-tflite"),
 }
 
-VIDEO = Requirement(("av",), "video")
+# 19 returns other types for times and rates, and decodes text otherwise.
+VIDEO = Requirement(("av",), "video", below=(("av", 19),))
 HEIC = Requirement(("pillow_heif",), "heif")
 
 COMMANDS = {

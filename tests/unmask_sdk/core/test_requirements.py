@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +59,26 @@ def test_every_runtime_is_in_the_table() -> None:
 def test_missing_module_is_named_with_what_needs_it() -> None:
     with pytest.raises(MissingDependencyError, match=r"^unmask fly needs no_such.*\[wings\]"):
         Requirement(("json", "no_such"), "wings").check("unmask fly")
+
+
+def test_the_extra_installs_no_version_that_is_refused() -> None:
+    for requirement in ALL.values():
+        for package, major in requirement.below:
+            (line,) = (line for line in EXTRAS[requirement.extra] if Package(line).name == package)
+            limits = Package(line).specifier
+            assert not limits.contains(f"{major}.0.0")
+            assert limits.contains(f"{major - 1}.99")
+
+
+def test_version_that_is_too_new_is_refused_with_the_command_that_replaces_it() -> None:
+    installed = version("packaging")
+    major = int(installed.partition(".")[0])
+    Requirement(("packaging",), "wings", below=(("packaging", major + 1),)).check("unmask fly")
+    with pytest.raises(
+        MissingDependencyError,
+        match=rf"^unmask fly needs packaging below {major}, and {installed} is .* pip .*\[wings\]",
+    ):
+        Requirement(("packaging",), "wings", below=(("packaging", major),)).check("unmask fly")
 
 
 JETSON = {"platform_system": "Linux", "platform_machine": "aarch64"}
