@@ -37,6 +37,9 @@ MIN_FOLLOWED = 0.6
 MAX_MISSED = 15
 # Two faces closer than this many eye distances are the same face.
 _SAME = 0.7
+# Of two faces closer than this many eye distances, one may cover the other. If the detector misses
+# one of them, it is the covered one, and nothing is painted there.
+COVERED = 1.5
 # The scene changes where a sample of about this many columns and rows differs by at least this
 # much, of 255, on average.
 _SAMPLES = 48
@@ -141,7 +144,7 @@ class Tracker:
             if (
                 location.score < MIN_SURE
                 or _step(track.location, location) > MAX_STEP
-                or any(_step(location, other) <= _SAME for other in found[:index])
+                or any(_distance(location, other) <= COVERED for other in found[:index])
             ):
                 return None
         for track, location in zip(self._tracks, found, strict=True):
@@ -187,6 +190,7 @@ class Tracker:
             if (
                 location.score >= MIN_FOLLOWED
                 and _step(track.location, location) <= MAX_STEP
+                and all(_distance(location, other) > COVERED for other in found)
                 and all(_step(location, other) > _SAME for other in taken)
             ):
                 track.location = location
@@ -215,6 +219,10 @@ def _match(before: list[Location], after: list[Location]) -> dict[int, int]:
 def _step(one: Location, other: Location) -> float:
     """Returns the distance of two faces in eye distances; infinite if their sizes differ."""
     a, b = (float(np.linalg.norm(x.eyes[1] - x.eyes[0])) for x in (one, other))
-    if max(a, b) > MAX_GROWTH * min(a, b):
-        return float("inf")
-    return float(np.linalg.norm(one.eyes.mean(0) - other.eyes.mean(0))) / max(min(a, b), 1.0)
+    return float("inf") if max(a, b) > MAX_GROWTH * min(a, b) else _distance(one, other)
+
+
+def _distance(one: Location, other: Location) -> float:
+    """Returns the distance of two faces in eye distances of the smaller one."""
+    size = min(float(np.linalg.norm(x.eyes[1] - x.eyes[0])) for x in (one, other))
+    return float(np.linalg.norm(one.eyes.mean(0) - other.eyes.mean(0))) / max(size, 1.0)

@@ -38,6 +38,9 @@ export const MIN_FOLLOWED = 0.6;
 export const MAX_MISSED = 15;
 // Two faces closer than this many eye distances are the same face.
 const SAME = 0.7;
+// Of two faces closer than this many eye distances, one may cover the other. If the detector misses
+// one of them, it is the covered one, and nothing is painted there.
+const COVERED = 1.5;
 // The scene changes where a sample of about this many columns and rows differs by at least this
 // much, of 255, on average.
 const SAMPLES = 48;
@@ -159,7 +162,7 @@ export class Tracker {
       (location, i) =>
         location.score < MIN_SURE ||
         step(this._tracks[i].location, location) > MAX_STEP ||
-        found.slice(0, i).some((other) => step(location, other) <= SAME),
+        found.slice(0, i).some((other) => distance(location, other) <= COVERED),
     );
     if (doubtful) return null;
     this._tracks.forEach((track, i) => {
@@ -221,6 +224,7 @@ export class Tracker {
       if (
         location.score >= MIN_FOLLOWED &&
         step(track.location, location) <= MAX_STEP &&
+        found.every((other) => distance(location, other) > COVERED) &&
         taken.every((other) => step(location, other) > SAME)
       ) {
         track.location = location;
@@ -278,13 +282,13 @@ function center([left, right]) {
  * @param {Location[]} after
  */
 function match(before, after) {
-  const steps = before.flatMap((a, i) => after.map((b, j) => ({ distance: step(a, b), i, j })));
-  steps.sort((a, b) => a.distance - b.distance || a.i - b.i || a.j - b.j);
+  const steps = before.flatMap((a, i) => after.map((b, j) => ({ far: step(a, b), i, j })));
+  steps.sort((a, b) => a.far - b.far || a.i - b.i || a.j - b.j);
   /** @type {Map<number, number>} */
   const pairs = new Map();
   const taken = new Set();
-  for (const { distance, i, j } of steps) {
-    if (distance <= MAX_STEP && !pairs.has(i) && !taken.has(j)) {
+  for (const { far, i, j } of steps) {
+    if (far <= MAX_STEP && !pairs.has(i) && !taken.has(j)) {
       pairs.set(i, j);
       taken.add(j);
     }
@@ -299,12 +303,22 @@ function match(before, after) {
  * @param {Location} other
  */
 function step(one, other) {
-  const [a, b] = [one, other].map(({ points: [left, right] }) => ({
-    size: Math.hypot(right[0] - left[0], right[1] - left[1]),
-    x: (left[0] + right[0]) / 2,
-    y: (left[1] + right[1]) / 2,
-  }));
-  const smaller = Math.min(a.size, b.size);
-  if (Math.max(a.size, b.size) > MAX_GROWTH * smaller) return Infinity;
-  return Math.hypot(a.x - b.x, a.y - b.y) / Math.max(smaller, 1);
+  const [a, b] = [eyeDistance(one), eyeDistance(other)];
+  return Math.max(a, b) > MAX_GROWTH * Math.min(a, b) ? Infinity : distance(one, other);
+}
+
+/**
+ * Returns the distance of two faces in eye distances of the smaller one.
+ *
+ * @param {Location} one
+ * @param {Location} other
+ */
+function distance(one, other) {
+  const [[ax, ay], [bx, by]] = [one, other].map(({ points: [left, right] }) => center([left, right]));
+  return Math.hypot(ax - bx, ay - by) / Math.max(Math.min(eyeDistance(one), eyeDistance(other)), 1);
+}
+
+/** @param {Location} face */
+function eyeDistance({ points: [left, right] }) {
+  return Math.hypot(right[0] - left[0], right[1] - left[1]);
 }
