@@ -50,18 +50,23 @@ class FillSmoother:
             self._input = current
             self._fill, self._mask = unmasked.astype(np.float32), mask.astype(np.float32)
             return unmasked, mask
-        moved = np.abs(cv2.blur(current - self._input, (3, 3))).max(2)
+        red, green, blue = cv2.split(np.abs(cv2.blur(current - self._input, (3, 3))))
+        moved = cv2.max(cv2.max(red, green), blue)
         share = np.clip(
             cv2.dilate(moved, np.ones((_SPREAD, _SPREAD))) / MOTION_THRESHOLD, STILL_WEIGHT, 1
         )
         share = np.asarray(cv2.blur(share, (5, 5)), np.float32)
         self._input += share[..., None] * (current - self._input)
         fine = np.asarray(cv2.resize(share, mask.shape[::-1], interpolation=cv2.INTER_LINEAR))
-        self._fill += fine[..., None] * (unmasked - self._fill)
+        # One weight for each value: NumPy repeats weights along a short last axis slowly.
+        step = np.subtract(unmasked, self._fill)
+        step *= cv2.merge([fine, fine, fine])
+        self._fill += step
         self._mask += fine * (mask - self._mask)
         smooth_mask = np.rint(self._mask).astype(np.uint8)
-        fill = np.rint(self._fill).astype(np.uint8)
-        return np.where(smooth_mask[..., None] > 0, fill, original), smooth_mask
+        fill = original.copy()
+        cv2.copyTo(np.rint(self._fill, out=step).astype(np.uint8), smooth_mask, fill)
+        return fill, smooth_mask
 
 
 def _cells(crop: UInt8Array) -> Float32Array:
