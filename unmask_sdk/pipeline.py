@@ -25,8 +25,9 @@ from .runtimes.base import Runtime, RuntimeInfo, Tensor, as_array
 # A face is masked if the mask covers at least this fraction of its crop; the smallest real mask
 # covers ten times as much.
 MIN_MASK_SHARE = 0.01
-# Faces that go through the network in one batch.
-CHUNK = 8
+# Faces that go through the network in one batch. With 8, no engine is faster on a CPU
+# (docs/benchmarks.md), and twice the memory is used.
+CHUNK = 4
 
 # Takes the original crop, the unmasked crop and the mask of one frame; returns the last two,
 # smoothed over time.
