@@ -26,7 +26,7 @@ from .runtimes.base import Runtime, RuntimeInfo, Tensor, as_array
 # covers ten times as much.
 MIN_MASK_SHARE = 0.01
 # Faces that go through the network in one batch. With 8, no engine is faster on a CPU
-# (docs/benchmarks.md), and twice the memory is used.
+# (docs/benchmarks.md), and more memory is used.
 CHUNK = 4
 
 # Takes the original crop, the unmasked crop and the mask of one frame; returns the last two,

@@ -179,6 +179,7 @@ class Unmasker(OpenedModel):
         codec: str | None = None,
         crf: int | None = None,
         smooth: bool = True,
+        fast: bool = False,
         progress: Callable[[Progress], object] | None = None,
         stop: Event | None = None,
     ) -> VideoReport:
@@ -188,10 +189,12 @@ class Unmasker(OpenedModel):
             source: A video file.
             target: File to write: .mp4, .m4v, .mov, .mkv or .webm, in a folder that exists.
             codec: FFmpeg's name of a video encoder; by default H.264 (H.265 for more than 8
-                bits), in WebM VP9 (AV1).
+                bits), in WebM VP9 (AV1). A hardware encoder, such as h264_nvenc, must open here.
             crf: Constant rate factor, from 0 (best) to the encoder's 51 or 63; 18 by default for
                 H.264.
             smooth: Whether crops and fills are smoothed over time (`Session`).
+            fast: Takes less time, for a larger file and fills that may flicker: a faster preset of
+                libx264, libx265, libvpx-vp9 or libsvtav1, and fills not smoothed over time.
             progress: Called after each batch of frames, the last included.
             stop: Set it, from any thread, to end early; the file then holds the frames done so far,
                 and plays.
@@ -214,6 +217,7 @@ class Unmasker(OpenedModel):
             codec=codec,
             crf=crf,
             smooth=smooth,
+            fast=fast,
             progress=progress,
             stop=stop,
         )

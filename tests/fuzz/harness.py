@@ -63,7 +63,7 @@ def video(data: bytes) -> None:
         path = Path(folder) / "in"
         path.write_bytes(data)
         with open_video(path) as file:
-            reader = VideoReader(file, find_video_stream(file, path))
+            reader = VideoReader(file, find_video_stream(file, path), threads=1)
             reader.first_frame(path)
             for _ in itertools.islice(reader.items(set()), 300):
                 pass

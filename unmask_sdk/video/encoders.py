@@ -5,12 +5,17 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from unmask_sdk.core.optional_deps import pip_command
 from unmask_sdk.core.validate import check_integer
 from unmask_sdk.errors import InvalidInputError, VideoWriteError
 
+from .hardware_encoders import arranged_format, check_opens, is_hardware
 from .pixel_formats import PixelFormat
+
+if TYPE_CHECKING:
+    from av import Codec
 
 
 @dataclass(frozen=True)
@@ -23,7 +28,9 @@ class Encoder:
             the encoder does not support it and needs a bit rate.
         max_crf: The largest (worst) constant rate factor.
         options: Further options.
+        fast_options: Those that `fast` replaces.
         bits: Bit depths for which it is the default.
+        pixel_format: FFmpeg's name of what it is given, if that is not the frames' own format.
         interlaced: Whether it codes two fields in a frame.
     """
 
@@ -31,16 +38,34 @@ class Encoder:
     crf: int | None
     max_crf: int
     options: dict[str, str] = field(default_factory=dict)
+    fast_options: dict[str, str] = field(default_factory=dict)
     bits: tuple[int, ...] = (8,)
+    pixel_format: str | None = None
     interlaced: bool = False
 
 
-H264 = Encoder("libx264", 18, 51, {"preset": "fast"})
+H264 = Encoder("libx264", 18, 51, {"preset": "fast"}, {"preset": "veryfast"})
 H265 = Encoder(
-    "libx265", 20, 51, {"preset": "fast", "x265-params": "log-level=error"}, bits=(10, 12)
+    "libx265",
+    20,
+    51,
+    {"preset": "fast", "x265-params": "log-level=error"},
+    {"preset": "superfast"},
+    bits=(10, 12),
 )
-VP9 = Encoder("libvpx-vp9", 24, 63, {"b:v": "0", "deadline": "good", "cpu-used": "4"})
-AV1 = Encoder("libsvtav1", 26, 63, {"preset": "8"}, bits=(10,))
+VP9 = Encoder(
+    "libvpx-vp9",
+    24,
+    63,
+    {"b:v": "0", "deadline": "good", "cpu-used": "4"},
+    {"deadline": "realtime", "cpu-used": "8"},
+)
+AV1 = Encoder("libsvtav1", 26, 63, {"preset": "8"}, {"preset": "11"}, bits=(10,))
+# Frames that x264 looks ahead with this preset, and the pixels of all of them together, which limit
+# its memory: 4K would take 1 GB.
+_LOOKAHEAD, _LOOKAHEAD_PIXELS, _LEAST_LOOKAHEAD = 30, 83_000_000, 5
+# SVT-AV1's levels of parallelism end here.
+_MOST_LP = 6
 # x265 4.1 overwrites memory that is not its own at a width of 48 with 10 bits.
 _LEAST_H265 = 64
 
@@ -85,7 +110,13 @@ def container_of(path: Path) -> Container:
 
 
 def choose_encoder(
-    container: Container, pixels: PixelFormat, codec: str | None, crf: int | None
+    container: Container,
+    pixels: PixelFormat,
+    codec: str | None,
+    crf: int | None,
+    *,
+    fast: bool = False,
+    threads: int = 1,
 ) -> Encoder:
     """Chooses the encoder and completes its options.
 
@@ -94,9 +125,12 @@ def choose_encoder(
         pixels: The pixel format of the frames.
         codec: FFmpeg's name of an encoder; `None` chooses one for the container.
         crf: Constant rate factor; `None` takes the encoder's default.
+        fast: Whether to take a faster preset, for larger files.
+        threads: Threads of the encoder.
 
     Raises:
-        VideoWriteError: If there is no such encoder, or it does not support the pixel format.
+        VideoWriteError: If there is no such encoder, it does not support the pixel format, or its
+            hardware is not on this device.
         InvalidInputError: If `crf` is not an integer, or out of its range.
     """
     known = {encoder.name: encoder for encoder in (H264, H265, VP9, AV1)}
@@ -110,17 +144,20 @@ def choose_encoder(
     if chosen.name == AV1.name:
         # It prints its settings to stderr, and has no option against that; set SVT_LOG=4 for all.
         os.environ.setdefault("SVT_LOG", "0")
-    formats = _formats(chosen.name)
-    if formats is None:
+    found = _codec(chosen.name)
+    if found is None:
         raise VideoWriteError(
             f"this PyAV has no encoder {chosen.name}; install PyAV from PyPI "
             f"({pip_command('install av')}), or choose another codec, such as mpeg4"
         )
-    if not formats:
+    if found.type != "video":
         raise VideoWriteError(
             f"{chosen.name} is not a video encoder; choose one, such as mpeg4, or leave codec out"
         )
-    if pixels.name not in formats:
+    formats = _formats(chosen.name)
+    given = arranged_format(pixels.name, formats)
+    # Encoders of chips under Linux (V4L2) do not list the formats: opening them shows.
+    if given not in formats and (formats or not is_hardware(found)):
         raise VideoWriteError(
             f"{chosen.name} does not support {pixels.name}, only {', '.join(sorted(formats))}; "
             f"{_advice(container, pixels, codec)}"
@@ -130,13 +167,35 @@ def choose_encoder(
             f"{chosen.name} crashes on videos of {pixels.width}x{pixels.height}, narrower than "
             f"{_LEAST_H265} pixels; write an .mkv with the codec ffv1"
         )
+    if is_hardware(found):
+        check_opens(chosen.name, given, pixels.width, pixels.height)
+    if given != pixels.name:
+        chosen = replace(chosen, pixel_format=given)
     if chosen.crf is None:
         if crf is not None:
             raise InvalidInputError(f"crf is supported by {', '.join(known)} only, not by {codec}")
         return chosen
     crf = chosen.crf if crf is None else crf
     check_integer(f"crf (0 is best) for {chosen.name}", crf, 0, chosen.max_crf)
-    return replace(chosen, crf=crf, options={**chosen.options, "crf": str(crf)})
+    options = {**chosen.options, **(chosen.fast_options if fast else {}), "crf": str(crf)}
+    return replace(
+        chosen, crf=crf, options={**options, **_limits(options, chosen, pixels, threads)}
+    )
+
+
+def _limits(
+    options: dict[str, str], encoder: Encoder, pixels: PixelFormat, threads: int
+) -> dict[str, str]:
+    """Returns the options that limit memory, and threads where the number alone does not."""
+    if encoder.name == H264.name:
+        lookahead = _LOOKAHEAD_PIXELS // (pixels.width * pixels.height)
+        small = lookahead >= _LOOKAHEAD or options["preset"] != H264.options["preset"]
+        return {} if small else {"rc-lookahead": str(max(lookahead, _LEAST_LOOKAHEAD))}
+    if encoder.name == H265.name:
+        return {"x265-params": f"{options['x265-params']}:pools={threads}"}
+    if encoder.name == AV1.name:
+        return {"svtav1-params": f"lp={min(threads, _MOST_LP)}"}
+    return {}
 
 
 def _advice(container: Container, pixels: PixelFormat, codec: str | None = None) -> str:
@@ -151,16 +210,23 @@ def _advice(container: Container, pixels: PixelFormat, codec: str | None = None)
 
 def _default_fits(container: Container, pixels: PixelFormat) -> bool:
     return any(
-        pixels.bits in encoder.bits and pixels.name in (_formats(encoder.name) or ())
+        pixels.bits in encoder.bits and pixels.name in _formats(encoder.name)
         for encoder in container.encoders
     )
 
 
-def _formats(codec: str) -> set[str] | None:
+def _codec(name: str) -> Codec | None:
+    """Returns an encoder, or `None` if there is none of this name."""
     from av import Codec
     from av.codec.codec import UnknownCodecError
 
     try:
-        return {form.name for form in Codec(codec, "w").video_formats or ()}
+        return Codec(name, "w")
     except UnknownCodecError:
         return None
+
+
+def _formats(name: str) -> set[str]:
+    """Returns the pixel formats that an encoder lists."""
+    codec = _codec(name)
+    return {form.name for form in (codec.video_formats if codec is not None else None) or ()}

@@ -6,18 +6,21 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from unmask_sdk.core.arrays import UInt8Array
+from unmask_sdk.core.cpu_count import usable_cpus
 from unmask_sdk.core.output_paths import why_not_writable
 from unmask_sdk.core.requirements import VIDEO
 from unmask_sdk.core.validate import as_path, check_text
 from unmask_sdk.errors import InvalidInputError, VideoWriteError
-from unmask_sdk.pipeline import CHUNK, OpenedModel
+from unmask_sdk.pipeline import OpenedModel
 
+from .background import ReadAhead, WriteBehind
 from .encoders import VP9, Encoder, choose_encoder, container_of, is_lossy
 from .frame_metadata import is_transparent, keep_frame_metadata
 from .pixel_formats import PixelFormat, pixel_format_of
@@ -28,9 +31,13 @@ from .writer import VideoWriter
 if TYPE_CHECKING:
     import av
 
-# Frames are processed in batches of at most this many pixels, and at most `CHUNK` frames: their
-# faces share runs of the network, and memory use does not depend on the length of the video.
-_BATCH_PIXELS = 16_000_000
+# Frames are processed in batches of at most this many pixels and frames: their faces share runs of
+# the network, and memory use does not depend on the length of the video.
+_BATCH_PIXELS, _BATCH_FRAMES = 4_000_000, 8
+# Decoder and encoder gain little from more threads, each of which holds frames.
+_MAX_CODEC_THREADS = 8
+# Items beyond a batch that are read ahead: sound lies between the frames.
+_SPARE = 2
 
 
 @dataclass(frozen=True)
@@ -93,10 +100,14 @@ def unmask_video(
     codec: str | None = None,
     crf: int | None = None,
     smooth: bool = True,
+    fast: bool = False,
     progress: Callable[[Progress], object] | None = None,
     stop: threading.Event | None = None,
 ) -> VideoReport:
     """Removes the masks from all faces of a video; `model.video(…)` is the same.
+
+    Decoder, networks and encoder take as many threads as the model was opened with (`load`), by
+    default one for each CPU; with two or more they work at the same time.
 
     Frames keep their times, pixel format and color tags; a rotated video is stored upright. Sound
     and subtitles are copied unchanged. The file appears only when it is complete. If Ctrl-C or
@@ -107,9 +118,12 @@ def unmask_video(
         source: A video file.
         target: File to write: .mp4, .m4v, .mov, .mkv or .webm, in a folder that exists.
         codec: FFmpeg's name of a video encoder; by default H.264 (H.265 for more than 8 bits), in
-            WebM VP9 (AV1).
+            WebM VP9 (AV1). An encoder of a graphics card or chip, such as h264_nvenc, is opened
+            before any work; no other takes its place.
         crf: Constant rate factor, from 0 (best); 18 by default for H.264.
         smooth: Whether crops and fills are smoothed over time (`Session`).
+        fast: Takes less time, for a larger file and fills that may flicker: a faster preset of
+            libx264, libx265, libvpx-vp9 or libsvtav1, and fills that are not smoothed over time.
         progress: Called after each batch of frames, including the last.
         stop: Set it, from any thread, to end early.
 
@@ -147,34 +161,44 @@ def unmask_video(
     stop = stop or threading.Event()
     with open_video(source) as opened, _stop_on_interrupt(stop) as interrupted:
         stream = find_video_stream(opened, source)
-        stream.thread_type = "AUTO"
-        reader = VideoReader(opened, stream)
+        threads = min(model.runtime.threads or usable_cpus(), _MAX_CODEC_THREADS)
+        reader = VideoReader(opened, stream, threads)
         first = reader.first_frame(source)
         pixels = pixel_format_of(
             first,
             playable=codec is None or is_lossy(codec),
             alpha=container.name == "webm" and codec in (None, VP9.name),
         )
-        encoder = choose_encoder(container, pixels, codec, crf)
+        encoder = choose_encoder(container, pixels, codec, crf, fast=fast, threads=threads)
         encoder, notes = keep_frame_metadata(encoder, stream, first, pixels)
-        file = VideoWriter(target, opened, stream, pixels, encoder)
+        file = VideoWriter(target, opened, stream, pixels, encoder, threads)
         try:
-            work = _VideoJob(Session(model, smooth=smooth), file, pixels)
-            size = max(1, min(CHUNK, _BATCH_PIXELS // (pixels.width * pixels.height)))
-            for item in reader.items(file.copied):
-                # A file without frames cannot be played.
-                if stop.is_set() and (work.waiting or work.frames):
-                    break
-                if not isinstance(item, list):
-                    file.copy(item)
-                    continue
-                work.waiting += item
-                while len(work.waiting) >= size:
-                    work.process(size)
-                    report_progress(work, reader.total)
-            complete = not stop.is_set()
-            work.process(len(work.waiting))
-            report_progress(work, work.frames if complete else reader.total)
+            with ExitStack() as stages:
+                size = min(_BATCH_FRAMES, _BATCH_PIXELS // (pixels.width * pixels.height))
+                size = max(1, size)
+                items = _prepared(reader.items(file.copied), pixels)
+                write: Callable[[Any], object] = file.write
+                if threads > 1:
+                    write = behind = stages.enter_context(WriteBehind(file.write, size))
+                    items = stages.enter_context(ReadAhead(items, size + _SPARE))
+                session = Session(model, smooth=smooth, smooth_fills=not fast)
+                work = _VideoJob(session, write, pixels)
+                for item in items:
+                    # A file without frames cannot be played.
+                    if stop.is_set() and (work.waiting or work.frames):
+                        break
+                    if not isinstance(item, _Prepared):
+                        write(item)
+                        continue
+                    work.waiting.append(item)
+                    if len(work.waiting) == size:
+                        work.process()
+                        report_progress(work, reader.total)
+                complete = not stop.is_set()
+                work.process()
+                report_progress(work, work.frames if complete else reader.total)
+                if threads > 1:
+                    behind.finish()
             file.finish()
         except BaseException:
             file.discard()
@@ -193,7 +217,7 @@ def unmask_video(
     cut = reader.cut_off() if complete else None
     if cut is not None:
         notes.append(f"{source}: {cut}")
-    if work.transparent and not pixels.alpha:
+    if work.transparent:
         notes.append("transparency was not kept")
     seconds = time.perf_counter() - start
     report = VideoReport(
@@ -204,35 +228,64 @@ def unmask_video(
     return report
 
 
-class _VideoJob:
-    """Passes frames from the decoder through the session to the encoder, and counts them."""
+@dataclass(frozen=True, eq=False)
+class _Prepared:
+    """A frame that is ready for the session.
 
-    def __init__(self, session: Session, file: VideoWriter, pixels: PixelFormat) -> None:
+    Attributes:
+        frame: From `PixelFormat.prepare`.
+        image: uint8 `[H, W, 3]` RGB.
+        time: In seconds.
+        transparent: Whether transparency was there that the frame no longer has.
+    """
+
+    frame: av.VideoFrame
+    image: UInt8Array
+    time: float
+    transparent: bool
+
+
+def _prepared(items: Iterable[Any], pixels: PixelFormat) -> Iterator[Any]:
+    """Yields the items of a `VideoReader`, with a `_Prepared` for each frame of a list."""
+    for item in items:
+        if not isinstance(item, list):
+            yield item
+            continue
+        for decoded in item:
+            transparent = not pixels.alpha and is_transparent(decoded)
+            frame = pixels.prepare(decoded)
+            moment = float((frame.pts or 0) * (frame.time_base or Fraction(0)))
+            yield _Prepared(frame, pixels.rgb(frame), moment, transparent)
+
+
+class _VideoJob:
+    """Passes prepared frames through the session to the encoder, and counts them."""
+
+    def __init__(
+        self, session: Session, write: Callable[[av.VideoFrame], object], pixels: PixelFormat
+    ) -> None:
         self._session = session
-        self._file = file
+        self._write = write
         self._pixels = pixels
-        self.waiting: list[av.VideoFrame] = []
+        self.waiting: list[_Prepared] = []
         self.frames = 0
         self.masked = 0
         self.time = 0.0
         self.faces: set[int | None] = set()
         self.transparent = False
 
-    def process(self, count: int) -> None:
-        """Unmasks and encodes the first waiting frames."""
-        self.transparent = self.transparent or any(map(is_transparent, self.waiting[:count]))
-        batch = [self._pixels.prepare(frame) for frame in self.waiting[:count]]
-        del self.waiting[:count]
-        images = [self._pixels.rgb(frame) for frame in batch]
-        times = [float((frame.pts or 0) * (frame.time_base or Fraction(0))) for frame in batch]
-        results = self._session.batch(images, times)
-        for frame, image, moment, result in zip(batch, images, times, results, strict=True):
-            self._pixels.write(frame, image, result)
-            self._file.encode(frame)
+    def process(self) -> None:
+        """Unmasks and writes the waiting frames."""
+        batch, self.waiting = self.waiting, []
+        results = self._session.batch([one.image for one in batch], [one.time for one in batch])
+        for one, result in zip(batch, results, strict=True):
+            self._pixels.write(one.frame, one.image, result)
+            self._write(one.frame)
             self.frames += 1
             self.masked += any(face.masked for face in result.faces)
             self.faces.update(face.track for face in result.faces)
-            self.time = moment
+            self.time = one.time
+            self.transparent = self.transparent or one.transparent
 
 
 def _player_notes(first: av.VideoFrame, pixels: PixelFormat, encoder: Encoder) -> list[str]:

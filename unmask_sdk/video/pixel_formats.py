@@ -86,6 +86,7 @@ class PixelFormat:
                 dst_colorspace=self.matrix,
                 src_color_range=FULL if frame.format.is_rgb else self.range,
                 dst_color_range=self.range,
+                threads=1,
             )
         same = frame.format.name == self.name and stored == (self.width, self.height)
         if same and self.turn == Turn():
@@ -108,6 +109,7 @@ class PixelFormat:
             dst_colorspace=self.matrix,
             src_color_range=self.range,
             dst_color_range=FULL,
+            threads=1,  # By default one for each CPU, started again for every frame.
         )
         return np.asarray(converted.to_ndarray(), np.uint8)
 
@@ -139,6 +141,7 @@ class PixelFormat:
                 dst_colorspace=self.matrix,
                 src_color_range=FULL,
                 dst_color_range=self.range,
+                threads=1,
             )
             for target, source in zip(planes(frame), planes(patch), strict=True):
                 # 1 or 2: the number of pixels per sample of this plane.

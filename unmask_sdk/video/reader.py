@@ -82,6 +82,7 @@ class VideoReader:
     Args:
         source: The opened file.
         stream: Its video stream.
+        threads: Threads of the decoder.
 
     Attributes:
         damaged: Number of packets that could not be read or decoded.
@@ -89,10 +90,14 @@ class VideoReader:
         total: Number of frames, possibly estimated; `None` if it is unknown.
     """
 
-    def __init__(self, source: Any, stream: Any) -> None:
+    def __init__(self, source: Any, stream: Any, threads: int) -> None:
         self._source = source
         self._stream = stream
         self._decoder = _alpha_decoder(stream)
+        stream.thread_type = "AUTO"
+        stream.thread_count = threads
+        if self._decoder is not None:
+            self._decoder.thread_count = threads
         self._packets: list[Any] = []
         self.damaged = 0
         self.late_streams = False

@@ -39,17 +39,21 @@ class Session:
         model: The model; the session does not close it.
         smooth: Whether faces are followed, and crops and fills smoothed over time; otherwise each
             frame is unmasked by itself, and faces are numbered all the same.
+        smooth_fills: Whether fills are smoothed too; without, they may flicker, and less is
+            computed.
 
     Raises:
         InvalidInputError: If `model` is not an `Unmasker`.
         RuntimeUnavailableError: If the model is closed.
     """
 
-    def __init__(self, model: OpenedModel, *, smooth: bool = True) -> None:
+    def __init__(
+        self, model: OpenedModel, *, smooth: bool = True, smooth_fills: bool = True
+    ) -> None:
         if not isinstance(model, OpenedModel):
             raise InvalidInputError(f"model must be what unmask_sdk.load() returns; got {model!r}")
         self._model = model
-        self._smooth = smooth
+        self._smooth_fills = smooth and smooth_fills
         self._tracker = Tracker(model.locator, smooth=smooth)
 
     def __call__(self, frame: UInt8Array, time: float | None = None) -> Result:
@@ -101,7 +105,7 @@ class Session:
         points = np.vstack([track.eyes, found.points[2:]])
         return FaceTask(
             Location(found.box, points, found.score),
-            smooth=track.fill_smoother.update if self._smooth else None,
+            smooth=track.fill_smoother.update if self._smooth_fills else None,
             track=track.number,
         )
 

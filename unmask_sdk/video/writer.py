@@ -42,6 +42,7 @@ class VideoWriter:
         stream: Its video stream.
         pixels: The pixel format of the frames.
         encoder: From `choose_encoder`.
+        threads: Threads of the encoder.
 
     Attributes:
         notes: Streams that could not be copied, in words.
@@ -57,9 +58,11 @@ class VideoWriter:
         stream: VideoStream,
         pixels: PixelFormat,
         encoder: Encoder,
+        threads: int,
     ) -> None:
         import av
 
+        self._threads = threads
         self._path = path
         self._partial = PartialFile(path)
         form = container_of(path)
@@ -103,12 +106,14 @@ class VideoWriter:
                 f"{self._path}: {error}; leave codec out, or choose another one"
             ) from error
         context, original = video.codec_context, stream.codec_context
-        video.width, video.height, video.pix_fmt = pixels.width, pixels.height, pixels.name
+        video.width, video.height = pixels.width, pixels.height
+        video.pix_fmt = encoder.pixel_format or pixels.name
         if encoder.crf is None:
             context.bit_rate = round(_BITS_PER_PIXEL * pixels.width * pixels.height * rate)
         # Frames keep their times, even if these are irregular.
         context.time_base = stream.time_base
         context.thread_type = "AUTO"
+        context.thread_count = self._threads
         context.flags |= Flags.frame_duration  # That of the last frame reaches the file.
         if stream.codec_context.name == "gif":
             # MP4 holds the time to the next frame in the order of decoding: if the last frame is
@@ -171,6 +176,15 @@ class VideoWriter:
     def copied(self) -> set[int]:
         """Indices in the source of the streams that are copied."""
         return set(self._copies)
+
+    def write(self, item: av.Packet[Any] | av.VideoFrame) -> None:
+        """Copies a packet of another stream, or encodes a frame."""
+        import av
+
+        if isinstance(item, av.VideoFrame):
+            self.encode(item)
+        else:
+            self.copy(item)
 
     def copy(self, packet: av.Packet[Any]) -> None:
         """Copies a packet of a stream other than the video.

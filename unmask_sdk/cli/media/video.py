@@ -17,7 +17,6 @@ from unmask_sdk.cli.options import (
     PrecisionOption,
     QuietOption,
     RuntimeOption,
-    ThreadsOption,
 )
 from unmask_sdk.cli.signals import (
     HUNG_UP,
@@ -44,10 +43,20 @@ def video(
     model: ModelOption = None,
     artifacts: ArtifactsOption = None,
     device: DeviceOption = None,
-    threads: ThreadsOption = None,
+    threads: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Threads of the decoder, of one run of a network, and of the encoder; with 2 or "
+            "more these work at the same time.",
+        ),
+    ] = None,
     codec: Annotated[
         str | None,
-        typer.Option(help="FFmpeg's name of an encoder; by default H.264, above 8 bits H.265."),
+        typer.Option(
+            help="FFmpeg's name of an encoder, also of hardware (h264_nvenc, hevc_qsv, …); by "
+            "default H.264, above 8 bits H.265."
+        ),
     ] = None,
     crf: Annotated[
         int | None, typer.Option(help="Quality, 0 is best; 18 by default for H.264.")
@@ -56,6 +65,14 @@ def video(
         bool,
         typer.Option("--smooth/--no-smooth", help="Keep generated regions steady between frames."),
     ] = True,
+    fast: Annotated[
+        bool,
+        typer.Option(
+            "--fast",
+            help="Take less time: a faster preset of the encoder (larger file), and no smoothing "
+            "of generated regions, which may flicker.",
+        ),
+    ] = False,
     quiet: QuietOption = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -122,7 +139,15 @@ def video(
         handle_termination(finish)
         try:
             report = unmask_video(
-                unmasker, source, out, codec=codec, crf=crf, smooth=smooth, progress=show, stop=stop
+                unmasker,
+                source,
+                out,
+                codec=codec,
+                crf=crf,
+                smooth=smooth,
+                fast=fast,
+                progress=show,
+                stop=stop,
             )
             code = 0 if report.complete else code
         except VideoInterrupted as stopped:

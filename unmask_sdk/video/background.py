@@ -1,0 +1,107 @@
+"""Stages of a video in threads of their own: one reads ahead, one writes behind.
+
+Decoders, encoders and color conversion release Python's global lock, so they run on other cores
+while the networks run. Both queues are bounded, and keep the order.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from typing import Generic, TypeVar
+
+from unmask_sdk.core.closable import Closable
+
+from .latest_queue import LatestQueue, QueueEnded
+
+T = TypeVar("T")
+
+
+class ReadAhead(Closable, Iterator[T]):
+    """Iterates in a thread of its own; an exception there is raised where the items are taken.
+
+    Args:
+        items: What to iterate over; nothing else may use it, or what it reads, until `close`.
+        depth: Items that may wait.
+    """
+
+    def __init__(self, items: Iterable[T], depth: int) -> None:
+        self._queue: LatestQueue[T] = LatestQueue(depth)
+        self._thread = threading.Thread(
+            target=self._read, args=(items,), name="unmask-read", daemon=True
+        )
+        self._thread.start()
+
+    def _read(self, items: Iterable[T]) -> None:
+        try:
+            for item in items:
+                if not self._queue.put(item, wait=True):
+                    return
+        except BaseException as error:  # noqa: BLE001  Raised in the thread that takes the items.
+            self._queue.end(error)
+        else:
+            self._queue.end()
+
+    def __next__(self) -> T:
+        """Waits for the next item."""
+        try:
+            return self._queue.get(None)
+        except QueueEnded:
+            raise StopIteration from None
+
+    def close(self) -> None:
+        """Drops what waits, and returns when the thread has ended."""
+        self._queue.close()
+        self._thread.join()
+
+
+class WriteBehind(Closable, Generic[T]):
+    """Calls a function with each item, in their order, in a thread of its own.
+
+    Args:
+        write: The function; nothing else may use what it writes to until `finish` or `close`.
+        depth: Items that may wait.
+    """
+
+    def __init__(self, write: Callable[[T], object], depth: int) -> None:
+        self._queue: LatestQueue[T] = LatestQueue(depth)
+        self._error: BaseException | None = None
+        self._thread = threading.Thread(
+            target=self._write_all, args=(write,), name="unmask-write", daemon=True
+        )
+        self._thread.start()
+
+    def _write_all(self, write: Callable[[T], object]) -> None:
+        try:
+            while True:
+                write(self._queue.get(None))
+        except QueueEnded:
+            pass
+        except BaseException as error:  # noqa: BLE001  Raised in the thread that puts the items.
+            self._error = error
+            self._queue.close()
+
+    def __call__(self, item: T) -> None:
+        """Adds an item, once there is room.
+
+        Raises:
+            BaseException: What `write` raised for an earlier one.
+        """
+        if not self._queue.put(item, wait=True):
+            self.finish()
+
+    def finish(self) -> None:
+        """Returns when all items are written.
+
+        Raises:
+            BaseException: What `write` raised.
+        """
+        self._queue.end()
+        self._thread.join()
+        if self._error is not None:
+            raise self._error
+
+    def close(self) -> None:
+        """Drops what waits, and returns when the thread has ended."""
+        self._queue.close()
+        self._thread.join()
