@@ -39,7 +39,6 @@ _PHOTO = (STRIDE, COARSE_SIDE + 2 * BORDER, MAX_SIDE + 2 * BORDER)
 PROFILES: dict[str, Profile] = {
     # Most photos hold one face; a batch of 8 fills a small GPU.
     "unmasker": Profile(batch=(1, 1, 8), side=(256, 256, 256)),
-    # Most photos need only the coarse pass.
     "detector": Profile(batch=(1, 1, 1), side=_PHOTO),
     "aligner": Profile(batch=(1, 1, 16), side=(112, 112, 112)),
 }

@@ -12,7 +12,10 @@ COARSE_SIDE = 288
 # Longest side of the photo in the fine pass; beyond 4000 px the smallest face that is found grows
 # with the photo.
 MAX_SIDE = 1664
-# Gray border around the photo, so that a face cut off by the frame has its center well inside.
-BORDER = 32
+# The detector sees faces up to this side, so it needs no coarser pass than one in which the photo's
+# shorter side is no longer.
+FULL_SIDE = 288
+# Gray border around the photo, so that a face cut off by the frame has its center inside.
+BORDER = 16
 # Side of the crop that the aligner takes.
 ALIGN_SIZE = 112

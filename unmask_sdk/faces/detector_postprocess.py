@@ -11,16 +11,23 @@ import cv2
 import numpy as np
 
 from unmask_sdk.core.arrays import Float32Array, Float64Array, UInt8Array
-from unmask_sdk.core.locator_sizes import ALIGN_SIZE, BORDER, COARSE_SIDE, MAX_SIDE, STRIDE
+from unmask_sdk.core.locator_sizes import (
+    ALIGN_SIZE,
+    BORDER,
+    COARSE_SIDE,
+    FULL_SIDE,
+    MAX_SIDE,
+    STRIDE,
+)
 
 # Only cells with at least this heat give a box. It is the square of `locator.MIN_SCORE`: with less
 # heat a face could not reach that score even if the aligner were certain.
 MIN_HEAT = 0.36
 
 CELL = 8
-# The fine pass: this fraction of the photo's size, so that a face of 40 px still spans 17, but no
-# longer than MAX_SIDE; beyond 4000 px the smallest face that is found grows with the photo.
-FINE_SCALE = 0.42
+# The fine pass: this fraction of the photo's size, so that a face of 40 px still spans 16, but no
+# longer than MAX_SIDE; beyond 4160 px the smallest face that is found grows with the photo.
+FINE_SCALE = 0.4
 # Largest ratio of two neighboring scales; the detector is trained for faces of 12 to 300 px.
 MAX_STEP = 6.0
 GRAY = 127
@@ -35,12 +42,17 @@ BOX_MARGIN = 1.12
 
 
 def detector_scales(height: int, width: int) -> list[float]:
-    """Returns the scale factors at which the detector sees a photo, smallest first."""
+    """Returns the scale factors at which the detector sees a photo, smallest first.
+
+    One is enough if it shows both faces that fill the frame and the smallest ones.
+    """
     longest = max(height, width)
     coarse = min(1.0, COARSE_SIDE / longest)
     fine = min(FINE_SCALE, MAX_SIDE / longest)
     if coarse >= fine:
         return [coarse]
+    if min(height, width) * fine <= FULL_SIDE:
+        return [fine]
     steps = math.ceil(math.log(fine / coarse) / math.log(MAX_STEP))
     return [coarse * (fine / coarse) ** (step / steps) for step in range(steps + 1)]
 

@@ -51,7 +51,7 @@ let maxOverlap = 0.4
 private let edge = 48
 private let cell = 8
 private let stride32 = 32
-private let border = 32
+private let border = 16
 private let gray: UInt8 = 127
 private let minHeat: Float = 0.36
 private let minScore = 0.6
@@ -96,8 +96,9 @@ func locate(_ photo: Pixels, _ networks: Networks) throws -> [Face] {
 func detectorScales(_ width: Int, _ height: Int) -> [Double] {
     let longest = Double(max(width, height))
     let coarse = min(1.0, 288 / longest)
-    let fine = min(0.42, 1664 / longest)
+    let fine = min(0.4, 1664 / longest)
     if coarse >= fine { return [coarse] }
+    if Double(min(width, height)) * fine <= 288 { return [fine] }
     let steps = Int(ceil(log(fine / coarse) / log(6.0)))
     return (0...steps).map { coarse * pow(fine / coarse, Double($0) / Double(steps)) }
 }

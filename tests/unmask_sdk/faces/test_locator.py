@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from unmask_sdk.core.arrays import AnyArray, UInt8Array
-from unmask_sdk.core.locator_sizes import ALIGN_SIZE, BORDER, COARSE_SIDE, MAX_SIDE
+from unmask_sdk.core.locator_sizes import ALIGN_SIZE, BORDER, COARSE_SIDE, FULL_SIDE, MAX_SIDE
 from unmask_sdk.errors import InvalidInputError
 from unmask_sdk.faces import detector_postprocess as module
 from unmask_sdk.faces.align import transform_points
@@ -89,10 +89,12 @@ def test_scales_cover_the_photo_without_gaps(height, width):
     assert 1 <= len(looks) <= 3
     assert looks == sorted(looks)
     assert looks[0] <= 1
-    assert looks[0] * longest <= COARSE_SIDE + 1e-6
+    # A face that fills the frame is no larger than the detector sees.
+    full = looks[0] * min(height, width)
+    assert looks[0] * longest <= COARSE_SIDE + 1e-6 or full <= FULL_SIDE
     assert looks[-1] * longest <= MAX_SIDE + 1e-6
     # 40 px are at least 16 px in the finest scale, or 1/104 of a longer photo.
-    assert looks[-1] * max(40, longest / 100) >= 16
+    assert looks[-1] * max(40, longest / 100) >= 16 - 1e-9
     steps = np.array(looks[1:]) / np.array(looks[:-1])
     assert (steps <= module.MAX_STEP + 1e-9).all()
 

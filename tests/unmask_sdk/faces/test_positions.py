@@ -40,7 +40,7 @@ def test_photo_upside_down() -> None:
     pytest.importorskip("onnxruntime")
     # So small that no face is found upside down.
     upright = np.asarray(
-        cv2.resize(read_photo(EXAMPLES / "surgical.jpg").pixels, (64, 64)), np.uint8
+        cv2.resize(read_photo(EXAMPLES / "surgical.jpg").pixels, (60, 60)), np.uint8
     )
     turned = np.ascontiguousarray(np.rot90(upright, 2))
     with unmask_sdk.load(model="unmask-256-lite", threads=1) as model:

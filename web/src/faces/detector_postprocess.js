@@ -23,8 +23,13 @@ export const COARSE_SIDE = 288;
  * with the photo.
  */
 export const MAX_SIDE = 1664;
-/** Gray border around the photo, so that a face cut off by the frame has its center well inside. */
-export const BORDER = 32;
+/**
+ * The detector sees faces up to this side, so it needs no coarser pass than one in which the photo's
+ * shorter side is no longer.
+ */
+export const FULL_SIDE = 288;
+/** Gray border around the photo, so that a face cut off by the frame has its center inside. */
+export const BORDER = 16;
 /** Side of the crop that the aligner takes. */
 export const ALIGN_SIZE = 112;
 
@@ -36,10 +41,10 @@ export const MIN_HEAT = Math.fround(0.36);
 
 export const CELL = 8;
 /**
- * The fine pass: this fraction of the photo's size, so that a face of 40 px still spans 17, but no
+ * The fine pass: this fraction of the photo's size, so that a face of 40 px still spans 16, but no
  * longer than MAX_SIDE.
  */
-export const FINE_SCALE = 0.42;
+export const FINE_SCALE = 0.4;
 /** Largest ratio of two neighboring scales; the detector is trained for faces of 12 to 300 px. */
 export const MAX_STEP = 6.0;
 export const GRAY = 127;
@@ -63,6 +68,8 @@ export const BOX_MARGIN = 1.12;
 /**
  * Returns the scale factors at which the detector sees a photo, smallest first.
  *
+ * One is enough if it shows both faces that fill the frame and the smallest ones.
+ *
  * @param {number} height
  * @param {number} width
  * @returns {number[]}
@@ -72,6 +79,7 @@ export function detectorScales(height, width) {
   const coarse = Math.min(1, COARSE_SIDE / longest);
   const fine = Math.min(FINE_SCALE, MAX_SIDE / longest);
   if (coarse >= fine) return [coarse];
+  if (Math.min(height, width) * fine <= FULL_SIDE) return [fine];
   const steps = Math.ceil(Math.log(fine / coarse) / Math.log(MAX_STEP));
   return Array.from({ length: steps + 1 }, (_, step) => coarse * (fine / coarse) ** (step / steps));
 }

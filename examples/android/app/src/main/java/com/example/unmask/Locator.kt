@@ -45,7 +45,7 @@ const val ALIGN_SIZE = 112
 private const val EDGE = 48
 private const val CELL = 8
 private const val STRIDE = 32
-private const val BORDER = 32
+private const val BORDER = 16
 private const val GRAY: Byte = 127
 private const val MIN_HEAT = 0.36f
 private const val MIN_SCORE = 0.6
@@ -91,8 +91,9 @@ fun locate(photo: Image, networks: Networks): List<Face> {
 fun detectorScales(width: Int, height: Int): List<Double> {
     val longest = max(width, height).toDouble()
     val coarse = min(1.0, 288 / longest)
-    val fine = min(0.42, 1664 / longest)
+    val fine = min(0.4, 1664 / longest)
     if (coarse >= fine) return listOf(coarse)
+    if (min(width, height) * fine <= 288) return listOf(fine)
     val steps = ceil(ln(fine / coarse) / ln(6.0)).toInt()
     return (0..steps).map { coarse * (fine / coarse).pow(it.toDouble() / steps) }
 }
