@@ -47,10 +47,10 @@ def write_sizes(root: Path) -> None:
 
 def model_sizes(root: Path) -> str:
     """Returns the table of the unmaskers' parameters, operations and file sizes."""
-    artifacts = sorted(read_manifest(root / "unmask_sdk" / "artifacts").artifacts, key=_place)
+    folder = root / "unmask_sdk" / "artifacts"
+    artifacts = sorted(read_manifest(folder).artifacts, key=_place)
     names = dict.fromkeys(a.name for a in artifacts if a.role == "unmasker")
-    weights = root / "training" / "weights"
-    graphs = {name: load_unmasker(weights / f"{name}.safetensors") for name in names}
+    graphs = {name: load_unmasker(folder / f"{name}.safetensors") for name in names}
     return sizes(graphs, artifacts)
 
 

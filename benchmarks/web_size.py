@@ -21,7 +21,11 @@ from unmask_sdk.web.site import Site, collect_site, find_runtime
 MODELS = ("unmask-256-lite", "unmask-256")
 # What a build has of onnxruntime-web, for the backends `wasm` and `webgpu`.
 _RUNTIME = ("ort-wasm-simd-threaded.wasm", "ort-wasm-simd-threaded.asyncify.wasm")
-_LOCATOR = ("models/detector-fp32.onnx", "models/aligner-fp32.onnx")
+_LOCATOR = tuple(
+    f"models/{name}"
+    for net in ("detector", "aligner")
+    for name in (f"{net}-fp32.onnx", f"{net}.safetensors")
+)
 _BROTLI = """
 const { brotliCompressSync, constants } = require("node:zlib");
 const { readFileSync } = require("node:fs");

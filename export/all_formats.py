@@ -120,7 +120,7 @@ def table(results: Sequence[Exported]) -> str:
         largest = max(p.max_abs for p in artifact.parity)
         lines.append(
             f"| {artifact.name} | {artifact.format} | {artifact.precision} "
-            f"| {artifact.bytes / 1e6:.2f} | {largest:.3g} "
+            f"| {artifact.total_bytes / 1e6:.2f} | {largest:.3g} "
             f"| {f'{min(levels):.1f}' if levels else 'identical'} | {entry.seconds:.0f} |"
         )
     return "\n".join(lines)

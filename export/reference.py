@@ -13,8 +13,8 @@ from unmask_sdk.core.manifest import (
     Artifact,
     Golden,
     TensorSpec,
+    package_folder,
     sha256_of,
-    weights_root,
 )
 
 from .parity_check import golden_vectors
@@ -22,28 +22,29 @@ from .roles import Role
 
 
 def reference_entry(
-    file: Path, network: torch.nn.Module, role: Role
+    file: Path, network: torch.nn.Module, role: Role, folder: Path
 ) -> tuple[Artifact, dict[str, bytes]]:
-    """Returns the entry of a weight file, and the files that it needs next to the manifest.
+    """Returns the entry of a weight file, and the files to write next to the manifest.
 
-    Those are its golden vectors and, unless the weights come with the package, the weights.
+    Those are its golden vectors, and the weights if they are neither there nor in the package.
 
     Args:
         file: Weight file (safetensors); the entry is named after it.
         network: The network with these weights, in evaluation mode, on the CPU.
         role: The network's role.
+        folder: Folder of the manifest.
     """
     inputs, outputs = role.inputs(role.size(network)), role.outputs(role.size(network))
     golden, vectors = make_golden(network, file.stem, role, inputs)
     digest = sha256_of(file)
     contents = {golden.file: vectors}
-    root, resolved = weights_root().resolve(), file.resolve()
-    package: str | None
-    if resolved.is_relative_to(root):
-        path, package = resolved.relative_to(root).as_posix(), WEIGHTS_PACKAGE
-    else:
-        path, package = f"{file.stem}.safetensors", None
-        contents[path] = file.read_bytes()
+    path, package = f"{file.stem}.safetensors", None
+    root, resolved = package_folder().resolve(), file.resolve()
+    if resolved != (folder / path).resolve():
+        if resolved.is_relative_to(root):
+            path, package = resolved.relative_to(root).as_posix(), WEIGHTS_PACKAGE
+        else:
+            contents[path] = file.read_bytes()
     entry = Artifact(
         name=file.stem,
         role=role.name,

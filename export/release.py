@@ -28,6 +28,7 @@ from unmask_sdk.training.nets.cost import layer_costs
 from unmask_sdk.training.nets.unmasker_graph import UnmaskerGraph
 
 from .formats import EXPORTERS
+from .onnx.external_data import share_weights
 from .run_export import OnStep, export
 
 UNMASKERS, LOCATOR = ("unmasker",), ("detector", "aligner")
@@ -44,7 +45,7 @@ SHIPPED = (
 )
 DOCUMENTS = ("README.md", "MODEL_CARD.md", "docs/quality.md")
 BLOCKS = ("sizes", "install", "speed", "headline", "quality")
-FOLDERS = ("unmask_sdk", "training/weights", "examples", "benchmarks")
+FOLDERS = ("unmask_sdk/artifacts", "examples", "benchmarks")
 
 
 def check_root(root: Path) -> None:
@@ -61,7 +62,7 @@ def check_root(root: Path) -> None:
             )
     # The benchmarks measure the installed package.
     installed = weights_folder().resolve()
-    if installed != (root / "training" / "weights").resolve():
+    if installed != (root / "unmask_sdk" / "artifacts").resolve():
         raise ConfigError(
             f"{root} is not the clone that is installed, which has its weights in {installed}; "
             + pip_command(f"install -e '{root}[dev]'")
@@ -126,7 +127,10 @@ def marked_blocks(text: str) -> dict[str, str]:
 
 
 def export_shipped(weights: Sequence[Path], folder: Path, progress: OnStep) -> tuple[Artifact, ...]:
-    """Exports the artifacts of the package; returns their entries. Errors as of `export`."""
+    """Exports the artifacts of the package, which share their weights; returns the entries.
+
+    Errors are those of `export` and `share_weights`.
+    """
     exported: list[Artifact] = []
     for format, precision, kinds in SHIPPED:
         files = [file for file in weights if read_metadata(file)[0] in kinds]
@@ -135,7 +139,9 @@ def export_shipped(weights: Sequence[Path], folder: Path, progress: OnStep) -> t
             progress(f"{what}: {step}")
 
         exported += export(format, files, folder, precision=precision, progress=report)
-    return tuple(exported)
+    progress("sharing weights")
+    written = {artifact.file: artifact for artifact in share_weights(folder)}
+    return tuple(written[artifact.file] for artifact in exported)
 
 
 def write_documents(root: Path, blocks: Mapping[str, str]) -> None:
@@ -172,11 +178,11 @@ def sizes(graphs: Mapping[str, UnmaskerGraph], artifacts: Sequence[Artifact]) ->
         costs = layer_costs(graph, torch.zeros(1, side, side, 3, dtype=torch.uint8))
         parameters = sum(p.numel() for p in graph.parameters()) / 1e6
         flop = sum(cost.flop for cost in costs) / 1e9
-        size = {(a.format, a.precision): a.bytes / 1e6 for a in artifacts if a.name == name}
+        size = {(a.format, a.precision): a.total_bytes / 1e6 for a in artifacts if a.name == name}
         files = " | ".join(f"{size[column]:.1f}" for column in columns)
         lines.append(f"| `{name}` | {parameters:.2f} M | {flop:.2f} | {files} |")
     locator = [a for a in artifacts if a.format == "onnx" and a.role != "unmasker"]
-    megabytes = sum(a.bytes for a in locator if a.precision == "fp32") / 1e6
+    megabytes = sum(a.total_bytes for a in locator if a.precision == "fp32") / 1e6
     return "\n".join([*lines, "", f"The face locator adds {megabytes:.1f} MB in fp32."])
 
 

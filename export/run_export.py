@@ -140,7 +140,7 @@ class Exporter:
         artifacts: list[Artifact] = []
         contents: dict[str, bytes] = {}
         for network in networks:
-            entries, files_of_one = self._export_one(module, network, calibration, progress)
+            entries, files_of_one = self._export_one(module, network, folder, calibration, progress)
             artifacts += entries
             contents |= files_of_one
         progress(f"writing {folder}")
@@ -196,7 +196,12 @@ class Exporter:
                 )
 
     def _export_one(
-        self, module: FormatModule, network: Network, calibration: CalibrationSet, progress: OnStep
+        self,
+        module: FormatModule,
+        network: Network,
+        folder: Path,
+        calibration: CalibrationSet,
+        progress: OnStep,
     ) -> tuple[list[Artifact], dict[str, bytes]]:
         """Returns the entries of an artifact and of its weights, and the files to write."""
         from .roles import role_of
@@ -207,7 +212,7 @@ class Exporter:
             progress(f"{file.stem}: converting")
             converted = module.convert(job)
             check_precision(converted.counts, self.precision)
-            return self._verify(module, file, job, converted, progress)
+            return self._verify(module, file, folder, job, converted, progress)
         except OSError as error:
             raise ExportError(
                 f"{self.format.name} of {file.name} failed on {error.filename or 'a file'} in "
@@ -216,7 +221,13 @@ class Exporter:
             ) from error
 
     def _verify(
-        self, module: FormatModule, file: Path, job: Job, converted: Converted, progress: OnStep
+        self,
+        module: FormatModule,
+        file: Path,
+        folder: Path,
+        job: Job,
+        converted: Converted,
+        progress: OnStep,
     ) -> tuple[list[Artifact], dict[str, bytes]]:
         """Compares a converted network with torch; returns what `_export_one` returns."""
         import torch
@@ -226,7 +237,7 @@ class Exporter:
 
         name, role = file.stem, job.role
         progress(f"{name}: golden vectors")
-        reference, contents = reference_entry(file, job.network, role)
+        reference, contents = reference_entry(file, job.network, role, folder)
         golden = reference.golden
         if converted.inputs[0].shape[1:] != reference.inputs[0].shape[1:]:
             # A graph of fixed size, where the reference takes any, has golden vectors of that size.

@@ -13,15 +13,10 @@ from unmask_sdk.training import weights_folder
 def packaged_weights() -> list[Path]:
     """Returns the weight files that come with the package.
 
-    A clone also holds those of a training run in progress, `*-next.safetensors` and the
-    discriminator's `*-next-discriminator.safetensors`.
-
     Raises:
         ConfigError: If there are none.
     """
-    found = sorted(weights_folder().glob("*.safetensors"))
-    in_progress = ("-next", "-next-discriminator")
-    files = [file for file in found if not file.stem.endswith(in_progress)]
+    files = sorted(weights_folder().glob("*.safetensors"))
     if not files:
         raise ConfigError("the package holds no weights; give some with --weights FILE")
     return files

@@ -52,8 +52,10 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     stale = folder / "build" / "lib" / STALE
     stale.parent.mkdir(parents=True)
     stale.write_text("raise AssertionError\n")
+    in_training = folder / "training" / "weights"
+    in_training.mkdir(exist_ok=True)
     for name in ("unmask-256-next", "unmask-256-next-discriminator"):
-        (folder / f"training/weights/{name}.safetensors").write_bytes(b"in training")
+        (in_training / f"{name}.safetensors").write_bytes(b"in training")
     return folder
 
 
@@ -104,9 +106,8 @@ def test_wheel_holds_documents_and_weights_and_nothing_of_a_training(
     names = set(wheel.namelist())
     for name in ("CHANGELOG.md", "MODEL_CARD.md"):
         assert wheel.read(f"unmask_sdk/{name}") == (ROOT / name).read_bytes()
-    folder = "unmask_sdk/training/weights"
-    assert {n for n in names if n.startswith(folder)} == {
-        f"{folder}/{name}.safetensors" for name in WEIGHTS
+    assert {n for n in names if n.endswith(".safetensors")} == {
+        f"unmask_sdk/artifacts/{name}.safetensors" for name in WEIGHTS
     }
     artifacts = ROOT / "unmask_sdk" / "artifacts"
     for file in artifacts.rglob("*"):

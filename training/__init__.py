@@ -1,12 +1,13 @@
 """Reference networks, Masked-Faces synthesis, training and evaluation (extra `train`)."""
 
-from importlib import resources
 from pathlib import Path
+
+from unmask_sdk.core.manifest import shipped_folder
 
 
 def weights_folder() -> Path:
     """Returns the folder of the weight files that come with the package."""
-    return Path(str(resources.files(__name__))) / "weights"
+    return shipped_folder()
 
 
 def shipped_weights(name: str) -> Path:

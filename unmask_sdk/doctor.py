@@ -222,7 +222,7 @@ def _states(manifest: Manifest) -> tuple[ArtifactState, ...]:
                 role=artifact.role,
                 format=artifact.format,
                 precision=artifact.precision,
-                megabytes=round(artifact.bytes / 1e6, 2),
+                megabytes=round(artifact.total_bytes / 1e6, 2),
                 sha256=artifact.sha256,
                 ok=problem is None,
                 problem=problem,

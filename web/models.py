@@ -14,13 +14,13 @@ from unmask_sdk.errors import ArtifactError
 
 WEIGHTS_LICENSE = "LICENSE-WEIGHTS.md"
 # The fields of an entry that the web package reads.
-_FIELDS = ("name", "role", "precision", "file", "sha256", "bytes", "inputs", "outputs")
+_FIELDS = ("name", "role", "precision", "file", "sha256", "bytes", "inputs", "outputs", "external")
 
 
 def model_files() -> dict[str, bytes]:
     """Returns the model files, their manifest and their license, by name.
 
-    They are the ONNX files of this package.
+    They are the ONNX files of this package, and the weight files that they refer to.
 
     Raises:
         ArtifactError: If a file is missing or was changed.
@@ -31,7 +31,11 @@ def model_files() -> dict[str, bytes]:
     for artifact in manifest.artifacts:
         if artifact.format != "onnx":
             continue
-        files[artifact.file] = manifest.path(artifact).read_bytes()
+        path = manifest.path(artifact)
+        files[artifact.file] = path.read_bytes()
+        if artifact.external is not None:
+            name = artifact.external.file
+            files[name] = path.with_name(name).read_bytes()
         fields = asdict(artifact)
         entries.append({name: fields[name] for name in _FIELDS})
     text = json.dumps({"schema": SCHEMA, "artifacts": entries}, indent=2) + "\n"

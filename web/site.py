@@ -32,7 +32,12 @@ RUNTIME_FILES = (
     "ort-wasm-simd-threaded.wasm",
 )
 # What the page loads: both finders of faces, and one unmasker.
-_LOCATOR_FILES = ("detector-fp32.onnx", "aligner-fp32.onnx")
+_LOCATOR_FILES = (
+    "detector-fp32.onnx",
+    "detector.safetensors",
+    "aligner-fp32.onnx",
+    "aligner.safetensors",
+)
 _UNMASKERS = ("unmask-256-lite", "unmask-256")
 
 

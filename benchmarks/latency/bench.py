@@ -105,7 +105,7 @@ def crop(cases: Sequence[Case], plan: Plan, progress: Progress) -> list[Measurem
                 "ratio": round(ratio(here, there, on_cpu=both == {"cpu"}), 4),
                 "yardsticks": round(ratio(here, taken[YARDSTICK], on_cpu=info.device == "cpu"), 4),
                 "cpu_ms": round(1000 * float(np.median(here.cpu)), 3),
-                "bytes": case.artifact.bytes,
+                "bytes": case.artifact.total_bytes,
                 "sha256": case.artifact.sha256,
                 "certificate_psnr_db": quality if math.isfinite(quality) else None,
             }

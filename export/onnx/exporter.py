@@ -27,6 +27,7 @@ from .half_weights import halve_weights
 from .pad_channels import pad_channels
 from .precision import conv_work_by_precision, to_precision
 from .quantize import FloatGraph, quantize_by_plan
+from .serialize import to_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -70,11 +71,6 @@ def write_metadata(content: Content, metadata: Metadata) -> bytes:
         for value in values:
             value.doc_string = texts[value.name]
     return to_bytes(model)
-
-
-def to_bytes(model: onnx.ModelProto) -> bytes:
-    """Returns the bytes of a file, the same for the same graph."""
-    return bytes(model.SerializeToString(deterministic=True))
 
 
 def open_converted(path: Path, artifact: Artifact) -> OnnxRuntime:

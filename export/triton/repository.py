@@ -7,6 +7,8 @@ It holds the three networks, with dynamic batching, and a model of whole photos 
     DIR/unmask-detector/
     DIR/unmask-aligner/
 
+A model file of the package has its weight file next to it, which it refers to.
+
 Model files are those of this package, or of a folder that `unmask export` wrote.
 """
 
@@ -79,9 +81,12 @@ def export_repository(
     files: dict[str, bytes] = {}
     for manifest, artifact in found:
         place = model_name(artifact)
-        content = manifest.path(artifact).read_bytes()
+        path = manifest.path(artifact)
         files[f"{place}/config.pbtxt"] = network_config(artifact, backend).encode()
-        files[f"{place}/1/{MODEL_FILE}"] = content
+        files[f"{place}/1/{MODEL_FILE}"] = path.read_bytes()
+        if artifact.external is not None:
+            name = artifact.external.file
+            files[f"{place}/1/{name}"] = path.with_name(name).read_bytes()
         if backend == "python":
             entry = replace(artifact, file=MODEL_FILE, package=None)
             files[f"{place}/1/{MANIFEST_NAME}"] = manifest_content([entry])

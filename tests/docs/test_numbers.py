@@ -12,6 +12,8 @@ import npm_packages
 from unmask_sdk.core.manifest import read_manifest
 
 ROOT = Path(__file__).parents[2]
+# Of the two files of a network in fp32.
+ENDS = ("-fp32.onnx", ".safetensors")
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
@@ -39,10 +41,10 @@ def test_model_files_have_the_sizes_of_the_table(name: str) -> None:
     artifacts = read_manifest().artifacts
     heads = [head.removesuffix(", MB").split() for head in table["network"][2:]]
     for model in ("unmask-256", "unmask-256-lite"):
-        size = {(a.format, a.precision): a.bytes for a in artifacts if a.name == model}
+        size = {(a.format, a.precision): a.total_bytes for a in artifacts if a.name == model}
         expected = [f"{size[format, precision] / 1e6:.1f}" for format, precision in heads]
         assert table[f"`{model}`"][2:] == expected
-    locator = [a.bytes for a in artifacts if a.role != "unmasker" and a.format == "onnx"]
+    locator = [a.total_bytes for a in artifacts if a.role != "unmasker" and a.format == "onnx"]
     assert found(r"face locator adds ([\d.]+) MB", block) == (round(sum(locator) / 1e6, 1),)
 
 
@@ -101,7 +103,8 @@ def test_download_of_the_page_is_the_total_of_its_table() -> None:
         for column in (0, 1):
             expected = sum(float(cells[column]) for cells in parts)
             assert total[column] == pytest.approx(expected, abs=0.03)
-    locator = sum(len(models[f"{role}-fp32.onnx"]) for role in ("detector", "aligner")) / 1e6
+    names = [f"{role}{end}" for role in ("detector", "aligner") for end in ENDS]
+    locator = sum(len(models[name]) for name in names) / 1e6
     size = float(table["face locator (detector and aligner), fp32"][0])
     assert size == pytest.approx(locator, abs=0.006)
     totals = [

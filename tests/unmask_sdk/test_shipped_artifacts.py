@@ -5,7 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from unmask_sdk.core.manifest import MANIFEST_NAME, ROLES, Manifest, read_manifest, shipped_folder
+from unmask_sdk.core.manifest import (
+    MANIFEST_NAME,
+    ROLES,
+    ExternalData,
+    Manifest,
+    read_manifest,
+    shipped_folder,
+)
 from unmask_sdk.golden_vectors import iter_checks
 
 pytest.importorskip("onnxruntime")
@@ -54,11 +61,15 @@ def test_manifest_names_no_place_of_the_machine_that_made_it(shipped: Manifest) 
     assert not [word for word in ("/home/", "/root/", "/work/", "/tmp/") if word in text]
 
 
-def test_fp32_files_store_16_bit_weights(shipped: Manifest) -> None:
-    sizes = {(a.name, a.format): a.bytes for a in shipped.artifacts if a.precision == "fp32"}
-    for (name, format), size in sizes.items():
-        if format == "onnx":
-            assert size < 1.1 * sizes[name, "safetensors"], name
+def test_fp32_files_take_their_weights_from_the_weight_files(shipped: Manifest) -> None:
+    weights = {a.name: a for a in shipped.artifacts if a.format == "safetensors"}
+    files = [a for a in shipped.artifacts if (a.format, a.precision) == ("onnx", "fp32")]
+    assert {a.name for a in files} == set(weights)
+    for artifact in files:
+        own = weights[artifact.name]
+        assert artifact.external == ExternalData(own.file, own.sha256, own.bytes)
+        assert artifact.weights_sha256 == own.sha256
+        assert artifact.bytes < 0.1 * own.bytes
 
 
 def test_files_hold_their_metadata(shipped: Manifest) -> None:

@@ -20,7 +20,8 @@ def aligner(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("aligner")
     kept = [a for a in listed.artifacts if a.name == "aligner" and a.format == "onnx"]
     for artifact in kept:
-        for file in (artifact.file, artifact.golden.file):
+        assert artifact.external is not None
+        for file in (artifact.file, artifact.external.file, artifact.golden.file):
             (folder / file).parent.mkdir(exist_ok=True)
             shutil.copy(listed.folder / file, folder / file)
     data = json.loads((listed.folder / "manifest.json").read_text(encoding="utf-8"))

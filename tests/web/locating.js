@@ -38,7 +38,9 @@ async function openLocator() {
   for (const name of ["detector", "aligner"]) {
     const artifact = findArtifact(artifacts, name, "fp32");
     const content = await downloadArtifact(`/models/${artifact.file}`, artifact, () => {});
-    networks.push(await openNetwork(ort, content, artifact, "wasm"));
+    const { external } = artifact;
+    const weights = await downloadArtifact(`/models/${external.file}`, external, () => {});
+    networks.push(await openNetwork(ort, content, artifact, "wasm", weights));
   }
   return new Locator(...networks);
 }

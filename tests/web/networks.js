@@ -9,7 +9,10 @@ export async function runFile(folder, artifact, inputs, backend) {
   const ort = await import(`${DIST}/ort.${backend}.bundle.min.mjs`);
   await configure(ort, { backend, threads: 1 });
   const content = await downloadArtifact(`${folder}/${artifact.file}`, artifact, () => {});
-  const network = await openNetwork(ort, content, artifact, backend);
+  const external =
+    artifact.external &&
+    (await downloadArtifact(`${folder}/${artifact.external.file}`, artifact.external, () => {}));
+  const network = await openNetwork(ort, content, artifact, backend, external);
   try {
     return { outputs: await network.runNamed(inputs), threads: threadsTaken(ort, 1) };
   } finally {

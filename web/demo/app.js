@@ -13,7 +13,7 @@ import { showReport } from "./report.js";
 
 const MB = 1e6;
 const RUNTIME = "onnxruntime/ort.wasm.min.mjs";
-const LOCATOR = ["models/detector-fp32.onnx", "models/aligner-fp32.onnx", "models/manifest.json"];
+const LOCATOR = ["detector", "aligner"].flatMap(filesInFp32);
 const EXAMPLE = "example.jpg";
 
 /** Those that are open or being opened, by name. @type {Map<string, Promise<Model>>} */
@@ -26,6 +26,14 @@ let shown = null;
 let task = 0;
 /** Does the task that is under way once more. @type {(() => Promise<void>) | null} */
 let pending = null;
+
+/**
+ * @param {string} name Of a network.
+ * @returns {string[]}
+ */
+function filesInFp32(name) {
+  return [`models/${name}-fp32.onnx`, `models/${name}.safetensors`];
+}
 
 const choices = /** @type {NodeListOf<HTMLInputElement>} */ (document.querySelectorAll("[name=model]"));
 
@@ -100,7 +108,8 @@ async function loadModel(name) {
     throw new Error(`${model} has not been downloaded yet, and there is no network`);
   });
   const { precision } = opened.info;
-  keepOffline([...LOCATOR, `models/${name}-${precision}.onnx`]).catch(console.warn);
+  const files = precision === "fp32" ? filesInFp32(name) : [`models/${name}-${precision}.onnx`];
+  keepOffline(["models/manifest.json", ...LOCATOR, ...files]).catch(console.warn);
   return opened;
 }
 

@@ -52,9 +52,12 @@ def test_command_writes_networks_and_the_model_of_photos(tmp_path: Path) -> None
     assert done.returncode == 0, done.stderr
     assert files(tmp_path / "models") == [
         "unmask-256/1/model.onnx",
+        "unmask-256/1/unmask-256.safetensors",
         "unmask-256/config.pbtxt",
+        "unmask-aligner/1/aligner.safetensors",
         "unmask-aligner/1/model.onnx",
         "unmask-aligner/config.pbtxt",
+        "unmask-detector/1/detector.safetensors",
         "unmask-detector/1/model.onnx",
         "unmask-detector/config.pbtxt",
         "unmask/1/manifest.json",
@@ -89,6 +92,14 @@ def test_files_are_those_of_the_manifest(
             listed = read_manifest(folder)
             (entry,) = listed.artifacts
             assert listed.path(entry) == folder / "model.onnx"
+
+
+def test_networks_open_in_their_new_folders(tmp_path: Path) -> None:
+    ort = pytest.importorskip("onnxruntime")
+    for artifact in export_repository(tmp_path, model="unmask-256-lite"):
+        content = tmp_path / model_name(artifact) / "1" / "model.onnx"
+        providers = ["CPUExecutionProvider"]
+        assert ort.InferenceSession(content, providers=providers).get_outputs()
 
 
 def test_models_of_others_stay(tmp_path: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -11,11 +10,11 @@ import pytest
 import skimage.data
 import torch
 
-from unmask_sdk import training
 from unmask_sdk.core.locator_sizes import ALIGN_SIZE
 from unmask_sdk.errors import ConfigError, DataError
 from unmask_sdk.faces.align import crop_matrix, transform_points
 from unmask_sdk.faces.detector_postprocess import CELL, decode_boxes, iou
+from unmask_sdk.training import weights_folder
 from unmask_sdk.training.locator.compose_images import Scene
 from unmask_sdk.training.locator.evaluate import evaluate
 from unmask_sdk.training.locator.faces import load_backgrounds, load_faces, mesh_box
@@ -38,7 +37,7 @@ pytestmark = pytest.mark.slow
 
 # The astronaut's eye centers, by MediaPipe's mesh.
 EYES = np.array([[203.5, 102.2], [247.0, 104.6]])
-WEIGHTS = Path(training.__path__[0]) / "weights"
+WEIGHTS = weights_folder()
 
 
 def astronaut_mesh() -> np.ndarray:

@@ -170,7 +170,7 @@ def _show(console: Console, artifact: Artifact) -> None:
     place = escape(f"{artifact.package}/{artifact.file}" if artifact.package else artifact.file)
     console.print(
         f"{artifact.name} {artifact.format} {artifact.precision}: {place}, "
-        f"{artifact.bytes / 1e6:.1f} MB, sha256 {artifact.sha256[:12]}",
+        f"{artifact.total_bytes / 1e6:.1f} MB, sha256 {artifact.sha256[:12]}",
         soft_wrap=True,
     )
     for parity in artifact.parity:

@@ -70,9 +70,9 @@ def release(
     check_root(root)
     if report is not None:
         check_writable_folder(report, "--report")
-    stored = root / "training" / "weights"
+    artifacts = root / "unmask_sdk" / "artifacts"
     models = [
-        (method, stored / f"{name}.safetensors", given)
+        (method, artifacts / f"{name}.safetensors", given)
         for method, name, given in (
             (OURS, f"unmask-{SIZE}", weights),
             (LITE, f"unmask-{SIZE}-lite", lite_weights),
@@ -94,9 +94,8 @@ def release(
     recognizer = FaceRecognizer(sface) if sface else None
     distance = PerceptualDistance() if perceptual else None
 
-    artifacts = root / "unmask_sdk" / "artifacts"
     pictures = root / "docs" / "before-after"
-    with undone_on_failure(stored, artifacts, pictures):
+    with undone_on_failure(artifacts, pictures):
         for _, kept, given in models:
             if given is not None:
                 atomic_write(kept, given.read_bytes())

@@ -3,6 +3,7 @@
 import { ArtifactError, RuntimeUnavailableError, oneLine } from "./errors.js";
 
 /** @typedef {import("./manifest.js").Artifact} Artifact */
+/** @typedef {import("./manifest.js").ExternalData} ExternalData */
 
 /**
  * Returns a text file.
@@ -18,17 +19,17 @@ export async function downloadText(url) {
  * Returns the content of a model file that has the size and the digest of its entry.
  *
  * @param {string} url
- * @param {Artifact} artifact
+ * @param {Artifact | ExternalData} entry
  * @param {(loaded: number) => void} onprogress Called with the bytes that have arrived.
  * @returns {Promise<Uint8Array<ArrayBuffer>>}
  */
-export async function downloadArtifact(url, artifact, onprogress) {
+export async function downloadArtifact(url, entry, onprogress) {
   const content = await download(url, onprogress);
   const actual = await sha256Of(content);
-  if (actual !== artifact.sha256) {
+  if (actual !== entry.sha256) {
     throw new ArtifactError(
       `${url} was changed or damaged: it has ${content.length} bytes and the SHA-256 ${actual}, ` +
-        `expected ${artifact.bytes} and ${artifact.sha256}; copy the folder models/ of this ` +
+        `expected ${entry.bytes} and ${entry.sha256}; copy the folder models/ of this ` +
         "version of @unmask-sdk/web again, and clear the browser's cache",
     );
   }

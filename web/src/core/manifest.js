@@ -27,6 +27,13 @@ export const MANIFEST_NAME = "manifest.json";
  * @property {number} bytes Its size.
  * @property {TensorSpec[]} inputs In the graph's order.
  * @property {TensorSpec[]} outputs In the graph's order.
+ * @property {ExternalData | null} external The file that holds large tensors; `null` if there is none.
+ */
+
+/**
+ * A weight file that a model file refers to: its name in the folder of the manifest, digest and size.
+ *
+ * @typedef {{ file: string, sha256: string, bytes: number }} ExternalData
  */
 
 const FIX = "copy the folder models/ of this version of @unmask-sdk/web again";
@@ -81,11 +88,24 @@ export function findArtifact(artifacts, name, precision) {
 function isArtifact(entry) {
   return (
     ["name", "role", "precision"].every((key) => typeof entry?.[key] === "string") &&
-    // A file next to the manifest, not a path that leads elsewhere.
-    /^[\w.-]+\.onnx$/.test(entry.file) &&
-    /^[0-9a-f]{64}$/.test(entry.sha256) &&
-    Number.isInteger(entry.bytes) &&
+    isFile(entry, ".onnx") &&
+    (entry.external === null || isFile(entry.external, ".safetensors")) &&
     [entry.inputs, entry.outputs].every((specs) => Array.isArray(specs) && specs.every(isSpec))
+  );
+}
+
+/**
+ * @param {any} entry
+ * @param {string} suffix
+ */
+function isFile(entry, suffix) {
+  return (
+    typeof entry?.file === "string" &&
+    // A file next to the manifest, not a path that leads elsewhere.
+    /^[\w.-]+$/.test(entry.file) &&
+    entry.file.endsWith(suffix) &&
+    /^[0-9a-f]{64}$/.test(entry.sha256) &&
+    Number.isInteger(entry.bytes)
   );
 }
 

@@ -61,20 +61,25 @@ export async function openModel(ort, options, onprogress) {
     findArtifact(artifacts, "aligner", LOCATOR_PRECISION),
     findArtifact(artifacts, model, precision),
   ];
-  const total = wanted.reduce((sum, { bytes }) => sum + bytes, 0);
-  const loaded = wanted.map(() => 0);
-  const downloads = wanted.map((artifact, i) => {
-    const { file } = artifact;
-    return downloadArtifact(addressOf(options.files, file), artifact, (bytes) => {
-      loaded[i] = bytes;
-      onprogress({ file, loaded: loaded.reduce((sum, part) => sum + part), total });
-    });
-  });
+  const entries = wanted.flatMap((artifact) =>
+    artifact.external ? [artifact, artifact.external] : [artifact],
+  );
+  const total = entries.reduce((sum, { bytes }) => sum + bytes, 0);
+  const loaded = entries.map(() => 0);
   // If one fails, the others must not be reported as unhandled.
-  await Promise.all(downloads);
+  const contents = await Promise.all(
+    entries.map((entry, i) =>
+      downloadArtifact(addressOf(options.files, entry.file), entry, (bytes) => {
+        loaded[i] = bytes;
+        onprogress({ file: entry.file, loaded: loaded.reduce((sum, part) => sum + part), total });
+      }),
+    ),
+  );
   const networks = [];
-  for (const [i, artifact] of wanted.entries()) {
-    networks.push(await openNetwork(ort, await downloads[i], artifact, backend));
+  for (const artifact of wanted) {
+    const content = contents[entries.indexOf(artifact)];
+    const external = artifact.external && contents[entries.indexOf(artifact.external)];
+    networks.push(await openNetwork(ort, content, artifact, backend, external));
   }
   const [detector, aligner, unmasker] = networks;
   return {

@@ -152,14 +152,17 @@ export class OnnxNetwork {
  * @param {Uint8Array} content Of the model file, its digest already checked.
  * @param {Artifact} artifact Its entry.
  * @param {Backend} backend
+ * @param {Uint8Array | null} [external] Content of the entry's external data, likewise checked.
  * @returns {Promise<OnnxNetwork>}
  */
-export async function openNetwork(ort, content, artifact, backend) {
+export async function openNetwork(ort, content, artifact, backend, external = null) {
   let session;
   try {
     session = await ort.InferenceSession.create(content, {
       executionProviders: [backend],
       logSeverityLevel: 3,
+      externalData:
+        external && artifact.external ? [{ path: artifact.external.file, data: external }] : [],
     });
   } catch (error) {
     throw new RuntimeUnavailableError(

@@ -32,14 +32,15 @@ def save(path: Path, size: int) -> Path:
 def clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A clone with weights and an artifact, taken for the installed one."""
     root = tmp_path / "clone"
-    for name in (*steps.FOLDERS, "docs", "unmask_sdk/artifacts"):
+    for name in (*steps.FOLDERS, "docs"):
         (root / name).mkdir(parents=True, exist_ok=True)
     for name in steps.DOCUMENTS:
         (root / name).touch()
     (root / "unmask_sdk" / "artifacts" / "manifest.json").write_text("old")
-    save(root / "training" / "weights" / "unmask-256.safetensors", 256)
+    artifacts = root / "unmask_sdk" / "artifacts"
+    save(artifacts / "unmask-256.safetensors", 256)
     for module in (steps, weight_files):
-        monkeypatch.setattr(module, "weights_folder", lambda: root / "training" / "weights")
+        monkeypatch.setattr(module, "weights_folder", lambda: artifacts)
     return root
 
 
