@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 
 from unmask_sdk.core.arrays import UInt8Array
@@ -19,9 +20,11 @@ LUMA = (0.299, 0.587, 0.114)
 def is_grayscale(crop: UInt8Array) -> bool:
     """Returns whether the face of a crop, uint8 `[S, S, 3]` RGB, is black and white."""
     margin = round(MARGIN * len(crop))
-    face = crop[margin:-margin, margin:-margin].astype(np.int16)
-    difference = np.abs(np.diff(face, axis=2)).max(2)
-    return bool((difference > MAX_CHANNEL_DIFFERENCE).mean() <= MAX_COLORED_SHARE)
+    # A tenth of the time that NumPy takes along a short last axis.
+    red, green, blue = cv2.split(crop[margin:-margin, margin:-margin])
+    difference = cv2.max(cv2.absdiff(red, green), cv2.absdiff(green, blue))
+    colored = np.count_nonzero(np.asarray(difference) > MAX_CHANNEL_DIFFERENCE)
+    return bool(colored <= MAX_COLORED_SHARE * red.size)
 
 
 def grayscale_fill(original: UInt8Array, unmasked: UInt8Array, mask: UInt8Array) -> UInt8Array:

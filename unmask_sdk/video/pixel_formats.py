@@ -25,6 +25,8 @@ LIMITED, FULL = 1, 2
 # From the color matrix of a frame (H.273) to the number of FFmpeg's scaler.
 _MATRICES = {1: 1, 4: 4, 5: 5, 6: 5, 7: 7, 9: 9, 10: 9}
 _BT601, _BT709 = 5, 1
+# Pixels on each side of a changed one that the conversion of its chroma may read, at least.
+_AROUND = 8
 
 
 @dataclass(frozen=True)
@@ -121,8 +123,6 @@ class PixelFormat:
             before: uint8 `[H, W, 3]` RGB, the frame before.
             result: The result for it.
         """
-        from av import VideoFrame
-
         for face in result.faces:
             if not face.masked:
                 continue
@@ -131,28 +131,42 @@ class PixelFormat:
             x0, y0, x1, y1 = bounding_rect(crop_to_photo(face.matrix, corners), before, 2)
             # Align to chroma samples.
             x0, y0, x1, y1 = x0 - x0 % 2, y0 - y0 % 2, x1 + x1 % 2, y1 + y1 % 2
-            after = np.ascontiguousarray(result.image[y0:y1, x0:x1])
+            after = result.image[y0:y1, x0:x1]
             changed = _difference(after, before[y0:y1, x0:x1])
-            if not changed.any():
-                continue
-            patch = VideoFrame.from_ndarray(after, "rgb24").reformat(
-                format=self.name,
-                src_colorspace=self.matrix,
-                dst_colorspace=self.matrix,
-                src_color_range=FULL,
-                dst_color_range=self.range,
-                threads=1,
-            )
-            for target, source in zip(planes(frame), planes(patch), strict=True):
-                # 1 or 2: the number of pixels per sample of this plane.
-                high, wide = after.shape[0] // source.shape[0], after.shape[1] // source.shape[1]
-                where = changed
-                if wide == 2:
-                    where = np.maximum(where[:, ::2], where[:, 1::2])
-                if high == 2:
-                    where = np.maximum(where[::2], where[1::2])
-                view = target[y0 // high :, x0 // wide :][: source.shape[0], : source.shape[1]]
-                np.copyto(view, source, where=where > 0)
+            left, top, right, bottom = _extent(changed)
+            if left < right:
+                part = slice(top, bottom), slice(left, right)
+                self._write_patch(frame, after[part], changed[part], (x0 + left, y0 + top))
+
+    def _write_patch(
+        self,
+        frame: av.VideoFrame,
+        after: UInt8Array,
+        changed: UInt8Array,
+        corner: tuple[int, int],
+    ) -> None:
+        """Writes the pixels of a part that changed, from its left upper corner (x, y) on."""
+        import cv2
+        from av import VideoFrame
+
+        patch = VideoFrame.from_ndarray(np.ascontiguousarray(after), "rgb24").reformat(
+            format=self.name,
+            src_colorspace=self.matrix,
+            dst_colorspace=self.matrix,
+            src_color_range=FULL,
+            dst_color_range=self.range,
+            threads=1,
+        )
+        for target, source in zip(planes(frame), planes(patch), strict=True):
+            # 1 or 2: the number of pixels per sample of this plane.
+            high, wide = after.shape[0] // source.shape[0], after.shape[1] // source.shape[1]
+            where = changed
+            if high == 2:
+                where = np.asarray(cv2.max(where[::2], where[1::2]), np.uint8)
+            if wide == 2:
+                where = np.maximum(where[:, ::2], where[:, 1::2])
+            view = target[corner[1] // high :, corner[0] // wide :]
+            cv2.copyTo(source, where, view[: source.shape[0], : source.shape[1]])
 
 
 def pixel_format_of(
@@ -232,6 +246,27 @@ def _difference(one: UInt8Array, other: UInt8Array) -> UInt8Array:
     # Five times as fast as reductions by NumPy.
     red, green, blue = cv2.split(cv2.absdiff(one, other))
     return np.asarray(cv2.max(cv2.max(red, green), blue), np.uint8)
+
+
+def _extent(changed: UInt8Array) -> tuple[int, int, int, int]:
+    """Returns what changed and the pixels that filters of chroma read around it.
+
+    Args:
+        changed: uint8 `[H, W]`, above 0 where a pixel changed; even sides, except at the border of
+            an odd image.
+
+    Returns:
+        (x0, y0, x1, y1), the first two even; all 0 if nothing changed.
+    """
+    import cv2
+
+    left, top, wide, high = cv2.boundingRect(changed)
+    if not wide:
+        return 0, 0, 0, 0
+    x0, y0 = max(0, left - _AROUND), max(0, top - _AROUND)
+    x1, y1 = left + wide + _AROUND, top + high + _AROUND
+    height, width = changed.shape
+    return x0 - x0 % 2, y0 - y0 % 2, min(x1 + x1 % 2, width), min(y1 + y1 % 2, height)
 
 
 def _plain(name: str) -> str:
