@@ -40,6 +40,8 @@ unmask parity --report parity            # add --faces DIR to compare with the t
 unmask bench --json bench.json --plot latency.svg
 unmask bench --compare bench.json        # later: exit code 1 if it is slower
 python -m unmask_sdk.benchmarks.peers --json peers.json
+python -m unmask_sdk.benchmarks.video.stages --runtime onnx --precision int8 --size 720p --faces 1
+python -m unmask_sdk.benchmarks.video_speed CLIP --loops 100    # memory over ten minutes
 python -m pytest benchmarks --benchmark-only    # the same from a clone, by pytest-benchmark
 ```
 
@@ -49,6 +51,10 @@ python -m pytest benchmarks --benchmark-only    # the same from a clone, by pyte
   moment affects all equally. `ratio` is the median over the rounds of the ratio to the same model
   in fp32 on ONNX Runtime; of CPU time where both run on the processor, so that other programs that
   take the processor away do not count. Milliseconds hold for one device in one state only.
+- **Videos.** `benchmarks.video.stages` measures each clip next to decoding and encoding alone, in
+  the same run and with the same settings; its `ratio` is CPU time per frame over that and one run
+  of unmasker and aligner for each face. Stages and latency are wall-clock time. `--size`, `--faces`
+  and `--threads` may be repeated; for one core begin with `taskset -c 0`, and give `--threads 1`.
 - **Tails.** p99 and max are what a user notices in a video. On a shared machine they show
   other programs more than the network.
 - **`--compare`** compares how many times as long as a fixed piece of work (a convolution by

@@ -60,7 +60,7 @@ def main(
 
     def look(progress: Progress) -> None:
         if progress.elapsed >= every * (len(marks) + 1):
-            marks.append((progress.elapsed, progress.frames, _megabytes()))
+            marks.append((progress.elapsed, progress.frames, resident_megabytes()))
             before = marks[-2] if len(marks) > 1 else (0.0, 0, 0.0)
             fps = (progress.frames - before[1]) / (progress.elapsed - before[0])
             print(f"{progress.elapsed:6.0f} s: {fps:5.1f} fps, {marks[-1][2]:6.1f} MB", flush=True)
@@ -79,8 +79,8 @@ def main(
         raise SystemExit(0 if growth < GROWTH else 1)
 
 
-def _megabytes() -> float:
-    """Resident memory of this process (Linux)."""
+def resident_megabytes() -> float:
+    """Returns the resident memory of this process in megabytes (Linux)."""
     gc.collect()
     pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE") / 1e6

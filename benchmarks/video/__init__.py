@@ -1,0 +1,1 @@
+"""Speed of videos and streams by stage, and the clips for it."""
