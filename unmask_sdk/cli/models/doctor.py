@@ -49,12 +49,17 @@ def _show(diagnosis: Diagnosis) -> None:
         table.add_row(name, escape(value))
     console.print(table)
 
-    table = Table("runtime", "usable", "details", "fix", title="Runtimes", title_justify="left")
+    table = Table("runtime", "usable", "details", title="Runtimes", title_justify="left")
     for candidate in diagnosis.runtimes:
         usable = "[green]yes[/]" if candidate.usable else "[yellow]no[/]"
-        fix = escape(candidate.fix or "")
-        table.add_row(candidate.name, usable, escape(candidate.reason), fix)
+        table.add_row(candidate.name, usable, escape(candidate.reason))
     console.print(table)
+    fixes = [(candidate.name, candidate.fix) for candidate in diagnosis.runtimes if candidate.fix]
+    if fixes:
+        console.print("[italic]Fixes[/]")
+    for name, fix in fixes:
+        # Not in the table, whose cells cut a long command: it is there to be copied.
+        console.print(f"[bold]{escape(name)}[/]: {escape(fix)}", soft_wrap=True, highlight=False)
 
     table = Table("artifact", "format", "MB", "digest", title="Model files", title_justify="left")
     for state in diagnosis.artifacts:
@@ -65,7 +70,7 @@ def _show(diagnosis: Diagnosis) -> None:
 
     console.print(f"OpenCV: {escape(diagnosis.opencv.reason)}")
     if diagnosis.opencv.usable and diagnosis.opencv.fix is not None:
-        console.print(f"[yellow]OpenCV:[/] {escape(diagnosis.opencv.fix)}")
+        console.print(f"[yellow]OpenCV:[/] {escape(diagnosis.opencv.fix)}", soft_wrap=True)
     kept = diagnosis.cache
     if kept.problem is None:
         console.print(
@@ -79,7 +84,7 @@ def _show(diagnosis: Diagnosis) -> None:
             f"load() takes [bold]{diagnosis.auto.name}[/]: {escape(diagnosis.auto.reason)}"
         )
     if diagnosis.problem is not None:
-        console.print(f"[red]load() fails:[/] {escape(diagnosis.problem)}")
+        console.print(f"[red]load() fails:[/] {escape(diagnosis.problem)}", soft_wrap=True)
 
 
 def _facts(device: Device) -> list[tuple[str, str]]:

@@ -36,6 +36,17 @@ def test_doctor_prints_tables_and_json(tiny_artifacts: Path) -> None:
     }
 
 
+def test_doctor_prints_each_fix_on_a_line_to_copy(
+    tiny_artifacts: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    report = json.loads(unmask("doctor", "--json", "--artifacts", tiny_artifacts).stdout)
+    fixes = [f"{one['name']}: {one['fix']}" for one in report["runtimes"] if one["fix"]]
+    assert any(len(fix) > 40 for fix in fixes)
+    done = unmask("doctor", "--artifacts", tiny_artifacts)
+    assert set(fixes) <= set(done.stdout.splitlines())
+
+
 def test_doctor_fails_on_damage(own_artifacts: Path) -> None:
     (own_artifacts / "detector-fp32.onnx").write_bytes(b"x")
     done = unmask("doctor", "--artifacts", own_artifacts)
