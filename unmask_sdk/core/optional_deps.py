@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import json
 import os
 import shlex
 import sys
 from collections.abc import Sequence
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from unmask_sdk.errors import MissingDependencyError
@@ -98,14 +100,18 @@ def install_command(extra: str) -> str:
         extra: Such as `cpu`, or several separated by commas.
     """
     # Slow to import and rarely needed.
-    from importlib.metadata import PackageNotFoundError, distribution
+    from importlib.metadata import distributions
 
     named = f"unmask-sdk[{extra}]"
-    try:
-        # PEP 610: the file exists only if the package did not come from an index.
-        origin = json.loads(distribution("unmask-sdk").read_text("direct_url.json") or "{}")
-    except (PackageNotFoundError, OSError, ValueError):
-        origin = {}
+    origin: dict[str, Any] = {}
+    for found in distributions(name="unmask-sdk"):
+        # In a clone, a build leaves metadata of its own, which a Python started there finds first.
+        if found.read_text("SOURCES.txt") is not None:
+            continue
+        with contextlib.suppress(OSError, ValueError):
+            # PEP 610: the file exists only if the package did not come from an index.
+            origin = json.loads(found.read_text("direct_url.json") or "{}")
+        break
     url = str(origin.get("url", ""))
     if "dir_info" in origin:
         flag = "-e " if origin["dir_info"].get("editable") else ""

@@ -64,3 +64,20 @@ def test_install_command_uses_the_origin_of_the_package(
     # The environment is not activated: a shell's pip would change another one.
     monkeypatch.setenv("PATH", str(tmp_path))
     assert install_command("cpu") == f"{shlex.quote(sys.executable)} -m {command}"
+
+
+def test_install_command_in_a_clone_that_was_built(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clone, site = tmp_path / "clone", tmp_path / "site"
+    built, installed = clone / "unmask_sdk.egg-info", site / "unmask_sdk-0.1.dist-info"
+    metadata = "Metadata-Version: 2.1\nName: unmask-sdk\nVersion: 0.1\n"
+    for folder, name in ((built, "PKG-INFO"), (installed, "METADATA")):
+        folder.mkdir(parents=True)
+        (folder / name).write_text(metadata)
+    (built / "SOURCES.txt").write_text("setup.py\n")
+    (installed / "direct_url.json").write_text(json.dumps({"url": "file:///a", "dir_info": {}}))
+    monkeypatch.syspath_prepend(site)
+    monkeypatch.syspath_prepend(clone)
+    monkeypatch.setenv("PATH", sysconfig.get_path("scripts"))
+    assert install_command("cpu") == "pip install '/a[cpu]'"

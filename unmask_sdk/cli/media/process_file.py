@@ -124,7 +124,7 @@ def unmask_file(model: Unmasker, source: Path, target: Path, options: Options) -
         target.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ImageWriteError(
-            f"cannot create the folder {target.parent}: {error.strerror}"
+            f"cannot create the folder {target.parent}: {error.strerror}; choose another"
         ) from error
     if unchanged:
         copy_image(content, target)
