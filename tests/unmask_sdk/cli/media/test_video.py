@@ -72,6 +72,24 @@ def test_a_video(unmask, clip, tmp_path):
 
 
 @pytest.mark.slow
+def test_a_second_signal_leaves_no_file(unmask, clip, tmp_path):
+    """With stages in threads, which all end."""
+    clip(600)
+    process = unmask("video", "in.mp4", "-o", "out.mp4", "--threads", 2)
+    while not list(tmp_path.glob(".*.part")):
+        assert process.poll() is None
+        time.sleep(0.01)
+    for _ in range(2):
+        process.send_signal(signal.SIGTERM)
+        time.sleep(0.01)
+    _, messages = process.communicate(timeout=60)
+    assert process.returncode == 143
+    # The first may have ended it already.
+    assert messages.decode().startswith(("unmask: terminated", "unmask: interrupted; out.mp4"))
+    assert not list(tmp_path.glob(".*.part"))
+
+
+@pytest.mark.slow
 def test_a_video_as_json_and_in_silence(unmask, clip, tmp_path):
     clip(4)
     out, messages = unmask("video", "in.mp4", "-o", "out.mp4", "--json").communicate()
@@ -109,17 +127,18 @@ def test_folders_are_made_once_all_else_is_right(unmask, clip, tmp_path, locked)
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("threads", [1, 2])  # In one thread, and with stages in threads.
 @pytest.mark.parametrize(
     ("name", "times", "code"),
     # A shell and the kernel both send SIGHUP when a terminal closes.
     [("SIGINT", 1, 130), ("SIGTERM", 1, 143), ("SIGHUP", 2, 129)],
 )
-def test_what_was_done_is_kept(unmask, clip, tmp_path, name, times, code):
+def test_what_was_done_is_kept(unmask, clip, tmp_path, name, times, code, threads):
     sent = getattr(signal, name, None)
     if sent is None:
         pytest.skip(f"this system has no {name}")
     clip(600)
-    process = unmask("video", "in.mp4", "-o", "out.mp4")
+    process = unmask("video", "in.mp4", "-o", "out.mp4", "--threads", threads)
     while not list(tmp_path.glob(".*.part")):  # From then on it is running.
         assert process.poll() is None
         time.sleep(0.01)
