@@ -101,19 +101,24 @@ def read_plan(name: str | Path) -> Int8Plan:
 
 
 def plan_for(network: Any, calibration: CalibrationSet | None = None) -> Int8Plan:
-    """Returns the plan for an unmasker.
+    """Returns the plan for a network.
 
-    The first of these that there is: the plan in the calibration set, the packaged plan for
-    networks of this configuration (with any weights), `default_plan`.
+    For an unmasker it is the first of these that there is: the plan in the calibration set, the
+    packaged plan for networks of this configuration (with any weights), `default_plan`. In the
+    locator's networks the first layer, which reads pixels, and the last, which returns coordinates,
+    stay in float.
 
     Args:
-        network: An `UnmaskerGraph`.
+        network: An exportable graph.
         calibration: Calibration set; the package's own, which has no plan, if `None`.
 
     Raises:
         DataError: If the set or a plan is damaged.
         ConfigError: If the set's plan is for networks of another configuration.
     """
+    if not hasattr(network, "unmasker"):
+        first, *_, last = convolutions(network)
+        return Int8Plan((first, last))
     if calibration is not None and calibration.path is not None:
         text = calibration.load().plan
         if text is not None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from unmask_sdk.calibration.calibration_set import CalibrationSet
+from unmask_sdk.core.arrays import UInt8Array
 from unmask_sdk.core.manifest import Artifact, TensorSpec
 from unmask_sdk.runtimes.base import Runtime
 
@@ -37,6 +38,14 @@ class Job:
     role: Role
     precision: str
     calibration: CalibrationSet = field(default_factory=CalibrationSet)
+
+    def calibration_images(self, size: int | None) -> UInt8Array:
+        """Returns inputs of the network made from the calibration set, uint8 `[N, H, W, 3]`.
+
+        Args:
+            size: Side of the network's input in pixels; `None` if it takes any.
+        """
+        return self.role.calibration_images(self.calibration.load(), size)
 
 
 @dataclass(frozen=True)

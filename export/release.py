@@ -36,11 +36,11 @@ UNMASKERS, LOCATOR = ("unmasker",), ("detector", "aligner")
 # without the exporters, which are large, or not available there.
 SHIPPED = (
     ("onnx", "fp32", UNMASKERS + LOCATOR),
-    ("onnx", "int8", UNMASKERS),
+    ("onnx", "int8", UNMASKERS + LOCATOR),
     # Not listed as ONNX, though it is the same file: ONNX Runtime 1.32 cannot open it on ARM.
     ("trt", "fp16", UNMASKERS + LOCATOR),
     ("trt", "int8", UNMASKERS),
-    ("tflite", "int8", UNMASKERS),
+    ("tflite", "int8", UNMASKERS + LOCATOR),
     ("tflite", "fp16", LOCATOR),
 )
 DOCUMENTS = ("README.md", "MODEL_CARD.md", "docs/quality.md")

@@ -8,6 +8,9 @@ from typing import Any
 
 from torch import nn
 
+from unmask_sdk.calibration.calibration_set import CalibrationImages
+from unmask_sdk.calibration.locator_images import aligner_images, detector_images
+from unmask_sdk.core.arrays import UInt8Array
 from unmask_sdk.core.locator_sizes import ALIGN_SIZE
 from unmask_sdk.core.manifest import TensorSpec
 from unmask_sdk.errors import ExportError
@@ -24,11 +27,11 @@ class Role:
 
     Attributes:
         name: The role in the manifest.
-        precisions: Precisions that it is exported in. The locator's networks have no int8: they
-            are a tenth of the work, so they would gain little and still lose accuracy.
+        precisions: Precisions that it is exported in.
         size: Returns the side of a network's square input in pixels; `None` if it takes any
             height and width.
         outputs: Returns the outputs for such a size; their first dimension is the batch.
+        calibration_images: Makes inputs for such a size from the crops of a calibration set.
         tolerance: Largest error of the golden vectors in fp32; see
             `unmask_sdk.golden_vectors.error_of`.
         min_psnr_db: Lowest PSNR of the golden vectors, for precisions whose rounding lets single
@@ -39,6 +42,7 @@ class Role:
     precisions: tuple[str, ...]
     size: Callable[[Any], int | None]
     outputs: Callable[[int | None], tuple[TensorSpec, ...]]
+    calibration_images: Callable[[CalibrationImages, int | None], UInt8Array]
     tolerance: float
     min_psnr_db: Mapping[str, float]
 
@@ -59,30 +63,33 @@ ROLES: dict[type[nn.Module], Role] = {
             TensorSpec("unmasked", "uint8", (None, size, size, 3)),
             TensorSpec("mask", "uint8", (None, size, size, 1)),
         ),
+        calibration_images=lambda stored, size: stored.at(size),
         tolerance=1.0,
         min_psnr_db={"fp16": 50.0, "int8": 35.0, "w8": 40.0, "w8a8": 35.0},
     ),
     DetectorGraph: Role(
         name="detector",
-        precisions=("fp32", "fp16"),
+        precisions=("fp32", "fp16", "int8"),
         size=lambda graph: None,
         outputs=lambda size: (
             TensorSpec("heat", "float32", (None, None, None)),
             TensorSpec("box", "float32", (None, None, None, 4)),
         ),
+        calibration_images=lambda stored, size: detector_images(stored.images),
         tolerance=_FLOAT_TOLERANCE,
-        min_psnr_db={"fp16": 50.0},
+        min_psnr_db={"fp16": 50.0, "int8": 40.0},
     ),
     AlignerGraph: Role(
         name="aligner",
-        precisions=("fp32", "fp16"),
+        precisions=("fp32", "fp16", "int8"),
         size=lambda graph: ALIGN_SIZE,
         outputs=lambda size: (
             TensorSpec("points", "float32", (None, 5, 2)),
             TensorSpec("score", "float32", (None,)),
         ),
+        calibration_images=lambda stored, size: aligner_images(stored.images),
         tolerance=_FLOAT_TOLERANCE,
-        min_psnr_db={"fp16": 50.0},
+        min_psnr_db={"fp16": 50.0, "int8": 40.0},
     ),
 }
 

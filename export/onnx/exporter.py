@@ -46,9 +46,11 @@ def convert(job: Job) -> Converted:
     if job.precision != "int8":
         content = to_onnx(job.network, inputs, outputs, job.precision)
     else:
-        images, plan = job.calibration.load(), plan_for(job.network, job.calibration)
-        float_model = to_onnx(pad_channels(job.network), inputs, outputs)
-        content, digest = quantize_by_plan(float_model, images.at(size), plan), images.sha256
+        images, plan = job.calibration_images(size), plan_for(job.network, job.calibration)
+        # Only OpenVINO runs the locator in int8, and padding does not make it faster.
+        padded = pad_channels(job.network) if job.role.name == "unmasker" else job.network
+        content = quantize_by_plan(to_onnx(padded, inputs, outputs), images, plan)
+        digest = job.calibration.load().sha256
     model = onnx.load_from_string(content)
     if job.precision == "fp32":
         halve_weights(model, job.network)

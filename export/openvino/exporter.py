@@ -43,8 +43,9 @@ def convert(job: Job) -> Converted:
     inputs, outputs = job.role.inputs(size), job.role.outputs(size)
     graph, digest = to_onnx(job.network, inputs, outputs), None
     if job.precision == "int8":
-        images, plan = job.calibration.load(), plan_for(job.network, job.calibration)
-        graph, digest = quantize_by_plan(graph, images.at(size), plan, OPENVINO), images.sha256
+        images, plan = job.calibration_images(size), plan_for(job.network, job.calibration)
+        graph = quantize_by_plan(graph, images, plan, OPENVINO)
+        digest = job.calibration.load().sha256
         # By the work; what is counted below is the number of weights.
         check_precision(conv_work_by_precision(onnx.load_from_string(graph)), job.precision)
     with scratch_folder("unmask-openvino-") as folder:

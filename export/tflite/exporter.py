@@ -44,8 +44,9 @@ def convert(job: Job) -> Converted:
     elif job.precision == "fp16":
         content = to_fp16(content)
     else:
-        images, plan = job.calibration.load(), plan_for(job.network, job.calibration)
-        content, digest = quantize_by_plan(content, images.at(size), plan), images.sha256
+        images, plan = job.calibration_images(size), plan_for(job.network, job.calibration)
+        content = quantize_by_plan(content, images, plan)
+        digest = job.calibration.load().sha256
     counts = conv_work_by_precision(content)
     return Converted(content, inputs, outputs, TOOLS, counts, digest)
 

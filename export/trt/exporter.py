@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import onnx
 
@@ -48,14 +47,13 @@ def convert(job: Job) -> Converted:
     """Converts a network; see `job.FormatModule`."""
     if job.precision != "int8":
         return replace(convert_onnx(job), suffix=".onnx")
-    # Only unmaskers have int8, and their input is a square of one size.
-    size: Any = job.role.size(job.network)
+    size = job.role.size(job.network)
     inputs, outputs = job.role.inputs(size), job.role.outputs(size)
-    images, plan = job.calibration.load(), plan_for(job.network, job.calibration)
+    images, plan = job.calibration_images(size), plan_for(job.network, job.calibration)
     float_model = to_onnx(job.network, inputs, outputs, "fp16", parts_to_precision)
-    model = quantize_by_plan(float_model, images.at(size), plan, TENSORRT)
+    model = quantize_by_plan(float_model, images, plan, TENSORRT)
     counts = conv_work_by_precision(onnx.load_from_string(model))
-    return Converted(model, inputs, outputs, TOOLS, counts, images.sha256)
+    return Converted(model, inputs, outputs, TOOLS, counts, job.calibration.load().sha256)
 
 
 def write_metadata(content: Content, metadata: Metadata) -> bytes:

@@ -62,8 +62,8 @@ class Programs:
 
 # File, side of the input, and outputs in the order in which the programs read them.
 NETWORKS = {
-    b"d": ("detector-fp16", 352, ("heat", "box")),
-    b"a": ("aligner-fp16", 112, ("points", "score")),
+    b"d": ("detector-int8", 352, ("heat", "box")),
+    b"a": ("aligner-int8", 112, ("points", "score")),
     b"u": ("unmask-256-int8", 256, ("unmasked", "mask")),
 }
 _runners: dict[str, Any] = {}

@@ -98,3 +98,18 @@ def runnable_files(
         if any(a.name == name for a in manifest.artifacts):
             return {p: (manifest, found[p]) for p in entry.precisions if p in found}
     return {}
+
+
+def locator_precision(
+    manifests: tuple[Manifest, ...], role: str, entry: RuntimeEntry, unmasker: str
+) -> str:
+    """Returns the precision to open the detector or the aligner in; see `entry.int8_locator`.
+
+    Args:
+        manifests: Where the files are listed.
+        role: `detector` or `aligner`.
+        entry: The runtime.
+        unmasker: The unmasker's precision.
+    """
+    follows = entry.int8_locator and unmasker == "int8"
+    return unmasker if follows and pick_file(manifests, role, entry, unmasker, None) else AUTO

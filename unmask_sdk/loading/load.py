@@ -12,7 +12,7 @@ from unmask_sdk.core.opencv import check_opencv
 from unmask_sdk.runtimes.base import Runtime
 from unmask_sdk.runtimes.registry import AUTO, RuntimeEntry, find_runtime
 
-from .artifact_lookup import find_file
+from .artifact_lookup import find_file, locator_precision
 from .choose import LOCATOR_FALLBACK, choose, why_unusable
 from .limits import Limits
 from .open_artifact import open_role
@@ -39,7 +39,9 @@ def load(
             usable here, and `model.selection` says why others were not taken. If a runtime does
             not run the detector and the aligner, `onnx` runs them; the last entry of
             `model.selection` then reports it.
-        precision: Such as `fp32`; `auto` takes the one that the runtime prefers.
+        precision: Of the unmasker, such as `fp32`; `auto` takes the one that the runtime prefers.
+            The detector and the aligner run in int8 too where that is faster: on OpenVINO and
+            LiteRT; elsewhere in the precision that the runtime prefers.
         model: Name of the unmasker; None takes `unmask-256`, or the only one in the folder.
         device: `cpu`, `cuda`, or Core ML's `all`, `gpu` or `ane`; None takes the runtime's default.
         threads: Threads for one run, 1 to 1024; None leaves it to the engine.
@@ -83,12 +85,11 @@ def load(
     # Closes what is open if the others do not open.
     with ExitStack() as opened:
         opened.enter_context(unmasker)
-        # The locator runs where the unmasker runs, in the precision that the runtime prefers: an
-        # int8 unmasker does not imply an int8 locator.
-        entry = find_runtime(selection[-1].name)
+        # The locator runs where the unmasker runs.
+        entry, info = find_runtime(selection[-1].name), unmasker.info
         detector, aligner = (
             opened.enter_context(
-                _open_locator_role(manifests, role, entry, unmasker.info.device, threads)
+                _open_locator_role(manifests, role, entry, info.precision, info.device, threads)
             )
             for role in ("detector", "aligner")
         )
@@ -107,12 +108,17 @@ def _open_locator_role(
     manifests: tuple[Manifest, ...],
     role: str,
     entry: RuntimeEntry,
+    unmasker: str,
     device: str,
     threads: int | None,
 ) -> Runtime[Any]:
-    """Opens the detector or the aligner on the unmasker's runtime, otherwise on `onnx`."""
+    """Opens the detector or the aligner on the unmasker's runtime, otherwise on `onnx`.
+
+    `unmasker` is the precision of the unmasker.
+    """
     if role in entry.roles:
-        return open_role(manifests, role, entry, device=device, threads=threads)
+        precision = locator_precision(manifests, role, entry, unmasker)
+        return open_role(manifests, role, entry, precision, device=device, threads=threads)
     other = find_runtime(LOCATOR_FALLBACK)
     problem = why_unusable(manifests, role, other)
     if problem is not None:
@@ -153,8 +159,15 @@ def candidates(
         ArtifactError: If a role has no artifact for it, or none of the precision.
     """
     entry, manifests = find_runtime(runtime), _manifests(artifacts)
-    locator = [find_file(manifests, role, entry) for role in ROLES if role != "unmasker"]
-    return [find_file(manifests, "unmasker", entry, precision, model), *locator]
+    unmasker = find_file(manifests, "unmasker", entry, precision, model)
+    locator = [
+        find_file(
+            manifests, role, entry, locator_precision(manifests, role, entry, unmasker[1].precision)
+        )
+        for role in ROLES
+        if role != "unmasker"
+    ]
+    return [unmasker, *locator]
 
 
 def _manifests(artifacts: str | Path | None) -> tuple[Manifest, ...]:

@@ -6,7 +6,7 @@ plugins {
 // The model files are those of the package: copied when the app is built, not kept twice.
 val models = tasks.register<Copy>("copyModels") {
     from("../../../unmask_sdk/artifacts") {
-        include("detector-fp16.tflite", "aligner-fp16.tflite", "unmask-256-lite-int8.tflite")
+        include("detector-int8.tflite", "aligner-int8.tflite", "unmask-256-lite-int8.tflite")
     }
     into(layout.buildDirectory.dir("models"))
 }

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from unmask_sdk.core.manifest import Artifact, read_manifest
-from unmask_sdk.errors import ConfigError, DataError, ExportError
+from unmask_sdk.errors import DataError, ExportError
 from unmask_sdk.export.run_export import export
 from unmask_sdk.golden_vectors import iter_checks
 from unmask_sdk.loading.load import open_runtime
@@ -28,6 +28,7 @@ from unmask_sdk.export.onnx.precision import conv_work_by_precision, int8_share 
 from unmask_sdk.export.onnx.quantize import FloatGraph, quantize_by_plan  # noqa: E402
 from unmask_sdk.export.precision_check import check_precision, precision_of  # noqa: E402
 from unmask_sdk.export.roles import role_of  # noqa: E402
+from unmask_sdk.training import shipped_weights  # noqa: E402
 from unmask_sdk.training.nets.checkpoint import load_network  # noqa: E402
 
 pytestmark = pytest.mark.slow
@@ -184,6 +185,11 @@ def test_damaged_calibration_set_writes_nothing(tiny_weights: list[Path], tmp_pa
     assert not (tmp_path / "out").exists()
 
 
-def test_int8_of_the_locator_is_refused(tiny_weights: list[Path], tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="exported in fp32, fp16, not in int8"):
-        export("onnx", tiny_weights, tmp_path, precision="int8")
+def test_first_and_last_layer_of_the_locator_stay_in_float() -> None:
+    for name in ("detector", "aligner"):
+        network = load_network(shipped_weights(name)).eval()
+        first, *_, last = convolutions(network)
+        made = convert(Job(network, role_of(network), "int8"))
+        assert isinstance(made.content, bytes)
+        assert _kept(onnx.load_from_string(made.content)) == {first, last}
+        assert made.calibration_sha256 == read_images().sha256

@@ -19,9 +19,11 @@ from unmask_sdk.errors import (
     RuntimeUnavailableError,
 )
 from unmask_sdk.loading.choose import choose
-from unmask_sdk.loading.load import open_runtime
+from unmask_sdk.loading.load import candidates, open_runtime
 from unmask_sdk.loading.open_artifact import open_artifact
 from unmask_sdk.runtimes.registry import ENTRIES, find_runtime, why_unavailable
+
+EXAMPLES = Path(__file__).parents[3] / "examples"
 
 pytest.importorskip("onnxruntime")
 
@@ -190,3 +192,28 @@ def test_a_precision_that_no_usable_runtime_has_is_told_first() -> None:
     words = r"no runtime that is usable here has w8 \(.*onnx has fp32 and int8"
     with pytest.raises(RuntimeUnavailableError, match=words):
         unmask_sdk.load(precision="w8", device="cpu")
+
+
+@pytest.mark.parametrize(
+    ("runtime", "precision", "locator"),
+    [
+        ("onnx", "int8", "fp32"),
+        ("openvino", "int8", "int8"),
+        ("openvino", "fp32", "fp32"),
+        ("tflite", "int8", "int8"),
+        ("trt", "int8", "fp16"),
+    ],
+)
+def test_the_locator_is_int8_where_that_is_faster(
+    runtime: str, precision: str, locator: str
+) -> None:
+    model = "unmask-256-lite"
+    files = [artifact for _, artifact in candidates(runtime, precision, model=model)]
+    assert {a.role: a.precision for a in files} == {
+        "unmasker": precision,
+        "detector": locator,
+        "aligner": locator,
+    }
+    if why_unavailable(find_runtime(runtime)) is None:
+        with unmask_sdk.load(runtime, precision, model=model) as opened:
+            assert len(opened(EXAMPLES / "surgical.jpg").faces) == 1

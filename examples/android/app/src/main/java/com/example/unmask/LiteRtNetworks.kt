@@ -7,8 +7,8 @@ import com.google.ai.edge.litert.TensorBuffer
 
 /** Runs the networks with LiteRT's CompiledModel, all on one accelerator: no silent fallback. */
 class LiteRtNetworks(assets: AssetManager, accelerator: Accelerator) : Networks, AutoCloseable {
-    private val detector = OpenedFile(assets, "detector-fp16.tflite", accelerator, "heat", "box")
-    private val aligner = OpenedFile(assets, "aligner-fp16.tflite", accelerator, "points", "score")
+    private val detector = OpenedFile(assets, "detector-int8.tflite", accelerator, "heat", "box")
+    private val aligner = OpenedFile(assets, "aligner-int8.tflite", accelerator, "points", "score")
     private val unmasker =
         OpenedFile(assets, "unmask-256-lite-int8.tflite", accelerator, "unmasked", "mask")
 
