@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+pytest.importorskip("torch")
 from unmask_sdk.errors import ConfigError
 from unmask_sdk.export.release import (
     DOCUMENTS,

