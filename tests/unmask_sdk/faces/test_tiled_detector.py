@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from unmask_sdk.core.arrays import AnyArray
@@ -26,6 +26,7 @@ class CellReader:
         return {"heat": heat, "box": np.stack([heat, heat + 1, heat + 2, heat + 3], -1)}
 
 
+@settings(deadline=None)
 @given(rows=st.integers(1, 60), columns=st.integers(1, 60), seed=st.integers(0, 99))
 def test_tiles_join_to_the_maps_of_the_complete_image(rows: int, columns: int, seed: int) -> None:
     shape = (1, 32 * rows, 32 * columns, 3)
