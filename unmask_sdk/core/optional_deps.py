@@ -78,11 +78,14 @@ def pip_command(arguments: str) -> str:
     """Returns a command line for the pip of the running Python.
 
     It is plain `pip …` only if that is the one a shell would find: if the environment was not
-    activated but its Python was started by path, `pip` alone would change another environment.
+    activated but its Python was started by path, `pip` alone would change another environment. An
+    app that a bundler made has no pip: it has to be built again.
 
     Args:
         arguments: Such as `install av`.
     """
+    if getattr(sys, "frozen", False):
+        return f"pip {arguments} where this app is built, and build it again"
     # Only needed for error messages, so `import unmask_sdk` does not pay for them.
     import shutil
     import sysconfig

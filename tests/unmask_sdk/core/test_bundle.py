@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 import unmask_sdk
+from unmask_sdk.cli.commands import COMMANDS, load_command
 from unmask_sdk.core.bundle import how_to_restore
 
 PACKAGE = Path(unmask_sdk.__file__).parent
@@ -79,7 +80,7 @@ def test_a_damaged_file_of_an_installed_package_keeps_its_fix(tmp_path: Path) ->
 
 def test_the_hook_collects_what_loads_on_first_use() -> None:
     pytest.importorskip("PyInstaller")
-    (hook,) = (PACKAGE / "__pyinstaller").glob("hook-*.py")
+    hook = PACKAGE / "__pyinstaller/hook-unmask_sdk.py"
     if not (distribution("unmask-sdk").files or ()):
         pytest.skip("needs the metadata of an installed package")
     found = runpy.run_path(str(hook))
@@ -87,3 +88,11 @@ def test_the_hook_collects_what_loads_on_first_use() -> None:
     assert {"unmask_sdk.runtimes.onnx", "unmask_sdk.loading.load"} <= set(names)
     assert not [n for n in names if n.startswith(("unmask_sdk.training", "unmask_sdk.cli"))]
     assert any(Path(source).name == "manifest.json" for source, _ in found["datas"])
+
+
+def test_the_hook_of_the_command_line_names_every_command() -> None:
+    found = runpy.run_path(str(PACKAGE / "__pyinstaller/hook-unmask_sdk.cli.py"))
+    names = set(found["hiddenimports"])
+    assert {"unmask_sdk.cli", "unmask_sdk.cli.app", "unmask_sdk.cli.media.records"} <= names
+    assert {load_command(name).__module__ for name in COMMANDS} <= names
+    assert {"torch", "unmask_sdk.training", "unmask_sdk.export"} <= set(found["excludedimports"])

@@ -10,7 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from unmask_sdk.core.optional_deps import install_command, missing_packages, require_packages
+from unmask_sdk.core.optional_deps import (
+    install_command,
+    missing_packages,
+    pip_command,
+    require_packages,
+)
 from unmask_sdk.errors import MissingDependencyError
 
 
@@ -81,3 +86,8 @@ def test_install_command_in_a_clone_that_was_built(
     monkeypatch.syspath_prepend(clone)
     monkeypatch.setenv("PATH", sysconfig.get_path("scripts"))
     assert install_command("cpu") == "pip install '/a[cpu]'"
+
+
+def test_an_app_of_a_bundler_is_built_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "frozen", True, raising=False)
+    assert pip_command("install av") == "pip install av where this app is built, and build it again"
