@@ -47,7 +47,7 @@ def convert(job: Job) -> Converted:
         content = to_onnx(job.network, inputs, outputs, job.precision)
     else:
         images, plan = job.calibration_images(size), plan_for(job.network, job.calibration)
-        # Only OpenVINO runs the locator in int8, and padding does not make it faster.
+        # Padding is for ONNX Runtime, which runs the locator in float.
         padded = pad_channels(job.network) if job.role.name == "unmasker" else job.network
         content = quantize_by_plan(to_onnx(padded, inputs, outputs), images, plan)
         digest = job.calibration.load().sha256
