@@ -143,12 +143,15 @@ def test_model_files_that_were_tampered_with(npm, call, scratch):
     folder.mkdir()
     for file in (ROOT / "web/models").iterdir():
         (folder / file.name).write_bytes(file.read_bytes())
-    file = folder / "unmask-256-lite-int8.onnx"
-    content = bytearray(file.read_bytes())
-    content[len(content) // 2] ^= 1
-    file.write_bytes(content)
-    with pytest.raises(Exception, match=r"ArtifactError: .*lite-int8\.onnx was changed or damaged"):
-        call(MODELS, "openAndClose", {"models": "/scratch/tampered"})
+    for name in ("unmask-256-lite-int8.onnx", "aligner.safetensors"):
+        file = folder / name
+        content = file.read_bytes()
+        changed = bytearray(content)
+        changed[len(changed) // 2] ^= 1
+        file.write_bytes(changed)
+        with pytest.raises(Exception, match=rf"ArtifactError: .*{name} was changed or damaged"):
+            call(MODELS, "openAndClose", {"models": "/scratch/tampered"})
+        file.write_bytes(content)
     (folder / "manifest.json").write_text('{"schema": 2}')
     with pytest.raises(
         Exception, match=r"ArtifactError: .* has schema 2, this version of .* reads 1"
