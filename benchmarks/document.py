@@ -42,6 +42,7 @@ unmask bench --compare bench.json        # later: exit code 1 if it is slower
 python -m unmask_sdk.benchmarks.peers --json peers.json
 python -m unmask_sdk.benchmarks.video.stages --runtime onnx --precision int8 --size 720p --faces 1
 python -m unmask_sdk.benchmarks.video_speed CLIP --loops 100    # memory over ten minutes
+python -m unmask_sdk.benchmarks.tracking_scenes -o SCENES       # crossing, a cut, leaving, turning
 python -m pytest benchmarks --benchmark-only    # the same from a clone, by pytest-benchmark
 ```
 
