@@ -4,10 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
-import signal
-import subprocess
-import sys
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -116,54 +112,6 @@ def test_recent_far_miss_is_believed(painted_artifacts: Path, own_cache: Path) -
             put_into_cache(own_cache, ms, hours_ago)
             assert limits.check(opened).may_keep is not believed
             assert (limits.check(opened, fresh=True).missed is not None) is believed
-
-
-def _busy(core: int) -> subprocess.Popen[bytes]:
-    """Starts a program that keeps a core busy."""
-    program = f"import os; os.sched_setaffinity(0, {{{core}}})\nwhile True: pass"
-    return subprocess.Popen([sys.executable, "-c", program])
-
-
-@pytest.mark.slow
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has CPU time for each thread")
-@pytest.mark.parametrize("threads", [1, None])
-def test_busy_core_changes_little(
-    threads: int | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Four programs that keep the one core busy: a face takes as long as without them."""
-
-    def measured(name: str) -> float:
-        monkeypatch.setenv("UNMASK_CACHE", str(tmp_path / name))
-        start = time.perf_counter()
-        wanted = {"model": "unmask-256-lite", "threads": threads, "max_ms": 1e5}
-        unmask_sdk.load("onnx", "fp32", **wanted).close()
-        assert time.perf_counter() - start < 60
-        (file,) = (tmp_path / name / "timings").iterdir()
-        return float(json.loads(file.read_text())["ms"])
-
-    cores = os.sched_getaffinity(0)
-    # Cores may be hyperthreads, which are slower while others work: those are busy all the time.
-    others = [_busy(core) for core in cores - {min(cores)}]
-    # Processes that start inherit it, and with it the engine's number of threads.
-    os.sched_setaffinity(0, {min(cores)})
-    burners = [_busy(min(cores)) for _ in range(4)]
-    try:
-        for attempt in range(3):
-            for burner in burners:
-                burner.send_signal(signal.SIGSTOP)
-            before = measured(f"before-{attempt}")
-            for burner in burners:
-                burner.send_signal(signal.SIGCONT)
-            among = measured(f"among-{attempt}")
-            for burner in burners:
-                burner.send_signal(signal.SIGSTOP)
-            # How fast the core is changes with what else runs on the machine.
-            assert among <= 1.5 * max(before, measured(f"after-{attempt}"))
-    finally:
-        os.sched_setaffinity(0, cores)
-        for burner in others + burners:
-            burner.kill()
-            burner.wait()
 
 
 def test_quality_is_the_certificate(painted_artifacts: Path) -> None:
