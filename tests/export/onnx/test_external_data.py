@@ -146,7 +146,9 @@ def test_a_release_shares_weights(tiny_weights: list[Path], tmp_path: Path) -> N
     pytest.importorskip("litert_torch")
     folder = tmp_path / "artifacts"
     folder.mkdir()
-    weights = [Path(shutil.copy(file, folder)) for file in tiny_weights]
+    # So little of a tiny locator's work is in int8 that its export is refused.
+    files = [tiny_weights[0], shipped_weights("aligner")]
+    weights = [Path(shutil.copy(file, folder)) for file in files]
     steps: list[str] = []
     made = export_shipped(weights, folder, steps.append)
     assert steps[-1] == "sharing weights"
