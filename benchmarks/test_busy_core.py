@@ -47,7 +47,7 @@ def test_busy_core_changes_little(
     # Processes that start inherit it, and with it the engine's number of threads.
     os.sched_setaffinity(0, {min(cores)})
     burners = [_busy(min(cores)) for _ in range(BURNERS)]
-    ratios = []
+    ratios: list[float] = []
 
     def compare() -> None:
         times = []
