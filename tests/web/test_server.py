@@ -55,6 +55,7 @@ def test_every_file_is_sent_with_its_type(served, runtime):
         "md": "text/plain",
         "mjs": "text/javascript",
         "onnx": "application/octet-stream",
+        "safetensors": "application/octet-stream",
         "svg": "image/svg+xml",
         "txt": "text/plain",
         "wasm": "application/wasm",
