@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import runpy
 import shutil
@@ -172,12 +173,27 @@ def relative_links(text: str) -> list[str]:
     return [target for target in targets if not re.match(r"https?://|#|mailto:", target)]
 
 
-@pytest.fixture(scope="module")
-def description():
-    return runpy.run_path(str(ROOT / "setup.py"), run_name="setup")["description"]
+# In a process of its own: setuptools refuses to be imported once anything has imported distutils.
+DESCRIBE = """
+import json, runpy, sys
+description = runpy.run_path(sys.argv[1], run_name="setup")["description"]
+json.dump(description(*json.load(sys.stdin)), sys.stdout)
+"""
 
 
-def test_links_of_the_description_lead_to_the_version(description) -> None:
+def description(readme: str, version: str, address: str | None) -> str:
+    return json.loads(
+        subprocess.run(
+            [sys.executable, "-c", DESCRIBE, str(ROOT / "setup.py")],
+            input=json.dumps([readme, version, address]),
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+    )
+
+
+def test_links_of_the_description_lead_to_the_version() -> None:
     readme = "![Before](docs/a.jpg) [docs](docs/api.md#load), [here](#use), [W3C](https://w3.org)"
     assert description(readme, "1.2.0", "https://example.com/o/r/") == (
         "![Before](https://example.com/o/r/raw/v1.2.0/docs/a.jpg) "
@@ -186,7 +202,7 @@ def test_links_of_the_description_lead_to_the_version(description) -> None:
     )
 
 
-def test_without_an_address_the_description_shows_no_broken_link(description) -> None:
+def test_without_an_address_the_description_shows_no_broken_link() -> None:
     readme = (
         "| | |\n|---|---|\n| ![A](a.jpg) | ![B](b.jpg) |\n\n"
         "| page | content |\n|---|---|\n| [api](docs/api.md) | the API |\n"
@@ -196,7 +212,7 @@ def test_without_an_address_the_description_shows_no_broken_link(description) ->
     )
 
 
-def test_every_link_of_the_readme_becomes_absolute(description) -> None:
+def test_every_link_of_the_readme_becomes_absolute() -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     assert relative_links(readme)
     assert not relative_links(description(readme, "1.0", "https://example.com/o/r"))
