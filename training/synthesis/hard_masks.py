@@ -129,7 +129,28 @@ def _scattered(
     return layers
 
 
-PRINTS = (_checkerboard, _bands, _scattered)
+def _tie_dye(
+    u: Float32Array, v: Float32Array, pixel: float, rng: np.random.Generator
+) -> list[Layer]:
+    """Draws large soft patches of a few colors."""
+    layers: list[Layer] = []
+    for _ in range(rng.integers(2, 5)):
+        cells = rng.normal(0, 1, (int(rng.integers(3, 9)), int(rng.integers(3, 9))))
+        x, y = (u - 28) * (cells.shape[1] - 1) / 200, (v - 90) * (cells.shape[0] - 1) / 150
+        field = cv2.remap(
+            cells.astype(np.float32),
+            x.astype(np.float32),
+            y.astype(np.float32),
+            cv2.INTER_LINEAR,
+            borderMode=cv2.BORDER_REFLECT,
+        )
+        steep = rng.uniform(0.6, 6)
+        cover = np.clip((field - rng.uniform(-0.3, 0.7)) * steep + 0.5, 0, 1)
+        layers.append((cover.astype(np.float32), _loud(rng)))
+    return layers
+
+
+PRINTS = (_checkerboard, _bands, _scattered, _tie_dye)
 
 
 def loud_prints(
@@ -139,6 +160,70 @@ def loud_prints(
     if rng.random() < 0.55:
         return []
     return PRINTS[rng.integers(len(PRINTS))](u, v, pixel, rng)
+
+
+def picture_print(
+    u: Float32Array, v: Float32Array, image: UInt8Array, rng: np.random.Generator
+) -> Float32Array | None:
+    """Draws a picture printed all over the cloth, or none.
+
+    It is a part of the photo itself, turned, scaled and in other colors: hair, clothes, things and
+    writing have the shapes and contrasts of printed cartoons and photos.
+
+    Args:
+        u: Mean-face x of every pixel.
+        v: Mean-face y of every pixel.
+        image: uint8 `[H, W, 3]` RGB.
+        rng: Source of randomness.
+
+    Returns:
+        The cloth's reflectance, float32 `[H, W, 3]` in 0..1.
+    """
+    if rng.random() < 0.85:
+        return None
+    height, width = image.shape[:2]
+    angle = rng.uniform(0, 2 * np.pi)
+    scale = np.exp(rng.uniform(np.log(0.25), np.log(2.0))) * min(height, width) / 150
+    a, b = np.cos(angle) * scale, np.sin(angle) * scale
+    x = (u - MIDDLE) * a - (v - 175) * b + rng.uniform(0, width)
+    y = (u - MIDDLE) * b + (v - 175) * a + rng.uniform(0, height)
+    seen = cv2.remap(
+        image,
+        x.astype(np.float32),
+        y.astype(np.float32),
+        cv2.INTER_LINEAR,
+        borderMode=cv2.BORDER_REFLECT,
+    )
+    color = seen.astype(np.float32)[..., rng.permutation(3)] / 255
+    if rng.random() < 0.3:
+        color = 1 - color
+    middle = color.mean((0, 1))
+    color = (color - middle) * rng.uniform(0.8, 1.6) + middle + rng.normal(0, 0.1, 3)
+    printed: Float32Array = np.clip(color, 0.03, 0.97).astype(np.float32)
+    return printed
+
+
+def hem(
+    inside: Float32Array, v: Float32Array, pixel: float, rng: np.random.Generator
+) -> list[Layer]:
+    """Draws a broad hem in a color of its own along the edge, at times only at the top, or none.
+
+    Dark hems under the eyes look like lashes or the frame of glasses, and light ones like skin.
+
+    Args:
+        inside: Distance to the mask's edge in mean-face units, 0 outside.
+        v: Mean-face y of every pixel.
+        pixel: Mean-face units per pixel.
+        rng: Source of randomness.
+    """
+    if rng.random() < 0.7:
+        return []
+    cover = np.clip((rng.uniform(1.5, 9) - inside) / max(pixel, 0.4) + 0.5, 0, 1)
+    if rng.random() < 0.5:
+        cover = cover * np.clip(rng.uniform(145, 175) - v, 0, 1)
+    gray = rng.choice([rng.uniform(0.03, 0.15), rng.uniform(0.8, 0.97)])
+    color = np.full(3, gray) if rng.random() < 0.6 else _loud(rng)
+    return [(cover.astype(np.float32), color)]
 
 
 def hard_color(

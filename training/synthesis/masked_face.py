@@ -19,7 +19,7 @@ from unmask_sdk.errors import InvalidInputError
 from .fabrics import base_color, print_pattern, relief, shade
 from .fittings import fittings
 from .hair import hair_cover
-from .hard_masks import hard_color, harden_shape, loud_prints, odd_light
+from .hard_masks import hard_color, harden_shape, hem, loud_prints, odd_light, picture_print
 from .lighting import Light, image_tint, measure_light, noise_level, shadow_reach
 from .mask_shapes import MASK_TYPES, MIDDLE, MaskShape, draw_shape
 from .mesh import FaceMap, check_landmarks
@@ -105,10 +105,13 @@ def _cloth_color(
         if pattern is not None:
             cover, ink = pattern
             albedo = albedo + cover[..., None] * (ink - color).astype(np.float32)
+    if hard:
+        printed = picture_print(u, v, *hard)
+        albedo = albedo if printed is None else printed
     loud = loud_prints(u, v, pixel, hard[1]) if hard else []
     layers = loud + trimmings(shape, u, v, inside, pixel, rng)
     if hard:
-        layers += fittings(shape, u, v, hard[1])
+        layers += fittings(shape, u, v, hard[1]) + hem(inside, v, pixel, hard[1])
     for cover, ink in layers:
         albedo = albedo + cover[..., None] * (ink.astype(np.float32) - albedo)
     height = relief(shape, u, v, pixel, rng)
