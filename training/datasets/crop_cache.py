@@ -72,7 +72,7 @@ class CropCacheConfig:
     jitter: float = EYE_JITTER
     hard_share: float = 0.0
     background_share: float = 0.0
-    version: int = 6
+    version: int = 7
 
     def choose(self, faces: list[FaceRecord]) -> list[FaceRecord]:
         """Returns the faces that are in the cache, in its order."""
