@@ -12,7 +12,10 @@ from typing import Any
 from unmask_sdk.errors import RuntimeUnavailableError
 
 _LIBRARIES = {"linux": "libcuda.so.1", "win32": "nvcuda.dll"}
-FIX = 'install the NVIDIA driver (on a Jetson: JetPack), or use the CPU: load("onnx")'
+FIX = (
+    'install the NVIDIA driver (on a Jetson: JetPack), or use the CPU: load("onnx"), '
+    "--runtime onnx on the command line"
+)
 
 # From cuda.h, where they never change.
 _NO_DEVICE = 100

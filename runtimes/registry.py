@@ -295,7 +295,8 @@ def why_unavailable(entry: RuntimeEntry, device: str | None = None) -> Problem |
         where = " and ".join(_PLATFORMS.get(name, name) for name in entry.platforms)
         here = _PLATFORMS.get(sys.platform, sys.platform)
         reason = f"{entry.title} exists on {where}, this is {here}"
-        return Problem(RuntimeUnavailableError, reason, f'run it on {where}, or load("onnx") here')
+        fix = f'run it on {where}; here use load("onnx"), --runtime onnx on the command line'
+        return Problem(RuntimeUnavailableError, reason, fix)
     if device is not None and device not in entry.devices:
         reason = f"{entry.title} runs on {' and '.join(entry.devices)}, not on {device!r}"
         return Problem(RuntimeUnavailableError, reason, f"ask for device={entry.devices[0]!r}")

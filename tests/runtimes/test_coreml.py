@@ -37,7 +37,9 @@ def test_elsewhere_the_registry_says_why_not() -> None:
     trouble = why_unavailable(find_runtime("coreml"))
     assert trouble is not None
     assert "Core ML exists on macOS" in trouble.reason
-    assert trouble.fix == 'run it on macOS, or load("onnx") here'
+    assert trouble.fix == (
+        'run it on macOS; here use load("onnx"), --runtime onnx on the command line'
+    )
 
 
 def test_unknown_units_are_refused() -> None:
