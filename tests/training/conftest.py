@@ -8,8 +8,9 @@ import cv2
 import numpy as np
 import pytest
 
-from unmask_sdk.training.datasets.crop_cache import CropCache, CropCacheConfig, open_crop_cache
+from unmask_sdk.training.datasets.crop_cache import CropCache, CropCacheConfig
 from unmask_sdk.training.datasets.landmark_file import read_landmarks
+from unmask_sdk.training.datasets.render_cache import open_crop_cache
 from unmask_sdk.training.synthesis import cut_out
 from unmask_sdk.training.synthesis.find_mesh import CENTER, INPUT, SIDE
 from unmask_sdk.training.synthesis.mesh import mean_face

@@ -14,6 +14,7 @@ from unmask_sdk.core.arrays import AnyArray, BoolArray, Float64Array, Int64Array
 from .corpora import Mixture, even_mixture
 from .crop_cache import CropCache
 from .device_crops import DeviceCrops
+from .draws import Draws
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,7 +128,9 @@ class Batches:
     """An endless, resumable stream of augmented batches.
 
     The batch of a step depends on the seed and the step alone, so a resumed run sees the same
-    batches as an uninterrupted one.
+    batches as an uninterrupted one. While the cache is still being rendered, this holds as long as
+    rendering is ahead; where it is behind, rows that are rendered stand in for those that are not
+    (see `Draws`), and the batches depend on timing.
 
     Args:
         cache: The crops to draw from.
@@ -151,28 +154,25 @@ class Batches:
     ) -> None:
         self.cache = cache
         self.seed = seed
-        bearded_empty_fraction = max(empty_fraction, bearded_empty_fraction)
-        self.empty_fraction = np.where(cache.bearded, bearded_empty_fraction, empty_fraction)
+        self._empty_fractions = empty_fraction, max(empty_fraction, bearded_empty_fraction)
         self.device = device
         self.mixture = even_mixture(len(cache), batch) if mixture is None else mixture
         self.size = sum(self.mixture.counts)
+        self._draws = Draws(self.mixture, seed)
 
-    def _draw(self, rows: Int64Array, count: int, step: int, part: int) -> Int64Array:
-        """Returns the step's part of the rows: each is drawn once before any is drawn again."""
-        per_epoch = max(1, len(rows) // count)
-        epoch, position = divmod(step, per_epoch)
-        salt = (2 + part,) if part else ()
-        order = np.random.default_rng((self.seed, epoch, *salt)).permutation(len(rows))
-        # Fewer rows than are drawn at once are repeated: all batches must be of one size.
-        return np.resize(rows[order[position * count : (position + 1) * count]], count)
+    @property
+    def empty_fraction(self) -> Float64Array:
+        """How likely the mask of each row is removed, `[N]`."""
+        return np.where(self.cache.bearded, self._empty_fractions[1], self._empty_fractions[0])
 
     def rows(self, step: int) -> Int64Array:
         """Returns the rows of the cache that a step's batch is made of, ascending."""
-        parts = zip(self.mixture.rows, self.mixture.counts, strict=True)
-        drawn = [self._draw(rows, count, step, k) for k, (rows, count) in enumerate(parts)]
-        return np.sort(np.concatenate(drawn))
+        # A copy: rendering goes on meanwhile.
+        return self._draws.rows(step, self.cache.rendered.copy())
 
     def __getitem__(self, step: int) -> Batch:
+        if isinstance(self.cache, DeviceCrops):
+            self.cache.refresh()
         rows = self.rows(step)
         rng = np.random.default_rng((self.seed, step, 1))
         variant = int(rng.integers(len(self.cache.masked)))

@@ -11,7 +11,7 @@ import rich
 import torch
 from torch import Tensor
 
-from unmask_sdk.core.arrays import UInt8Array
+from unmask_sdk.core.arrays import BoolArray, UInt8Array
 
 from .crop_cache import CropCache
 
@@ -21,6 +21,8 @@ CHUNK = 256
 
 class DeviceCrops:
     """The arrays of a crop cache as uint8 tensors on a device, see `CropCache`.
+
+    Rows that are rendered later are copied by `refresh`.
 
     Args:
         cache: The crop cache.
@@ -32,14 +34,41 @@ class DeviceCrops:
         masked: For each variant, `[N, S, S, 3]`.
         mask: For each variant, `[N, S, S]`.
         bearded: Whether the lower face looks bearded, bool `[N]` on the CPU.
+        rendered: Which rows are on the device, bool `[N]` on the CPU.
     """
 
     def __init__(self, cache: CropCache, device: torch.device) -> None:
-        self.truth = _copy(cache.truth, device)
-        self.valid = _copy(cache.valid, device)
-        self.masked = [_copy(array, device) for array in cache.masked]
-        self.mask = [_copy(array, device) for array in cache.mask]
+        self._cache = cache
+        self._copies: list[tuple[Tensor, UInt8Array]] = []
+
+        def reserve(array: UInt8Array) -> Tensor:
+            tensor = torch.empty(array.shape, dtype=torch.uint8, device=device)
+            self._copies.append((tensor, array))
+            return tensor
+
+        self.truth = reserve(cache.truth)
+        self.valid = reserve(cache.valid)
+        self.masked = [reserve(array) for array in cache.masked]
+        self.mask = [reserve(array) for array in cache.mask]
         self.bearded = cache.bearded
+        self.rendered: BoolArray = np.zeros(len(cache), bool)
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Copies rows that were rendered meanwhile, once there are enough of them or all are.
+
+        It is called by the thread that trains, so that a copy never meets a batch that is read.
+        """
+        rendered = self._cache.rendered.copy()
+        new = np.flatnonzero(rendered & ~self.rendered)
+        if len(new) < CHUNK and self.rendered.any() and not rendered.all():
+            return
+        for start in range(0, len(new), CHUNK):
+            rows = new[start : start + CHUNK]
+            for tensor, array in self._copies:
+                index = torch.from_numpy(rows).to(tensor.device)
+                tensor[index] = torch.from_numpy(array[rows]).to(tensor.device)
+            self.rendered[rows] = True
 
     def __len__(self) -> int:
         return len(self.truth)
@@ -61,11 +90,3 @@ def crops_on_device(cache: CropCache, device: torch.device) -> CropCache | Devic
         )
         return cache
     return DeviceCrops(cache, device)
-
-
-def _copy(array: UInt8Array, device: torch.device) -> Tensor:
-    copied = torch.empty(array.shape, dtype=torch.uint8, device=device)
-    for start in range(0, len(array), CHUNK):
-        part = np.array(array[start : start + CHUNK])
-        copied[start : start + CHUNK] = torch.from_numpy(part).to(device)
-    return copied

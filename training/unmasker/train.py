@@ -14,20 +14,27 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+)
 from torch import Tensor
 
 from unmask_sdk.core.output_paths import make_folder
 from unmask_sdk.errors import TrainingError
 from unmask_sdk.training.common.device import open_device
-from unmask_sdk.training.datasets.batches import Batches
-from unmask_sdk.training.datasets.crop_cache import CropCache, check_disk_space
+from unmask_sdk.training.datasets.crop_cache import check_disk_space
 from unmask_sdk.training.datasets.landmark_file import read_landmarks
+from unmask_sdk.training.datasets.render_cache import BackgroundRendering
 from unmask_sdk.training.datasets.selection import check_splits
 
 from .config import Stage, TrainConfig
 from .sample_sheet import write_sample_sheet
-from .stage_data import StageData
+from .stage_data import StageCrops, StageData
 from .trainer import Trainer
 from .validation import Realism, describe, is_best, open_features, validate
 
@@ -56,6 +63,7 @@ def train(
     device: str = "cpu",
     workers: int = 1,
     minutes: float | None = None,
+    wait_for_crops: bool = False,
 ) -> Path:
     """Trains to the end of the configuration, resuming from `run` if it holds a checkpoint.
 
@@ -66,9 +74,14 @@ def train(
         run: Folder for crop caches, checkpoint, `metrics.jsonl`, sample sheets and weights. The
             crop caches take gigabytes, see above.
         device: `cpu`, `cuda` or `cuda:N`.
-        workers: Processes that render the crop caches.
-        minutes: Time after which training stops and saves, counted from this call; rendering crop
-            caches is not interrupted. `None` trains to the end.
+        workers: Processes that render the crop caches. With two or more, training begins once a
+            part of a stage's crops is rendered. Its batches are the same as with all crops as long
+            as rendering is ahead; where it is behind, as on a GPU, they are drawn from the crops
+            that are there, and depend on timing.
+        minutes: Time after which training stops and saves, counted from this call. What has to be
+            rendered before training is not interrupted. `None` trains to the end.
+        wait_for_crops: Whether to render all crops of a stage before it begins, so that a run can
+            be repeated exactly.
 
     Returns:
         The weight file of the averaged network, fp16 safetensors. The discriminator, if a stage
@@ -79,7 +92,8 @@ def train(
         ConfigError: If the device does not exist, or `start` or `teacher` does not fit.
         DataError: If a face, the landmarks or the checkpoint cannot be read, or the disk is too
             full.
-        TrainingError: If a loss or a score is infinite or NaN.
+        TrainingError: If a loss or a score is infinite or NaN, or if a process that renders ended
+            early.
     """
     deadline = math.inf if minutes is None else time.monotonic() + 60 * minutes
     torch_device = open_device(device)
@@ -105,10 +119,17 @@ def train(
         check_disk_space(faces, [cache for planned in data for cache in planned.caches], run)
         features = open_features(trainer.device)
     for index, stage in enumerate(remaining):
-        batches, val_crops = data[index].open(faces, run / "packs", workers, trainer.device)
-        realism = Realism(val_crops, features) if features else None
-        trainer.net.train()
-        _run_stage(trainer, stage, batches, val_crops, realism, run, weights, deadline)
+        with data[index].open(
+            faces,
+            run / "packs",
+            workers,
+            trainer.device,
+            step=trainer.step,
+            wait_for_crops=wait_for_crops,
+        ) as crops:
+            realism = Realism(crops.val_crops, features) if features else None
+            trainer.net.train()
+            _run_stage(trainer, stage, crops, realism, run, weights, deadline)
         if time.monotonic() >= deadline:
             break
     if not weights.exists():  # Removed, or the configuration has a new name.
@@ -116,11 +137,35 @@ def train(
     return weights
 
 
+class _RenderingProgress:
+    """The progress bar of the crops that are rendered during a stage; none if all are there.
+
+    Args:
+        progress: Where it is shown.
+        rendering: The rendering.
+        label: What is rendered.
+    """
+
+    def __init__(self, progress: Progress, rendering: BackgroundRendering, label: str) -> None:
+        self.progress = progress
+        self.rendering = rendering
+        self.task: TaskID | None = None
+        if not rendering.is_complete:
+            self.task = progress.add_task(label, total=len(rendering.cache), note="")
+
+    def update(self) -> None:
+        """Shows what is rendered, or raises the error that stopped the rendering."""
+        self.rendering.check()
+        if self.task is not None:
+            self.progress.update(self.task, completed=int(self.rendering.cache.rendered.sum()))
+            if self.rendering.is_complete:
+                self.task = None
+
+
 def _run_stage(
     trainer: Trainer,
     stage: Stage,
-    batches: Batches,
-    val_crops: CropCache,
+    crops: StageCrops,
     realism: Realism | None,
     run: Path,
     weights: Path,
@@ -142,10 +187,15 @@ def _run_stage(
         task = progress.add_task(
             f"train {stage.size}", total=config.steps, completed=trainer.step, note=""
         )
+        rendered = _RenderingProgress(progress, crops.rendering, f"render {stage.size}")
+        while not crops.rendering.is_ready:
+            rendered.update()
+            time.sleep(0.1)
         while trainer.step < end:
+            rendered.update()
             step = trainer.step
             rng = np.random.default_rng((config.seed, step, 2))
-            terms = trainer.train_step(stage, batches[step], rng)
+            terms = trainer.train_step(stage, crops.batches[step], rng)
             sums = {k: sums.get(k, 0) + v for k, v in terms.items()}
             progress.advance(task)
             expired = time.monotonic() >= deadline
@@ -155,11 +205,13 @@ def _run_stage(
             seconds = time.monotonic() - started
             # Nothing is evaluated once the time is over: that can take longer than there is left
             # of a rented machine.
-            scores = {} if expired else validate(trainer.ema, val_crops, trainer.device, realism)
+            scores = (
+                {} if expired else validate(trainer.ema, crops.val_crops, trainer.device, realism)
+            )
             entry = {
                 "step": trainer.step,
                 "size": stage.size,
-                "faces_per_second": round(count * batches.size / seconds, 1),
+                "faces_per_second": round(count * crops.batches.size / seconds, 1),
                 **{k: round(float(v) / count, 5) for k, v in sums.items()},
                 **{k: round(v, 4) for k, v in scores.items()},
             }
@@ -180,7 +232,7 @@ def _run_stage(
                 )
                 return
             write_sample_sheet(
-                trainer.ema, val_crops, run / f"sheet-{trainer.step:06d}.jpg", trainer.device
+                trainer.ema, crops.val_crops, run / f"sheet-{trainer.step:06d}.jpg", trainer.device
             )
             progress.update(task, note=describe(scores))
             sums, first_step, started = {}, trainer.step, time.monotonic()

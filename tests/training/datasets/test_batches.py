@@ -7,6 +7,7 @@ import copy
 import numpy as np
 import torch
 
+from unmask_sdk.training.datasets import device_crops
 from unmask_sdk.training.datasets.batches import Batches, augment, read_batch
 from unmask_sdk.training.datasets.device_crops import DeviceCrops
 
@@ -85,3 +86,25 @@ def test_bearded_faces_are_bare_more_often(crop_cache):
     assert 0.45 < bare[4:].mean() < 0.75
     # It never lowers the fraction of the others.
     assert Batches(cache, 8, 1, 0.3, device).empty_fraction.min() == 0.3
+
+
+def test_rows_rendered_later_reach_the_memory_of_the_device(crop_cache, monkeypatch):
+    monkeypatch.setattr(device_crops, "CHUNK", 3)
+    device = torch.device("cpu")
+    cache = copy.copy(crop_cache)
+    cache.rendered = np.zeros(8, bool)
+    memory = DeviceCrops(cache, device)
+    batches = Batches(memory, 2, 1, 0.1, device)
+    from_disk = Batches(cache, 2, 1, 0.1, device)
+    # Few are copied at first, later only with others or the last.
+    for rendered, copied in ((2, 2), (4, 2), (5, 5), (7, 5), (8, 8)):
+        cache.rendered[:rendered] = True
+        batch = batches[rendered]
+        assert np.flatnonzero(memory.rendered).tolist() == list(range(copied))
+        assert (batches.rows(rendered) < copied).all()
+        if copied == rendered:
+            assert torch.equal(batch.masked, from_disk[rendered].masked)
+    complete = Batches(crop_cache, 2, 1, 0.1, device)
+    for step in range(4):
+        for a, b in zip(vars(batches[step]).values(), vars(complete[step]).values(), strict=True):
+            assert torch.equal(a, b)

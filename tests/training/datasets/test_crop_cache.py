@@ -16,11 +16,10 @@ from unmask_sdk.training.datasets.crop_cache import (
     CropCache,
     CropCacheConfig,
     check_disk_space,
-    open_crop_cache,
-    write_crop_cache,
 )
 from unmask_sdk.training.datasets.crops import read_crop
 from unmask_sdk.training.datasets.landmark_file import read_landmarks
+from unmask_sdk.training.datasets.render_cache import open_crop_cache, write_crop_cache
 
 CONFIG = CropCacheConfig(size=64, variants=2, split="train", per_person=None, limit=None)
 

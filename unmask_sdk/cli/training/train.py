@@ -19,12 +19,23 @@ def train(
     ] = None,
     device: Annotated[str, typer.Option(help="cpu, cuda or cuda:N.")] = "cpu",
     threads: Annotated[int, typer.Option(min=1, help="CPU threads.")] = 1,
-    workers: Annotated[int, typer.Option(min=1, help="Processes that draw masks.")] = 1,
+    workers: Annotated[
+        int,
+        typer.Option(
+            min=1, help="Processes that draw masks; with 2 or more, they go on during training."
+        ),
+    ] = 1,
     limit: Annotated[int | None, typer.Option(min=1, help="Maximum number of faces.")] = None,
     minutes: Annotated[
         float | None,
         typer.Option(min=0, help="Stop and save after this time; the same command continues."),
     ] = None,
+    wait_for_crops: Annotated[
+        bool,
+        typer.Option(
+            "--wait-for-crops", help="Render all face crops first, to repeat a run exactly."
+        ),
+    ] = False,
     start: Annotated[
         str | None, typer.Option(help="Weight file to start from, instead of random weights.")
     ] = None,
@@ -49,8 +60,8 @@ def train(
 ) -> None:
     """Train the unmasker; weights, metrics.jsonl and sample sheets go to the run folder.
 
-    The face crops are cached there first, with two masks each: 0.2 MB of disk per face at 128 px,
-    0.8 MB at 256 px.
+    The face crops are cached there, with two masks each: 0.2 MB of disk per face at 128 px,
+    0.8 MB at 256 px. An interrupted run goes on where it stopped, with the crops too.
     """
     from unmask_sdk.core.requirements import check_command
 
@@ -85,5 +96,6 @@ def train(
         device=device,
         workers=workers,
         minutes=minutes,
+        wait_for_crops=wait_for_crops,
     )
     typer.echo(f"weights: {weights}")
