@@ -161,13 +161,15 @@ class _Placement:
         self._yaw = np.deg2rad(pose.yaw)
         self._scale = pose.height / height
         self._center = np.array([pose.x, pose.y])
-        x, y = np.meshgrid(np.arange(WIDTH), np.arange(HEIGHT))
-        across = (x - pose.x) / self._scale / self._radius
+        # A column of the frame shows one column of the picture, and a row one row.
+        across = (np.arange(WIDTH) - pose.x) / self._scale / self._radius
         angle = np.arcsin(np.clip(across, -1, 1)) - self._yaw
         seen = (np.abs(across) < 1) & (np.abs(angle) < np.pi / 2)
         source = self._middle[0] + self._radius * np.sin(angle)
-        self._x = np.where(seen, source, -1e4).astype(np.float32)
-        self._y = ((y - pose.y) / self._scale + self._middle[1]).astype(np.float32)
+        columns = np.where(seen, source, -1e4).astype(np.float32)
+        rows = ((np.arange(HEIGHT) - pose.y) / self._scale + self._middle[1]).astype(np.float32)
+        self._x = np.tile(columns, (HEIGHT, 1))
+        self._y = np.repeat(rows[:, None], WIDTH, axis=1)
 
     def __call__(self, picture: np.ndarray) -> np.ndarray:
         """Returns a picture, float32, in the frame."""
