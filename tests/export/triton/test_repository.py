@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from unmask_process import run_unmask as unmask
 from unmask_sdk.core.manifest import Artifact, read_manifest, sha256_of
 from unmask_sdk.errors import ArtifactError, ConfigError, ExportError, InvalidInputError
 from unmask_sdk.export.triton.model_config import network_config
@@ -36,15 +36,6 @@ printf '%s\\n' "$@" > "$plan"
 
 def files(folder: Path) -> list[str]:
     return sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file())
-
-
-def unmask(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "unmask_sdk", *arguments],
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
 
 
 def test_command_writes_networks_and_the_model_of_photos(tmp_path: Path) -> None:

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from unmask_process import run_unmask
+
 CODE = (
     "import signal; signal.signal(signal.SIGINT, signal.default_int_handler);"
     "from unmask_sdk.cli import main; main()"
@@ -154,7 +156,7 @@ def test_device_and_threads_reach_the_runtime(
             for frame in (av.VideoFrame(64, 64, "yuv420p"), None):
                 file.mux(stream.encode(frame))
     before = sorted(tmp_path.iterdir())
-    done = unmask(*command, *ONNX, *options, cwd=tmp_path, stdin=subprocess.DEVNULL)
+    done = run_unmask(*command, *ONNX, *options, cwd=tmp_path)
     assert done.returncode == 1
     assert done.stderr.startswith("unmask: error: ")
     assert words in done.stderr
@@ -197,7 +199,7 @@ def test_paths_that_lead_nowhere(tmp_path: Path, arguments: tuple[str, ...], wor
     (tmp_path / "broken").mkdir()
     (tmp_path / "broken" / "manifest.json").write_text("{")
     before = sorted(tmp_path.rglob("*"))
-    done = unmask(*arguments, cwd=tmp_path)
+    done = run_unmask(*arguments, cwd=tmp_path)
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
     if words:

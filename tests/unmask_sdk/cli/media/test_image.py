@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from unmask_process import run_unmask
 from unmask_sdk.cli.media.process_file import Failed, Options, attempt
 from unmask_sdk.errors import ImageReadError
 
@@ -23,15 +24,8 @@ def unmask(painted_artifacts: Path, tmp_path: Path):
     """Runs `unmask image` in `tmp_path`."""
 
     def run(*arguments: object) -> subprocess.CompletedProcess[str]:
-        code = "from unmask_sdk.cli import main; main()"
-        fixed = ["image", "--artifacts", str(painted_artifacts), "--runtime", "onnx"]
-        done = subprocess.run(
-            [sys.executable, "-c", code, *fixed, *map(str, arguments)],
-            capture_output=True,
-            text=True,
-            timeout=120,
-            cwd=tmp_path,
-        )
+        fixed = ["image", "--artifacts", painted_artifacts, "--runtime", "onnx"]
+        done = run_unmask(*fixed, *arguments, cwd=tmp_path)
         assert "Traceback" not in done.stderr
         assert not [name for name in os.listdir(tmp_path) if name.endswith(".part")]
         return done

@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 
 import unmask_sdk
+from unmask_process import run_unmask
 
 pytestmark = pytest.mark.slow
 
@@ -31,18 +32,18 @@ def unmask(tmp_path: Path):
     for name in ("dark.jpg", "surgical.jpg"):
         shutil.copy(EXAMPLES / name, tmp_path)
 
-    def run(*arguments: object, **options: object) -> subprocess.CompletedProcess[str]:
-        words = ["image", "--runtime", "onnx", *map(str, arguments)]
-        done = subprocess.run(
-            [sys.executable, "-m", "unmask_sdk", *words],
-            cwd=tmp_path,
-            timeout=120,
-            **{"capture_output": True, "text": True, **options},
-        )
-        assert "Traceback" not in str(done.stderr)
+    def run(*arguments: object) -> subprocess.CompletedProcess[str]:
+        done = run_unmask("image", "--runtime", "onnx", *arguments, cwd=tmp_path)
+        assert "Traceback" not in done.stderr
         return done
 
     return run
+
+
+def piped(*arguments: str, **options: object) -> subprocess.CompletedProcess[bytes]:
+    """Runs `unmask image` with the shipped model, and returns its output as bytes."""
+    line = [sys.executable, "-m", "unmask_sdk", "image", "--runtime", "onnx", *arguments]
+    return subprocess.run(line, capture_output=True, timeout=120, **options)  # type: ignore[call-overload,no-any-return]
 
 
 @pytest.fixture(scope="module")
@@ -109,8 +110,8 @@ def test_a_mask_is_what_the_result_calls_generated(unmask, dark, tmp_path):
     assert done.stdout.startswith("dark.mask.png: 1 face, 1 unmasked"), done.stderr
     np.testing.assert_array_equal(pixels(tmp_path / "dark.mask.png"), dark.generated)
     assert b"Algorithmic" not in (tmp_path / "dark.mask.png").read_bytes()
-    piped = unmask("dark.jpg", "--mask-only", "-o", "-", text=False)
-    assert piped.stdout == (tmp_path / "dark.mask.png").read_bytes()
+    done = piped("dark.jpg", "--mask-only", "-o", "-", cwd=tmp_path)
+    assert done.stdout == (tmp_path / "dark.mask.png").read_bytes()
 
 
 def test_an_overlay_draws_what_was_found(unmask, dark, tmp_path):
@@ -122,7 +123,7 @@ def test_an_overlay_draws_what_was_found(unmask, dark, tmp_path):
 
 
 def test_without_out_stdin_goes_to_stdout(unmask, dark, tmp_path):
-    done = unmask("-", stdin=(tmp_path / "dark.jpg").open("rb"), text=False)
+    done = piped("-", cwd=tmp_path, stdin=(tmp_path / "dark.jpg").open("rb"))
     assert done.stdout == dark.encode("png")
 
 

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from unmask_process import run_unmask
+
 pytestmark = pytest.mark.slow
 
 pytest.importorskip("onnxruntime")
@@ -125,7 +127,7 @@ def test_export_takes_networks_of_the_package_by_name(tmp_path: Path) -> None:
     ],
 )
 def test_mistakes_are_one_line_and_exit_code_1(arguments: tuple[str, ...]) -> None:
-    done = unmask(*arguments)
+    done = run_unmask(*arguments)
     assert done.returncode == 1
     assert done.stderr.startswith("unmask: error: ")
     assert done.stderr.count("\n") == 1

@@ -3,24 +3,15 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 
 import cv2
 import numpy as np
 import pytest
 import skimage.data
 
+from unmask_process import run_unmask as unmask
+
 pytestmark = pytest.mark.slow
-
-# The same call as the `unmask` script, whatever the environment's PATH.
-UNMASK = [sys.executable, "-c", "from unmask_sdk.cli import main; main()"]
-
-
-def unmask(*arguments: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [*UNMASK, *map(str, arguments)], capture_output=True, text=True, check=False
-    )
 
 
 @pytest.fixture(scope="module")
