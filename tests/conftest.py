@@ -11,6 +11,7 @@ import re
 import shutil
 import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ import cv2
 import numpy as np
 import pytest
 
+from artifact_folders import add_artifacts
 from shared_folders import make_once
 from tiny_networks import save_tiny_networks
 
@@ -104,18 +106,12 @@ def tiny_artifacts(tiny_weights: list[Path], tmp_path_factory: pytest.TempPathFa
     return make_once(tmp_path_factory, "tiny-artifacts", fill)
 
 
-@pytest.fixture(scope="session")
-def tiny_packages(tiny_weights: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The tiny networks as Core ML packages, the unmasker in every precision. Do not change it."""
-    pytest.importorskip("coremltools")
-    from unmask_sdk.export.run_export import export
+def absent_converters() -> list[str]:
+    """Returns the packages that exporting every format needs and that are not installed."""
+    from unmask_sdk.core.optional_deps import missing_packages
+    from unmask_sdk.export.formats import EXPORTERS
 
-    def fill(folder: Path) -> None:
-        export("coreml", tiny_weights, folder)
-        for precision in ("fp16", "w8", "w8a8"):
-            export("coreml", tiny_weights[:1], folder, precision=precision)
-
-    return make_once(tmp_path_factory, "tiny-packages", fill)
+    return sorted({name for e in EXPORTERS.values() for name in missing_packages(e.requires)})
 
 
 @pytest.fixture(scope="session")
@@ -125,13 +121,10 @@ def every_artifact(tiny_weights: list[Path], tmp_path_factory: pytest.TempPathFa
     `report.json` in it holds the arguments of each call of `progress`, and the format,
     precision and number of parity values of each artifact that `export_all` returned.
     """
-    from unmask_sdk.core.optional_deps import missing_packages
-    from unmask_sdk.export.all_formats import export_all
-    from unmask_sdk.export.formats import EXPORTERS
-
-    absent = sorted({name for e in EXPORTERS.values() for name in missing_packages(e.requires)})
+    absent = absent_converters()
     if absent:
         pytest.skip(f"needs {', '.join(absent)}")
+    from unmask_sdk.export.all_formats import export_all
 
     def fill(folder: Path) -> None:
         steps: list[tuple[str, int, int]] = []
@@ -145,6 +138,43 @@ def every_artifact(tiny_weights: list[Path], tmp_path_factory: pytest.TempPathFa
     return make_once(tmp_path_factory, "every-artifact", fill)
 
 
+@pytest.fixture(scope="session")
+def add_unmasker(tiny_weights: list[Path], request: pytest.FixtureRequest) -> Callable[..., None]:
+    """A function that adds the tiny unmasker to a folder: `add_unmasker(folder, "trt", "int8", …)`.
+
+    Its files are those of `every_artifact`, or are exported where that cannot be made.
+    """
+
+    def add(folder: Path, format: str, *precisions: str) -> None:
+        if not absent_converters():
+            source = request.getfixturevalue("every_artifact")
+            add_artifacts(folder, source, [(format, precision) for precision in precisions])
+            return
+        from unmask_sdk.export.run_export import export
+
+        for precision in precisions:
+            export(format, tiny_weights[:1], folder, precision=precision)
+
+    return add
+
+
+@pytest.fixture(scope="session")
+def tiny_packages(
+    tiny_weights: list[Path],
+    add_unmasker: Callable[..., None],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Path:
+    """The tiny networks as Core ML packages, the unmasker in every precision. Do not change it."""
+    pytest.importorskip("coremltools")
+    from unmask_sdk.export.run_export import export
+
+    def fill(folder: Path) -> None:
+        export("coreml", tiny_weights[1:], folder)
+        add_unmasker(folder, "coreml", "fp32", "fp16", "w8", "w8a8")
+
+    return make_once(tmp_path_factory, "tiny-packages", fill)
+
+
 @pytest.fixture
 def own_artifacts(tiny_artifacts: Path, tmp_path: Path) -> Path:
     """A copy of `tiny_artifacts` that a test may damage."""
@@ -152,7 +182,11 @@ def own_artifacts(tiny_artifacts: Path, tmp_path: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def tiny_trt(tiny_weights: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+def tiny_trt(
+    tiny_weights: list[Path],
+    add_unmasker: Callable[..., None],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Path:
     """A folder with the tiny networks exported to TensorRT: fp16, and the unmasker in int8.
 
     Do not change it.
@@ -162,8 +196,8 @@ def tiny_trt(tiny_weights: list[Path], tmp_path_factory: pytest.TempPathFactory)
     from unmask_sdk.export.run_export import export
 
     def fill(folder: Path) -> None:
-        export("trt", tiny_weights, folder, precision="fp16")
-        export("trt", tiny_weights[:1], folder, precision="int8")
+        export("trt", tiny_weights[1:], folder, precision="fp16")
+        add_unmasker(folder, "trt", "fp16", "int8")
 
     return make_once(tmp_path_factory, "tiny-trt", fill)
 

@@ -70,9 +70,8 @@ def _change(folder: Path, name: str, fault: Plant) -> Path:
 @pytest.fixture(scope="session")
 def every_unmasker(
     tiny_artifacts: Path,
-    tiny_weights: list[Path],
+    add_unmasker: Callable[..., None],
     tmp_path_factory: pytest.TempPathFactory,
-    request: pytest.FixtureRequest,
 ) -> Path:
     """The tiny networks, the unmasker in every format whose layers `parity` can compare.
 
@@ -81,31 +80,10 @@ def every_unmasker(
     from unmask_sdk.benchmarks.parity.layers import TAPS
     from unmask_sdk.core.optional_deps import missing_packages
     from unmask_sdk.export.formats import EXPORTERS
-    from unmask_sdk.export.run_export import export
 
     folder = Path(shutil.copytree(tiny_artifacts, tmp_path_factory.mktemp("every") / "artifacts"))
-    usable = [e for e in EXPORTERS.values() if not missing_packages(e.requires)]
-    chosen = [
-        (e.name, p) for e in usable if e.name in TAPS for p in (e.precisions[0], e.precisions[-1])
-    ]
-    if len(usable) == len(EXPORTERS):
-        _add(folder, request.getfixturevalue("every_artifact"), chosen)
-    else:
-        for name, precision in chosen:
-            if (name, precision) != ("onnx", "fp32"):
-                export(name, tiny_weights[:1], folder, precision=precision)
+    for exporter in EXPORTERS.values():
+        if exporter.name in TAPS and not missing_packages(exporter.requires):
+            chosen = {exporter.precisions[0], exporter.precisions[-1]}
+            add_unmasker(folder, exporter.name, *sorted(chosen))
     return folder
-
-
-def _add(folder: Path, source: Path, chosen: list[tuple[str, str]]) -> None:
-    """Copies the artifacts of some formats and precisions to another folder with a manifest."""
-    from unmask_sdk.core.manifest import read_manifest
-    from unmask_sdk.export import manifest
-
-    artifacts = [a for a in read_manifest(source).artifacts if (a.format, a.precision) in chosen]
-    for artifact in artifacts:
-        if (source / artifact.file).is_dir():
-            shutil.copytree(source / artifact.file, folder / artifact.file, dirs_exist_ok=True)
-        else:
-            shutil.copy(source / artifact.file, folder / artifact.file)
-    manifest.write(folder, manifest.merge(folder, artifacts), {})

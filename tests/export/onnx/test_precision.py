@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -25,12 +26,16 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def both(
-    tiny_artifacts: Path, tiny_weights: list[Path], tmp_path_factory: pytest.TempPathFactory
+    tiny_artifacts: Path,
+    tiny_weights: list[Path],
+    add_unmasker: Callable[..., None],
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Path:
     """The tiny networks in fp32 and in fp16, in one folder."""
     folder = tmp_path_factory.mktemp("both") / "artifacts"
     shutil.copytree(tiny_artifacts, folder)
-    export("onnx", tiny_weights, folder, precision="fp16")
+    export("onnx", tiny_weights[1:], folder, precision="fp16")
+    add_unmasker(folder, "onnx", "fp16")
     return folder
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -38,12 +39,14 @@ SIZE = 64
 
 @pytest.fixture(scope="module")
 def int8_folder(
-    tiny_artifacts: Path, tiny_weights: list[Path], tmp_path_factory: pytest.TempPathFactory
+    tiny_artifacts: Path,
+    add_unmasker: Callable[..., None],
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Path:
     """The tiny networks in fp32, and the unmasker in int8 too."""
     folder = tmp_path_factory.mktemp("int8") / "artifacts"
     shutil.copytree(tiny_artifacts, folder)
-    export("onnx", tiny_weights[:1], folder, precision="int8")
+    add_unmasker(folder, "onnx", "int8")
     return folder
 
 

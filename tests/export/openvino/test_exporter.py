@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -27,11 +28,15 @@ pytestmark = pytest.mark.engine
 
 
 @pytest.fixture(scope="module")
-def folder(tiny_weights: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+def folder(
+    tiny_weights: list[Path],
+    add_unmasker: Callable[..., None],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Path:
     """The tiny networks in fp16, the unmasker in int8 too."""
     folder = tmp_path_factory.mktemp("ir")
-    export("openvino", tiny_weights, folder, precision="fp16")
-    export("openvino", tiny_weights[:1], folder, precision="int8")
+    export("openvino", tiny_weights[1:], folder, precision="fp16")
+    add_unmasker(folder, "openvino", "fp16", "int8")
     return folder
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +14,6 @@ from tiny_networks import TINY
 from unmask_sdk.core.manifest import Artifact, read_manifest
 from unmask_sdk.core.sample_images import draw_masked_faces
 from unmask_sdk.errors import ExportError
-from unmask_sdk.export.run_export import export
 from unmask_sdk.faces.tiled_detector import TILE
 from unmask_sdk.golden_vectors import iter_checks
 from unmask_sdk.loading.load import open_runtime
@@ -48,13 +48,14 @@ pytestmark = pytest.mark.engine
 
 @pytest.fixture(scope="module")
 def folder(
-    tiny_artifacts: Path, tiny_weights: list[Path], tmp_path_factory: pytest.TempPathFactory
+    tiny_artifacts: Path,
+    add_unmasker: Callable[..., None],
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Path:
     """The tiny networks in fp32, and the unmasker in fp16 and int8 too."""
     made = tmp_path_factory.mktemp("tflite") / "artifacts"
     shutil.copytree(tiny_artifacts, made)
-    for precision in ("fp16", "int8"):
-        export("tflite", tiny_weights[:1], made, precision=precision)
+    add_unmasker(made, "tflite", "fp16", "int8")
     return made
 
 
