@@ -25,7 +25,7 @@ from unmask_sdk.errors import MissingDependencyError
 from . import manifest
 from .formats import CALIBRATED, EXPORTERS
 from .job import FormatModule
-from .run_export import Exporter
+from .run_export import Conversions, Exporter
 from .weight_files import packaged_weights, with_precision
 
 SUMMARY_TABLE, SUMMARY_IMAGE = "artifacts.md", "artifacts.jpg"
@@ -88,6 +88,7 @@ def export_all(
     packaged = CalibrationSet()
     own = packaged if calibration is None else CalibrationSet(calibration)
     results: list[Exported] = []
+    conversions: Conversions = {}
     for done, (name, precision, suitable) in enumerate(plan):
         start = time.monotonic()
 
@@ -95,7 +96,7 @@ def export_all(
             progress(f"{what}: {step}", done, len(plan))
 
         used = own if precision in CALIBRATED else packaged
-        new = Exporter.of(name, precision).run(suitable, folder, used, report)
+        new = Exporter.of(name, precision).run(suitable, folder, used, report, conversions)
         seconds = time.monotonic() - start
         results += [Exported(artifact, seconds) for artifact in new if artifact.format == name]
     progress("comparison image", len(plan), len(plan))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -32,12 +32,26 @@ class Job:
         precision: Precision to convert to.
         calibration: Calibration set for quantized precisions; shared by all jobs of an export, so
             that it is decoded once.
+        conversions: What `convert_once` returned, by name; shared by all jobs of an export that
+            convert the same weights.
     """
 
     network: torch.nn.Module
     role: Role
     precision: str
     calibration: CalibrationSet = field(default_factory=CalibrationSet)
+    conversions: dict[str, bytes] = field(default_factory=dict)
+
+    def convert_once(self, name: str, convert: Callable[[], bytes]) -> bytes:
+        """Returns a file that several formats or precisions begin with.
+
+        Args:
+            name: Name of the conversion, which says all that it depends on but the network.
+            convert: Makes the file, if no job that shares `conversions` has made it.
+        """
+        if name not in self.conversions:
+            self.conversions[name] = convert()
+        return self.conversions[name]
 
     def calibration_images(self, size: int | None) -> UInt8Array:
         """Returns inputs of the network made from the calibration set, uint8 `[N, H, W, 3]`.

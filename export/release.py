@@ -29,7 +29,7 @@ from unmask_sdk.training.nets.unmasker_graph import UnmaskerGraph
 
 from .formats import EXPORTERS
 from .onnx.external_data import share_weights
-from .run_export import OnStep, export
+from .run_export import Conversions, OnStep, export
 
 UNMASKERS, LOCATOR = ("unmasker",), ("detector", "aligner")
 # The artifacts in the package: format, precision, roles. A Jetson and a Raspberry Pi can then start
@@ -132,13 +132,16 @@ def export_shipped(weights: Sequence[Path], folder: Path, progress: OnStep) -> t
     Errors are those of `export` and `share_weights`.
     """
     exported: list[Artifact] = []
+    conversions: Conversions = {}
     for format, precision, kinds in SHIPPED:
         files = [file for file in weights if read_metadata(file)[0] in kinds]
 
         def report(step: str, what: str = f"{format} {precision}") -> None:
             progress(f"{what}: {step}")
 
-        exported += export(format, files, folder, precision=precision, progress=report)
+        exported += export(
+            format, files, folder, precision=precision, progress=report, conversions=conversions
+        )
     progress("sharing weights")
     written = {artifact.file: artifact for artifact in share_weights(folder)}
     return tuple(written[artifact.file] for artifact in exported)

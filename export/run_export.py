@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, TypeAlias, cast
 
 from unmask_sdk.calibration.calibration_set import CalibrationSet
 from unmask_sdk.core.manifest import Artifact, sha256_of, size_of
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     # A weight file and its network.
     Network = tuple[Path, nn.Module]
 
+# What several exports begin with: by weight file, files by the name of their conversion.
+Conversions: TypeAlias = dict[Path, dict[str, bytes]]
 # Called with a line of text as each step begins.
 OnStep = Callable[[str], object]
 
@@ -44,6 +46,7 @@ def export(
     precision: str = "fp32",
     calibration: Path | None = None,
     progress: OnStep = lambda step: None,
+    conversions: Conversions | None = None,
 ) -> tuple[Artifact, ...]:
     """Exports networks to a format and verifies each against the reference.
 
@@ -57,6 +60,8 @@ def export(
         calibration: Calibration set for the precisions in `formats.CALIBRATED`; the package's own
             if `None`.
         progress: Called with a line of text as each step begins.
+        conversions: What exports of the same weights share, so that it is converted once; it is
+            filled as they go.
 
     Returns:
         The new manifest entries.
@@ -70,7 +75,7 @@ def export(
             is too far from the reference.
     """
     exporter = Exporter.of(format, precision)
-    return exporter.run(weights, folder, CalibrationSet(calibration), progress)
+    return exporter.run(weights, folder, CalibrationSet(calibration), progress, conversions)
 
 
 @dataclass(frozen=True)
@@ -122,11 +127,13 @@ class Exporter:
         folder: Path,
         calibration: CalibrationSet,
         progress: OnStep = lambda step: None,
+        conversions: Conversions | None = None,
     ) -> tuple[Artifact, ...]:
         """Exports each weight file in the order that the class names.
 
         Arguments and errors are those of `export`, but the calibration set is passed as an object:
-        several exports share one, and it is decoded once.
+        several exports share one, and it is decoded once. They may share `conversions` too: files
+        that several formats or precisions begin with, by weight file.
         """
         self.check_config(folder, calibration)
         self.check_dependencies()
@@ -134,13 +141,17 @@ class Exporter:
         check_exist(files)
         with quiet_converters():
             module = cast(FormatModule, importlib.import_module(self.format.module))
+        from .roles import role_of
+
         progress("reading weights")
         networks = _read(files)
         self.check_networks(networks)
         artifacts: list[Artifact] = []
         contents: dict[str, bytes] = {}
-        for network in networks:
-            entries, files_of_one = self._export_one(module, network, folder, calibration, progress)
+        for file, network in networks:
+            shared = {} if conversions is None else conversions.setdefault(file, {})
+            job = Job(network, role_of(network), self.precision, calibration, shared)
+            entries, files_of_one = self._export_one(module, file, folder, job, progress)
             artifacts += entries
             contents |= files_of_one
         progress(f"writing {folder}")
@@ -198,16 +209,12 @@ class Exporter:
     def _export_one(
         self,
         module: FormatModule,
-        network: Network,
+        file: Path,
         folder: Path,
-        calibration: CalibrationSet,
+        job: Job,
         progress: OnStep,
     ) -> tuple[list[Artifact], dict[str, bytes]]:
         """Returns the entries of an artifact and of its weights, and the files to write."""
-        from .roles import role_of
-
-        file, graph = network
-        job = Job(graph, role_of(graph), self.precision, calibration)
         try:
             progress(f"{file.stem}: converting")
             converted = module.convert(job)

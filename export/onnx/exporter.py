@@ -44,12 +44,15 @@ def convert(job: Job) -> Converted:
     inputs, outputs = job.role.inputs(size), job.role.outputs(size)
     digest = None
     if job.precision != "int8":
-        content = to_onnx(job.network, inputs, outputs, job.precision)
+        content = float_file(job, job.precision)
     else:
         images, plan = job.calibration_images(size), plan_for(job.network, job.calibration)
         # Padding is for ONNX Runtime, which runs the locator in float.
-        padded = pad_channels(job.network) if job.role.name == "unmasker" else job.network
-        content = quantize_by_plan(to_onnx(padded, inputs, outputs), images, plan)
+        if job.role.name == "unmasker":
+            content = to_onnx(pad_channels(job.network), inputs, outputs)
+        else:
+            content = float_file(job)
+        content = quantize_by_plan(content, images, plan)
         digest = job.calibration.load().sha256
     model = onnx.load_from_string(content)
     if job.precision == "fp32":
@@ -78,6 +81,23 @@ def write_metadata(content: Content, metadata: Metadata) -> bytes:
 def open_converted(path: Path, artifact: Artifact) -> OnnxRuntime:
     """Opens a finished file in ONNX Runtime."""
     return OnnxRuntime(path, artifact)
+
+
+def float_file(job: Job, precision: str = "fp32") -> bytes:
+    """Returns the network of a job as an ONNX file, converted once for all that begin with it.
+
+    Args:
+        job: The job.
+        precision: `fp32` or `fp16`; see `to_onnx`.
+
+    Raises:
+        ExportError: See `to_onnx`.
+    """
+    size = job.role.size(job.network)
+    inputs, outputs = job.role.inputs(size), job.role.outputs(size)
+    return job.convert_once(
+        f"onnx {precision}", lambda: to_onnx(job.network, inputs, outputs, precision)
+    )
 
 
 def to_onnx(

@@ -23,7 +23,7 @@ from unmask_sdk.core.scratch_folder import scratch_folder
 from unmask_sdk.errors import ExportError
 from unmask_sdk.export.job import Content, Converted, Job
 from unmask_sdk.export.metadata import Metadata
-from unmask_sdk.export.onnx.exporter import TOOLS, to_onnx
+from unmask_sdk.export.onnx.exporter import TOOLS, float_file
 from unmask_sdk.export.onnx.precision import conv_work_by_precision
 from unmask_sdk.export.onnx.quantize import OPENVINO, quantize_by_plan
 from unmask_sdk.export.precision_check import check_precision
@@ -41,7 +41,7 @@ def convert(job: Job) -> Converted:
 
     size: Any = job.role.size(job.network)
     inputs, outputs = job.role.inputs(size), job.role.outputs(size)
-    graph, digest = to_onnx(job.network, inputs, outputs), None
+    graph, digest = float_file(job), None
     if job.precision == "int8":
         images, plan = job.calibration_images(size), plan_for(job.network, job.calibration)
         graph = quantize_by_plan(graph, images, plan, OPENVINO)

@@ -37,7 +37,8 @@ def convert(job: Job) -> Converted:
     inputs = _fixed(job.role.inputs(size), [(1, size, size, 3)])
     results = run_reference(job.network, sample_inputs(inputs[0], 1, seed=0))
     outputs = _fixed(job.role.outputs(size), [result.shape for result in results])
-    content = with_short_names(to_tflite(job.network, inputs, outputs), _layers(job.network))
+    content = job.convert_once("tflite", lambda: to_tflite(job.network, inputs, outputs))
+    content = with_short_names(content, _layers(job.network))
     digest = None
     if job.precision == "fp32":
         content = to_fp32(content)
