@@ -18,7 +18,7 @@ from unmask_sdk.core.atomic_write import PartialFile
 from unmask_sdk.core.manifest import read_manifest, sha256_of
 from unmask_sdk.errors import DataError, ExportError
 from unmask_sdk.export.manifest import write
-from unmask_sdk.export.run_export import export
+from unmask_sdk.export.run_export import Conversions, export
 
 pytestmark = pytest.mark.slow
 
@@ -59,6 +59,12 @@ def aligner(tiny_weights: list[Path]) -> list[Path]:
     return [file for file in tiny_weights if file.stem == "aligner"]
 
 
+@pytest.fixture(scope="module")
+def conversions() -> Conversions:
+    """What the exports of this file share: what is interrupted comes before or after it."""
+    return {}
+
+
 # A small file reaches the disk only when it is closed, a large one while it is written.
 @pytest.mark.parametrize("size", [3000, 3_000_000])
 def test_a_full_disk_leaves_nothing_behind(tmp_path: Path, size: int) -> None:
@@ -91,7 +97,7 @@ def test_an_interrupt_while_writing_leaves_nothing_behind(
 
 
 def test_no_room_for_temporary_files_is_a_clear_error(
-    aligner: list[Path], tmp_path: Path, scratch: Path
+    aligner: list[Path], conversions: Conversions, tmp_path: Path, scratch: Path
 ) -> None:
     def full(step: str) -> None:
         if step.endswith("comparing with torch"):
@@ -100,7 +106,7 @@ def test_no_room_for_temporary_files_is_a_clear_error(
     limit = files_of_at_most(2000)
     try:
         with pytest.raises(ExportError, match=r"onnx of aligner.*make room.*TMPDIR"):
-            export("onnx", aligner, tmp_path / "out", progress=full)
+            export("onnx", aligner, tmp_path / "out", progress=full, conversions=conversions)
     finally:
         limit.__exit__(None, None, None)
     assert left_in(scratch) == []
@@ -109,14 +115,14 @@ def test_no_room_for_temporary_files_is_a_clear_error(
 
 @pytest.mark.parametrize("step", ["converting", "golden vectors", "comparing", "writing"])
 def test_an_interrupt_at_any_step_leaves_nothing_behind(
-    step: str, aligner: list[Path], tmp_path: Path, scratch: Path
+    step: str, aligner: list[Path], conversions: Conversions, tmp_path: Path, scratch: Path
 ) -> None:
     def interrupt(reported: str) -> None:
         if step in reported:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        export("onnx", aligner, tmp_path / "out", progress=interrupt)
+        export("onnx", aligner, tmp_path / "out", progress=interrupt, conversions=conversions)
     assert left_in(scratch) == []
     assert not (tmp_path / "out").exists()
 

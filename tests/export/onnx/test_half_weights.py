@@ -16,7 +16,7 @@ pytest.importorskip("onnxscript")
 from onnx.reference import ReferenceEvaluator  # noqa: E402
 
 from unmask_sdk.export.job import Job  # noqa: E402
-from unmask_sdk.export.onnx.exporter import convert, to_onnx  # noqa: E402
+from unmask_sdk.export.onnx.exporter import convert, float_file  # noqa: E402
 from unmask_sdk.export.onnx.half_weights import halve_weights  # noqa: E402
 from unmask_sdk.export.roles import role_of  # noqa: E402
 from unmask_sdk.runtimes.onnx_session import open_session  # noqa: E402
@@ -39,15 +39,19 @@ def network(tiny_weights: list[Path]):
 
 
 @pytest.fixture(scope="module")
-def whole(network) -> bytes:
-    role = role_of(network)
-    size = role.size(network)
-    return to_onnx(network, role.inputs(size), role.outputs(size))
+def job(network) -> Job:
+    """Converts the network once for `whole` and `halved`."""
+    return Job(network, role_of(network), "fp32")
 
 
 @pytest.fixture(scope="module")
-def halved(network) -> bytes:
-    return convert(Job(network, role_of(network), "fp32")).content
+def whole(job) -> bytes:
+    return float_file(job)
+
+
+@pytest.fixture(scope="module")
+def halved(job) -> bytes:
+    return convert(job).content
 
 
 def constants(content: bytes) -> dict[str, np.ndarray]:
