@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import platform
 import sys
 import threading
 from collections.abc import Sequence
@@ -10,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from unmask_sdk.core.arrays import AnyArray
-from unmask_sdk.core.cpu_features import read_cpuinfo
+from unmask_sdk.core.cpu_features import multiplies_int8_exactly
 from unmask_sdk.core.error_text import one_line
 from unmask_sdk.core.optional_deps import pip_command
 from unmask_sdk.errors import DeviceMismatchError, RuntimeUnavailableError
@@ -28,19 +27,6 @@ DEVICE = "CPU"
 _HINTS = {"fp32": "f32", "fp16": "f32", "int8": "f32"}
 # The file to read if the artifact is a folder; its weights are next to it.
 MODEL = "model.xml"
-
-
-def multiplies_int8_exactly() -> bool:
-    """Returns whether this CPU adds 8-bit products in 32 bits.
-
-    x86 CPUs without VNNI add pairs of them in 16 bits, which overflow: 36 instead of 55 dB. If the
-    operating system does not list the CPU's instructions, this returns False: exact results are
-    preferred to speed.
-    """
-    if platform.machine().lower() not in ("x86_64", "amd64", "i386", "x86"):
-        return True
-    _, flags = read_cpuinfo()
-    return "avx512_vnni" in flags or "avx_vnni" in flags
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ import pytest
 
 from tiny_networks import TINY
 from torch_agreement import agree
+from unmask_sdk.core.cpu_features import multiplies_int8_exactly
 from unmask_sdk.core.manifest import read_manifest, shipped_folder
 from unmask_sdk.errors import InvalidInputError, RuntimeUnavailableError
 from unmask_sdk.loading.load import open_runtime
@@ -37,6 +38,16 @@ def test_threads_of_an_idle_network_do_not_spin(tiny_artifacts: Path) -> None:
     with open_runtime(runtime="onnx", artifacts=tiny_artifacts) as opened:
         options = opened._handle.get_session_options()
     assert options.get_session_config_entry("session.intra_op.allow_spinning") == "0"
+
+
+def test_exact_int8_slows_no_cpu_that_is_exact_anyway(tiny_artifacts: Path) -> None:
+    with open_runtime(runtime="onnx", artifacts=tiny_artifacts) as opened:
+        options = opened._handle.get_session_options()
+    if multiplies_int8_exactly():
+        with pytest.raises(RuntimeError, match="x64quantprecision"):
+            options.get_session_config_entry("session.x64quantprecision")
+    else:
+        assert options.get_session_config_entry("session.x64quantprecision") == "1"
 
 
 def test_file_that_is_no_model_is_a_clear_error(tiny_artifacts: Path, tmp_path: Path) -> None:
