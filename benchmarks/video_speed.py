@@ -10,7 +10,6 @@ clip. Run it on your device.
 
 from __future__ import annotations
 
-import gc
 import os
 import tempfile
 import time
@@ -81,7 +80,6 @@ def main(
 
 def resident_megabytes() -> float:
     """Returns the resident memory of this process in megabytes (Linux)."""
-    gc.collect()
     pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
 
