@@ -132,7 +132,8 @@ def shots(actors: Sequence[Actor], scene: Scene, seed: int = 0) -> Iterator[Shot
         image = np.array(backgrounds[second], np.float32)
         mask = np.zeros((HEIGHT, WIDTH), np.float32)
         eyes, covers = {}, {}
-        for number, pose in scene(index / RATE).items():
+        poses = scene(index / RATE)
+        for number, pose in poses.items():
             actor = actors[number]
             place = _Placement(actor, pose)
             cover = place(actor.shape)
@@ -143,7 +144,7 @@ def shots(actors: Sequence[Actor], scene: Scene, seed: int = 0) -> Iterator[Shot
                 covers[other] = covers[other] * (1 - cover)
         visible = {
             number: eyes[number]
-            for number, pose in scene(index / RATE).items()
+            for number, pose in poses.items()
             if abs(pose.yaw) <= MAX_YAW
             and covers[number].sum() >= MIN_VISIBLE * _Placement.area(actors[number], pose)
         }
