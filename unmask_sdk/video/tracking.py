@@ -182,8 +182,7 @@ class Tracker:
         """Looks for the faces that the detector missed near their previous location."""
         lost = [t for i, t in enumerate(self._tracks) if i not in matched]
         lost = [track for track in lost if track.missed < MAX_MISSED]
-        kept = []
-        taken = list(found)
+        kept: list[Track] = []
         for track, location in zip(
             lost, self._locator.follow(image, [t.location for t in lost]), strict=True
         ):
@@ -191,11 +190,10 @@ class Tracker:
                 location.score >= MIN_FOLLOWED
                 and _step(track.location, location) <= MAX_STEP
                 and all(_distance(location, other) > COVERED for other in found)
-                and all(_step(location, other) > _SAME for other in taken)
+                and all(_step(location, other.location) > _SAME for other in kept)
             ):
                 track.location = location
                 track.missed += 1
-                taken.append(location)
                 kept.append(track)
         return kept
 

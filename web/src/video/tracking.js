@@ -216,7 +216,7 @@ export class Tracker {
    * @param {Location[]} found
    */
   async _followedThoughMissed(image, lost, found) {
-    const taken = [...found];
+    /** @type {Track[]} */
     const kept = [];
     const locations = await this._locator.follow(image, lost.map((track) => track.location));
     for (const [index, track] of lost.entries()) {
@@ -225,11 +225,10 @@ export class Tracker {
         location.score >= MIN_FOLLOWED &&
         step(track.location, location) <= MAX_STEP &&
         found.every((other) => distance(location, other) > COVERED) &&
-        taken.every((other) => step(location, other) > SAME)
+        kept.every((other) => step(location, other.location) > SAME)
       ) {
         track.location = location;
         track.missed += 1;
-        taken.push(location);
         kept.push(track);
       }
     }
