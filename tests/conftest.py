@@ -87,7 +87,20 @@ def tiny_weights(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 
 
 @pytest.fixture(scope="session")
-def tiny_artifacts(tiny_weights: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+def conversions() -> dict[Path, dict[str, bytes]]:
+    """What exports in this process share: each of the tiny networks is converted once.
+
+    Not for tests that compare one export with another.
+    """
+    return {}
+
+
+@pytest.fixture(scope="session")
+def tiny_artifacts(
+    tiny_weights: list[Path],
+    conversions: dict[Path, dict[str, bytes]],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Path:
     """A folder with the tiny networks exported, and its manifest. Do not change it.
 
     They are there as ONNX and, where its converter is installed, as TFLite.
@@ -99,7 +112,7 @@ def tiny_artifacts(tiny_weights: list[Path], tmp_path_factory: pytest.TempPathFa
     from unmask_sdk.export.run_export import export
 
     def fill(folder: Path) -> None:
-        export("onnx", tiny_weights, folder)
+        export("onnx", tiny_weights, folder, conversions=conversions)
         if not missing_packages(EXPORTERS["tflite"].requires):
             export("tflite", tiny_weights, folder)
 
@@ -184,6 +197,7 @@ def own_artifacts(tiny_artifacts: Path, tmp_path: Path) -> Path:
 @pytest.fixture(scope="session")
 def tiny_trt(
     tiny_weights: list[Path],
+    conversions: dict[Path, dict[str, bytes]],
     add_unmasker: Callable[..., None],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Path:
@@ -196,7 +210,7 @@ def tiny_trt(
     from unmask_sdk.export.run_export import export
 
     def fill(folder: Path) -> None:
-        export("trt", tiny_weights[1:], folder, precision="fp16")
+        export("trt", tiny_weights[1:], folder, precision="fp16", conversions=conversions)
         add_unmasker(folder, "trt", "fp16", "int8")
 
     return make_once(tmp_path_factory, "tiny-trt", fill)

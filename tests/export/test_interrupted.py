@@ -59,12 +59,6 @@ def aligner(tiny_weights: list[Path]) -> list[Path]:
     return [file for file in tiny_weights if file.stem == "aligner"]
 
 
-@pytest.fixture(scope="module")
-def conversions() -> Conversions:
-    """What the exports of this file share: what is interrupted comes before or after it."""
-    return {}
-
-
 # A small file reaches the disk only when it is closed, a large one while it is written.
 @pytest.mark.parametrize("size", [3000, 3_000_000])
 def test_a_full_disk_leaves_nothing_behind(tmp_path: Path, size: int) -> None:

@@ -28,13 +28,14 @@ pytestmark = pytest.mark.slow
 def both(
     tiny_artifacts: Path,
     tiny_weights: list[Path],
+    conversions: dict[Path, dict[str, bytes]],
     add_unmasker: Callable[..., None],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Path:
     """The tiny networks in fp32 and in fp16, in one folder."""
     folder = tmp_path_factory.mktemp("both") / "artifacts"
     shutil.copytree(tiny_artifacts, folder)
-    export("onnx", tiny_weights[1:], folder, precision="fp16")
+    export("onnx", tiny_weights[1:], folder, precision="fp16", conversions=conversions)
     add_unmasker(folder, "onnx", "fp16")
     return folder
 

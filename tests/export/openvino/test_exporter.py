@@ -30,12 +30,13 @@ pytestmark = pytest.mark.engine
 @pytest.fixture(scope="module")
 def folder(
     tiny_weights: list[Path],
+    conversions: dict[Path, dict[str, bytes]],
     add_unmasker: Callable[..., None],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Path:
     """The tiny networks in fp16, the unmasker in int8 too."""
     folder = tmp_path_factory.mktemp("ir")
-    export("openvino", tiny_weights[1:], folder, precision="fp16")
+    export("openvino", tiny_weights[1:], folder, precision="fp16", conversions=conversions)
     add_unmasker(folder, "openvino", "fp16", "int8")
     return folder
 
