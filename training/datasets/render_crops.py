@@ -27,8 +27,8 @@ from .image_files import read_image
 from .landmark_file import FaceRecord
 
 # Faces that each process has in hand, so that none waits for the next. They are few because they
-# are finished before the rendering stops, and because they must fit into the pipe.
-AHEAD = 4
+# are finished before the rendering stops.
+AHEAD = 2
 
 
 @dataclass(frozen=True)
