@@ -28,20 +28,27 @@ _WORDS = 3
 @lru_cache(maxsize=1)
 def noise_sheets() -> Float32Array:
     """Returns noise of strength 1 by channel and band, `[3, BANDS, SHEET, SHEET]`, tileable."""
-    white = white_noise((BANDS, SHEET, SHEET, 3))
-    wide = np.pad(white, ((0, 0), (_EDGE, _EDGE), (_EDGE, _EDGE), (0, 0)), mode="wrap")
-    made = np.stack([split_bands(w)[band] for band, w in enumerate(wide)])[
-        :, _EDGE:-_EDGE, _EDGE:-_EDGE
-    ]
-    return np.ascontiguousarray((made / made.std((1, 2), keepdims=True)).transpose(3, 0, 1, 2))
+    sheets = np.empty((3, BANDS, SHEET, SHEET), np.float32)
+    # One band at a time: the bytes that are added up take many times the memory of the sheets.
+    for band in range(BANDS):
+        white = white_noise((SHEET, SHEET, 3), band * SHEET * SHEET * 3)
+        wide = np.pad(white, ((_EDGE, _EDGE), (_EDGE, _EDGE), (0, 0)), mode="wrap")
+        made = split_bands(wide)[band][_EDGE:-_EDGE, _EDGE:-_EDGE]
+        sheets[:, band] = (made / made.std((0, 1), keepdims=True)).transpose(2, 0, 1)
+    return sheets
 
 
-def white_noise(shape: tuple[int, ...]) -> Float32Array:
+def white_noise(shape: tuple[int, ...], start: int = 0) -> Float32Array:
     """Returns near-normal values of variance 1, whose bits come from a hash of their place.
 
     Each is the sum of twelve random bytes.
+
+    Args:
+        shape: Of the result.
+        start: Place of the first value.
     """
-    bits = _hash(np.arange(np.prod(shape) * _WORDS, dtype=np.uint32))
+    first, last = start * _WORDS, (start + int(np.prod(shape))) * _WORDS
+    bits = _hash(np.arange(first, last, dtype=np.uint32))
     values = bits.view(np.uint8).reshape(*shape, 4 * _WORDS)
     count = values.shape[-1]
     # The mean of a byte is 127.5, its variance 65535 / 12.
