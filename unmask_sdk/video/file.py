@@ -191,6 +191,7 @@ def unmask_video(
                         write(item)
                         continue
                     work.waiting.append(item)
+                    del item  # Or its picture would be kept while the next one is read.
                     if len(work.waiting) == size:
                         work.process()
                         report_progress(work, reader.total)
