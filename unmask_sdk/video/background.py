@@ -22,11 +22,14 @@ class ReadAhead(Closable, Iterator[T]):
 
     Args:
         items: What to iterate over; nothing else may use it, or what it reads, until `close`.
-        depth: Items that may wait.
+        most: The next item is read only while those that wait weigh less than this.
+        weigh: Returns what an item weighs, above 0; by default 1.
     """
 
-    def __init__(self, items: Iterable[T], depth: int) -> None:
-        self._queue: LatestQueue[T] = LatestQueue(depth)
+    def __init__(
+        self, items: Iterable[T], most: int, weigh: Callable[[T], int] = lambda _: 1
+    ) -> None:
+        self._queue: LatestQueue[T] = LatestQueue(most, weigh)
         self._thread = threading.Thread(
             target=self._read, args=(items,), name="unmask-read", daemon=True
         )
@@ -34,9 +37,12 @@ class ReadAhead(Closable, Iterator[T]):
 
     def _read(self, items: Iterable[T]) -> None:
         try:
-            for item in items:
-                if not self._queue.put(item, wait=True):
-                    return
+            left = iter(items)
+            while self._queue.wait_for_room():
+                try:
+                    self._queue.put(next(left))
+                except StopIteration:
+                    break
         except BaseException as error:  # noqa: BLE001  Raised in the thread that takes the items.
             self._queue.end(error)
         else:
@@ -60,11 +66,17 @@ class WriteBehind(Closable, Generic[T]):
 
     Args:
         write: The function; nothing else may use what it writes to until `finish` or `close`.
-        depth: Items that may wait.
+        most: An item is added only while those that wait weigh less than this.
+        weigh: Returns what an item weighs, above 0; by default 1.
     """
 
-    def __init__(self, write: Callable[[T], object], depth: int) -> None:
-        self._queue: LatestQueue[T] = LatestQueue(depth)
+    def __init__(
+        self,
+        write: Callable[[T], object],
+        most: int,
+        weigh: Callable[[T], int] = lambda _: 1,
+    ) -> None:
+        self._queue: LatestQueue[T] = LatestQueue(most, weigh)
         self._error: BaseException | None = None
         self._thread = threading.Thread(
             target=self._write_all, args=(write,), name="unmask-write", daemon=True

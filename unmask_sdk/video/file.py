@@ -36,8 +36,11 @@ if TYPE_CHECKING:
 _BATCH_PIXELS, _BATCH_FRAMES = 4_000_000, 8
 # Decoder and encoder gain little from more threads, each of which holds frames.
 _MAX_CODEC_THREADS = 8
-# Items beyond a batch that are read ahead: sound lies between the frames.
-_SPARE = 2
+# With two or more threads this many bytes of frames wait for the session, and for the encoder: of
+# frames of 720p 3 and 4 (each 4.1 MB with its RGB image, 1.4 MB without), of 4K one and one.
+_AHEAD_BYTES, _BEHIND_BYTES = 12_000_000, 5_000_000
+# What a packet of sound takes in addition to its data, about.
+_PACKET_BYTES = 1_000
 
 
 @dataclass(frozen=True)
@@ -171,6 +174,8 @@ def unmask_video(
         )
         encoder = choose_encoder(container, pixels, codec, crf, fast=fast, threads=threads)
         encoder, notes = keep_frame_metadata(encoder, stream, first, pixels)
+        player_notes = _player_notes(first, pixels, encoder)
+        del first  # Or it would be kept to the end.
         file = VideoWriter(target, opened, stream, pixels, encoder, threads)
         try:
             with ExitStack() as stages:
@@ -179,8 +184,9 @@ def unmask_video(
                 items = _prepared(reader.items(file.copied), pixels)
                 write: Callable[[Any], object] = file.write
                 if threads > 1:
-                    write = behind = stages.enter_context(WriteBehind(file.write, size))
-                    items = stages.enter_context(ReadAhead(items, size + _SPARE))
+                    behind = WriteBehind(file.write, _BEHIND_BYTES, _bytes_of)
+                    write = stages.enter_context(behind)
+                    items = stages.enter_context(ReadAhead(items, _AHEAD_BYTES, _bytes_of))
                 session = Session(model, smooth=smooth, smooth_fills=not fast)
                 work = _VideoJob(session, write, pixels)
                 for item in items:
@@ -204,7 +210,7 @@ def unmask_video(
         except BaseException:
             file.discard()
             raise
-    notes += [*file.notes, *_player_notes(first, pixels, encoder)]
+    notes += [*file.notes, *player_notes]
     if reader.damaged:
         notes.append(f"damaged parts of the video that were skipped: {reader.damaged}")
     if reader.late_streams:
@@ -259,6 +265,15 @@ def _prepared(items: Iterable[Any], pixels: PixelFormat) -> Iterator[Any]:
             yield _Prepared(frame, pixels.rgb(frame), moment, transparent)
 
 
+def _bytes_of(item: Any) -> int:
+    """Returns about how many bytes a `_Prepared`, a frame or a packet takes."""
+    if isinstance(item, _Prepared):
+        return item.image.nbytes + _bytes_of(item.frame)
+    if hasattr(item, "planes"):
+        return sum(plane.buffer_size for plane in item.planes)
+    return int(item.size) + _PACKET_BYTES
+
+
 class _VideoJob:
     """Passes prepared frames through the session to the encoder, and counts them."""
 
@@ -279,14 +294,17 @@ class _VideoJob:
         """Unmasks and writes the waiting frames."""
         batch, self.waiting = self.waiting, []
         results = self._session.batch([one.image for one in batch], [one.time for one in batch])
-        for one, result in zip(batch, results, strict=True):
-            self._pixels.write(one.frame, one.image, result)
-            self._write(one.frame)
-            self.frames += 1
+        while batch:
+            one, result = batch.pop(0), results.pop(0)
+            frame = one.frame
+            self._pixels.write(frame, one.image, result)
             self.masked += any(face.masked for face in result.faces)
             self.faces.update(face.track for face in result.faces)
             self.time = one.time
             self.transparent = self.transparent or one.transparent
+            del one, result  # Or both RGB images would be kept while the encoder is waited for.
+            self._write(frame)
+            self.frames += 1
 
 
 def _player_notes(first: av.VideoFrame, pixels: PixelFormat, encoder: Encoder) -> list[str]:

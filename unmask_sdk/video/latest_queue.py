@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
+from collections.abc import Callable
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
@@ -17,15 +18,19 @@ class LatestQueue(Generic[T]):
     """A thread-safe queue that drops its oldest item when it is full.
 
     Args:
-        size: Largest number of waiting items.
+        size: It is full when the waiting items weigh this much or more.
+        weigh: Returns what an item weighs, above 0; by default 1, so that `size` is their number.
 
     Attributes:
         received: Number of items added.
         dropped: Number of items dropped.
     """
 
-    def __init__(self, size: int = 1) -> None:
-        self._items: deque[T] = deque(maxlen=size)
+    def __init__(self, size: int = 1, weigh: Callable[[T], int] = lambda _: 1) -> None:
+        self._items: deque[tuple[T, int]] = deque()
+        self._size = size
+        self._weigh = weigh
+        self._weight = 0
         self._changed = threading.Condition()
         self._ended = False
         self._error: BaseException | None = None
@@ -39,18 +44,34 @@ class LatestQueue(Generic[T]):
             item: The item.
             wait: Whether to wait until there is room, instead of dropping the oldest item.
         """
+        weight = self._weigh(item)
         with self._changed:
             if wait:
-                self._changed.wait_for(
-                    lambda: self._ended or len(self._items) != self._items.maxlen
-                )
+                self._changed.wait_for(self._has_room)
             if self._ended:
                 return False
             self.received += 1
-            self.dropped += len(self._items) == self._items.maxlen
-            self._items.append(item)
+            while self._weight >= self._size:
+                self._take()
+                self.dropped += 1
+            self._items.append((item, weight))
+            self._weight += weight
             self._changed.notify_all()
             return True
+
+    def wait_for_room(self) -> bool:
+        """Waits until an item can be added; returns false if the queue has ended."""
+        with self._changed:
+            self._changed.wait_for(self._has_room)
+            return not self._ended
+
+    def _has_room(self) -> bool:
+        return self._ended or self._weight < self._size
+
+    def _take(self) -> T:
+        item, weight = self._items.popleft()
+        self._weight -= weight
+        return item
 
     def get(self, timeout: float | None) -> T:
         """Removes and returns the oldest item.
@@ -65,7 +86,7 @@ class LatestQueue(Generic[T]):
                 raise TimeoutError
             if self._items:
                 self._changed.notify_all()
-                return self._items.popleft()
+                return self._take()
             error, self._error = self._error, None
             raise error or QueueEnded
 
@@ -81,6 +102,7 @@ class LatestQueue(Generic[T]):
         with self._changed:
             self.dropped += len(self._items)
             self._items.clear()
+            self._weight = 0
             self._error = None
             self._ended = True
             self._changed.notify_all()

@@ -37,14 +37,37 @@ def test_reading_ahead_is_bounded_and_stops_at_once():
     def endless():
         for number in itertools.count():
             read.append(number)
-            if number == 3:
+            if number == 2:
                 reached.set()
             yield number
 
     with ReadAhead(endless(), 3) as items:
         assert reached.wait(30)
-        assert len(read) == 4  # Three wait in the queue, one for room in it.
+        assert len(read) == 3  # The next is read only when there is room for it.
         assert [next(items), next(items)] == [0, 1]
+    assert running() == []
+
+
+def test_what_waits_is_bounded_by_weight():
+    """Heavy items wait one at a time, light ones together; the order stays."""
+    items, read = [b"x" * 90, b"x" * 90, *[b"x"] * 50, b"x" * 90], []
+    full = threading.Event()
+
+    def weigh(item):
+        read.append(item)
+        full.set()
+        return len(item)
+
+    with ReadAhead(items, 60, weigh) as ahead:
+        assert full.wait(30)
+        assert len(read) == 1
+        assert list(ahead) == items
+    written = []
+    with WriteBehind(written.append, 60, len) as write:
+        for item in items:
+            write(item)
+        write.finish()
+        assert written == items
     assert running() == []
 
 
