@@ -185,5 +185,5 @@ def test_disk_space_is_checked_for_all_caches_together(folder, tmp_path):
     # A cache that is already rendered needs no more space.
     open_crop_cache(folder, faces, CONFIG, tmp_path / "packs")
     index = next((tmp_path / "packs").glob("*/pack.json"))
-    assert json.loads(index.read_text())["plan"]["version"] == 6
+    assert json.loads(index.read_text())["plan"]["version"] == 7
     check_disk_space(folder, [(faces, CONFIG)], tmp_path)
