@@ -29,8 +29,6 @@ INTRODUCTION = """\
 
 Every number here was measured on the device named below, with the commands below; none comes from
 elsewhere. This page is written by `python -m unmask_sdk.benchmarks.document docs`.
-The networks are those of run 12 ([training log](../training/LOG.md)); what is shipped now, run 16,
-has the same graphs.
 """
 
 HOW_TO = """\
