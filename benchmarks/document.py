@@ -2,9 +2,10 @@
 
     python -m unmask_sdk.benchmarks.document docs            # --sizes: the sizes alone
 
-`unmask bench --json`, `unmask parity --report`, `python -m unmask_sdk.benchmarks.peers --json` and
-`python -m unmask_sdk.benchmarks.install_size` write those files. A section of `docs/benchmarks.md`
-whose file is missing is left out. Sizes of models and of the package are measured.
+These commands write those files: `unmask bench --json`, `unmask parity --report`, and of
+`python -m unmask_sdk.benchmarks`: `.peers --json`, `.video.stages --json`, `.install_size`. A
+section of `docs/benchmarks.md` whose file is missing is left out. Sizes of models and of the
+package are measured.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from unmask_sdk.errors import DataError, UnmaskError
 
 from .documented_sizes import write_sizes
 from .latency import bench_json, bench_table
+from .video.speed_table import HEADINGS, cells
 
 INTRODUCTION = """\
 # Benchmarks
@@ -41,6 +43,7 @@ unmask bench --json bench.json --plot latency.svg
 unmask bench --compare bench.json        # later: exit code 1 if it is slower
 python -m unmask_sdk.benchmarks.peers --json peers.json
 python -m unmask_sdk.benchmarks.video.stages --runtime onnx --precision int8 --size 720p --faces 1
+#   add --json video.json to keep the numbers; several --size, --faces, --threads make a table
 python -m unmask_sdk.benchmarks.video_speed CLIP --loops 100    # memory over ten minutes
 python -m unmask_sdk.benchmarks.tracking_scenes -o SCENES       # crossing, a cut, leaving, turning
 python -m pytest benchmarks --benchmark-only    # the same from a clone, by pytest-benchmark
@@ -101,6 +104,9 @@ def write_page(docs: Path) -> None:
             *_published(peers),
         ]
         parts.append("\n".join([*lines, ""]))
+    videos = _read(folder / "video.json")
+    if videos is not None:
+        parts.append(_videos(videos))
     if parity is not None:
         parts.append(_parity(parity))
     parts.append(HOW_TO)
@@ -124,6 +130,15 @@ def _device(bench: bench_json.Data) -> str:
         *providers,
     ]
     return f"Device: {'; '.join(fact for fact in facts if fact)}.\n"
+
+
+def _videos(videos: dict[str, Any]) -> str:
+    here = videos["device"]
+    rows = [HEADINGS, *map(cells, videos["clips"])]
+    about = f"{videos['model']}, {here['board'] or here['cpu']}; CPU time in ms a frame, see below."
+    return "\n".join(
+        ["## Videos, by size, faces and threads", "", about, "", *markdown_table(rows), ""]
+    )
 
 
 def _quality(parity: dict[str, Any]) -> dict[str, float]:

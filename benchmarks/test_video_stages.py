@@ -9,7 +9,8 @@ import pytest
 
 import unmask_sdk
 
-from .video.stages import STAGES, measure
+from .video.speed_table import HEADINGS, STAGES, cells, record
+from .video.stages import measure
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
@@ -22,5 +23,6 @@ def test_video_stages(benchmark: Any) -> None:
         speed = benchmark.pedantic(measure, call, rounds=1)
     assert set(speed.stage_ms) == set(STAGES)
     assert 0 <= speed.dropped < 1
+    assert len(cells(record("360p", 1, 1, speed))) == len(HEADINGS)
     benchmark.extra_info["CPU ms per frame"] = round(speed.whole_ms, 1)
     benchmark.extra_info["times decode, encode and networks alone"] = round(speed.ratio, 2)

@@ -12,12 +12,12 @@ give `--threads 1`. Memory over ten minutes: `video_speed.py`. Run it on your de
 
 from __future__ import annotations
 
+import json
 import statistics
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -28,6 +28,8 @@ import typer
 import unmask_sdk
 from unmask_sdk.benchmarks.video_speed import resident_megabytes
 from unmask_sdk.core.arrays import UInt8Array
+from unmask_sdk.core.atomic_write import atomic_write
+from unmask_sdk.doctor import device
 from unmask_sdk.errors import InvalidInputError, UnmaskError
 from unmask_sdk.faces.align import crop_matrix, warp_crop
 from unmask_sdk.video.encoders import choose_encoder, container_of
@@ -35,44 +37,11 @@ from unmask_sdk.video.file import Progress
 from unmask_sdk.video.pixel_formats import pixel_format_of
 
 from .panned_clip import RATE, draw_frames, write_clip
+from .speed_table import HEADINGS, STAGES, Speed, cells, record
 
 SIZES = {"360p": (640, 360), "720p": (1280, 720), "1080p": (1920, 1080), "4k": (3840, 2160)}
-STAGES = ("locate", "align", "run", "paste")
 # Runs of one network, of which the median is taken.
 _RUNS = 15
-HEADINGS = (
-    "size", "faces", "threads", "decode + encode", "unmasker", "aligner", *STAGES, "whole", "ratio",
-    "frames/s", "MB", "latency p50", "p95", "dropped",
-)  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Speed:
-    """What one clip took.
-
-    Attributes:
-        coded_ms: CPU time of decoding and encoding alone, per frame.
-        unmasker_ms: CPU time of one run of the unmasker on one crop.
-        aligner_ms: CPU time of following one face once.
-        stage_ms: Time of each stage of a session, per frame.
-        whole_ms: CPU time of `model.video`, per frame.
-        ratio: `whole_ms` over decoding, encoding, and a run of both networks for each face.
-        fps: Frames per second of `model.video`.
-        megabytes: Most resident memory of the process during it.
-        latency_ms: 50th and 95th percentile from a frame's arrival at a stream to its result.
-        dropped: Share of the frames that the stream dropped.
-    """
-
-    coded_ms: float
-    unmasker_ms: float
-    aligner_ms: float
-    stage_ms: dict[str, float]
-    whole_ms: float
-    ratio: float
-    fps: float
-    megabytes: float
-    latency_ms: tuple[float, float]
-    dropped: float
 
 
 def measure(
@@ -201,27 +170,26 @@ def main(
     runtime: Annotated[str, typer.Option(help="Runtime; see `unmask doctor`.")] = "auto",
     precision: Annotated[str, typer.Option(help="Such as int8.")] = "auto",
     examples: Annotated[Path, typer.Option(help="Folder of the photos.")] = Path("examples"),
+    json_file: Annotated[Path | None, typer.Option("--json", help="File to write.")] = None,
 ) -> None:
     """Prints a table: milliseconds of CPU time per frame, unless the heading says otherwise."""
     unknown = [name for name in size or () if name not in SIZES]
     if unknown:
         raise InvalidInputError(f"--size must be one of {', '.join(SIZES)}; got {unknown[0]}")
     print("| " + " | ".join(HEADINGS) + " |\n" + "| --- " * len(HEADINGS) + "|")
+    clips = []
     for count in threads or (1, 2):
         with unmask_sdk.load(runtime, precision, threads=count) as model:
+            info = model.runtime
+            title = f"unmask-256 {info.precision} on {info.runtime} ({info.provider})"
             for name in size or ("720p",):
                 for number in faces or (1, 2):
                     speed = measure(model, examples, SIZES[name], number, frames)
-                    print(_row(name, number, count, speed), flush=True)
-
-
-def _row(name: str, faces: int, threads: int, speed: Speed) -> str:
-    times = [speed.coded_ms, speed.unmasker_ms, speed.aligner_ms]
-    times += [*(speed.stage_ms[stage] for stage in STAGES), speed.whole_ms]
-    cells = [name, str(faces), str(threads), *(f"{value:.1f}" for value in times)]
-    cells += [f"{speed.ratio:.2f}", f"{speed.fps:.1f}", f"{speed.megabytes:.0f}"]
-    cells += [f"{value:.0f}" for value in speed.latency_ms]
-    return f"| {' | '.join(cells)} | {speed.dropped:.0%} |"
+                    clips.append(record(name, number, count, speed))
+                    print(f"| {' | '.join(cells(clips[-1]))} |", flush=True)
+    if json_file is not None:
+        content = {"device": vars(device()), "model": title, "clips": clips}
+        atomic_write(json_file, json.dumps(content, indent=1).encode())
 
 
 if __name__ == "__main__":
