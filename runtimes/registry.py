@@ -123,7 +123,8 @@ _PLATFORMS = {"linux": "Linux", "darwin": "macOS", "win32": "Windows"}
 _DESKTOP = tuple(_PLATFORMS)
 
 # The detector in int8, in milliseconds of one core with VNNI: on OpenVINO 4.3 instead of 7.7, on
-# LiteRT 2.4 instead of 7.4, on ONNX Runtime 10.0 instead of 7.3, so there it is not used.
+# LiteRT 2.4 instead of 7.4. On ONNX Runtime 4.7 instead of 7.6, but more than in fp32 without VNNI,
+# so there it is not used.
 # In the order in which `auto` tries them: fastest first. One crop, one thread (docs/benchmarks.md),
 # in fp32: OpenVINO takes 1.26 times as long as ONNX Runtime, LiteRT 1.15 times, PyTorch 1.8 times.
 ENTRIES: tuple[RuntimeEntry, ...] = (
