@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Generator, Iterable
 from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 from threading import Event, Thread
 from types import TracebackType
@@ -24,6 +25,32 @@ from .unfinished_cache import UnfinishedCropCache
 SAVE_SECONDS = 20.0
 
 
+@dataclass(frozen=True, eq=False)
+class _Found:
+    """The crop cache of a configuration: which faces it holds, where it is, and what of it exists.
+
+    Attributes:
+        faces: The faces, one per row.
+        folder: Its folder.
+        index: What `pack.json` contains once it is complete.
+        is_complete: Whether it is.
+    """
+
+    faces: list[FaceRecord]
+    folder: Path
+    index: dict[str, object]
+    is_complete: bool
+
+    @classmethod
+    def under(
+        cls, root: Path, faces_folder: Path, faces: list[FaceRecord], config: CropCacheConfig
+    ) -> _Found:
+        chosen = config.choose(faces)
+        folder = config.folder(root, len(chosen))
+        index = pack_index(faces_folder, chosen, config)
+        return cls(chosen, folder, index, is_current(folder, config, index, len(chosen)))
+
+
 class _Rendering:
     """The rendering of what is missing of a crop cache."""
 
@@ -33,6 +60,7 @@ class _Rendering:
         faces: list[FaceRecord],
         config: CropCacheConfig,
         out: Path,
+        index: dict[str, object],
         workers: int,
         selfie_model: Path | None,
     ) -> None:
@@ -42,7 +70,6 @@ class _Rendering:
             )
         share = config.background_share
         exchange = BackgroundExchange.plan(faces_folder, share, selfie_model, faces)
-        index = pack_index(faces_folder, faces, config)
         self.cache = UnfinishedCropCache(out, config, index, [face.name for face in faces])
         self.stop = Event()
         self._faces = faces
@@ -74,38 +101,13 @@ class _Rendering:
         finally:
             self.cache.save()
 
-
-def write_crop_cache(
-    faces_folder: Path,
-    faces: list[FaceRecord],
-    config: CropCacheConfig,
-    out: Path,
-    workers: int,
-    selfie_model: Path | None = None,
-) -> None:
-    """Renders a crop cache, or what an interrupted run has left to render of it.
-
-    `pack.json` is written last, so that an incomplete cache is never taken for a complete one.
-
-    Args:
-        faces_folder: The folder that the faces' names are relative to.
-        faces: The faces to render.
-        config: How to render them.
-        out: Folder to write to.
-        workers: Number of processes that render.
-        selfie_model: MediaPipe's `selfie_segmentation.tflite`, if backgrounds are exchanged.
-
-    Raises:
-        MissingDependencyError: If backgrounds are exchanged and LiteRT is not installed.
-        DataError: If there are no faces, if that model is missing, if an image cannot be read, or
-            if the disk is full.
-        TrainingError: If a process that renders ended early.
-    """
-    rendering = _Rendering(faces_folder, faces, config, out, workers, selfie_model)
-    missing = len(faces) - int(rendering.cache.rendered.sum())
-    with closing(rendering.run(range(len(faces)))) as rows:
-        for _ in track(rows, f"rendering {config.split} {config.size}", total=missing):
-            pass
+    def run_to_the_end(self) -> None:
+        """Renders all rows that are missing, and shows the progress."""
+        config, rendered = self.cache.config, self.cache.rendered
+        missing = len(rendered) - int(rendered.sum())
+        with closing(self.run(range(len(rendered)))) as rows:
+            for _ in track(rows, f"rendering {config.split} {config.size}", total=missing):
+                pass
 
 
 def open_crop_cache(
@@ -119,7 +121,8 @@ def open_crop_cache(
     """Opens the crop cache of a configuration under `root`, and renders it first if needed.
 
     A cache is used again if the configuration, the names and the landmarks are the same, and also
-    the sizes and modification times of the images.
+    the sizes and modification times of the images. What an interrupted run has rendered is kept;
+    `pack.json` is written last, so that an incomplete cache is never taken for a complete one.
 
     Args:
         faces_folder: The folder that the faces' names are relative to.
@@ -128,13 +131,19 @@ def open_crop_cache(
         root: The folder that holds all caches.
         workers: Number of processes that render.
         selfie_model: MediaPipe's `selfie_segmentation.tflite`, if backgrounds are exchanged.
+
+    Raises:
+        MissingDependencyError: If backgrounds are exchanged and LiteRT is not installed.
+        DataError: If there are no faces, if that model is missing, if an image cannot be read, or
+            if the disk is full.
+        TrainingError: If a process that renders ended early.
     """
-    chosen = config.choose(faces)
-    folder = config.folder(root, len(chosen))
-    index = pack_index(faces_folder, chosen, config)
-    if not is_current(folder, config, index, len(chosen)):
-        write_crop_cache(faces_folder, chosen, config, folder, workers, selfie_model)
-    return CropCache(folder)
+    found = _Found.under(root, faces_folder, faces, config)
+    if not found.is_complete:
+        _Rendering(
+            faces_folder, found.faces, config, found.folder, found.index, workers, selfie_model
+        ).run_to_the_end()
+    return CropCache(found.folder)
 
 
 class BackgroundRendering:
@@ -156,7 +165,7 @@ class BackgroundRendering:
         cache: The crop cache; its rows become readable one by one (`cache.rendered`).
 
     Raises:
-        DataError, MissingDependencyError: As `write_crop_cache`.
+        DataError, MissingDependencyError: As `open_crop_cache`.
     """
 
     cache: CropCache
@@ -172,19 +181,17 @@ class BackgroundRendering:
         order: Int64Array,
         first: int,
     ) -> None:
-        chosen = config.choose(faces)
-        folder = config.folder(root, len(chosen))
+        found = _Found.under(root, faces_folder, faces, config)
         self._first = order[:first]
         self._order = order
         self._error: Exception | None = None
         self._rendering: _Rendering | None = None
         self._thread = Thread(target=self._run, name="rendering")
-        index = pack_index(faces_folder, chosen, config)
-        if is_current(folder, config, index, len(chosen)):
-            self.cache = CropCache(folder)
+        if found.is_complete:
+            self.cache = CropCache(found.folder)
         else:
             self._rendering = _Rendering(
-                faces_folder, chosen, config, folder, workers, selfie_model
+                faces_folder, found.faces, config, found.folder, found.index, workers, selfie_model
             )
             self.cache = self._rendering.cache
 

@@ -19,7 +19,7 @@ from unmask_sdk.training.datasets.crop_cache import (
 )
 from unmask_sdk.training.datasets.crops import read_crop
 from unmask_sdk.training.datasets.landmark_file import read_landmarks
-from unmask_sdk.training.datasets.render_cache import open_crop_cache, write_crop_cache
+from unmask_sdk.training.datasets.render_cache import open_crop_cache
 
 CONFIG = CropCacheConfig(size=64, variants=2, split="train", per_person=None, limit=None)
 
@@ -155,9 +155,10 @@ def test_disk_space_is_allocated_before_rendering(folder, tmp_path):
     faces = read_faces(folder)[:2]
     (folder / faces[1].name).write_bytes(b"not an image")
     with pytest.raises(DataError, match="cannot read an image"):
-        write_crop_cache(folder, faces, CONFIG, tmp_path / "out", workers=1)
-    assert not (tmp_path / "out" / "pack.json").exists()
-    status = (tmp_path / "out" / "truth.npy").stat()
+        open_crop_cache(folder, faces, CONFIG, tmp_path)
+    out = CONFIG.folder(tmp_path, len(faces))
+    assert not (out / "pack.json").exists()
+    status = (out / "truth.npy").stat()
     if hasattr(os, "posix_fallocate"):
         assert status.st_blocks * 512 >= status.st_size
 
@@ -165,15 +166,15 @@ def test_disk_space_is_allocated_before_rendering(folder, tmp_path):
 def test_a_full_disk_is_reported(folder, tmp_path):
     """A limit on file sizes fails in the same place as a full disk."""
     resource = pytest.importorskip("resource")
-    large = CropCacheConfig(1024, 1, "train", None, None)
+    faces, large = read_faces(folder), CropCacheConfig(1024, 1, "train", None, None)
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (2_000_000, limits[1]))
     try:
         with pytest.raises(DataError, match=r"cannot reserve \d+.* GB .*--limit.*--run"):
-            write_crop_cache(folder, read_faces(folder), large, tmp_path / "out", workers=1)
+            open_crop_cache(folder, faces, large, tmp_path)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-    assert list((tmp_path / "out").iterdir()) == []
+    assert list(large.folder(tmp_path, len(large.choose(faces))).iterdir()) == []
 
 
 def test_disk_space_is_checked_for_all_caches_together(folder, tmp_path):
