@@ -34,10 +34,8 @@ def run_unmask(
         env: Its environment; that of the test if `None`.
     """
     words = [str(argument) for argument in arguments]
-    place, environment = (
-        Path.cwd() if cwd is None else cwd,
-        dict(os.environ if env is None else env),
-    )
+    place = Path.cwd() if cwd is None else cwd
+    environment = dict(os.environ if env is None else env)
     if "forkserver" not in multiprocessing.get_all_start_methods():
         return subprocess.run(
             [sys.executable, "-c", _CODE, *words],
