@@ -3,7 +3,8 @@
     python -m unmask_sdk.benchmarks.web_speed --onnxruntime-web web/node_modules/onnxruntime-web
 
 Needs Chromium, Playwright (`pip install playwright`) and Node.js. A photo of 1280x720 and one of
-3464x2598 (9 megapixels), each with one masked face, go through both as JPEG files, one thread each.
+3464x2598 (9 megapixels), each with one masked face, go through both as JPEG files, one thread each,
+with the same networks: the unmasker in int8, the locator in fp32.
 Prints ratios of wall time; the bytes that a visitor downloads, compressed with Brotli; the page's
 memory over many photos; and, with the small photo as a camera, how many frames wait at most. Exit
 code 1 if one of the limits below is exceeded.
@@ -27,6 +28,7 @@ import typer
 
 import unmask_sdk
 from unmask_sdk.benchmarks.photo_cost import one_face
+from unmask_sdk.benchmarks.web_model import load_as_web
 from unmask_sdk.core.arrays import UInt8Array
 from unmask_sdk.core.cpu_count import usable_cpus
 from unmask_sdk.web.server import SiteServer
@@ -191,7 +193,7 @@ def main(
     if megabytes > MOST_MEGABYTES[model]:
         failed.append(f"the download is above {MOST_MEGABYTES[model]} MB")
     with (
-        unmask_sdk.load("onnx", "int8", model=model, threads=1) as unmasker,
+        load_as_web(model, "int8") as unmasker,
         opened_page(site) as page,
     ):
         print(page.evaluate(LOAD, model)["runtime"])

@@ -31,7 +31,7 @@ def model_files() -> dict[str, bytes]:
     files: dict[str, bytes] = {}
     entries = []
     for artifact in manifest.artifacts:
-        # ONNX Runtime is no faster with the locator in int8, which is there for OpenVINO.
+        # A page opens the locator in fp32: `LOCATOR_PRECISION` in src/core/open_model.js.
         if artifact.format != "onnx" or (artifact.role, artifact.precision) in _UNUSED:
             continue
         path = manifest.path(artifact)

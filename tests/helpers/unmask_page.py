@@ -11,6 +11,7 @@ import numpy as np
 import unmask_sdk
 from browsers import Page
 from example_photos import read_rgb
+from unmask_sdk.benchmarks.web_model import load_as_web
 from unmask_sdk.core.arrays import UInt8Array
 from web_server import WebServer
 
@@ -75,7 +76,7 @@ def expect(photo: Path, folder: Path) -> Expected:
     """Returns what the Python package makes of a photo, and writes it as `PHOTO` into a folder."""
     pixels = read_rgb(photo)
     cv2.imwrite(str(folder / PHOTO), pixels[..., ::-1])
-    with unmask_sdk.load("onnx", "int8", model="unmask-256-lite", threads=1) as model:
+    with load_as_web("unmask-256-lite", "int8") as model:
         return Expected(pixels, model(folder / PHOTO))
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-import unmask_sdk
 from example_photos import EXAMPLES, example_photo, read_rgb
+from unmask_sdk.benchmarks.web_model import load_as_web
 from web_calls import Flat
 
 pytestmark = pytest.mark.browser
@@ -53,7 +53,7 @@ def pair(request, npm, call):
             MODELS, "unmaskPixels", f"{name} {precision}", Flat(rgba), width, height, options
         )
 
-    with unmask_sdk.load("onnx", precision, model=name, threads=1) as model:
+    with load_as_web(name, precision) as model:
         yield unmask, model, LEAST_PSNR[precision]
 
 

@@ -40,8 +40,8 @@ def load(
             not run the detector and the aligner, `onnx` runs them; the last entry of
             `model.selection` then reports it.
         precision: Of the unmasker, such as `fp32`; `auto` takes the one that the runtime prefers.
-            The detector and the aligner run in int8 too where that is faster: on OpenVINO and
-            LiteRT; elsewhere in the precision that the runtime prefers.
+            With an int8 unmasker the detector and the aligner run in int8 too on `onnx`, `openvino`
+            and `tflite`; otherwise in the precision that the runtime prefers.
         model: Name of the unmasker; None takes `unmask-256`, or the only one in the folder.
         device: `cpu`, `cuda`, or Core ML's `all`, `gpu` or `ane`; None takes the runtime's default.
         threads: Threads for one run, 1 to 1024; None leaves it to the engine.

@@ -197,7 +197,8 @@ def test_a_precision_that_no_usable_runtime_has_is_told_first() -> None:
 @pytest.mark.parametrize(
     ("runtime", "precision", "locator"),
     [
-        ("onnx", "int8", "fp32"),
+        ("onnx", "int8", "int8"),
+        ("onnx", "fp32", "fp32"),
         ("openvino", "int8", "int8"),
         ("openvino", "fp32", "fp32"),
         ("tflite", "int8", "int8"),

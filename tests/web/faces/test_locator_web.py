@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-import unmask_sdk
 from example_photos import EXAMPLES, example_photo, read_rgb
+from unmask_sdk.benchmarks.web_model import load_as_web
 from unmask_sdk.faces.locator import Location, Locator
 from unmask_sdk.faces.positions import locate_in_positions
 
@@ -17,7 +17,7 @@ LOCATING = "../tests/locating.js"
 
 @pytest.fixture(scope="module")
 def locator():
-    with unmask_sdk.load("onnx", "int8", model="unmask-256-lite", threads=1) as model:
+    with load_as_web("unmask-256-lite", "int8") as model:
         yield model.locator
 
 

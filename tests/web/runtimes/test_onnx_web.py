@@ -21,7 +21,7 @@ MANIFEST = read_manifest()
 FILES = [
     artifact
     for artifact in MANIFEST.artifacts
-    # In int8 the locator is for OpenVINO alone.
+    # A page opens the locator in fp32.
     if artifact.format in ("onnx", "trt")
     and (artifact.role == "unmasker" or artifact.precision != "int8")
 ]
