@@ -8,17 +8,17 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from .compositing.blend import blend_crop
+from .compositing.blend import Texture, blend_crop
 from .compositing.grayscale import grayscale_fill, is_grayscale
 from .core.arrays import Float64Array, UInt8Array
 from .core.closable import Closable
 from .errors import RuntimeUnavailableError
 from .face import Face
-from .faces.align import CROP_SIZE, crop_matrix, warp_crop
+from .faces.align import CROP_SIZE, bounding_rect, crop_matrix, crop_to_photo, warp_crop
 from .faces.locator import Location, Locator
 from .runtimes.base import Runtime, RuntimeInfo, Tensor, as_array
 
@@ -42,13 +42,27 @@ class FaceTask:
         location: Where it lies; its eyes place the crop.
         min_score: With a lower locator score it does not count as a face, and is left unchanged.
         smooth: Smooths the fill over time; None for a photo.
+        texture: Measured in an earlier frame of a video, or to be measured for later ones.
         track: Number of the face in a video; None in a photo.
     """
 
     location: Location
     min_score: float = 0.0
     smooth: Smoother | None = None
+    texture: Texture | None = None
     track: int | None = None
+
+
+class Patch(NamedTuple):
+    """A part of an image as it was before a face in it was unmasked.
+
+    Attributes:
+        corner: (x, y) of its first pixel, both even: samples of chroma begin there.
+        pixels: uint8 `[h, w, 3]` RGB, a copy.
+    """
+
+    corner: tuple[int, int]
+    pixels: UInt8Array
 
 
 class StageTimer:
@@ -145,6 +159,7 @@ def unmask_faces(
     timers: Sequence[StageTimer],
     *,
     in_place: bool = False,
+    patches: Sequence[list[Patch]] | None = None,
 ) -> list[tuple[UInt8Array, tuple[Face, ...]]]:
     """Removes the masks from the faces of one or more images, in one batch.
 
@@ -155,6 +170,8 @@ def unmask_faces(
         timers: One for each image; the stages `align`, `run` and `paste` are added. The time of
             `run` is shared equally among the images.
         in_place: Whether the images may be changed; otherwise they are copied.
+        patches: A list for each image, to which a patch around each face that is masked is added:
+            outside of these nothing changes.
 
     Returns:
         For each image the unmasked one and its faces.
@@ -176,7 +193,8 @@ def unmask_faces(
     run.lap("run")
     outputs = iter(zip(batch, unmasked, masks[..., 0], strict=True))
     done = []
-    for image, faces, placed, timer in zip(images, tasks, matrices, timers, strict=True):
+    for index, (image, faces) in enumerate(zip(images, tasks, strict=True)):
+        placed, timer = matrices[index], timers[index]
         timer.laps["run"] = run.laps["run"] / len(images)
         timer.start()
         judged = tuple(
@@ -184,12 +202,22 @@ def unmask_faces(
             for task, matrix in zip(faces, placed, strict=True)
         )
         result = image if in_place else image.copy()
-        for face in judged:
+        for task, face in zip(faces, judged, strict=True):
             if face.masked:
-                blend_crop(result, face.crop, face.mask, face.matrix)
+                if patches is not None:
+                    patches[index].append(_patch(result, face.matrix, size))
+                blend_crop(result, face.crop, face.mask, face.matrix, task.texture)
         timer.lap("paste")
         done.append((result, judged))
     return done
+
+
+def _patch(image: UInt8Array, matrix: Float64Array, size: int) -> Patch:
+    """Returns the part of an image from which a crop was taken."""
+    corners = np.array([[0, 0], [size, 0], [size, size], [0, size]], np.float64)
+    x0, y0, x1, y1 = bounding_rect(crop_to_photo(matrix, corners), image, 2)
+    x0, y0, x1, y1 = x0 - x0 % 2, y0 - y0 % 2, x1 + x1 % 2, y1 + y1 % 2
+    return Patch((x0, y0), image[y0:y1, x0:x1].copy())
 
 
 def judge_face(

@@ -8,6 +8,7 @@ are those of `faces/align.py`.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from functools import lru_cache
 
 import cv2
@@ -53,8 +54,27 @@ LARGE = 384
 _TILE = 1024
 
 
+@dataclass
+class Texture:
+    """Sharpness and noise that a fill lacks, as measured in a photo.
+
+    In a video they change slowly, so frames share what was measured in one of them.
+
+    Attributes:
+        gain: Gain of the unsharp mask; `None` until it is measured.
+        grain: From `missing_grain`; `None` until it is measured.
+    """
+
+    gain: float | None = None
+    grain: Float32Array | None = None
+
+
 def blend_crop(
-    image: UInt8Array, crop: UInt8Array, mask: UInt8Array, matrix: Float64Array
+    image: UInt8Array,
+    crop: UInt8Array,
+    mask: UInt8Array,
+    matrix: Float64Array,
+    texture: Texture | None = None,
 ) -> Region | None:
     """Blends an unmasked crop into the photo, in place, where the mask was.
 
@@ -64,32 +84,47 @@ def blend_crop(
         crop: uint8 `[S, S, 3]`, the crop without its mask.
         mask: uint8 `[S, S]`, 0 where the crop is unchanged.
         matrix: float64 `[2, 3]`, photo to crop.
+        texture: What an earlier frame of a video lacked there is used; what is `None` is measured.
+            By default all is.
 
     Returns:
         The rectangle outside of which nothing changed; `None` if nothing changed.
     """
+    texture = Texture() if texture is None else texture
     source, opacity, warp, region = _at_photo_resolution(image, crop, mask, matrix)
     if region[2] <= region[0] or region[3] <= region[1]:
         return None
     size = len(crop)
     if len(source) == size:
-        source = _sharpen(image, source, opacity, matrix)
+        if texture.gain is None:
+            texture.gain = _missing_gain(image, source, opacity, matrix)
+        source = _sharpened(source, texture.gain)
     tiles = list(_tiles(region))
     middle = _center_cut(region, FILL_WINDOW)
     # Nearly always there is one tile, and the middle is a part of it.
     first = tiles[0] if len(tiles) == 1 else middle
     fill, alpha = _warp_to_photo(source, opacity, warp, first)
-    x, y = (slice(middle[i] - first[i], middle[i + 2] - first[i]) for i in (0, 1))
-    scale = GrainScale.of_face(size * photo_px_per_crop_px(matrix))
-    around = _around_eyes(image, opacity, warp, matrix * (CROP_SIZE / size), scale)
-    filled = full_blocks(alpha[y, x] > 0.99, scale.block)
-    strengths = missing_grain(around, fill[y, x], filled, scale)
-    offset = grain_offset(around.pixels)
+    box = _around_eyes(image, matrix * (CROP_SIZE / size))
+    pixels = image[box[1] : box[3], box[0] : box[2]]
+    if texture.grain is None:
+        x, y = (slice(middle[i] - first[i], middle[i + 2] - first[i]) for i in (0, 1))
+        scale = GrainScale.of_face(size * photo_px_per_crop_px(matrix))
+        corner = box[:2]
+        visible = _visible_part(
+            pixels,
+            offset_matrix(warp, *corner),
+            opacity,
+            offset_matrix(matrix * (CROP_SIZE / size), *corner),
+            scale,
+        )
+        filled = full_blocks(alpha[y, x] > 0.99, scale.block)
+        texture.grain = missing_grain(visible, fill[y, x], filled, scale)
+    offset = grain_offset(pixels)
     for tile in tiles:
         if tile != first:
             fill, alpha = _warp_to_photo(source, opacity, warp, tile)
         place = (offset[0] + tile[0], offset[1] + tile[1])
-        _blend(image[tile[1] : tile[3], tile[0] : tile[2]], fill, alpha, strengths, place)
+        _blend(image[tile[1] : tile[3], tile[0] : tile[2]], fill, alpha, texture.grain, place)
     return region
 
 
@@ -106,31 +141,37 @@ def blend_plain(
         _blend(image[tile[1] : tile[3], tile[0] : tile[2]], fill, alpha, None, (0, 0))
 
 
-def _around_eyes(
-    image: UInt8Array,
-    opacity: Float32Array,
-    warp: Float64Array,
-    matrix: Float64Array,
-    scale: GrainScale,
-) -> VisiblePart:
+def _around_eyes(image: UInt8Array, matrix: Float64Array) -> Region:
     """Returns the part of the photo around the eyes, at most `WINDOW` pixels wide and high.
 
     Args:
         image: uint8 `[H, W, 3]`.
-        opacity: float32 `[s, s]`, of the crop at the photo's resolution.
-        warp: float64 `[2, 3]`, from the photo to `opacity`.
         matrix: float64 `[2, 3]`, from the photo to a crop of 256.
+    """
+    return bounding_rect(crop_to_photo(matrix, [EYES_CENTER]), image, WINDOW // 2)
+
+
+def _visible_part(
+    pixels: UInt8Array,
+    warp: Float64Array,
+    opacity: Float32Array,
+    matrix: Float64Array,
+    scale: GrainScale,
+) -> VisiblePart:
+    """Returns what of a part of the photo stays visible.
+
+    Args:
+        pixels: uint8 `[H, W, 3]`, the part.
+        warp: float64 `[2, 3]`, from the part to `opacity`.
+        opacity: float32 `[s, s]`, of the crop at the photo's resolution.
+        matrix: float64 `[2, 3]`, from the part to a crop of 256.
         scale: For the size of the face.
     """
-    center = crop_to_photo(matrix, [EYES_CENTER])
-    left, top, right, bottom = bounding_rect(center, image, WINDOW // 2)
-    pixels = image[top:bottom, left:right]
     visible = np.zeros(pixels.shape[:2], np.bool_)
     if pixels.size:
-        visible = _warp_opacity(opacity, offset_matrix(warp, left, top), _size(pixels)) == 0
+        visible = _warp_opacity(opacity, warp, _size(pixels)) == 0
     kept = full_blocks(visible, scale.block)
-    skin = skin_blocks(pixels, kept, offset_matrix(matrix, left, top), scale.block)
-    return VisiblePart(pixels, kept, skin)
+    return VisiblePart(pixels, kept, skin_blocks(pixels, kept, matrix, scale.block))
 
 
 def _at_photo_resolution(
@@ -224,7 +265,7 @@ def _blend(
     place: tuple[int, int],
 ) -> None:
     blended = cv2.blendLinear(view, fill, 1 - alpha, alpha)
-    if strengths is not None:
+    if strengths is not None and strengths.any():
         blended = add_grain(np.asarray(blended, np.uint8), alpha, strengths, place)
     # Only where alpha is above 0: `blendLinear` may change other pixels.
     cv2.copyTo(blended, (alpha > 0).view(np.uint8), view)
@@ -270,13 +311,13 @@ def _center_cut(region: Region, side: int) -> Region:
     return x0 + spare_x, y0 + spare_y, x1 - spare_x, y1 - spare_y
 
 
-def _sharpen(
+def _missing_gain(
     image: UInt8Array, crop: UInt8Array, opacity: Float32Array, matrix: Float64Array
-) -> UInt8Array:
-    """Sharpens a crop so that it is as sharp as the photo once it is enlarged.
+) -> float:
+    """Returns the gain of the unsharp mask with which a crop is as sharp as the photo, 0 for none.
 
-    Where the crop is unchanged, the enlarged crop must equal the photo. The gain of the unsharp
-    mask that comes nearest to this is a least-squares fit over all pixels that are kept.
+    Where the crop is unchanged, the enlarged crop must equal the photo. The gain that comes nearest
+    to this is a least-squares fit over all pixels that are kept.
     """
     large = len(crop) * photo_px_per_crop_px(matrix) >= LARGE
     box = EYES if large else (0, 0, CROP_SIZE, CROP_SIZE)
@@ -284,7 +325,7 @@ def _sharpen(
     # One pixel in four is enough for the fit.
     window = image[top:bottom:2, left:right:2]
     if not window.size:
-        return crop
+        return 0.0
     warp, size = offset_matrix(matrix, left, top) @ np.diag([2.0, 2.0, 1.0]), _size(window)
     kept = np.asarray(_warp_opacity(opacity, warp, size) == 0, np.float32)
     gray = np.asarray(cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY), np.float32)
@@ -292,8 +333,13 @@ def _sharpen(
     lost = (cv2.cvtColor(window, cv2.COLOR_RGB2GRAY) - _warp_image(gray, warp, size)) * kept
     power = float(np.vdot(detail, detail))
     # Without noticeable detail there is nothing to fit.
-    gain = min(float(np.vdot(detail, lost)) / power, MAX_GAIN) if power > kept.sum() else 0.0
-    if gain <= 0:
+    if power <= kept.sum():
+        return 0.0
+    return max(0.0, min(float(np.vdot(detail, lost)) / power, MAX_GAIN))
+
+
+def _sharpened(crop: UInt8Array, gain: float) -> UInt8Array:
+    if not gain:
         return crop
     blurred = cv2.GaussianBlur(crop, (0, 0), DETAIL)
     return np.asarray(cv2.addWeighted(crop, 1 + gain, blurred, -gain, 0), np.uint8)

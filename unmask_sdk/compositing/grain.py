@@ -88,7 +88,7 @@ class VisiblePart(NamedTuple):
 
 def missing_grain(
     photo: VisiblePart, fill: UInt8Array, filled: BoolArray, scale: GrainScale
-) -> Float32Array | None:
+) -> Float32Array:
     """Measures the noise that a fill lacks.
 
     Args:
@@ -99,22 +99,22 @@ def missing_grain(
 
     Returns:
         float32 `[3, BANDS]`, strengths (standard deviations, of 255) by opponent channel and band;
-        `None` if the fill lacks no visible noise, or too little skin is kept to measure.
+        0 where the fill lacks no visible noise, or too little skin is kept to measure.
     """
+    strengths = np.zeros((3, BANDS), np.float32)
     known = (np.count_nonzero(photo.skin) - FEWEST_BLOCKS) / (ENOUGH_BLOCKS - FEWEST_BLOCKS)
     if known <= 0 or np.count_nonzero(filled) < FEWEST_BLOCKS:
-        return None
+        return strengths
     around = block_variances(photo.pixels, scale)
     # Noise is everywhere in a photo; what skin alone has is shine and stubble.
     everywhere = _flattest(around[photo.kept], FLATTEST_OF_ALL)
     everywhere *= (_in_sheet(scale.block) / _in_sheet(scale.block, FLATTEST_OF_ALL))[: scale.bands]
     in_photo = np.minimum(_even_part(around[photo.skin]), everywhere)
     in_fill = _flattest(block_variances(fill, scale)[filled])
-    strengths = np.zeros((3, BANDS), np.float32)
     variances = _unmix(np.maximum(in_photo - in_fill, 0), scale.block)
     strengths[:, : scale.bands] = min(known, 1) * np.sqrt(variances)
     strengths[strengths < FAINT] = 0
-    return strengths if strengths.any() else None
+    return strengths
 
 
 def block_variances(image: UInt8Array, scale: GrainScale) -> Float32Array:

@@ -25,7 +25,7 @@ from .encoders import VP9, Encoder, choose_encoder, container_of, is_lossy
 from .frame_metadata import is_transparent, keep_frame_metadata
 from .pixel_formats import PixelFormat, pixel_format_of
 from .reader import VideoReader, find_video_stream, open_video
-from .session import Session
+from .session import Session, unmask_in_place
 from .writer import VideoWriter
 
 if TYPE_CHECKING:
@@ -293,16 +293,18 @@ class _VideoJob:
     def process(self) -> None:
         """Unmasks and writes the waiting frames."""
         batch, self.waiting = self.waiting, []
-        results = self._session.batch([one.image for one in batch], [one.time for one in batch])
+        images, times = [one.image for one in batch], [one.time for one in batch]
+        results = unmask_in_place(self._session, images, times)
+        del images  # They are dropped frame by frame, while the encoder is waited for.
         while batch:
-            one, result = batch.pop(0), results.pop(0)
+            one, (result, patches) = batch.pop(0), results.pop(0)
             frame = one.frame
-            self._pixels.write(frame, one.image, result)
+            self._pixels.write(frame, result.image, patches)
             self.masked += any(face.masked for face in result.faces)
             self.faces.update(face.track for face in result.faces)
             self.time = one.time
             self.transparent = self.transparent or one.transparent
-            del one, result  # Or both RGB images would be kept while the encoder is waited for.
+            del one, result, patches
             self._write(frame)
             self.frames += 1
 

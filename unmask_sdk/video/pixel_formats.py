@@ -7,14 +7,14 @@ was removed, so all others stay bit for bit: their colors are not converted twic
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from unmask_sdk.core.arrays import AnyArray, UInt8Array
-from unmask_sdk.faces.align import bounding_rect, crop_to_photo
-from unmask_sdk.result import Result
+from unmask_sdk.pipeline import Patch
 
 if TYPE_CHECKING:
     import av
@@ -104,7 +104,7 @@ class PixelFormat:
         return fresh
 
     def rgb(self, frame: av.VideoFrame) -> UInt8Array:
-        """Returns a prepared frame as uint8 `[H, W, 3]` RGB."""
+        """Returns a prepared frame as uint8 `[H, W, 3]` RGB, a copy."""
         converted = frame.reformat(
             format="rgb24",
             src_colorspace=self.matrix,
@@ -115,28 +115,21 @@ class PixelFormat:
         )
         return np.asarray(converted.to_ndarray(), np.uint8)
 
-    def write(self, frame: av.VideoFrame, before: UInt8Array, result: Result) -> None:
-        """Writes the pixels that a result changed to a prepared frame.
+    def write(self, frame: av.VideoFrame, image: UInt8Array, patches: Sequence[Patch]) -> None:
+        """Writes the pixels that changed to a prepared frame.
 
         Args:
             frame: From `prepare`, changed in place.
-            before: uint8 `[H, W, 3]` RGB, the frame before.
-            result: The result for it.
+            image: uint8 `[H, W, 3]` RGB, the frame now.
+            patches: What it was before, wherever it may have changed.
         """
-        for face in result.faces:
-            if not face.masked:
-                continue
-            side = face.mask.shape[0]
-            corners = np.array([[0, 0], [side, 0], [side, side], [0, side]], np.float64)
-            x0, y0, x1, y1 = bounding_rect(crop_to_photo(face.matrix, corners), before, 2)
-            # Align to chroma samples.
-            x0, y0, x1, y1 = x0 - x0 % 2, y0 - y0 % 2, x1 + x1 % 2, y1 + y1 % 2
-            after = result.image[y0:y1, x0:x1]
-            changed = _difference(after, before[y0:y1, x0:x1])
+        for (x, y), before in patches:
+            after = image[y : y + before.shape[0], x : x + before.shape[1]]
+            changed = _difference(after, before)
             left, top, right, bottom = _extent(changed)
             if left < right:
                 part = slice(top, bottom), slice(left, right)
-                self._write_patch(frame, after[part], changed[part], (x0 + left, y0 + top))
+                self._write_patch(frame, after[part], changed[part], (x + left, y + top))
 
     def _write_patch(
         self,

@@ -13,7 +13,7 @@ import numpy as np
 from unmask_sdk.core.arrays import UInt8Array
 from unmask_sdk.errors import InvalidInputError
 from unmask_sdk.faces.locator import Location
-from unmask_sdk.pipeline import FaceTask, OpenedModel, StageTimer, unmask_faces
+from unmask_sdk.pipeline import FaceTask, OpenedModel, Patch, StageTimer, unmask_faces
 from unmask_sdk.result import Result
 
 from .tracking import Track, Tracker
@@ -85,7 +85,15 @@ class Session:
             RuntimeUnavailableError: If the model is closed, or its engine fails.
         """
         check_frames(frames, "a list of images")
-        frames = list(frames)
+        return self._unmask(list(frames), times)
+
+    def _unmask(
+        self,
+        frames: list[UInt8Array],
+        times: Iterable[float] | None,
+        patches: list[list[Patch]] | None = None,
+    ) -> list[Result]:
+        """Unmasks the next frames: in place, if patches are to be added (`unmask_faces`)."""
         moments = repeat(None, len(frames)) if times is None else _checked(times, len(frames))
         timers = [StageTimer() for _ in frames]
         tasks: list[list[FaceTask]] = []
@@ -93,7 +101,9 @@ class Session:
             timer.start()
             tasks.append([self._task(track) for track in self._tracker.update(frame, time)])
             timer.lap("locate")
-        done = unmask_faces(self._model, frames, tasks, timers)
+        done = unmask_faces(
+            self._model, frames, tasks, timers, in_place=patches is not None, patches=patches
+        )
         return [
             Result(image, faces, timer.laps)
             for (image, faces), timer in zip(done, timers, strict=True)
@@ -106,8 +116,26 @@ class Session:
         return FaceTask(
             Location(found.box, points, found.score),
             smooth=track.fill_smoother.update if self._smooth_fills else None,
+            texture=track.texture,
             track=track.number,
         )
+
+
+def unmask_in_place(
+    session: Session, frames: list[UInt8Array], times: list[float]
+) -> list[tuple[Result, list[Patch]]]:
+    """Unmasks the next frames, which `Session.batch` copies before, in place.
+
+    Args:
+        session: The session.
+        frames: uint8 `[H, W, 3]` RGB each.
+        times: The time of each frame in seconds.
+
+    Returns:
+        For each frame its result, and what it was before, wherever it may have changed.
+    """
+    patches: list[list[Patch]] = [[] for _ in frames]
+    return list(zip(session._unmask(frames, times, patches), patches, strict=True))
 
 
 def _checked(times: Iterable[float], count: int) -> list[float]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from unmask_sdk.compositing.blend import Texture
 from unmask_sdk.core.arrays import AnyArray, Float64Array, UInt8Array
 from unmask_sdk.faces.locator import Location, Locator
 
@@ -58,6 +59,7 @@ class Track:
         missed: Consecutive frames in which the detector looked and did not find it.
         landmark_smoother: Smooths its eye points.
         fill_smoother: Smooths its fill.
+        texture: Of the frame in which the detector looked last: measuring it costs 2 ms.
     """
 
     number: int
@@ -67,6 +69,7 @@ class Track:
     missed: int = 0
     landmark_smoother: LandmarkSmoother = field(default_factory=LandmarkSmoother)
     fill_smoother: FillSmoother = field(default_factory=FillSmoother)
+    texture: Texture = field(default_factory=Texture)
 
 
 class Tracker:
@@ -110,6 +113,8 @@ class Tracker:
         if seen is None:
             seen = self._detect(image, cut=cut)
             self._detected = self._time
+            for track in seen:
+                track.texture = Texture()
         for track in seen:
             eyes = track.location.eyes
             track.eyes = track.landmark_smoother.update(image, eyes) if self._smooth else eyes
