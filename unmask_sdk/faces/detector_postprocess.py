@@ -57,6 +57,12 @@ def detector_scales(height: int, width: int) -> list[float]:
     return [coarse * (fine / coarse) ** (step / steps) for step in range(steps + 1)]
 
 
+def letterboxes(image: UInt8Array) -> list[tuple[UInt8Array, Float64Array]]:
+    """Returns what `letterbox` does for each of the `detector_scales` of a photo."""
+    halves: list[UInt8Array] = []
+    return [letterbox(image, scale, halves) for scale in detector_scales(*image.shape[:2])]
+
+
 def letterbox(
     image: UInt8Array, scale: float, halves: list[UInt8Array] | None = None
 ) -> tuple[UInt8Array, Float64Array]:

@@ -27,8 +27,7 @@ from .align import transform_points, warp_crop
 from .detector_postprocess import (
     box_matrix,
     decode_boxes,
-    detector_scales,
-    letterbox,
+    letterboxes,
     nms,
     points_matrix,
 )
@@ -176,9 +175,7 @@ class Locator:
 
     def _detect(self, image: UInt8Array) -> tuple[Float64Array, Float64Array]:
         found: list[tuple[Float64Array, Float64Array]] = []
-        halves: list[UInt8Array] = []
-        for scale in detector_scales(*image.shape[:2]):
-            canvas, factors = letterbox(image, scale, halves)
+        for canvas, factors in letterboxes(image):
             maps = self._detector.run_named(image=canvas[None])
             boxes, heats = decode_boxes(maps["heat"][0], maps["box"][0])
             # Pixel edges, not centers, keep their position when the size changes.
