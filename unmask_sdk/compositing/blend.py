@@ -236,10 +236,19 @@ def blend_opacity(mask: UInt8Array) -> Float32Array:
     fade = max(1, round(FADE * scale))
     # The blur extends inwards by half of the fade; widening by as much more keeps the mask opaque.
     reach = 2 * round(WIDEN * scale + fade / 2) + 1
-    wide = cv2.dilate((mask >= FAINT).view(np.uint8), _disc(reach)).astype(np.float32)
     window = 2 * (fade // 2) + 1
-    soft = np.asarray(cv2.GaussianBlur(wide, (window, window), 0), np.float32)
-    return np.asarray(soft * _margin(size))
+    visible = (mask >= FAINT).view(np.uint8)
+    left, top, width, height = cv2.boundingRect(visible)
+    # All that becomes opaque lies in this part; it ends with zeros, or at the crop's edge.
+    around = reach + window
+    rows = slice(max(0, top - around), top + height + around)
+    columns = slice(max(0, left - around), left + width + around)
+    opacity = np.zeros(mask.shape, np.float32)
+    if width:
+        wide = cv2.dilate(visible[rows, columns], _disc(reach)).astype(np.float32)
+        soft = np.asarray(cv2.GaussianBlur(wide, (window, window), 0), np.float32)
+        np.multiply(soft, _margin(size)[rows, columns], out=opacity[rows, columns])
+    return opacity
 
 
 @lru_cache(maxsize=4)

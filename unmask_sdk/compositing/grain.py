@@ -175,18 +175,31 @@ def add_grain(
     height, width = image.shape[:2]
     # Where photo and fill are mixed, the photo has some noise itself; variances add up.
     strength = np.sqrt(opacity * (2 - opacity))
-    noise = np.empty((3, height, width), np.float32)
+    # One factor for each value: NumPy repeats factors along a short last axis slowly.
+    grain = np.asarray(cv2.merge([strength, strength, strength]))
+    sheet = _color_sheet(strengths.astype(np.float32).tobytes())
     for top in range(-(place[1] % SHEET), height, SHEET):
         rows = slice(max(0, top), min(top + SHEET, height))
-        # One plane per channel, of the rows that are needed.
-        part = noise_sheets()[:, :, rows.start - top : rows.stop - top].reshape(3, BANDS, -1)
-        planes = np.matmul(strengths[:, None], part).reshape(3, -1, SHEET)
         for left in range(-(place[0] % SHEET), width, SHEET):
             columns = slice(max(0, left), min(left + SHEET, width))
-            sheet = planes[..., columns.start - left : columns.stop - left]
-            np.multiply(sheet, strength[rows, columns], out=noise[:, rows, columns])
-    grain = cv2.transform(cv2.merge(list(noise)), np.ascontiguousarray(TO_OPPONENT.T))
+            grain[rows, columns] *= sheet[
+                rows.start - top : rows.stop - top, columns.start - left : columns.stop - left
+            ]
     return np.asarray(cv2.add(image, grain, dtype=cv2.CV_8U))
+
+
+@lru_cache(maxsize=4)
+def _color_sheet(strengths: bytes) -> Float32Array:
+    """Returns the sheet of noise of some strengths in RGB, float32 `[SHEET, SHEET, 3]`.
+
+    The last ones are kept: frames of a video share their strengths.
+
+    Args:
+        strengths: float32 `[3, BANDS]`, see `missing_grain`.
+    """
+    factors = np.frombuffer(strengths, np.float32).reshape(3, 1, BANDS)
+    planes = np.matmul(factors, noise_sheets().reshape(3, BANDS, -1)).reshape(3, SHEET, SHEET)
+    return np.asarray(cv2.transform(cv2.merge(list(planes)), np.ascontiguousarray(TO_OPPONENT.T)))
 
 
 def grain_offset(pixels: UInt8Array) -> tuple[int, int]:

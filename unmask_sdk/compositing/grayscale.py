@@ -20,11 +20,18 @@ LUMA = (0.299, 0.587, 0.114)
 def is_grayscale(crop: UInt8Array) -> bool:
     """Returns whether the face of a crop, uint8 `[S, S, 3]` RGB, is black and white."""
     margin = round(MARGIN * len(crop))
+    face = crop[margin:-margin, margin:-margin]
+    most = MAX_COLORED_SHARE * face.shape[0] * face.shape[1]
+    # A quarter of the rows is nearly always enough to see that it is not.
+    return _colored(face[::4]) <= most and _colored(face) <= most
+
+
+def _colored(face: UInt8Array) -> int:
+    """Returns the number of pixels that have a color."""
     # A tenth of the time that NumPy takes along a short last axis.
-    red, green, blue = cv2.split(crop[margin:-margin, margin:-margin])
+    red, green, blue = cv2.split(face)
     difference = cv2.max(cv2.absdiff(red, green), cv2.absdiff(green, blue))
-    colored = np.count_nonzero(np.asarray(difference) > MAX_CHANNEL_DIFFERENCE)
-    return bool(colored <= MAX_COLORED_SHARE * red.size)
+    return int(np.count_nonzero(np.asarray(difference) > MAX_CHANNEL_DIFFERENCE))
 
 
 def grayscale_fill(original: UInt8Array, unmasked: UInt8Array, mask: UInt8Array) -> UInt8Array:

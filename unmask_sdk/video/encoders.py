@@ -189,8 +189,6 @@ def _limits(
 ) -> dict[str, str]:
     """Returns the options that limit memory, and threads where the number alone does not."""
     if encoder.name == H264.name:
-        if options["preset"] != H264.options["preset"]:
-            return {}  # The faster one looks ahead by 10 frames.
         lookahead = _LOOKAHEAD_PIXELS // (pixels.width * pixels.height)
         return {"rc-lookahead": str(min(max(lookahead, _LEAST_LOOKAHEAD), _LOOKAHEAD))}
     if encoder.name == H265.name:

@@ -21,6 +21,11 @@ MOTION_THRESHOLD = 5.0
 # Motion is measured in a grid of this many cells per side, and dilated to this many cells: a plain
 # mask shows its motion only at its edge.
 _CELLS, _SPREAD = 64, 11
+# Pixels by which the part of a crop that is averaged grows and shrinks.
+_STEP = 16
+
+# Rows and columns.
+Box = tuple[slice, slice]
 
 
 class FillSmoother:
@@ -30,6 +35,8 @@ class FillSmoother:
         self._input: Float32Array | None = None
         self._fill: Float32Array = np.empty(0, np.float32)
         self._mask: Float32Array = np.empty(0, np.float32)
+        self._shown: UInt8Array = np.empty(0, np.uint8)
+        self._box: Box = (slice(0), slice(0))
 
     def update(
         self, original: UInt8Array, unmasked: UInt8Array, mask: UInt8Array
@@ -47,26 +54,51 @@ class FillSmoother:
         """
         current = _cells(original)
         if self._input is None:
-            self._input = current
+            self._input, self._shown, self._box = current, mask.copy(), _covered(mask)
             self._fill, self._mask = unmasked.astype(np.float32), mask.astype(np.float32)
             return unmasked, mask
+        share = self._share(current)
+        self._input += share[..., None] * (current - self._input)
+        # Elsewhere nothing is filled: on average half of the crop.
+        box = _covered(np.asarray(cv2.max(mask, self._shown)))
+        if box != self._box:
+            # What was not averaged lately begins with this frame.
+            kept = self._fill[self._box].copy()
+            self._fill[box] = unmasked[box]
+            self._fill[self._box] = kept
+            self._box = box
+        fine = np.asarray(cv2.resize(share, mask.shape[::-1], interpolation=cv2.INTER_LINEAR))[box]
+        # One weight for each value: NumPy repeats weights along a short last axis slowly.
+        step = np.subtract(unmasked[box], self._fill[box])
+        step *= cv2.merge([fine, fine, fine])
+        self._fill[box] += step
+        self._mask[box] += fine * (mask[box] - self._mask[box])
+        self._shown = np.zeros_like(mask)
+        self._shown[box] = np.rint(self._mask[box])
+        fill = original.copy()
+        filled = np.rint(self._fill[box], out=step).astype(np.uint8)
+        cv2.copyTo(filled, self._shown[box], fill[box])
+        return fill, self._shown.copy()
+
+    def _share(self, current: Float32Array) -> Float32Array:
+        """Returns the weight of the current frame in the averages, for each cell."""
+        assert self._input is not None
         red, green, blue = cv2.split(np.abs(cv2.blur(current - self._input, (3, 3))))
         moved = cv2.max(cv2.max(red, green), blue)
         share = np.clip(
             cv2.dilate(moved, np.ones((_SPREAD, _SPREAD))) / MOTION_THRESHOLD, STILL_WEIGHT, 1
         )
-        share = np.asarray(cv2.blur(share, (5, 5)), np.float32)
-        self._input += share[..., None] * (current - self._input)
-        fine = np.asarray(cv2.resize(share, mask.shape[::-1], interpolation=cv2.INTER_LINEAR))
-        # One weight for each value: NumPy repeats weights along a short last axis slowly.
-        step = np.subtract(unmasked, self._fill)
-        step *= cv2.merge([fine, fine, fine])
-        self._fill += step
-        self._mask += fine * (mask - self._mask)
-        smooth_mask = np.rint(self._mask).astype(np.uint8)
-        fill = original.copy()
-        cv2.copyTo(np.rint(self._fill, out=step).astype(np.uint8), smooth_mask, fill)
-        return fill, smooth_mask
+        return np.asarray(cv2.blur(share, (5, 5)), np.float32)
+
+
+def _covered(mask: UInt8Array) -> Box:
+    """Returns rows and columns of the part of a crop that holds a mask, in whole steps."""
+    left, top, width, height = cv2.boundingRect(mask)
+    rows, columns = (
+        slice(start // _STEP * _STEP, -(-(start + length) // _STEP) * _STEP)
+        for start, length in ((top, height), (left, width))
+    )
+    return rows, columns
 
 
 def _cells(crop: UInt8Array) -> Float32Array:

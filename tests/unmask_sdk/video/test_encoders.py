@@ -82,11 +82,10 @@ def test_fast_writes_a_video(painted_model, clip, tmp_path):
 
 def test_threads_and_memory_are_limited_by_options_where_the_number_does_not():
     usual = choose_encoder(MP4, pixels(1280, 720), None, None)
-    assert usual.options["rc-lookahead"] == "20"
-    large = choose_encoder(MP4, pixels(3840, 2160), None, None)
-    assert large.options["rc-lookahead"] == "4"
-    fast = choose_encoder(MP4, pixels(3840, 2160), None, None, fast=True)
-    assert "rc-lookahead" not in fast.options  # That preset looks ahead by 10.
+    assert usual.options["rc-lookahead"] == "10"
+    for fast in (False, True):
+        large = choose_encoder(MP4, pixels(3840, 2160), None, None, fast=fast)
+        assert large.options["rc-lookahead"] == "3"
     deep = choose_encoder(MP4, pixels(form="yuv420p10le"), None, None, threads=2)
     assert deep.options["x265-params"].endswith(":pools=2")
     webm = choose_encoder(WEBM, pixels(form="yuv420p10le"), None, None, threads=16)
