@@ -35,7 +35,7 @@ def peak_megabytes() -> float | None:
         # Not `ru_maxrss`: on Linux that starts at the memory of the parent.
         for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines():
             if line.startswith("VmHWM:"):
-                return int(line.split()[1]) / 1024
+                return int(line.split()[1]) * 1024 / 1e6
     except OSError:
         pass
     try:

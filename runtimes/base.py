@@ -19,7 +19,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 import numpy as np
 
@@ -83,7 +83,13 @@ class Runtime(Closable, ABC, Generic[Handle]):
         InvalidInputError: If `threads` is out of range.
         RuntimeUnavailableError: If the engine cannot open the artifact on this device.
         ArtifactError: If the inputs and outputs of the file are not those of the entry.
+
+    Attributes:
+        crops_per_run: Crops that are given to the unmasker at once, at most. With 8, no engine is
+            faster on a CPU (docs/benchmarks.md), and more memory is used.
     """
+
+    crops_per_run: ClassVar[int] = 4
 
     def __init__(
         self, path: Path, artifact: Artifact, *, device: str = "cpu", threads: int | None = None

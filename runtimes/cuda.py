@@ -29,6 +29,7 @@ class OnnxCudaRuntime(OnnxRuntime):
 
     name = "cuda"
     provider = PROVIDER
+    crops_per_run = 4
     # With TF32, fp32 would be computed with 10 bits of mantissa, as in fp16.
     provider_options: Mapping[str, str] = {"device_id": "0", "use_tf32": "0"}
 

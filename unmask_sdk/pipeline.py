@@ -25,9 +25,6 @@ from .runtimes.base import Runtime, RuntimeInfo, Tensor, as_array
 # A face is masked if the mask covers at least this fraction of its crop; the smallest real mask
 # covers ten times as much.
 MIN_MASK_SHARE = 0.01
-# Faces that go through the network in one batch. With 8, no engine is faster on a CPU
-# (docs/benchmarks.md), and more memory is used.
-CHUNK = 4
 
 # Takes the original crop, the unmasked crop and the mask of one frame; returns the last two,
 # smoothed over time.
@@ -140,10 +137,11 @@ class OpenedModel(Closable):
             RuntimeUnavailableError: If the model is closed, or its engine fails.
         """
         images = as_array("images", images)
-        if images.ndim != 4 or len(images) <= CHUNK:
+        most = self._runtime.crops_per_run
+        if images.ndim != 4 or len(images) <= most:
             unmasked, masks = self._runtime.run(images)
             return unmasked, masks
-        parts = [self._runtime.run(images[i : i + CHUNK]) for i in range(0, len(images), CHUNK)]
+        parts = [self._runtime.run(images[i : i + most]) for i in range(0, len(images), most)]
         return np.concatenate([p[0] for p in parts]), np.concatenate([p[1] for p in parts])
 
     def close(self) -> None:

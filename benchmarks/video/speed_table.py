@@ -24,7 +24,7 @@ class Speed:
         whole_ms: CPU time of `model.video`, per frame.
         ratio: `whole_ms` over decoding, encoding, and a run of both networks for each face.
         fps: Frames per second of `model.video`.
-        megabytes: Most resident memory of the process during it.
+        megabytes: Peak memory of a process that does nothing else.
         latency_ms: 50th and 95th percentile from a frame's arrival at a stream to its result.
         dropped: Share of the frames that the stream dropped.
     """

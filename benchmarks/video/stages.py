@@ -6,8 +6,9 @@ Clips are drawn from the photos of a clone's `examples/` (`panned_clip.py`), for
 number of faces. In the same run, one after the other: the clip is decoded and encoded alone through
 PyAV, with the settings of `unmask video`; one run of the unmasker and of the aligner is timed; the
 clip goes through `model.video`; frames go through a session, by stage; and frames that come 30
-times a second go through `model.stream`. For one core, begin the command with `taskset -c 0`, and
-give `--threads 1`. Memory over ten minutes: `video_speed.py`. Run it on your device.
+times a second go through `model.stream`. Memory is the peak of a process that does `model.video`
+alone; over ten minutes: `video_speed.py`. For one core, begin the command with `taskset -c 0`, and
+give `--threads 1`. Run it on your device.
 """
 
 from __future__ import annotations
@@ -26,16 +27,15 @@ import numpy as np
 import typer
 
 import unmask_sdk
-from unmask_sdk.benchmarks.video_speed import resident_megabytes
 from unmask_sdk.core.arrays import UInt8Array
 from unmask_sdk.core.atomic_write import atomic_write
 from unmask_sdk.doctor import device
 from unmask_sdk.errors import InvalidInputError, UnmaskError
 from unmask_sdk.faces.align import crop_matrix, warp_crop
 from unmask_sdk.video.encoders import choose_encoder, container_of
-from unmask_sdk.video.file import Progress
 from unmask_sdk.video.pixel_formats import pixel_format_of
 
+from . import peak_memory
 from .panned_clip import RATE, draw_frames, write_clip
 from .speed_table import HEADINGS, STAGES, Speed, cells, record
 
@@ -74,16 +74,11 @@ def measure(
         aligner = statistics.median(
             _cpu_ms(lambda: model.locator.follow(first, found[:1])) for _ in range(_RUNS)
         )
-        marks = [resident_megabytes()]
-
-        def look(_: Progress) -> None:
-            marks.append(resident_megabytes())
-
         begin, used = time.perf_counter(), time.process_time()
-        model.video(clip, out, progress=look)
+        model.video(clip, out)
         whole = 1000 * (time.process_time() - used) / frames
         fps = frames / (time.perf_counter() - begin)
-    # Not before, or they would count as memory of the video.
+        megabytes = peak_memory.of_process(model, clip, out)
     pictures = list(draw_frames(examples, size, faces, min(frames, RATE)))
     waited, dropped = stream_latency(model, pictures)
     return Speed(
@@ -94,7 +89,7 @@ def measure(
         whole,
         whole / (coded + faces * (unmasker + aligner)),
         fps,
-        max(marks),
+        megabytes,
         (float(np.percentile(waited, 50)), float(np.percentile(waited, 95))),
         dropped,
     )

@@ -54,7 +54,7 @@ LARGE = 384
 _TILE = 1024
 
 
-@dataclass
+@dataclass(eq=False)
 class Texture:
     """Sharpness and noise that a fill lacks, as measured in a photo.
 

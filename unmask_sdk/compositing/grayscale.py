@@ -23,7 +23,7 @@ def is_grayscale(crop: UInt8Array) -> bool:
     face = crop[margin:-margin, margin:-margin]
     most = MAX_COLORED_SHARE * face.shape[0] * face.shape[1]
     # A quarter of the rows is nearly always enough to see that it is not.
-    return _colored(face[::4]) <= most and _colored(face) <= most
+    return bool(_colored(face[::4]) <= most and _colored(face) <= most)
 
 
 def _colored(face: UInt8Array) -> int:

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 # Frames are processed in batches of at most this many pixels and frames: their faces share runs of
 # the network, and memory use does not depend on the length of the video.
-_BATCH_PIXELS, _BATCH_FRAMES = 4_000_000, 8
+_BATCH_PIXELS, _BATCH_FRAMES = 3_000_000, 8
 # Decoder and encoder gain little from more threads, each of which holds frames.
 _MAX_CODEC_THREADS = 8
 # With two or more threads this many bytes of frames wait for the session, and for the encoder: of

@@ -57,10 +57,13 @@ class FillSmoother:
             self._input, self._shown, self._box = current, mask.copy(), _covered(mask)
             self._fill, self._mask = unmasked.astype(np.float32), mask.astype(np.float32)
             return unmasked, mask
-        share = self._share(current)
+        share = _motion_share(current, self._input)
         self._input += share[..., None] * (current - self._input)
         # Elsewhere nothing is filled: on average half of the crop.
         box = _covered(np.asarray(cv2.max(mask, self._shown)))
+        if not mask[box].size:
+            self._box = box
+            return original.copy(), mask.copy()
         if box != self._box:
             # What was not averaged lately begins with this frame.
             kept = self._fill[self._box].copy()
@@ -73,22 +76,22 @@ class FillSmoother:
         step *= cv2.merge([fine, fine, fine])
         self._fill[box] += step
         self._mask[box] += fine * (mask[box] - self._mask[box])
-        self._shown = np.zeros_like(mask)
+        self._shown[...] = 0
         self._shown[box] = np.rint(self._mask[box])
         fill = original.copy()
         filled = np.rint(self._fill[box], out=step).astype(np.uint8)
         cv2.copyTo(filled, self._shown[box], fill[box])
         return fill, self._shown.copy()
 
-    def _share(self, current: Float32Array) -> Float32Array:
-        """Returns the weight of the current frame in the averages, for each cell."""
-        assert self._input is not None
-        red, green, blue = cv2.split(np.abs(cv2.blur(current - self._input, (3, 3))))
-        moved = cv2.max(cv2.max(red, green), blue)
-        share = np.clip(
-            cv2.dilate(moved, np.ones((_SPREAD, _SPREAD))) / MOTION_THRESHOLD, STILL_WEIGHT, 1
-        )
-        return np.asarray(cv2.blur(share, (5, 5)), np.float32)
+
+def _motion_share(current: Float32Array, average: Float32Array) -> Float32Array:
+    """Returns the weight of the current frame in each cell, float32 `[64, 64]`."""
+    red, green, blue = cv2.split(np.abs(cv2.blur(current - average, (3, 3))))
+    moved = cv2.max(cv2.max(red, green), blue)
+    share = np.clip(
+        cv2.dilate(moved, np.ones((_SPREAD, _SPREAD))) / MOTION_THRESHOLD, STILL_WEIGHT, 1
+    )
+    return np.asarray(cv2.blur(share, (5, 5)), np.float32)
 
 
 def _covered(mask: UInt8Array) -> Box:

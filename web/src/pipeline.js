@@ -9,6 +9,7 @@ import { cropMatrix, warpCrop } from "./faces/align.js";
 /** @typedef {import("./faces/align.js").Point} Point */
 /** @typedef {import("./faces/detector_postprocess.js").Box} Box */
 /** @typedef {import("./faces/locator.js").Location} Location */
+/** @typedef {import("./compositing/blend.js").Texture} Texture */
 /** @typedef {import("./runtimes/onnx.js").OnnxNetwork} OnnxNetwork */
 
 /**
@@ -33,6 +34,8 @@ export const MIN_MASK_SHARE = 0.01;
  * @property {number} [minScore] With a lower locator score it does not count as a face, and is left
  *   unchanged.
  * @property {Smoother} [smooth] Smooths the fill over time; not for a photo.
+ * @property {Texture} [texture] Measured in an earlier frame of a video, or to be measured for later
+ *   ones.
  * @property {number} [track] Number of the face in a video.
  */
 
@@ -118,9 +121,9 @@ export async function unmaskFaces(network, image, tasks, timer) {
   const faces = tasks.map((task, i) => {
     return judgeFace(task, matrices[i], crops[i], outputs[i].unmasked, outputs[i].mask);
   });
-  for (const face of faces) {
-    if (face.masked) blendCrop(image, face.crop, face.mask, face.matrix);
-  }
+  faces.forEach(({ masked, crop, mask, matrix }, i) => {
+    if (masked) blendCrop(image, crop, mask, matrix, tasks[i].texture);
+  });
   timer.lap("paste");
   return faces;
 }

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from unmask_sdk.compositing.blend import blend_crop, blend_opacity
+from unmask_sdk.compositing.blend import Texture, blend_crop, blend_opacity
 from unmask_sdk.compositing.grain import BANDS, add_grain
 from unmask_sdk.faces.align import crop_matrix, warp_crop
 
@@ -147,3 +147,20 @@ def test_grain_of_any_size_tiles(height, width, x, y):
     out = add_grain(image, opaque, strengths, (x, y))
     part = add_grain(image[1:, 1:], opaque[1:, 1:], strengths, (x + 1, y + 1))
     np.testing.assert_array_equal(out[1:, 1:], part)
+
+
+def test_frames_share_what_was_measured_in_one_of_them():
+    photo, matrix = noisy(6.0, 0.0), crop_matrix(eyes(90))
+    crop = warp_crop(np.rint(skin()).astype(np.uint8), matrix)
+    texture = Texture()
+    first, again, plain = photo.copy(), photo.copy(), photo.copy()
+    blend_crop(first, crop, MASK, matrix, texture)
+    assert texture.gain is not None
+    assert texture.grain is not None
+    assert texture.grain.any()
+    blend_crop(again, crop, MASK, matrix, texture)
+    np.testing.assert_array_equal(again, first)
+    # What is given is not measured.
+    blend_crop(plain, crop, MASK, matrix, Texture(0.0, np.zeros_like(texture.grain)))
+    fill = regions(matrix)[0]
+    assert (spectrum(plain, fill) < 0.3 * spectrum(first, fill)).all()

@@ -141,6 +141,12 @@ def test_other_person_after_a_cut_is_another_face(model, people):
     assert other.fill_smoother is not track.fill_smoother
 
 
+def test_sharpness_and_noise_are_measured_as_often_as_the_detector_looks(model, people):
+    tracker = Tracker(model.locator)
+    found = [tracker.update(scene((people[0], 200)), step / 30)[0].texture for step in range(13)]
+    assert [found.index(texture) for texture in found] == [0] * 6 + [6] * 6 + [12]
+
+
 def test_flash_does_not_make_another_face(model, people):
     tracker = Tracker(model.locator)
     dim = (scene((people[0], 200)) * 0.6).astype(np.uint8)

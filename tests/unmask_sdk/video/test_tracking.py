@@ -106,6 +106,21 @@ def test_removed_mask_disappears_immediately():
     np.testing.assert_array_equal(calm, bare)
 
 
+def test_fill_that_comes_back_is_not_the_one_of_before():
+    history = FillSmoother()
+    original = np.full((256, 256, 3), 220, np.uint8)
+    here, there = np.zeros((2, 256, 256), np.uint8)
+    here[20:100, 20:100], there[160:240, 160:240] = 255, 255
+    for mask, level in [(here, 50)] * 5 + [(there, 90)] * 60 + [(there * 0, 90)] * 60:
+        fill = np.where(mask[..., None] > 0, level, original).astype(np.uint8)
+        history.update(original, fill, mask)
+    fill = np.where(here[..., None] > 0, 130, original).astype(np.uint8)
+    calm, held = history.update(original, fill, here)
+    assert held[here > 0].min() > 0
+    assert (calm[held > 0] == 130).all()
+    np.testing.assert_array_equal(calm[held == 0], original[held == 0])
+
+
 def test_faces_keep_their_numbers():
     tracker = Tracker(load("onnx", threads=1).locator)
     people = [cv2.imread(str(EXAMPLES / name))[..., ::-1] for name in ("dark.jpg", "n95.jpg")]

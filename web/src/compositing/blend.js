@@ -66,6 +66,21 @@ export const LARGE = 384;
 const TILE = 1024;
 
 /**
+ * Sharpness and noise that a fill lacks, as measured in a photo; `null` until they are.
+ *
+ * In a video they change slowly, so frames share what was measured in one of them.
+ *
+ * @typedef {object} Texture
+ * @property {number | null} gain Gain of the unsharp mask.
+ * @property {Float32Array | null} grain From `missingGrain`.
+ */
+
+/** @returns {Texture} One that is not measured. */
+export function newTexture() {
+  return { gain: null, grain: null };
+}
+
+/**
  * Blends an unmasked crop into the photo, in place, where the mask was.
  *
  * @param {Raster} image uint8, RGB; changed in place. Pixels where `blendOpacity(mask)`, warped to the
@@ -73,49 +88,56 @@ const TILE = 1024;
  * @param {Raster} crop uint8, `S x S`, RGB: the crop without its mask.
  * @param {Raster} mask uint8, `S x S`, one channel: 0 where the crop is unchanged.
  * @param {Matrix} matrix Photo to crop.
+ * @param {Texture} [texture] What an earlier frame of a video lacked there is used; what is `null` is
+ *   measured. By default all is.
  * @returns {Region | null} The rectangle outside of which nothing changed; `null` if nothing changed.
  */
-export function blendCrop(image, crop, mask, matrix) {
+export function blendCrop(image, crop, mask, matrix, texture = newTexture()) {
   let { source, opacity, warp, region } = atPhotoResolution(image, crop, mask, matrix);
   if (region[2] <= region[0] || region[3] <= region[1]) return null;
   const size = crop.width;
-  if (source.width === size) source = sharpen(image, source, opacity, matrix);
+  if (source.width === size) {
+    texture.gain ??= missingGain(image, source, opacity, matrix);
+    source = sharpened(source, texture.gain);
+  }
   const tiles = tilesOf(region);
   const middle = centerCut(region, FILL_WINDOW);
   // Nearly always there is one tile, and the middle is a part of it.
   const first = tiles.length === 1 ? tiles[0] : middle;
   let { fill, alpha } = warpToPhoto(source, opacity, warp, first);
-  const part = /** @type {Region} */ (middle.map((side, i) => side - first[i % 2]));
-  const scale = scaleOfFace(size * photoPxPerCropPx(matrix));
-  const around = aroundEyes(image, opacity, warp, matrix.map((value) => value * (CROP_SIZE / size)), scale);
-  const opaque = mapBytes(cropRaster(alpha, ...part), (value) => Number(value > 0.99));
-  const filled = fullBlocks(opaque, scale.block);
-  const strengths = missingGrain(around, cropRaster(fill, ...part), filled, scale);
-  const offset = grainOffset(around.pixels);
+  const toCanonical = matrix.map((value) => value * (CROP_SIZE / size));
+  const [x0, y0, x1, y1] = boundingRect(cropToPhoto(toCanonical, [EYES_CENTER]), image, WINDOW >> 1);
+  const pixels = cropRaster(image, x0, y0, Math.max(x1, x0), Math.max(y1, y0));
+  if (texture.grain === null) {
+    const part = /** @type {Region} */ (middle.map((side, i) => side - first[i % 2]));
+    const scale = scaleOfFace(size * photoPxPerCropPx(matrix));
+    const matrices = [warp, toCanonical].map((m) => offsetMatrix(m, x0, y0));
+    const visible = visiblePart(pixels, opacity, matrices[0], matrices[1], scale);
+    const opaque = mapBytes(cropRaster(alpha, ...part), (value) => Number(value > 0.99));
+    const filled = fullBlocks(opaque, scale.block);
+    texture.grain = missingGrain(visible, cropRaster(fill, ...part), filled, scale);
+  }
+  const offset = grainOffset(pixels);
   for (const tile of tiles) {
     if (tile !== first) ({ fill, alpha } = warpToPhoto(source, opacity, warp, tile));
-    blend(image, tile, fill, alpha, strengths, [offset[0] + tile[0], offset[1] + tile[1]]);
+    blend(image, tile, fill, alpha, texture.grain, [offset[0] + tile[0], offset[1] + tile[1]]);
   }
   return region;
 }
 
 /**
- * Returns the part of the photo around the eyes, at most `WINDOW` pixels wide and high.
+ * Returns what of a part of the photo stays visible.
  *
- * @param {Raster} image
+ * @param {Raster} pixels The part.
  * @param {Raster} opacity float32, of the crop at the photo's resolution.
- * @param {Matrix} warp From the photo to `opacity`.
- * @param {Matrix} matrix From the photo to a crop of 256.
+ * @param {Matrix} warp From the part to `opacity`.
+ * @param {Matrix} matrix From the part to a crop of 256.
  * @param {GrainScale} scale For the size of the face.
  */
-function aroundEyes(image, opacity, warp, matrix, scale) {
-  const center = cropToPhoto(matrix, [EYES_CENTER]);
-  const [left, top, right, bottom] = boundingRect(center, image, WINDOW >> 1);
-  const pixels = cropRaster(image, left, top, Math.max(right, left), Math.max(bottom, top));
-  const covered = warpOpacity(opacity, offsetMatrix(warp, left, top), pixels.width, pixels.height);
+function visiblePart(pixels, opacity, warp, matrix, scale) {
+  const covered = warpOpacity(opacity, warp, pixels.width, pixels.height);
   const kept = fullBlocks(mapBytes(covered, (value) => Number(value === 0)), scale.block);
-  const skin = skinBlocks(pixels, kept, offsetMatrix(matrix, left, top), scale.block);
-  return { pixels, kept, skin };
+  return { pixels, kept, skin: skinBlocks(pixels, kept, matrix, scale.block) };
 }
 
 /**
@@ -190,12 +212,12 @@ function edgeRamp(size) {
  * @param {Region} tile
  * @param {Raster} fill
  * @param {Raster} alpha
- * @param {Float32Array | null} strengths
+ * @param {Float32Array} strengths
  * @param {[number, number]} place
  */
 function blend(image, tile, fill, alpha, strengths, place) {
   let blended = blendLinear(cropRaster(image, ...tile), fill, alpha);
-  if (strengths) blended = addGrain(blended, alpha, strengths, place);
+  if (strengths.some(Boolean)) blended = addGrain(blended, alpha, strengths, place);
   const { width, height } = alpha;
   for (let y = 0, pixel = 0; y < height; y++) {
     let target = 3 * ((tile[1] + y) * image.width + tile[0]);
@@ -250,17 +272,17 @@ function warpImage(source, warp, width, height) {
 }
 
 /**
- * Sharpens a crop so that it is as sharp as the photo once it is enlarged.
+ * Returns the gain of the unsharp mask with which a crop is as sharp as the photo, 0 for none.
  *
- * Where the crop is unchanged, the enlarged crop must equal the photo. The gain of the unsharp mask
- * that comes nearest to this is a least-squares fit over all pixels that are kept.
+ * Where the crop is unchanged, the enlarged crop must equal the photo. The gain that comes nearest to
+ * this is a least-squares fit over all pixels that are kept.
  *
  * @param {Raster} image
  * @param {Raster} crop
  * @param {Raster} opacity
  * @param {Matrix} matrix
  */
-function sharpen(image, crop, opacity, matrix) {
+function missingGain(image, crop, opacity, matrix) {
   const size = crop.width;
   const large = size * photoPxPerCropPx(matrix) >= LARGE;
   /** @type {Region} */
@@ -269,7 +291,7 @@ function sharpen(image, crop, opacity, matrix) {
   // One pixel in four is enough for the fit.
   const view = everyOther(image, left, top, right, bottom);
   const { width, height } = view;
-  if (!width || !height) return crop;
+  if (!width || !height) return 0;
   const warp = offsetMatrix(matrix, left, top).map((value, i) => (i % 3 === 2 ? value : 2 * value));
   const covered = warpOpacity(opacity, warp, width, height).data;
   const cropGray = rgbToGray(crop);
@@ -287,7 +309,14 @@ function sharpen(image, crop, opacity, matrix) {
     overlap += detail[i] * (photo[i] - enlarged[i]);
   }
   // Without noticeable detail there is nothing to fit.
-  const gain = power > kept ? Math.min(overlap / power, MAX_GAIN) : 0;
+  return power > kept ? Math.max(0, Math.min(overlap / power, MAX_GAIN)) : 0;
+}
+
+/**
+ * @param {Raster} crop
+ * @param {number} gain
+ */
+function sharpened(crop, gain) {
   return gain > 0 ? addWeighted(crop, 1 + gain, gaussianBlur(crop, 0, DETAIL), -gain) : crop;
 }
 

@@ -78,17 +78,17 @@ export function scaleOfFace(side) {
  * @param {Raster} fill uint8, RGB, at the photo's resolution.
  * @param {Raster} filled One channel, a value per block: above 0 where it hides the photo.
  * @param {GrainScale} scale For the size of the face.
- * @returns {Float32Array | null} Strengths (standard deviations, of 255) `[3, BANDS]` by opponent
- *   channel and band; `null` if the fill lacks no visible noise, or too little skin is kept to measure.
+ * @returns {Float32Array} Strengths (standard deviations, of 255) `[3, BANDS]` by opponent channel
+ *   and band; 0 where the fill lacks no visible noise, or too little skin is kept to measure.
  */
 export function missingGrain(photo, fill, filled, scale) {
   const known = (count(photo.skin) - FEWEST_BLOCKS) / (ENOUGH_BLOCKS - FEWEST_BLOCKS);
-  if (known <= 0 || count(filled) < FEWEST_BLOCKS) return null;
+  const strengths = new Float32Array(3 * BANDS);
+  if (known <= 0 || count(filled) < FEWEST_BLOCKS) return strengths;
   const around = blockVariances(photo.pixels, scale);
   const inFill = blockVariances(fill, scale);
   const sheet = inSheet(scale.block, FLATTEST);
   const sheetOfAll = inSheet(scale.block, FLATTEST_OF_ALL);
-  const strengths = new Float32Array(3 * BANDS);
   for (let channel = 0; channel < 3; channel++) {
     const lacks = [];
     for (let band = 0; band < scale.bands; band++) {
@@ -104,7 +104,7 @@ export function missingGrain(photo, fill, filled, scale) {
       if (strength >= FAINT) strengths[channel * BANDS + band] = strength;
     });
   }
-  return strengths.some((strength) => strength > 0) ? strengths : null;
+  return strengths;
 }
 
 /**

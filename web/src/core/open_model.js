@@ -10,7 +10,7 @@ import { MANIFEST_NAME, findArtifact, readManifest } from "./manifest.js";
 /** @typedef {import("../runtimes/onnx.js").Backend} Backend */
 /** @typedef {import("../runtimes/onnx.js").Ort} Ort */
 
-// In less, eyes move by up to 0.2 px.
+// In int8, eyes move by 0.5 px on average.
 const LOCATOR_PRECISION = "fp32";
 
 /**

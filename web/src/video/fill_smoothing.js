@@ -7,6 +7,7 @@
  * current fill is used. So the fill of moving parts does not lag.
  */
 
+import { extent } from "../imaging/filter.js";
 import { resize } from "../imaging/resize.js";
 import { roundHalfToEven } from "../imaging/raster.js";
 import { blurMap, dilateMap, enlargeMap } from "./cell_maps.js";
@@ -24,6 +25,14 @@ export const MOTION_THRESHOLD = 5.0;
 // mask shows its motion only at its edge.
 const CELLS = 64;
 const SPREAD = 11;
+// Pixels by which the part of a crop that is averaged grows and shrinks.
+const STEP = 16;
+
+/**
+ * A part of a crop: x0, y0, x1, y1; x1 and y1 are exclusive.
+ *
+ * @typedef {[number, number, number, number]} Box
+ */
 
 /** Smooths the fill and the mask of one face over the frames. */
 export class FillSmoother {
@@ -32,6 +41,9 @@ export class FillSmoother {
     this._input = null;
     this._fill = new Float32Array(0);
     this._mask = new Float32Array(0);
+    this._shown = new Uint8Array(0);
+    /** @type {Box} */
+    this._box = [0, 0, 0, 0];
   }
 
   /**
@@ -49,6 +61,8 @@ export class FillSmoother {
       this._input = current;
       this._fill = Float32Array.from(unmasked.data);
       this._mask = Float32Array.from(mask.data);
+      this._shown = Uint8Array.from(mask.data);
+      this._box = covered(mask);
       return { unmasked, mask };
     }
     const share = motionShare(current, this._input);
@@ -56,18 +70,53 @@ export class FillSmoother {
       for (let i = 0; i < plane.length; i++) plane[i] += share[i] * (current[channel][i] - plane[i]);
     });
     const fine = enlargeMap(share, CELLS, mask.width);
+    // Elsewhere nothing is filled: on average half of the crop.
+    const shown = this._shown;
+    const box = covered({ ...mask, data: mask.data.map((value, i) => Math.max(value, shown[i])) });
     const smoothMask = new Uint8Array(mask.data.length);
-    const fill = new Uint8Array(unmasked.data.length);
-    for (let i = 0; i < smoothMask.length; i++) {
-      this._mask[i] += fine[i] * (mask.data[i] - this._mask[i]);
-      smoothMask[i] = roundHalfToEven(this._mask[i]);
-      for (let c = 3 * i; c < 3 * i + 3; c++) {
-        this._fill[c] += fine[i] * (unmasked.data[c] - this._fill[c]);
-        fill[c] = smoothMask[i] > 0 ? roundHalfToEven(this._fill[c]) : original.data[c];
+    const fill = Uint8Array.from(original.data);
+    for (let y = box[1]; y < box[3]; y++) {
+      for (let x = box[0], i = y * mask.width + x; x < box[2]; x++, i++) {
+        this._mask[i] += fine[i] * (mask.data[i] - this._mask[i]);
+        smoothMask[i] = roundHalfToEven(this._mask[i]);
+        // What was not averaged lately begins with this frame.
+        const share = holds(this._box, x, y) ? fine[i] : 1;
+        for (let c = 3 * i; c < 3 * i + 3; c++) {
+          this._fill[c] += share * (unmasked.data[c] - this._fill[c]);
+          if (smoothMask[i] > 0) fill[c] = roundHalfToEven(this._fill[c]);
+        }
       }
     }
+    this._box = box;
+    this._shown = smoothMask.slice();
     return { unmasked: { ...unmasked, data: fill }, mask: { ...mask, data: smoothMask } };
   }
+}
+
+/**
+ * Returns the part of a crop that holds a mask, in whole steps.
+ *
+ * @param {Raster} mask
+ * @returns {Box}
+ */
+function covered(mask) {
+  const [x0, y0, x1, y1] = extent(mask) ?? [0, 0, 0, 0];
+  const [left, top] = [x0, y0].map((side) => Math.floor(side / STEP) * STEP);
+  return [
+    left,
+    top,
+    Math.min(Math.ceil(x1 / STEP) * STEP, mask.width),
+    Math.min(Math.ceil(y1 / STEP) * STEP, mask.height),
+  ];
+}
+
+/**
+ * @param {Box} box
+ * @param {number} x
+ * @param {number} y
+ */
+function holds([x0, y0, x1, y1], x, y) {
+  return x >= x0 && x < x1 && y >= y0 && y < y1;
 }
 
 /**

@@ -47,10 +47,11 @@ export class FrameSession {
 
   /** @param {Track} track */
   #task(track) {
-    const { location, eyes, number, fillSmoother } = track;
+    const { location, eyes, number, fillSmoother, texture } = track;
     return {
       location: { ...location, points: [...eyes, ...location.points.slice(2)] },
       smooth: this.#smooth ? fillSmoother.update.bind(fillSmoother) : undefined,
+      texture,
       track: number,
     };
   }

@@ -6,6 +6,7 @@
  * scene changes, and where following a face is in doubt.
  */
 
+import { newTexture } from "../compositing/blend.js";
 import { LandmarkSmoother } from "./eye_smoothing.js";
 import { FillSmoother } from "./fill_smoothing.js";
 
@@ -63,6 +64,8 @@ export class Track {
     this.missed = 0;
     this.landmarkSmoother = new LandmarkSmoother();
     this.fillSmoother = new FillSmoother();
+    // Of the frame in which the detector looked last: measuring it takes as long as blending.
+    this.texture = newTexture();
   }
 }
 
@@ -106,6 +109,7 @@ export class Tracker {
     if (seen === null) {
       seen = await this._detect(image, cut);
       this._detected = this._time;
+      for (const track of seen) track.texture = newTexture();
     }
     for (const track of seen) {
       const eyes = track.location.points.slice(0, 2);
