@@ -59,8 +59,7 @@ python -m pytest benchmarks --benchmark-only    # the same from a clone, by pyte
   the same run and with the same settings; its `ratio` is CPU time per frame over that and one run
   of unmasker and aligner for each face. Stages and latency are wall-clock time. `--size`, `--faces`
   and `--threads` may be repeated; for one core begin with `taskset -c 0`, and give `--threads 1`.
-  MB is the most memory of the whole process, clips measured before included: for the memory of one
-  size, measure it alone.
+  MB is the peak memory of a process that opens the model, unmasks the clip and does nothing else.
 - **Tails.** p99 and max are what a user notices in a video. On a shared machine they show
   other programs more than the network.
 - **`--compare`** compares how many times as long as a fixed piece of work (a convolution by
