@@ -1,10 +1,11 @@
-"""A fresh process that unmasks one video: its peak memory, in MB.
+"""A fresh process that unmasks one video: its peak memory, in MB; nan on Windows.
 
 python -m unmask_sdk.benchmarks.video.peak_memory RUNTIME PRECISION THREADS CLIP OUT
 """
 
 from __future__ import annotations
 
+import math
 import subprocess
 import sys
 from pathlib import Path
@@ -17,7 +18,7 @@ def of_process(model: unmask_sdk.Unmasker, clip: Path, out: Path) -> float:
     """Returns the peak memory of a process that does nothing else, in MB.
 
     Args:
-        model: Another process opens one like it: the package's, on the same runtime.
+        model: The process opens one like it: the package's, on the same runtime.
         clip: The video.
         out: File to write.
 
@@ -34,7 +35,7 @@ def main(runtime: str, precision: str, threads: str, clip: str, out: str) -> Non
     """Unmasks the video, and prints the peak memory."""
     with unmask_sdk.load(runtime, precision, threads=int(threads)) as model:
         model.video(clip, out)
-    print(peak_megabytes())
+    print(peak_megabytes() or math.nan)
 
 
 if __name__ == "__main__":
