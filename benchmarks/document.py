@@ -55,10 +55,11 @@ python -m pytest benchmarks --benchmark-only    # the same from a clone, by pyte
   moment affects all equally. `ratio` is the median over the rounds of the ratio to the same model
   in fp32 on ONNX Runtime; of CPU time where both run on the processor, so that other programs that
   take the processor away do not count. Milliseconds hold for one device in one state only.
-- **Videos.** `benchmarks.video.stages` measures each clip next to decoding and encoding alone, in
-  the same run and with the same settings; its `ratio` is CPU time per frame over that and one run
-  of unmasker and aligner for each face. Stages and latency are wall-clock time. `--size`, `--faces`
-  and `--threads` may be repeated; for one core begin with `taskset -c 0`, and give `--threads 1`.
+- **Videos.** `benchmarks.video.stages`, run in the folder of a clone, measures each clip next to
+  decoding and encoding alone, in the same run and with the same settings; its `ratio` is CPU time
+  per frame over that and one run of unmasker and aligner for each face. Stages (locate to paste)
+  and latency are wall-clock time. `--size`, `--faces` and `--threads` may be repeated; for one core
+  begin with `taskset -c 0`, and give `--threads 1`.
   MB is the peak memory of a process that opens the model, unmasks the clip and does nothing else.
 - **Tails.** p99 and max are what a user notices in a video. On a shared machine they show
   other programs more than the network.

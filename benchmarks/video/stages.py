@@ -164,10 +164,14 @@ def main(
     frames: Annotated[int, typer.Option(min=2, help="Length of a clip.")] = 150,
     runtime: Annotated[str, typer.Option(help="Runtime; see `unmask doctor`.")] = "auto",
     precision: Annotated[str, typer.Option(help="Such as int8.")] = "auto",
-    examples: Annotated[Path, typer.Option(help="Folder of the photos.")] = Path("examples"),
+    examples: Annotated[Path, typer.Option(help="Of a clone: the photos.")] = Path("examples"),
     json_file: Annotated[Path | None, typer.Option("--json", help="File to write.")] = None,
 ) -> None:
-    """Prints a table: milliseconds of CPU time per frame, unless the heading says otherwise."""
+    """Prints a table, in milliseconds per frame.
+
+    They are CPU time, but for the stages of a session (locate to paste) and the latency, which are
+    wall-clock time.
+    """
     unknown = [name for name in size or () if name not in SIZES]
     if unknown:
         raise InvalidInputError(f"--size must be one of {', '.join(SIZES)}; got {unknown[0]}")
@@ -190,5 +194,5 @@ def main(
 if __name__ == "__main__":
     try:
         typer.run(main)
-    except UnmaskError as error:
+    except (UnmaskError, FileNotFoundError) as error:
         sys.exit(f"error: {error}")

@@ -110,7 +110,7 @@ class Locator:
         Raises:
             InvalidInputError: If `image` is another type, dtype or shape.
         """
-        _check_image(image)
+        check_image(image)
         boxes, heats = self._detect(image)
         keep = nms(boxes, heats, MAX_OVERLAP)[:MAX_FACES]
         boxes, heats = boxes[keep], heats[keep]
@@ -140,7 +140,7 @@ class Locator:
             InvalidInputError: If the image is another type, dtype or shape, or the box is not four
                 finite numbers with a positive width and height.
         """
-        _check_image(image)
+        check_image(image)
         boxes = np.asarray(box, dtype=np.float64)
         if boxes.shape != (4,) or not np.isfinite(boxes).all() or (boxes[2:] <= boxes[:2]).any():
             raise InvalidInputError(
@@ -164,7 +164,7 @@ class Locator:
         Raises:
             InvalidInputError: If the image is another type, dtype or shape.
         """
-        _check_image(image)
+        check_image(image)
         if not faces:
             return []
         points, scores = self._run_second_look(image, [face.points for face in faces])
@@ -215,7 +215,8 @@ class Locator:
         return rounded, outputs["score"].astype(np.float64)
 
 
-def _check_image(image: UInt8Array) -> None:
+def check_image(image: UInt8Array) -> None:
+    """Refuses what is not a uint8 RGB array `[H, W, 3]` with pixels, with `InvalidInputError`."""
     array = isinstance(image, np.ndarray)
     if not array or image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
         got = f"{image.dtype} {list(image.shape)}" if array else type(image).__name__

@@ -12,7 +12,7 @@ import numpy as np
 
 from unmask_sdk.core.arrays import UInt8Array
 from unmask_sdk.errors import InvalidInputError
-from unmask_sdk.faces.locator import Location
+from unmask_sdk.faces.locator import Location, check_image
 from unmask_sdk.pipeline import FaceTask, OpenedModel, Patch, StageTimer, unmask_faces
 from unmask_sdk.result import Result
 
@@ -94,6 +94,8 @@ class Session:
         patches: list[list[Patch]] | None = None,
     ) -> list[Result]:
         """Unmasks the next frames: in place, if patches are to be added (`unmask_faces`)."""
+        for frame in frames:
+            check_image(frame)
         moments = repeat(None, len(frames)) if times is None else _checked(times, len(frames))
         timers = [StageTimer() for _ in frames]
         tasks: list[list[FaceTask]] = []
@@ -139,11 +141,11 @@ def unmask_in_place(
 
 
 def _checked(times: Iterable[float], count: int) -> list[float]:
-    times = list(times)
-    numbers = all(isinstance(time, Real) and math.isfinite(time) for time in times)
-    if len(times) != count or not numbers:
+    listed = list(times) if isinstance(times, Iterable) else None
+    numbers = all(isinstance(time, Real) and math.isfinite(time) for time in listed or ())
+    if listed is None or len(listed) != count or not numbers:
         raise InvalidInputError(
             f"times must be one finite number of seconds for each of the {count} frames; "
-            f"got {times}"
+            f"got {times if listed is None else listed}"
         )
-    return times
+    return listed

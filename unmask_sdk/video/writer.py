@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from av.video.stream import VideoStream
 
 # Metadata of the file.
-COMMENT = "Face masks taken off by unmask-sdk: the regions under them are generated."
+COMMENT = "Processed by unmask-sdk: what shows where a face mask was is generated."
 # For encoders without constant quality.
 _BITS_PER_PIXEL = 0.15
 # Seconds between packets of sound, at least: the ticks of the new file may be coarser.

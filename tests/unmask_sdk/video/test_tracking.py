@@ -193,11 +193,15 @@ def test_session_without_faces_and_with_wrong_frames(painted_model, backdrop, pa
     result = session(backdrop)
     assert result.faces == ()
     np.testing.assert_array_equal(result.image, backdrop)
-    with pytest.raises(InvalidInputError, match="uint8 RGB"):
-        session(backdrop.astype(np.float32))
+    # cv2.VideoCapture gives None at the end.
+    for wrong in (backdrop.astype(np.float32), backdrop[..., 0], None, "photo.jpg", [1, 2]):
+        with pytest.raises(InvalidInputError, match="uint8 RGB"):
+            session(wrong)
+        with pytest.raises(InvalidInputError, match="uint8 RGB"):
+            session.batch([backdrop, wrong])
     with pytest.raises(InvalidInputError, match="frames must be a list of images; got NoneType"):
         session.batch(None)
-    for times in ([], [0.0, 1.0], [float("nan")], ["0"]):
+    for times in ([], [0.0, 1.0], [float("nan")], ["0"], 0.5):
         with pytest.raises(
             InvalidInputError, match="one finite number of seconds for each of the 1"
         ):
