@@ -30,6 +30,7 @@ class ReadAhead(Closable, Iterator[T]):
         self, items: Iterable[T], most: int, weigh: Callable[[T], int] = lambda _: 1
     ) -> None:
         self._queue: LatestQueue[T] = LatestQueue(most, weigh)
+        self._ended = threading.Event()
         self._thread = threading.Thread(
             target=self._read, args=(items,), name="unmask-read", daemon=True
         )
@@ -47,6 +48,8 @@ class ReadAhead(Closable, Iterator[T]):
             self._queue.end(error)
         else:
             self._queue.end()
+        finally:
+            self._ended.set()
 
     def __next__(self) -> T:
         """Waits for the next item."""
@@ -57,8 +60,7 @@ class ReadAhead(Closable, Iterator[T]):
 
     def close(self) -> None:
         """Drops what waits, and returns when the thread has ended."""
-        self._queue.close()
-        self._thread.join()
+        _end(self._queue, self._thread, self._ended)
 
 
 class WriteBehind(Closable, Generic[T]):
@@ -78,6 +80,7 @@ class WriteBehind(Closable, Generic[T]):
     ) -> None:
         self._queue: LatestQueue[T] = LatestQueue(most, weigh)
         self._error: BaseException | None = None
+        self._ended = threading.Event()
         self._thread = threading.Thread(
             target=self._write_all, args=(write,), name="unmask-write", daemon=True
         )
@@ -92,6 +95,8 @@ class WriteBehind(Closable, Generic[T]):
         except BaseException as error:  # noqa: BLE001  Raised in the thread that puts the items.
             self._error = error
             self._queue.close()
+        finally:
+            self._ended.set()
 
     def __call__(self, item: T) -> None:
         """Adds an item, once there is room.
@@ -109,11 +114,30 @@ class WriteBehind(Closable, Generic[T]):
             BaseException: What `write` raised.
         """
         self._queue.end()
-        self._thread.join()
+        self._ended.wait()
         if self._error is not None:
             raise self._error
 
     def close(self) -> None:
         """Drops what waits, and returns when the thread has ended."""
-        self._queue.close()
-        self._thread.join()
+        _end(self._queue, self._thread, self._ended)
+
+
+def _end(queue: LatestQueue[T], thread: threading.Thread, ended: threading.Event) -> None:
+    """Closes a queue, and returns when the thread that uses it has ended.
+
+    Also if a signal raises an exception meanwhile: the caller closes the files that the thread
+    reads and writes, and FFmpeg crashes if it still does. An event, because Python before 3.13
+    takes a thread for ended if waiting for it is interrupted.
+    """
+    interrupt: BaseException | None = None
+    queue.close()
+    while not ended.is_set():
+        try:
+            queue.close()
+            ended.wait()
+        except BaseException as error:  # noqa: BLE001  Raised when the thread has ended.
+            interrupt = error
+    thread.join()
+    if interrupt is not None:
+        raise interrupt

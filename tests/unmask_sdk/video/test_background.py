@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import signal
 import threading
+import time
 
 import pytest
 
@@ -153,3 +155,32 @@ def test_failures_are_raised_and_leave_no_thread(threaded, clip, tmp_path):
         threaded.video(clip(count=60, sound=None), tmp_path / "out.mov", codec="h263")
     assert running() == []
     assert [path.name for path in tmp_path.iterdir()] == ["in.mp4"]
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="Windows has no timers with signals")
+@pytest.mark.parametrize("stage", ["read", "write"])
+def test_a_signal_while_a_stage_ends_waits_for_its_thread(stage):
+    """FFmpeg crashes if files are closed that a thread still reads or writes."""
+
+    def slowly():
+        while True:
+            time.sleep(0.5)
+            yield 1
+
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    try:
+        if stage == "read":
+            background = ReadAhead(slowly(), 2)
+        else:
+            background = WriteBehind(lambda _: time.sleep(0.5), 2)
+            background(1)
+        time.sleep(0.1)
+        signal.setitimer(signal.ITIMER_REAL, 0.1)
+        with pytest.raises(KeyboardInterrupt):
+            background.close()
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    assert running() == []
