@@ -104,7 +104,8 @@ def blend_crop(
     # Nearly always there is one tile, and the middle is a part of it.
     first = tiles[0] if len(tiles) == 1 else middle
     fill, alpha = _warp_to_photo(source, opacity, warp, first)
-    box = _around_eyes(image, matrix * (CROP_SIZE / size))
+    to_canonical = matrix * (CROP_SIZE / size)
+    box = _around_eyes(image, to_canonical)
     pixels = image[box[1] : box[3], box[0] : box[2]]
     if texture.grain is None:
         x, y = (slice(middle[i] - first[i], middle[i + 2] - first[i]) for i in (0, 1))
@@ -114,7 +115,7 @@ def blend_crop(
             pixels,
             offset_matrix(warp, *corner),
             opacity,
-            offset_matrix(matrix * (CROP_SIZE / size), *corner),
+            offset_matrix(to_canonical, *corner),
             scale,
         )
         filled = full_blocks(alpha[y, x] > 0.99, scale.block)

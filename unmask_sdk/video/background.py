@@ -131,11 +131,11 @@ def _end(queue: LatestQueue[T], thread: threading.Thread, ended: threading.Event
     takes a thread for ended if waiting for it is interrupted.
     """
     interrupt: BaseException | None = None
-    queue.close()
-    while not ended.is_set():
+    while True:
         try:
             queue.close()
             ended.wait()
+            break
         except BaseException as error:  # noqa: BLE001  Raised when the thread has ended.
             interrupt = error
     thread.join()
