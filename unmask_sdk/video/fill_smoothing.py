@@ -35,7 +35,6 @@ class FillSmoother:
         self._input: Float32Array | None = None
         self._fill: Float32Array = np.empty(0, np.float32)
         self._mask: Float32Array = np.empty(0, np.float32)
-        self._shown: UInt8Array = np.empty(0, np.uint8)
         self._box: Box = (slice(0), slice(0))
 
     def update(
@@ -54,13 +53,13 @@ class FillSmoother:
         """
         current = _cells(original)
         if self._input is None:
-            self._input, self._shown, self._box = current, mask.copy(), _covered(mask)
+            self._input, self._box = current, _covered(mask)
             self._fill, self._mask = unmasked.astype(np.float32), mask.astype(np.float32)
             return unmasked, mask
         share = _motion_share(current, self._input)
         self._input += share[..., None] * (current - self._input)
         # Elsewhere nothing is filled: on average half of the crop.
-        box = _covered(np.asarray(cv2.max(mask, self._shown)))
+        box = _covered(((mask > 0) | (self._mask > 0.5)).view(np.uint8))
         if not mask[box].size:
             self._box = box
             return original.copy(), mask.copy()
@@ -76,12 +75,12 @@ class FillSmoother:
         step *= cv2.merge([fine, fine, fine])
         self._fill[box] += step
         self._mask[box] += fine * (mask[box] - self._mask[box])
-        self._shown[...] = 0
-        self._shown[box] = np.rint(self._mask[box])
+        smooth_mask = np.zeros_like(mask)
+        smooth_mask[box] = np.rint(self._mask[box])
         fill = original.copy()
         filled = np.rint(self._fill[box], out=step).astype(np.uint8)
-        cv2.copyTo(filled, self._shown[box], fill[box])
-        return fill, self._shown.copy()
+        cv2.copyTo(filled, smooth_mask[box], fill[box])
+        return fill, smooth_mask
 
 
 def _motion_share(current: Float32Array, average: Float32Array) -> Float32Array:

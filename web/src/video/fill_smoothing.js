@@ -41,7 +41,6 @@ export class FillSmoother {
     this._input = null;
     this._fill = new Float32Array(0);
     this._mask = new Float32Array(0);
-    this._shown = new Uint8Array(0);
     /** @type {Box} */
     this._box = [0, 0, 0, 0];
   }
@@ -61,7 +60,6 @@ export class FillSmoother {
       this._input = current;
       this._fill = Float32Array.from(unmasked.data);
       this._mask = Float32Array.from(mask.data);
-      this._shown = Uint8Array.from(mask.data);
       this._box = covered(mask);
       return { unmasked, mask };
     }
@@ -71,8 +69,9 @@ export class FillSmoother {
     });
     const fine = enlargeMap(share, CELLS, mask.width);
     // Elsewhere nothing is filled: on average half of the crop.
-    const shown = this._shown;
-    const box = covered({ ...mask, data: mask.data.map((value, i) => Math.max(value, shown[i])) });
+    const average = this._mask;
+    const visible = mask.data.map((value, i) => Number(value > 0 || average[i] > 0.5));
+    const box = covered({ ...mask, data: visible });
     const smoothMask = new Uint8Array(mask.data.length);
     const fill = Uint8Array.from(original.data);
     for (let y = box[1]; y < box[3]; y++) {
@@ -88,7 +87,6 @@ export class FillSmoother {
       }
     }
     this._box = box;
-    this._shown = smoothMask.slice();
     return { unmasked: { ...unmasked, data: fill }, mask: { ...mask, data: smoothMask } };
   }
 }
