@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import signal
+import sys
 import threading
 import time
 
@@ -157,30 +158,48 @@ def test_failures_are_raised_and_leave_no_thread(threaded, clip, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["in.mp4"]
 
 
-@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="Windows has no timers with signals")
+@pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="Windows has no pthread_kill")
 @pytest.mark.parametrize("stage", ["read", "write"])
 def test_a_signal_while_a_stage_ends_waits_for_its_thread(stage):
     """FFmpeg crashes if files are closed that a thread still reads or writes."""
+    main, started, done = threading.get_ident(), threading.Event(), []
 
-    def slowly():
-        while True:
-            time.sleep(0.5)
-            yield 1
+    def work():
+        """Sends the signal when `close` waits for this thread, and goes on for a while."""
+        started.set()
+        while not _waits_in_close(main):
+            time.sleep(0.01)
+        signal.pthread_kill(main, signal.SIGALRM)
+        time.sleep(0.3)
+        done.append(stage)
 
     def interrupt(*_):
         raise KeyboardInterrupt
 
+    def items():
+        work()
+        yield 1
+
     before = signal.signal(signal.SIGALRM, interrupt)
     try:
         if stage == "read":
-            background = ReadAhead(slowly(), 2)
+            background = ReadAhead(items(), 2)
         else:
-            background = WriteBehind(lambda _: time.sleep(0.5), 2)
+            background = WriteBehind(lambda _: work(), 2)
             background(1)
-        time.sleep(0.1)
-        signal.setitimer(signal.ITIMER_REAL, 0.1)
+        assert started.wait(30)  # `close` drops what waits.
         with pytest.raises(KeyboardInterrupt):
             background.close()
     finally:
         signal.signal(signal.SIGALRM, before)
+    assert done == [stage]
     assert running() == []
+
+
+def _waits_in_close(thread):
+    """Whether a thread waits for another, in the code that ends a stage."""
+    names, frame = [], sys._current_frames()[thread]
+    while frame is not None:
+        names.append(frame.f_code.co_name)
+        frame = frame.f_back
+    return "_end" in names and names[0] in ("wait", "join", "_wait_for_tstate_lock")
