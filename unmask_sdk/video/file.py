@@ -174,7 +174,7 @@ def unmask_video(
         )
         encoder = choose_encoder(container, pixels, codec, crf, fast=fast, threads=threads)
         encoder, notes = keep_frame_metadata(encoder, stream, first, pixels)
-        player_notes = _player_notes(first, pixels, encoder)
+        format_notes = _format_notes(first, pixels, encoder)
         del first  # Or it would be kept to the end.
         file = VideoWriter(target, opened, stream, pixels, encoder, threads)
         try:
@@ -210,7 +210,7 @@ def unmask_video(
         except BaseException:
             file.discard()
             raise
-    notes += [*file.notes, *player_notes]
+    notes += [*file.notes, *format_notes]
     if reader.damaged:
         notes.append(f"damaged parts of the video that were skipped: {reader.damaged}")
     if reader.late_streams:
@@ -309,9 +309,14 @@ class _VideoJob:
             self.frames += 1
 
 
-def _player_notes(first: av.VideoFrame, pixels: PixelFormat, encoder: Encoder) -> list[str]:
-    """Returns notes on what was changed for players, and on what many do not play."""
+def _format_notes(first: av.VideoFrame, pixels: PixelFormat, encoder: Encoder) -> list[str]:
+    """Returns notes on what was changed for players, what many do not play, and what was lost."""
     notes = []
+    if not is_lossy(encoder.name) and pixels.converts(first):
+        notes.append(
+            f"not every pixel was kept bit for bit: {first.format.name} became {pixels.name}, "
+            "because masks are removed from planar YCbCr and gray only"
+        )
     if sorted(pixels.stored) != sorted((pixels.width, pixels.height)):
         notes.append(
             f"players need even sides: {first.width}x{first.height} became "

@@ -72,6 +72,18 @@ class PixelFormat:
         """Whether frames have transparency."""
         return "a" in self.name.removeprefix("gray")
 
+    def converts(self, frame: av.VideoFrame) -> bool:
+        """Whether `prepare` calculates new colors for a frame, instead of only moving samples."""
+        from av import VideoFormat
+
+        old, new = frame.format, VideoFormat(self.name)
+        return bool(
+            old.is_rgb
+            or old.has_palette
+            or (old.chroma_width(8), old.chroma_height(8))
+            != (new.chroma_width(8), new.chroma_height(8))
+        )
+
     def prepare(self, frame: av.VideoFrame) -> av.VideoFrame:
         """Returns an upright, writable copy of a decoded frame in this format.
 
