@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 from collections.abc import Sequence
@@ -27,6 +28,10 @@ DEVICE = "CPU"
 _HINTS = {"fp32": "f32", "fp16": "f32", "int8": "f32"}
 # The file to read if the artifact is a folder; its weights are next to it.
 MODEL = "model.xml"
+
+
+# By process, because the threads of a core do not exist in a fork.
+_CORES: dict[int, ov.Core] = {}
 
 
 @dataclass(frozen=True)
@@ -63,7 +68,7 @@ class OpenVINORuntime(Runtime[Compiled]):
             settings["LP_TRANSFORMS_MODE"] = "NO"
         version = ov.get_version().split("-")[0]
         try:
-            core = ov.Core()
+            core = _process_core()
             graph = core.read_model(path / MODEL if path.is_dir() else path)
             model = core.compile_model(graph, DEVICE, settings)
             inputs = [port.get_any_name() for port in graph.inputs]
@@ -99,3 +104,15 @@ class OpenVINORuntime(Runtime[Compiled]):
             raise RuntimeUnavailableError(
                 f"OpenVINO failed on inputs {shapes}: {one_line(error)}"
             ) from error
+
+
+def _process_core() -> ov.Core:
+    """Returns the only core of this process, which is never closed.
+
+    On Linux, the first model of a core gives the thread that opens it a stack for signal handlers,
+    and closing the core unmaps it. A thread that still has it, because other cores were opened
+    since or another thread closes the core, crashes at the next signal, such as Ctrl-C.
+    """
+    core = _CORES.get(os.getpid())
+    # One that another thread has added meanwhile is kept; this one has no model then.
+    return core or _CORES.setdefault(os.getpid(), ov.Core())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -49,3 +51,33 @@ def test_threads_do_not_mix_their_pictures(tiny_artifacts: Path) -> None:
     for expected, got in zip(alone * 4, together, strict=True):
         for a, b in zip(expected, got, strict=True):
             np.testing.assert_array_equal(a, b)
+
+
+SIGNALS = """
+import signal, sys, threading
+from unmask_sdk.loading.load import open_runtime
+
+handled = []
+signal.signal(signal.SIGTERM, lambda *_: handled.append(1))
+def runtime():
+    return open_runtime(runtime="openvino", threads=1, artifacts=sys.argv[1])
+first, second = runtime(), runtime()
+if sys.argv[2] == "order":
+    first.close()
+    second.close()
+else:
+    thread = threading.Thread(target=lambda: (first.close(), second.close()))
+    thread.start()
+    thread.join()
+del first, second
+signal.raise_signal(signal.SIGTERM)
+print(len(handled))
+"""
+
+
+@pytest.mark.parametrize("closed", ["order", "thread"])
+def test_signals_are_handled_once_models_are_closed(tiny_artifacts: Path, closed: str) -> None:
+    """Each core of OpenVINO gives its thread a stack for signal handlers, and unmaps it."""
+    command = [sys.executable, "-c", SIGNALS, str(tiny_artifacts), closed]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=100)
+    assert (done.returncode, done.stdout) == (0, "1\n"), done.stderr
