@@ -80,9 +80,8 @@ def open_converted(path: Path, artifact: Artifact) -> OnnxRuntime:
 class UnoptimizedOnnxRuntime(OnnxRuntime):
     """ONNX Runtime on the CPU without graph optimization: node by node, as in the file.
 
-    With optimization, it quantizes biases and computes in fp16 what they are divided by, the product
-    of two scales (1e-6 to 1e-4, subnormal), and their steps (up to 80,000, of which fp16 holds
-    65,504): 21 dB instead of 44 dB.
+    With optimization, it quantizes biases in fp16: what they are divided by, the product of two
+    scales, is subnormal, and their steps exceed its range (80,000 of 65,504): 21 dB instead of 44.
     """
 
     optimize = False
