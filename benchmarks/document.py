@@ -70,7 +70,8 @@ python -m pytest benchmarks --benchmark-only    # the same from a clone, by pyte
   whole are regions of the reference's mask; "lost" is the reference's value minus this one.
 - **Cost models** have the published layer shapes and sizes of other networks, and random weights:
   they show how long such a network takes, and nothing about its images. Our network finds the mask
-  itself, the others are given it.
+  itself, the others are given it. As a round takes seconds, each runs once more before every run
+  that counts: memory that was idle so long is slow to read on some virtual machines.
 """
 
 

@@ -85,22 +85,27 @@ def warm_up(call: Call) -> int:
     return MOST_WARM_UPS
 
 
-def interleave(calls: Mapping[str, Call], rounds: int) -> dict[str, Samples]:
+def interleave(
+    calls: Mapping[str, Call], rounds: int, *, rewarm: bool = False
+) -> dict[str, Samples]:
     """Runs several calls in turns, so that a busy moment affects all equally.
 
     Args:
         calls: Calls by name; each is warmed up first.
         rounds: Runs of each. In each round all run once, in another order.
+        rewarm: Whether each runs once more before every run that counts. Needed where rounds take
+            seconds: some hosts of virtual machines take away memory that was idle for a second,
+            and the next run waits for it, up to 7 times as long as it takes.
 
     Returns:
         The runs by name, in the order of the rounds.
     """
     for call in calls.values():
         warm_up(call)
-    return in_turns(calls, rounds)
+    return in_turns(calls, rounds, rewarm=rewarm)
 
 
-def in_turns(calls: Mapping[str, Call], rounds: int) -> dict[str, Samples]:
+def in_turns(calls: Mapping[str, Call], rounds: int, *, rewarm: bool = False) -> dict[str, Samples]:
     """Does the same as `interleave` with calls that are warm already."""
     order = list(calls)
     shuffle = random.Random(0).shuffle
@@ -108,6 +113,8 @@ def in_turns(calls: Mapping[str, Call], rounds: int) -> dict[str, Samples]:
     for _ in range(rounds):
         shuffle(order)
         for name in order:
+            if rewarm:
+                calls[name]()
             taken[name].add(calls[name])
     return taken
 

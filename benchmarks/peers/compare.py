@@ -98,7 +98,7 @@ def measure(cases: tuple[Case, ...], engines: list[str], rounds: int) -> dict[st
                         "published_parameters": peer.parameters,
                     }
                 )
-        taken = interleave(calls, rounds)
+        taken = interleave(calls, rounds, rewarm=True)
     for record in (*ours, *peers):
         record["tail_ms"] = vars(tail(taken[record["name"]].wall))
         record["cpu_ms"] = round(1000 * float(np.median(taken[record["name"]].cpu)), 2)

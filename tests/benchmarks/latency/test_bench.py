@@ -34,6 +34,15 @@ def test_interleaving_runs_all_in_every_round_in_changing_order() -> None:
     assert len(set(rounds)) > 3
 
 
+def test_rewarming_runs_each_once_more_before_every_run_that_counts() -> None:
+    order: list[str] = []
+    calls = {name: (lambda name=name: order.append(name)) for name in "abc"}
+    taken = measure.in_turns(calls, 5, rewarm=True)
+    assert {name: len(s.wall) for name, s in taken.items()} == dict.fromkeys("abc", 5)
+    assert order[::2] == order[1::2]
+    assert len(order) == 2 * 3 * 5
+
+
 def test_tail_and_ratio() -> None:
     tail = measure.tail([k / 1000 for k in range(1, 102)])
     assert (tail.p50, tail.p90, tail.p95, tail.p99, tail.max) == (51, 91, 96, 100, 101)
