@@ -8,6 +8,7 @@ export measures them again on a calibration set, by the plan's method.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from importlib import resources
@@ -23,7 +24,7 @@ SCHEMA = 1
 METHODS = ("minmax", "entropy", "percentile", "mse")
 # If no plan fits: the attention gates and the layers that output an image or a mask. They are 1 %
 # of the work, and their rounding errors are directly visible.
-_KEPT_BY_DEFAULT = ("what.0", "what.2", "where", "head.1", "body.2")
+_KEPT_BY_DEFAULT = re.compile(r"\.(what\.[02]|where|head\.1|\w*sharpener\.body\.\d+)$")
 
 
 @dataclass(frozen=True)
@@ -137,7 +138,7 @@ def plan_for(network: Any, calibration: CalibrationSet | None = None) -> Int8Pla
 
 def default_plan(network: Any) -> Int8Plan:
     """Returns the plan for an unmasker of a configuration that no plan was searched for."""
-    kept = [name for name in convolutions(network) if name.endswith(_KEPT_BY_DEFAULT)]
+    kept = [name for name in convolutions(network) if _KEPT_BY_DEFAULT.search(name)]
     return Int8Plan(tuple(kept), config=config_of(network))
 
 

@@ -67,6 +67,16 @@ def test_other_configuration_has_the_default_plan(tiny_weights: list[Path]) -> N
     assert "unmasker.generator.down1.0" not in plan.keep_float
 
 
+@pytest.mark.parametrize("blocks", [1, 2, 3])
+def test_default_plan_keeps_the_layers_that_output_images_and_masks(blocks: int) -> None:
+    network = build_unmasker(UnmaskerConfig(sharpener_blocks=blocks))
+    kept = {name for name in default_plan(network).keep_float if "sharpener" in name}
+    assert kept == {
+        f"unmasker.sharpener.body.{blocks + 1}",
+        "unmasker.mask_sharpener.body.2",
+    }
+
+
 def test_plan_in_the_calibration_set_takes_precedence(
     tiny_weights: list[Path], tmp_path: Path
 ) -> None:
