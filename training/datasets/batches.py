@@ -106,7 +106,6 @@ def augment(batch: Batch, rng: np.random.Generator, empty_fraction: float | Floa
         rng.uniform(-0.12, 0.12, count),
         rng.uniform(0.005, 0.06, count),
     )
-    # Dim rooms and colored lamps.
     dim, colored = (rng.random((count, 1)) < share for share in (DIM_SHARE, COLORED_SHARE))
     (light,) = to_device(
         np.where(dim, rng.uniform(*DIM, (count, 1)), 1.0)
