@@ -41,6 +41,9 @@ class Int8Plan:
         calibration_sha256: Digest of the calibration set that it was found with; `None` for the
             default plan.
         quality: Measurements on pairs that were not used to find it.
+        keep_float_symmetric: Further convolutions that stay in float where activations are int8
+            without a zero point, as in TensorRT: images, which are never negative, have 7 bits
+            there, and what reads them at full size loses detail.
     """
 
     keep_float: tuple[str, ...]
@@ -50,10 +53,19 @@ class Int8Plan:
     weights_sha256: str | None = None
     calibration_sha256: str | None = None
     quality: Mapping[str, float] = field(default_factory=dict)
+    keep_float_symmetric: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.method not in METHODS:
             raise DataError(f"a plan's method is one of {', '.join(METHODS)}, not {self.method!r}")
+
+    def kept(self, *, symmetric: bool) -> tuple[str, ...]:
+        """Returns the torch names of all convolutions that stay in float.
+
+        Args:
+            symmetric: Whether activations are int8 without a zero point.
+        """
+        return (*self.keep_float, *(self.keep_float_symmetric if symmetric else ()))
 
     def to_json(self) -> str:
         """Returns the plan as JSON text; equal plans give equal text."""
@@ -76,7 +88,9 @@ def from_json(text: str, where: str) -> Int8Plan:
         schema = fields.pop("schema")
         if schema != SCHEMA:
             raise DataError(f"{where} is of schema {schema}, this version reads {SCHEMA}; {fix}")
-        return Int8Plan(**{**fields, "keep_float": tuple(map(str, fields["keep_float"]))})
+        fields["keep_float"] = tuple(map(str, fields["keep_float"]))
+        fields["keep_float_symmetric"] = tuple(map(str, fields.get("keep_float_symmetric", ())))
+        return Int8Plan(**fields)
     except (ValueError, TypeError, KeyError) as error:
         raise DataError(f"{where} is not a quantization plan: {error!r}; {fix}") from None
 

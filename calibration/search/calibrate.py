@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from unmask_sdk.calibration.calibration_set import pack_images, read_images, unpack_images
-from unmask_sdk.calibration.plan import METHODS, Int8Plan, config_of
+from unmask_sdk.calibration.plan import METHODS, Int8Plan, config_of, plan_for
 from unmask_sdk.calibration.progress import ProgressFn, no_progress
 from unmask_sdk.calibration.ranges import Histogram, find_ranges, observe
 from unmask_sdk.core.arrays import UInt8Array
@@ -133,7 +133,6 @@ def calibrate(
 
     final = Int8Evaluator(graph.file, reporting)
     file = graph.quantize(ranges, kept, per_channel=per_channel)
-    symmetric = graph.quantize(ranges, kept, per_channel=per_channel, symmetric=True)
     cpu = final.quality_drop(file)
     plan = Int8Plan(
         keep_float=tuple(kept),
@@ -143,6 +142,13 @@ def calibrate(
         weights_sha256=hashlib.sha256(weights.read_bytes()).hexdigest(),
         calibration_sha256=stored.sha256,
         quality={"pairs": len(reporting), **{k: round(v, 5) for k, v in asdict(cpu).items()}},
+        # By realism, which this search does not measure.
+        keep_float_symmetric=tuple(
+            name for name in plan_for(network).keep_float_symmetric if name not in kept
+        ),
+    )
+    symmetric = graph.quantize(
+        ranges, plan.kept(symmetric=True), per_channel=per_channel, symmetric=True
     )
     result = CalibrationResult(
         samples=samples,

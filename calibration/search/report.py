@@ -53,6 +53,7 @@ def write_report(result: CalibrationResult, folder: Path) -> None:
 def _text(result: CalibrationResult) -> str:
     plan = result.plan
     kept = "\n".join(f"- `{name}`" for name in plan.keep_float) or "None: all may be int8."
+    symmetric = ", ".join(f"`{name}`" for name in plan.keep_float_symmetric) or "no more"
     methods = "\n".join(
         _row(f"{method}, per {'channel' if per_channel else 'tensor'}", drop)
         for (method, per_channel), drop in result.methods.items()
@@ -77,6 +78,8 @@ convolutions' work is in int8; the float file is {result.size:.2f} times as larg
 
 ## Layers kept in float
 {kept}
+
+Where activations have no zero point (TensorRT), besides these: {symmetric}.
 
 On the {chosen_by} pairs for choosing, the worse of both kinds of file, by layers in float:
 

@@ -214,10 +214,11 @@ def quantize_by_plan(
         ExportError: If the plan names layers that the network does not have.
     """
     graph = FloatGraph(model, placement)
-    tensors = graph.tensors(plan.keep_float)
+    kept = plan.kept(symmetric=placement.options["ActivationSymmetric"])
+    tensors = graph.tensors(kept)
     observed = observe(model, tensors, images, counted=plan.method != "minmax")
     ranges = find_ranges(observed, plan.method)
-    return graph.quantize(ranges, plan.keep_float, per_channel=plan.per_channel)
+    return graph.quantize(ranges, kept, per_channel=plan.per_channel)
 
 
 def _restore_float_inputs(model: onnx.ModelProto, int8: Collection[onnx.NodeProto]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -28,7 +29,9 @@ from unmask_sdk.training.nets.unmasker_networks import UnmaskerConfig
 
 
 def test_plan_reads_back_as_written(tmp_path: Path) -> None:
-    plan = Int8Plan(("a.b", "c"), "mse", False, {"size": 64}, "f00", "ba4", {"ssim": 0.001})
+    plan = Int8Plan(
+        ("a.b", "c"), "mse", False, {"size": 64}, "f00", "ba4", {"ssim": 0.001}, ("d.e",)
+    )
     file = tmp_path / "plan.json"
     file.write_text(plan.to_json())
     assert read_plan(file) == plan
@@ -38,7 +41,9 @@ def test_packaged_plan_is_for_the_packaged_network() -> None:
     network = load_network(shipped_weights("unmask-256"))
     plan = read_plan("unmask-256")
     assert plan_for(network) == plan
-    assert set(plan.keep_float) <= set(convolutions(network))
+    assert set(plan.kept(symmetric=True)) <= set(convolutions(network))
+    assert plan.kept(symmetric=False) == plan.keep_float
+    assert "unmasker.sharpener.answer.0" in plan.kept(symmetric=True)
 
 
 def test_other_weights_of_the_configuration_have_the_same_plan() -> None:
@@ -91,6 +96,13 @@ def test_plan_in_the_calibration_set_takes_precedence(
     file.write_bytes(pack_images(crops, replace(own, config={"size": 8}).to_json()))
     with pytest.raises(ConfigError, match="another configuration; make one for these weights"):
         plan_for(network, CalibrationSet(file))
+
+
+def test_plan_without_newer_fields_is_read() -> None:
+    plan = Int8Plan(("a",))
+    fields = json.loads(plan.to_json())
+    del fields["keep_float_symmetric"]
+    assert from_json(json.dumps(fields), "here") == plan
 
 
 @pytest.mark.parametrize(

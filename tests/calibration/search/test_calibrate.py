@@ -85,6 +85,7 @@ def test_report_has_plots_and_plan(
     text = (tmp_path / "report.md").read_text()
     assert result.sha256 in text
     assert all(name in text for name in plots)
+    assert all(f"`{name}`" in text for name in result.plan.kept(symmetric=True))
 
 
 def test_layers_are_promoted_until_the_limit_holds(

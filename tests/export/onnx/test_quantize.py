@@ -26,7 +26,13 @@ from unmask_sdk.export.job import Job  # noqa: E402
 from unmask_sdk.export.metadata import metadata_of  # noqa: E402
 from unmask_sdk.export.onnx.exporter import convert, float_graph, write_metadata  # noqa: E402
 from unmask_sdk.export.onnx.precision import conv_work_by_precision, int8_share  # noqa: E402
-from unmask_sdk.export.onnx.quantize import FloatGraph, quantize_by_plan  # noqa: E402
+from unmask_sdk.export.onnx.quantize import (  # noqa: E402
+    CPU,
+    OPENVINO,
+    TENSORRT,
+    FloatGraph,
+    quantize_by_plan,
+)
 from unmask_sdk.export.precision_check import check_precision, precision_of  # noqa: E402
 from unmask_sdk.export.roles import role_of  # noqa: E402
 from unmask_sdk.training import shipped_weights  # noqa: E402
@@ -115,6 +121,20 @@ def test_layers_kept_in_float_are_in_float(network: nn.Module, float_file: bytes
     plan = replace(plan_for(network), keep_float=kept)
     file = quantize_by_plan(float_file, read_images().at(SIZE)[:2], plan)
     assert _kept(onnx.load_from_string(file)) == set(kept)
+
+
+def test_more_layers_stay_in_float_where_there_are_no_zero_points(
+    network: nn.Module, float_file: bytes
+) -> None:
+    images = read_images().at(SIZE)[:2]
+    plan = replace(
+        plan_for(network),
+        keep_float=("unmasker.generator.down2.0.0",),
+        keep_float_symmetric=("unmasker.sharpener.known.0",),
+    )
+    for placement in (CPU, OPENVINO, TENSORRT):
+        file = quantize_by_plan(float_file, images, plan, placement)
+        assert _kept(onnx.load_from_string(file)) == set(plan.kept(symmetric=placement is TENSORRT))
 
 
 def test_operators_between_float_layers_stay_float(network: nn.Module, float_file: bytes) -> None:
