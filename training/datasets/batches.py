@@ -16,10 +16,6 @@ from .crop_cache import CropCache
 from .device_crops import DeviceCrops
 from .draws import Draws
 
-# Shares of the samples in a dim room and under a colored lamp, and the factors of their light.
-DIM_SHARE, DIM = 0.25, (0.3, 0.8)
-COLORED_SHARE, COLORED = 0.25, (0.7, 1.15)
-
 
 @dataclass(frozen=True, eq=False)
 class Batch:
@@ -106,17 +102,11 @@ def augment(batch: Batch, rng: np.random.Generator, empty_fraction: float | Floa
         rng.uniform(-0.12, 0.12, count),
         rng.uniform(0.005, 0.06, count),
     )
-    dim, colored = (rng.random((count, 1)) < share for share in (DIM_SHARE, COLORED_SHARE))
-    (light,) = to_device(
-        np.where(dim, rng.uniform(*DIM, (count, 1)), 1.0)
-        * np.where(colored, rng.uniform(*COLORED, (count, 3)), 1.0)
-    )
 
     def change(x: Tensor, is_image: bool) -> Tensor:
         x = torch.where(flip > 0, x.flip(3), x)
         if not is_image:
             return x
-        x = (x + 1) * light - 1
         x = torch.where(gray > 0, x.mean(1, keepdim=True), x * gain) + shift
         half = F.interpolate(F.avg_pool2d(x, 2), scale_factor=2, mode="bilinear")
         return torch.where(soft > 0, half, x)

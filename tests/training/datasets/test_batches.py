@@ -50,16 +50,6 @@ def test_augmentation_changes_input_and_truth_alike(crop_cache):
     assert (empty.masked - empty.truth).abs().mean() < 0.05
 
 
-def test_some_faces_are_in_a_dim_room_or_under_a_colored_lamp(crop_cache):
-    rows = np.zeros(200, np.int64)
-    batch = read_batch(crop_cache, rows, 0, torch.device("cpu"))
-    truth = augment(batch, np.random.default_rng(3), empty_fraction=0.0).truth
-    light = (truth + 1).mean((2, 3)) / (batch.truth + 1).mean((2, 3))
-    assert 0.1 < (light.mean(1) < 0.7).float().mean() < 0.4
-    tint = light.amax(1) / light.amin(1)
-    assert 0.05 < (tint > 1.25).float().mean() < 0.4
-
-
 def test_softened_faces_and_those_of_soft_corpora_are_not_sharp(crop_cache):
     device = torch.device("cpu")
     batch = read_batch(crop_cache, np.arange(8), 0, device)
