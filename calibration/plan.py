@@ -22,8 +22,8 @@ from .calibration_set import CalibrationSet
 SCHEMA = 1
 # How ranges are derived from activations; see `ranges.py`.
 METHODS = ("minmax", "entropy", "percentile", "mse")
-# If no plan fits: the attention gates and the layers that output an image or a mask. They are 1 %
-# of the work, and their rounding errors are directly visible.
+# If no plan fits: the attention gates and the layers that output an image or a mask. They are 5 %
+# of the work of unmask-256, 11 % of lite's, and their rounding errors are directly visible.
 _KEPT_BY_DEFAULT = re.compile(r"\.(what\.[02]|where|head\.1|\w*sharpener\.body\.\d+)$")
 
 

@@ -27,7 +27,7 @@ def quality_drop(
 
     The worse of two files: one with uint8 activations, which CPUs run, and one with symmetric int8
     activations, which TensorRT needs and which have half the steps if values are never negative.
-    One plan is used for both.
+    The same layers are kept in both; a plan may keep more of them where activations are symmetric.
 
     Args:
         graph: The float graph.
